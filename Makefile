@@ -1,0 +1,119 @@
+# webstill: build, test, and run the stages.  `make help` lists the targets.
+#
+# A folder is a library; a folder with a main.c is a program too. Each folder is compiled with -Iinclude and its own
+# folder only, so an include that would run up a floor does not compile (tests/unit/test_floors.c checks it as well).
+
+MODE     ?= release
+CONFIG   ?= configs/web-fashion.yaml
+B        := build/$(MODE)
+BIN      := $(B)/bin
+Q        := $(if $(V),,@)
+say       = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
+
+# --- what is built ----------------------------------------------------------------------------------------------------
+LIB_DIRS := store/base store crawler curate distill/nn distill
+PROGRAMS := webstill webstill-crawl webstill-store webstill-curate webstill-distill
+
+sources   = $(filter-out %/main.c,$(wildcard $(1)/*.c))
+objects   = $(patsubst %.c,$(B)/%.o,$(call sources,$(1)))
+archive   = $(B)/lib/lib$(subst /,-,$(1)).a
+BASE      := $(call archive,store/base)
+STORE     := $(call archive,store) $(BASE)
+CRAWLER   := $(call archive,crawler) $(STORE)
+CURATE    := $(call archive,curate) $(STORE)
+NN        := $(call archive,distill/nn) $(BASE)
+DISTILL   := $(call archive,distill) $(call archive,curate) $(call archive,distill/nn) $(STORE)
+
+# --- flags ------------------------------------------------------------------------------------------------------------
+CC       ?= gcc
+WARN     := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef \
+            -Wpointer-arith -Wcast-qual -Werror
+FLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2
+FLAGS_debug   := -O0 -g3
+FLAGS_asan    := -O1 -g -fsanitize=address -fno-omit-frame-pointer
+FLAGS_ubsan   := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all
+FLAGS_tsan    := -O1 -g -fsanitize=thread
+FLAGS    := $(FLAGS_$(MODE)) -fstack-protector-strong -fPIE
+CPPFLAGS_ALL := -D_POSIX_C_SOURCE=200809L -Iinclude $(CPPFLAGS)
+CFLAGS_ALL   := -std=c17 $(FLAGS) $(WARN) $(CFLAGS)
+LDFLAGS_ALL  := $(FLAGS) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
+
+PKGS_base    := libcyaml yaml-0.1 jansson libcrypto libxxhash
+PKGS_store   := $(PKGS_base) lmdb libjpeg libpng libwebp libseccomp zlib
+PKGS_crawler := $(PKGS_store) libcurl libcares libxml-2.0
+PKGS_curate  := $(PKGS_base) lmdb zlib
+PKGS_distill := $(PKGS_base) lmdb zlib openblas libprotobuf-c
+PKGS_all     := $(sort $(PKGS_crawler) $(PKGS_distill))
+pkg_cflags    = $(shell pkg-config --cflags $(1) 2>/dev/null)
+pkg_libs      = $(shell pkg-config --libs $(1) 2>/dev/null) -lm -pthread
+
+.DEFAULT_GOAL := all
+.SECONDARY:
+all: $(addprefix $(BIN)/,$(PROGRAMS))
+
+# --- objects ----------------------------------------------------------------------------------------------------------
+PKG_CFLAGS := $(call pkg_cflags,$(PKGS_all))
+GENERATED  := $(B)/distill/nn/onnx.pb-c.o
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS_ALL) -I$(<D) -I$(B)/$(<D) $(PKG_CFLAGS) $(CFLAGS_ALL) $(FILE_FLAGS) -MMD -MP -c $< -o $@
+
+# The reference configuration, compiled in: the first layer of every configuration.
+$(B)/store/base/reference.o: configs/reference.yaml
+	@mkdir -p $(@D)
+	$(call say,EMBED,$<)
+	$(Q)printf '.section .rodata\n.global ws_reference_yaml, ws_reference_yaml_end\nws_reference_yaml:\n.incbin "%s"\nws_reference_yaml_end:\n.byte 0\n.section .note.GNU-stack,"",%%progbits\n' $< \
+	    | $(CC) -x assembler -c - -o $@
+
+# ONNX messages, generated from the system's onnx.proto (Debian: libonnx-dev).
+ONNX_PROTO := $(firstword $(wildcard /usr/include/onnx/onnx.proto) /usr/include/onnx/onnx.proto)
+$(B)/distill/nn/onnx.pb-c.c $(B)/distill/nn/onnx.pb-c.h &: $(ONNX_PROTO)
+	@mkdir -p $(@D)
+	$(call say,PROTO,$<)
+	$(Q)cp $< $(@D)/onnx.proto && cd $(@D) && protoc-c --c_out=. onnx.proto
+$(B)/distill/nn/onnx.pb-c.o: $(B)/distill/nn/onnx.pb-c.c
+	$(call say,CC,$<)
+	$(Q)$(CC) -I$(@D) -std=c17 $(FLAGS) -c $< -o $@
+$(call objects,distill/nn): | $(B)/distill/nn/onnx.pb-c.h
+
+$(call archive,store/base): $(call objects,store/base) $(B)/store/base/reference.o
+$(call archive,store): $(call objects,store)
+$(call archive,crawler): $(call objects,crawler)
+$(call archive,curate): $(call objects,curate)
+$(call archive,distill/nn): $(call objects,distill/nn) $(GENERATED)
+$(call archive,distill): $(call objects,distill)
+$(B)/lib/%.a:
+	@mkdir -p $(@D)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+# --- programs ---------------------------------------------------------------------------------------------------------
+link = $(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) $^ $(call pkg_libs,$(1)) -o $@
+$(BIN)/webstill: $(B)/store/front/main.o $(BASE)
+	$(call say,LINK,$@)
+	$(call link,$(PKGS_base))
+$(BIN)/webstill-crawl: $(B)/crawler/main.o $(CRAWLER)
+	$(call say,LINK,$@)
+	$(call link,$(PKGS_crawler))
+$(BIN)/webstill-store: $(B)/store/main.o $(STORE)
+	$(call say,LINK,$@)
+	$(call link,$(PKGS_store))
+$(BIN)/webstill-curate: $(B)/curate/main.o $(CURATE)
+	$(call say,LINK,$@)
+	$(call link,$(PKGS_curate))
+$(BIN)/webstill-distill: $(B)/distill/main.o $(DISTILL)
+	$(call say,LINK,$@)
+	$(call link,$(PKGS_distill))
+
+# --- tests ------------------------------------------------------------------------------------------------------------
+TEST_KINDS := unit kernel grad golden format net
+TESTS      := $(patsubst %.c,$(B)/%,$(foreach k,$(TEST_KINDS),$(wildcard tests/$(k)/test_*.c)))
+ALL_LIBS   := $(call archive,crawler) $(DISTILL)
+$(B)/tests/%: $(B)/tests/%.o $(ALL_LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) $< -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $(call pkg_libs,$(PKGS_all) cmocka) -o $@
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+.PHONY: all

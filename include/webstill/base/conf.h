@@ -1,0 +1,214 @@
+/**
+ * Configuration: one YAML file per pipeline, a section per stage.
+ *
+ * configs/reference.yaml documents each key with its unit, range and default; it is compiled in and is the first layer:
+ * reference, then the user's file, then `-o section.key=value`. libcyaml's schema turns the merged document into
+ * struct ws_config. An unknown key or a value out of range is WS_E_CONFIG with file, line and the nearest known name.
+ */
+#ifndef WEBSTILL_BASE_CONF_H
+#define WEBSTILL_BASE_CONF_H
+
+#include "webstill/base/buf.h"
+#include "webstill/base/err.h"
+#include "webstill/base/hash.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/** A class and the words to search it by (its name when none are given). */
+struct ws_conf_class {
+    char *name;
+    char **queries;
+    unsigned n_queries;
+};
+
+enum ws_source_kind { WS_SOURCE_MEDIAWIKI, WS_SOURCE_PAGES };
+
+/** A place to look for images. */
+struct ws_conf_source {
+    enum ws_source_kind kind;
+    char *url;        /**< mediawiki: the api.php URL; pages: a seed page, "{query}" is replaced by each query */
+    char *name;       /**< shown in provenance; the URL's host when empty */
+};
+
+struct ws_conf_crawl {
+    char *user_agent;  /**< product/version (contact) */
+    struct ws_conf_source *sources;
+    unsigned n_sources;
+    char **resolve;    /**< "host=address" pairs that replace DNS, as curl's --resolve does */
+    unsigned n_resolve;
+    char **allow_addresses; /**< CIDR blocks exempt from the private-address guard, "127.0.0.0/8" */
+    unsigned n_allow_addresses;
+    uint32_t per_query_max;   /**< images taken from one query of one source */
+    uint32_t per_page_results; /**< results asked for in one API request */
+    uint32_t max_pages;       /**< HTML pages followed per seed */
+    uint32_t max_depth;       /**< links followed from a seed page */
+    uint32_t concurrency;     /**< transfers in flight over all hosts */
+    uint32_t per_host;        /**< transfers in flight per host */
+    uint32_t delay_ms;        /**< least time between two requests to a host; robots' Crawl-delay raises it */
+    uint32_t max_crawl_delay_s; /**< a longer Crawl-delay means: skip the host */
+    uint32_t connect_timeout_ms;
+    uint32_t timeout_s;       /**< whole transfer */
+    uint32_t min_speed_bytes_s; /**< slower than this for min_speed_time_s: given up */
+    uint32_t min_speed_time_s;
+    uint32_t max_body_kib;    /**< after content decoding */
+    uint32_t max_redirects;
+    uint32_t retries;         /**< further tries after a transient failure (network, 429, 5xx) */
+    uint32_t retry_base_ms;   /**< first wait, doubled each time, with jitter; Retry-After wins */
+    uint32_t robots_cache_h;
+    uint32_t warc_max_mib;    /**< a shard rolls at this size */
+    uint32_t commit_every;    /**< fetches between two durable commits */
+    double max_failure_share; /**< above it the stage ends with exit code 6 */
+};
+
+enum ws_fit { WS_FIT_PAD, WS_FIT_CROP, WS_FIT_STRETCH };
+enum ws_background { WS_BACKGROUND_WHITE, WS_BACKGROUND_BLACK };
+enum ws_invert { WS_INVERT_NEVER, WS_INVERT_BRIGHT };
+
+struct ws_conf_store {
+    char **warc;          /**< further WARC files or folders to read besides the crawl's own */
+    unsigned n_warc;
+    uint32_t size;        /**< side of the stored square, pixels */
+    uint32_t channels;    /**< 1 = luma, 3 = RGB */
+    enum ws_fit fit;      /**< pad to square, centre crop, or stretch */
+    enum ws_background background; /**< what transparency and padding show */
+    enum ws_invert invert; /**< bright: invert when the border's mean is above one half */
+    uint32_t min_side;    /**< smaller originals are refused, pixels */
+    double max_megapixels; /**< refused before decoding */
+    double max_aspect;    /**< longer side over shorter */
+    uint32_t decode_timeout_s;
+    double map_gib;       /**< largest size of the LMDB map (address space, not disk) */
+};
+
+enum ws_teacher_kind { WS_TEACHER_IDX, WS_TEACHER_FOLDERS, WS_TEACHER_IMPORT };
+enum ws_schedule { WS_SCHEDULE_ONECYCLE, WS_SCHEDULE_COSINE, WS_SCHEDULE_STEP, WS_SCHEDULE_CONSTANT };
+
+/** Optimiser settings shared by teacher and student training. */
+struct ws_conf_optim {
+    double lr;            /**< peak learning rate */
+    double momentum;
+    double weight_decay;
+    bool nesterov;
+    enum ws_schedule schedule;
+    double warmup;        /**< onecycle: share of the steps that rise */
+    double *milestones;   /**< step: shares of the epochs after which lr falls by `gamma` */
+    unsigned n_milestones;
+    double gamma;
+};
+
+struct ws_conf_teacher {
+    enum ws_teacher_kind kind;
+    char *train_images, *train_labels; /**< idx: IDX files, .gz or plain */
+    char *folder;       /**< folders: one folder a class */
+    char *import_path;  /**< import: .safetensors (ONNX comes with the engine's importer) */
+    char *arch;         /**< "resnet20" */
+    uint32_t epochs;
+    uint32_t steps;     /**< 0 = whole epochs; else ends after so many steps */
+    uint32_t batch;
+    uint32_t crop_pad;  /**< augmentation: zero padding of the random crop, pixels; 0 = none */
+    bool flip;          /**< augmentation: horizontal, half of the time */
+    double label_smoothing;
+    double holdout;     /**< share of the training data kept back for the card's validation accuracy */
+    uint32_t checkpoint_s; /**< seconds between checkpoints */
+    struct ws_conf_optim optim;
+};
+
+struct ws_conf_score {
+    uint32_t batch;
+};
+
+struct ws_conf_curate {
+    char *rule;          /**< "kd3" or "all" */
+    double p_cutoff;
+    double alpha_zero_share;  /**< E0 / epochs: from there on the student decides alone (paper 120/240) */
+    double alpha_horizon_share; /**< K / epochs (paper 160/240) */
+    double alpha_steepness;
+    uint32_t epoch;      /**< `webstill curate` alone: the epoch whose alpha is used */
+};
+
+struct ws_conf_kd3 {
+    char *contrast;          /**< "self" (released code), "off" */
+    double contrast_weight;
+    double contrast_temperature;
+    uint32_t embedding;      /**< width of E_t and E_s */
+    uint32_t projector_factor;
+    double mix_alpha;        /**< Beta(mix_alpha, mix_alpha) of MixDistribution */
+    double mix_eps;
+    bool select;             /**< false: the whole pool each epoch */
+    bool weights;            /**< false: w = 1/2 */
+};
+
+struct ws_conf_kd {
+    double temperature;
+};
+
+struct ws_conf_distill {
+    char **methods;      /**< runs to make: "kd3", "kd", "ce" */
+    unsigned n_methods;
+    char *arch;          /**< the student: "resnet8" */
+    uint32_t epochs;
+    uint32_t steps_per_epoch; /**< 0 = the selected images once; else the selection is cycled for so many steps */
+    uint32_t batch;
+    double holdout;      /**< share of the pool, chosen by id, that is never trained on: agreement with the teacher */
+    char *augment;       /**< "resized-crop" (released code), "shift", "none" */
+    double crop_min_area; /**< resized-crop: smallest share of the area */
+    bool flip;
+    uint32_t checkpoint_s;
+    struct ws_conf_optim optim;
+    struct ws_conf_kd3 kd3;
+    struct ws_conf_kd kd;
+};
+
+struct ws_conf_eval {
+    char *images, *labels; /**< IDX files of the clean test set, .gz or plain */
+    char *folder;          /**< or one folder a class */
+    uint32_t batch;
+};
+
+struct ws_conf_export {
+    uint32_t opset;
+    bool fold_bn;
+    bool normalise; /**< put (x/255 - mean)/std inside the graph, so that 0..255 goes in */
+};
+
+struct ws_conf_report {
+    char *title;
+    uint32_t contact; /**< images on each contact sheet */
+};
+
+struct ws_config {
+    struct ws_conf_class *classes;
+    unsigned n_classes;
+    uint64_t seed;
+    uint32_t threads; /**< 0 = one per core */
+    struct ws_conf_crawl crawl;
+    struct ws_conf_store store;
+    struct ws_conf_teacher teacher;
+    struct ws_conf_score score;
+    struct ws_conf_curate curate;
+    struct ws_conf_distill distill;
+    struct ws_conf_eval eval;
+    struct ws_conf_export export_;
+    struct ws_conf_report report;
+};
+
+/**
+ * Load a file over the reference, with `n_overrides` texts "section.key=value" (value is YAML) over both.
+ *
+ * Returns WS_E_IO, WS_E_CONFIG. Relative paths stay as written (relative to the current directory).
+ */
+WS_MUST_USE enum ws_status ws_config_load(struct ws_config **out, const char *path, const char *const *overrides,
+                                          int n_overrides, struct ws_err *err);
+void ws_config_free(struct ws_config **config);
+
+/**
+ * The resolved configuration as YAML: the given sections ("crawl"; NULL-terminated list), plus `classes` and `seed`
+ * when named in it. Two equal configurations give equal bytes. All sections when `sections` is NULL.
+ */
+WS_MUST_USE enum ws_status ws_config_dump(const struct ws_config *config, const char *const *sections,
+                                          struct ws_buf *out, struct ws_err *err);
+
+/** The known name nearest to `name` by edit distance, or NULL when none is near. `names` ends with NULL. */
+const char *ws_nearest_name(const char *name, const char *const *names);
+
+#endif

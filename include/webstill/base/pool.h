@@ -1,0 +1,26 @@
+/**
+ * One pool of worker threads, for work split into slices.
+ *
+ * The number of slices belongs to the problem, never to the machine: whoever reduces results does so per slice
+ * and in slice order, so 1, 2 and 8 threads give the same bytes.
+ */
+#ifndef WEBSTILL_BASE_POOL_H
+#define WEBSTILL_BASE_POOL_H
+
+#include "webstill/base/err.h"
+
+struct ws_pool;
+
+/** Work on one slice. `worker` is 0 … n_threads-1: an index for per-worker scratch, never for results. */
+typedef void ws_slice_fn(void *argument, int slice, int worker);
+
+/** Start `n_threads` - 1 workers (the caller is the last one); 0 means one per core this process may use. */
+WS_MUST_USE enum ws_status ws_pool_open(struct ws_pool **out, int n_threads, struct ws_err *err);
+
+/** Run all slices and return when the last has ended. Slices start in order. Not reentrant: one caller at a time. */
+void ws_pool_run(struct ws_pool *pool, int n_slices, ws_slice_fn *work, void *argument);
+
+int ws_pool_n_threads(const struct ws_pool *pool);
+void ws_pool_close(struct ws_pool **pool);
+
+#endif

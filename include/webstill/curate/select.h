@@ -1,0 +1,54 @@
+/**
+ * KD3's teacher-student dynamic instance selection: arithmetic on predictions, no network, no disk.
+ *
+ * Source: Tang et al., "Distribution Shift Matters for Knowledge Distillation with Webly Collected Images", ICCV 2023,
+ * and the released code. Symbols: z_t, z_s logits of teacher and student (n x C); a the teacher's weight.
+ *
+ *   z = a z_t + (1-a) z_s;  p = softmax(z);  conf = max p;  yhat = argmax p
+ *   n_c = #{yhat = c};  b_c = n_c / max n;  tau_c = p_cutoff b_c / (2 - b_c)
+ *   keep  iff  conf > tau_yhat
+ */
+#ifndef WEBSTILL_CURATE_SELECT_H
+#define WEBSTILL_CURATE_SELECT_H
+
+#include "webstill/base/err.h"
+#include "webstill/base/mem.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** Paper: 240 epochs, E0 = 120, K = 160, steepness 5. Epochs count from 1. */
+struct ws_alpha_schedule {
+    double zero_epoch; /**< E0 */
+    double horizon;    /**< K */
+    double steepness;  /**< 5 */
+};
+
+/** alpha(e) = 1 - exp(-steepness ((e+1)/K - 1)^2) for e < E0, else 0. */
+double ws_alpha_at(const struct ws_alpha_schedule *schedule, double epoch);
+
+/** tau(b) = p_cutoff b / (2 - b), the convex map of the released code. */
+double ws_select_threshold(double p_cutoff, double b);
+
+struct ws_selection {
+    size_t n;           /**< images */
+    int n_classes;
+    double alpha;
+    uint8_t *keep;      /**< [n] 1 = kept */
+    float *confidence;  /**< [n] conf(x) */
+    int32_t *predicted; /**< [n] yhat(x) */
+    double *threshold;  /**< [n_classes] tau_c */
+    int64_t *n_predicted; /**< [n_classes] n_c */
+    int64_t *n_kept;      /**< [n_classes] */
+    int64_t n_kept_total;
+};
+
+/** Apply the rule. Arrays of `out` live in `arena`. False when out of memory. n >= 1, n_classes >= 2, 0 <= alpha <= 1. */
+WS_MUST_USE bool ws_select_kd3(struct ws_selection *out, struct ws_arena *arena, const float *teacher_logits,
+                               const float *student_logits, size_t n, int n_classes, double alpha, double p_cutoff);
+
+/** Keep everything, with the same facts filled in. */
+WS_MUST_USE bool ws_select_all(struct ws_selection *out, struct ws_arena *arena, const float *teacher_logits,
+                               const float *student_logits, size_t n, int n_classes, double alpha);
+
+#endif

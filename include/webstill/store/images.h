@@ -1,0 +1,65 @@
+/**
+ * The image store: pixels and provenance in LMDB, one record per distinct fetched body.
+ *
+ * Folder `store/` holds one LMDB environment with these databases (keys bytewise sorted, so image order is id order
+ * whatever the crawl's order was):
+ *
+ *   images    key: image id (16 bytes)   value: struct ws_image_record (32 bytes, little-endian), then height*width*channels
+ *                                        bytes of pixels, rows top to bottom, channels interleaved
+ *   origins   key: image id              values (duplicates sorted): JSON objects, one per URL the body was seen under (url, page, alt,
+ *                                        query, class, source, time, licence, licence_url, author, robots, warc, offset …)
+ *   urls      key: first 400 bytes of the URL   value: image id, or "-REASON" for a refused one
+ *   refused   key: SHA-256 of the body (or of the URL when there is none)   value: JSON object (reason, url, detail, warc, offset)
+ *   shards    key: WARC path             value: JSON (bytes consumed, records)
+ *   meta      key: text                  value: text ("format" = "1", "size", "channels", …)
+ */
+#ifndef WEBSTILL_STORE_IMAGES_H
+#define WEBSTILL_STORE_IMAGES_H
+
+#include "webstill/base/buf.h"
+#include "webstill/base/err.h"
+#include "webstill/base/hash.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { WS_LABEL_NONE = -1 };
+
+/** Head of a value in `images`; all integers little-endian. */
+struct ws_image_record {
+    uint16_t version;          /**< 1 */
+    uint8_t channels;          /**< 1 or 3 */
+    uint8_t format;            /**< enum ws_image_format of the original */
+    uint16_t width, height;    /**< stored size, pixels */
+    uint32_t original_width, original_height;
+    int16_t label;             /**< lowest class index among the queries that found it, or WS_LABEL_NONE */
+    uint16_t flags;            /**< bit 0: was inverted; bit 1: had alpha; bit 2: EXIF orientation applied */
+    uint64_t checksum;         /**< XXH64 of the pixels */
+};
+
+enum ws_image_format { WS_IMAGE_UNKNOWN, WS_IMAGE_JPEG, WS_IMAGE_PNG, WS_IMAGE_WEBP };
+
+struct ws_images;
+
+/** Open for reading. A missing store is WS_E_IO with a hint to run `store`; a wrong checksum is WS_E_DAMAGED. */
+WS_MUST_USE enum ws_status ws_images_open(struct ws_images **out, const char *store_dir, struct ws_err *err);
+void ws_images_close(struct ws_images **images);
+
+/** Number of images; indices 0 … n-1 run in id order. */
+size_t ws_images_count(const struct ws_images *images);
+int ws_images_size(const struct ws_images *images);     /**< side, pixels */
+int ws_images_channels(const struct ws_images *images);
+const struct ws_image_id *ws_images_id(const struct ws_images *images, size_t i);
+/** Pixels of image i, borrowed from the map until close. Threads: any number. */
+const uint8_t *ws_images_pixels(const struct ws_images *images, size_t i);
+const struct ws_image_record *ws_images_record(const struct ws_images *images, size_t i);
+/** Index of an id, or -1. */
+int64_t ws_images_find(const struct ws_images *images, const struct ws_image_id *id);
+/** SHA-256 over (id, label, pixels) in id order: equal content, equal digest, whatever the crawl's order and times. */
+WS_MUST_USE enum ws_status ws_images_digest(const struct ws_images *images, struct ws_digest *out, struct ws_err *err);
+/** The origins of an image as one JSON array text appended to `out`. */
+WS_MUST_USE enum ws_status ws_images_origins(const struct ws_images *images, const struct ws_image_id *id,
+                                             struct ws_buf *out, struct ws_err *err);
+
+#endif
