@@ -1,0 +1,66 @@
+/**
+ * Running a network: forward, backward, and the memory plan of both.
+ *
+ * An exec belongs to one network and one largest batch; all its memory is planned and taken at open. Two execs of the
+ * same network share its parameters and add to the same gradients (KD3 runs the student on X and on X').
+ *
+ * Work is split over images into a fixed number of slices and reduced in slice order: the same bytes for any number of
+ * threads. Each worker calls single-threaded BLAS.
+ */
+#ifndef WEBSTILL_NN_EXEC_H
+#define WEBSTILL_NN_EXEC_H
+
+#include "webstill/base/pool.h"
+#include "webstill/nn/graph.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+/** BatchNorm. TRAIN: batch statistics, running statistics updated. EVAL: running statistics; no gradients to BN parameters are
+ *  wanted. FROZEN: running statistics, parameters may learn. */
+enum ws_bn_mode { WS_BN_TRAIN, WS_BN_EVAL, WS_BN_FROZEN };
+
+struct ws_exec_options {
+    int max_batch;
+    bool backward;        /**< keep what backward needs */
+    bool input_gradient;  /**< backward goes down to the input */
+    const int *taps;      /**< nodes whose values are read, or whose gradients are seeded, by the caller */
+    int n_taps;           /**< the last node is always a tap */
+};
+
+struct ws_exec;
+
+/** Plan and allocate. WS_E_MEMORY names the bytes that were wanted. The network, its values and `pool` must outlive it. */
+WS_MUST_USE enum ws_status ws_exec_open(struct ws_exec **out, struct ws_net *net, struct ws_pool *pool,
+                                        const struct ws_exec_options *options, struct ws_err *err);
+void ws_exec_close(struct ws_exec **exec);
+
+/** Where the caller puts the batch: [batch][height][width][channels]. Not changed by forward. */
+float *ws_exec_input(struct ws_exec *exec);
+
+/** Run the first `batch` images; 1 <= batch <= max_batch (at least 2 values per channel in TRAIN mode). */
+void ws_exec_forward(struct ws_exec *exec, int batch, enum ws_bn_mode mode);
+
+/** Value of a tap after forward: [batch][height][width][channels]; valid until the next forward. */
+const float *ws_exec_value(const struct ws_exec *exec, int node);
+
+/**
+ * Gradient of the loss with respect to a tap's value, zeroed on the first call after forward: the caller adds to it, then calls
+ * ws_exec_backward(). Same layout as the value.
+ */
+float *ws_exec_seed(struct ws_exec *exec, int node);
+
+/** Propagate all seeds of the last forward; parameter gradients are ADDED to net->gradients. Needs options.backward. */
+void ws_exec_backward(struct ws_exec *exec);
+
+/** Gradient with respect to the input after backward; needs options.input_gradient. */
+const float *ws_exec_input_gradient(const struct ws_exec *exec);
+
+/** Bytes planned for values, gradients and scratch, and a table of the plan (node, shape, bytes, buffer). */
+size_t ws_exec_size_bytes(const struct ws_exec *exec);
+void ws_exec_print_plan(const struct ws_exec *exec, FILE *out);
+
+/** First node of the last forward with a NaN or Inf value, or -1. */
+int ws_exec_first_nonfinite(const struct ws_exec *exec);
+
+#endif

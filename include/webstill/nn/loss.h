@@ -1,0 +1,35 @@
+/**
+ * Losses: each returns the mean over the batch and, when `gradient` is not NULL, ADDS its gradient (scaled by `scale`)
+ * to it. Reductions are fixed, formulas stand here. Sums run in image order in double: same bytes for any thread count.
+ */
+#ifndef WEBSTILL_NN_LOSS_H
+#define WEBSTILL_NN_LOSS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** Cross entropy with label smoothing s: 1/B sum_i -sum_c t_ic log softmax(z_i)_c, t = (1-s) onehot + s/C. Labels < 0 are skipped (B counts the rest). */
+double ws_loss_cross_entropy(const float *logits, const int32_t *labels, int batch, int n_classes, double smoothing,
+                             double scale, float *gradient);
+
+/** Hinton's KD: T^2 / B sum_i KL(softmax(z_t/T) || softmax(z_s/T)). Gradient to the student's logits. */
+double ws_loss_kd(const float *student, const float *teacher, int batch, int n_classes, double temperature,
+                  double scale, float *gradient);
+
+/** Weighted feature alignment: 1/(B D) sum_i w_i sum_d (a_id - b_id)^2; gradient to `a`. `weights` [batch], D values per image. */
+double ws_loss_alignment(const float *a, const float *b, const float *weights, int batch, size_t dim, double scale,
+                         float *gradient);
+
+/**
+ * NT-Xent over 2B vectors r = [normalise(u_1..u_B), normalise(v_1..v_B)], temperature t:
+ * 1/(2B) sum_i -log( exp(r_i.r_pos(i)/t) / sum_{j!=i} exp(r_i.r_j/t) ). u and v are given BEFORE normalisation; gradients go to them.
+ * `scratch` holds at least 2B*dim*2 + 4B*B floats.
+ */
+double ws_loss_ntxent(const float *u, const float *v, int batch, int dim, double temperature, double scale,
+                      float *gradient_u, float *gradient_v, float *scratch);
+size_t ws_loss_ntxent_scratch(int batch, int dim);
+
+/** softmax rows in double precision inside; `out` may equal `logits`. */
+void ws_softmax(const float *logits, int batch, int n_classes, double temperature, float *out);
+
+#endif
