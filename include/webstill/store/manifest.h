@@ -2,8 +2,8 @@
  * manifest.json: what a stage read, what it wrote, and under which configuration. Written last, by rename, so its
  * presence means that the folder is whole; it is the stage's make target.
  *
- * {"webstill":1,"stage":"store","version":"0.1.0","libraries":"…","started":"…","finished":"…","seconds":…,
- *  "config_sha256":"…","config":"YAML text",
+ * {"webstill":1,"stage":"store","version":"0.1.0","libraries":"…","machine":{"cpu":"…","cores":…,"system":"…"},
+ *  "started":"…","finished":"…","seconds":…,"seed":…,"threads":…,"config_sha256":"…","config":"YAML text",
  *  "inputs":[{"path":"…","sha256":"…"},…],"outputs":[{"path":"…","sha256":"…","count":…},…],
  *  "counts":{…},"facts":{…}}
  *

@@ -3,7 +3,13 @@
  *
  * Layout (https://github.com/huggingface/safetensors): 8 bytes little-endian header length n, n bytes of JSON
  * {"name":{"dtype":"F32","shape":[…],"data_offsets":[begin,end]},…,"__metadata__":{"k":"v",…}}, padded with spaces so
- * that data begins on a 64-byte boundary, then the data. The writer adds "webstill.digest": SHA-256 of the data block.
+ * that data begins on a 64-byte boundary, then the data, without holes: arrays of 8-byte elements first, then 4, 2, 1, in
+ * the caller's order within each size, so that every array is aligned for its type.
+ *
+ * The writer adds two metadata keys: "webstill.digest", the SHA-256 of the data block, and "webstill.header", the SHA-256
+ * over the header: for each array its name, dtype, each dimension in decimal, and an empty text; then key and value of
+ * each other metadata pair, all in file order, every text preceded by its length in bytes as 8 bytes little-endian.
+ * A reader of ours insists on both when it finds either, so a flipped byte anywhere is refused.
  */
 #ifndef WEBSTILL_STORE_TENSORS_H
 #define WEBSTILL_STORE_TENSORS_H
@@ -20,7 +26,7 @@ enum { WS_TENSOR_MAX_RANK = 8 };
 
 size_t ws_dtype_size(enum ws_dtype dtype);
 
-/** A named array. `data` is borrowed: from the file's mapping when read, from the caller when written. */
+/** A named array. `data` is borrowed: from the opened file when read (aligned for its type), from the caller when written. */
 struct ws_tensor_entry {
     const char *name;
     enum ws_dtype dtype;
@@ -34,7 +40,10 @@ struct ws_metadata {
     const char *key, *value;
 };
 
-/** Write a whole file atomically. Entries are written in the order given; WS_E_IO, WS_E_MEMORY. */
+/**
+ * Write a whole file atomically. The header names the entries in the order given. WS_E_IO, WS_E_MEMORY; WS_E_FORMAT for
+ * a name or value that is not UTF-8; WS_E_INTERNAL for a name given twice or a size that does not fit its shape.
+ */
 WS_MUST_USE enum ws_status ws_tensors_write(const char *path, const struct ws_tensor_entry *entries, size_t n_entries,
                                             const struct ws_metadata *metadata, size_t n_metadata,
                                             struct ws_err *err);
