@@ -7,7 +7,8 @@
  *  "inputs":[{"path":"…","sha256":"…"},…],"outputs":[{"path":"…","sha256":"…","count":…},…],
  *  "counts":{…},"facts":{…}}
  *
- * Paths are relative to the working directory. `sha256` is a content digest: times and orders that mean nothing are not in it.
+ * Paths are relative to the working directory. `sha256` is a content digest: times and orders that mean nothing are not
+ * in it.
  */
 #ifndef WEBSTILL_STORE_MANIFEST_H
 #define WEBSTILL_STORE_MANIFEST_H
@@ -40,7 +41,7 @@ WS_MUST_USE bool ws_manifest_count(struct ws_manifest *manifest, const char *key
 /** facts.KEY = value; steals the reference, also on failure. */
 WS_MUST_USE bool ws_manifest_fact(struct ws_manifest *manifest, const char *key, json_t *value);
 
-/** True when `path` holds a manifest of the same stage, configuration hash and inputs (digests), and its outputs exist. */
+/** True when `path` holds a manifest of the same stage, configuration and inputs (digests), and its outputs exist. */
 bool ws_manifest_is_current(const struct ws_manifest *manifest, const char *path, const char *work);
 
 /** Write by rename. */

@@ -3,13 +3,13 @@
  *
  * Layout (https://github.com/huggingface/safetensors): 8 bytes little-endian header length n, n bytes of JSON
  * {"name":{"dtype":"F32","shape":[…],"data_offsets":[begin,end]},…,"__metadata__":{"k":"v",…}}, padded with spaces so
- * that data begins on a 64-byte boundary, then the data, without holes: arrays of 8-byte elements first, then 4, 2, 1, in
- * the caller's order within each size, so that every array is aligned for its type.
+ * that data begins on a 64-byte boundary, then the data, without holes: arrays of 8-byte elements first, then 4, 2,
+ * 1, in the caller's order within each size, so that every array is aligned for its type.
  *
- * The writer adds two metadata keys: "webstill.digest", the SHA-256 of the data block, and "webstill.header", the SHA-256
- * over the header: for each array its name, dtype, each dimension in decimal, and an empty text; then key and value of
- * each other metadata pair, all in file order, every text preceded by its length in bytes as 8 bytes little-endian.
- * A reader of ours insists on both when it finds either, so a flipped byte anywhere is refused.
+ * The writer adds two metadata keys: "webstill.digest", the SHA-256 of the data block, and "webstill.header", the
+ * SHA-256 over the header: for each array its name, dtype, each dimension in decimal, and an empty text; then key and
+ * value of each other metadata pair, all in file order, every text preceded by its length in bytes as 8 bytes
+ * little-endian. A reader of ours insists on both when it finds either, so a flipped byte anywhere is refused.
  */
 #ifndef WEBSTILL_STORE_TENSORS_H
 #define WEBSTILL_STORE_TENSORS_H
@@ -26,7 +26,7 @@ enum { WS_TENSOR_MAX_RANK = 8 };
 
 size_t ws_dtype_size(enum ws_dtype dtype);
 
-/** A named array. `data` is borrowed: from the opened file when read (aligned for its type), from the caller when written. */
+/** A named array. `data` is borrowed: from the opened file when read (aligned for its type), else from the caller. */
 struct ws_tensor_entry {
     const char *name;
     enum ws_dtype dtype;
