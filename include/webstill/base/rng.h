@@ -2,7 +2,8 @@
  * Counter-based random numbers: Philox4x32-10 (Salmon et al., SC 2011).
  *
  * A number is a pure function of (seed, stream, a, b, position): the same for any thread count, any order of
- * work, and after a resume. Streams never share numbers; `a` and `b` are free (image, epoch, step …).
+ * work, and after a resume. Streams never share numbers; `a` and `b` are free (image, epoch, step …). One
+ * (seed, stream, a, b) gives 2^34 numbers before they repeat.
  */
 #ifndef WEBSTILL_BASE_RNG_H
 #define WEBSTILL_BASE_RNG_H
