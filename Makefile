@@ -67,6 +67,12 @@ $(B)/store/base/reference.o: configs/reference.yaml
 	$(Q)printf '.section .rodata\n.global ws_reference_yaml, ws_reference_yaml_end\nws_reference_yaml:\n.incbin "%s"\nws_reference_yaml_end:\n.byte 0\n.section .note.GNU-stack,"",%%progbits\n' $< \
 	    | $(CC) -x assembler -c - -o $@
 
+# Kernels: one source, one object per instruction set, chosen at run time.
+KERNEL_FLAGS := -O3 -ffp-contract=off
+$(B)/distill/nn/kernels_plain.o:  FILE_FLAGS := $(KERNEL_FLAGS)
+$(B)/distill/nn/kernels_avx2.o:   FILE_FLAGS := $(KERNEL_FLAGS) -mavx2 -mfma
+$(B)/distill/nn/kernels_avx512.o: FILE_FLAGS := $(KERNEL_FLAGS) -mavx512f -mavx512vl -mavx512dq -mavx512bw -mprefer-vector-width=512
+
 # ONNX messages, generated from the system's onnx.proto (Debian: libonnx-dev).
 ONNX_PROTO := $(firstword $(wildcard /usr/include/onnx/onnx.proto) /usr/include/onnx/onnx.proto)
 $(B)/distill/nn/onnx.pb-c.c $(B)/distill/nn/onnx.pb-c.h &: $(ONNX_PROTO)

@@ -27,7 +27,7 @@ enum ws_op {
     WS_OP_GEMM,                /**< weight [out, in], bias? [out]; the input is flattened in C, H, W order when it has a map */
 };
 
-enum { WS_NODE_MAX_INPUTS = 2, WS_NODE_MAX_PARAMS = 4, WS_NAME_MAX = 96 };
+enum { WS_NODE_MAX_INPUTS = 2, WS_NODE_MAX_PARAMS = 4, WS_NAME_MAX = 96, WS_MAX_CHANNELS = 4096 };
 
 struct ws_window {
     int kernel, stride, pad; /**< square windows */
@@ -50,6 +50,8 @@ struct ws_param {
     char name[WS_NAME_MAX + 16];
     int rank, shape[4]; /**< file order */
     size_t n;           /**< elements */
+    int inner_channels; /**< file order is [outer][inner_channels][inner_window], memory order [outer][window][channels] */
+    int inner_window;   /**< kernel height x width; 1 where both orders agree */
     size_t offset;      /**< of its first element in the network's value array */
     bool is_buffer;     /**< running statistics: no gradient */
     bool is_frozen;     /**< keeps its value: no gradient, no decay (the teacher's shared classifier) */

@@ -1,0 +1,208 @@
+#include "exec_int.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static enum ws_status alloc_tables(struct ws_exec *e, const struct ws_exec_options *options, struct ws_err *err)
+{
+    size_t n = (size_t)e->net->n_nodes;
+    e->is_tap = ws_arena_alloc(&e->arena, n, sizeof *e->is_tap);
+    e->wants_gradient = ws_arena_alloc(&e->arena, n, sizeof *e->wants_gradient);
+    e->is_seeded = ws_arena_alloc(&e->arena, n, sizeof *e->is_seeded);
+    e->has_gradient = ws_arena_alloc(&e->arena, n, sizeof *e->has_gradient);
+    e->value = ws_arena_alloc(&e->arena, n, sizeof *e->value);
+    e->gradient = ws_arena_alloc(&e->arena, n, sizeof *e->gradient);
+    e->bn = ws_arena_alloc(&e->arena, n, sizeof *e->bn);
+    if (!e->is_tap || !e->wants_gradient || !e->is_seeded || !e->has_gradient || !e->value || !e->gradient || !e->bn)
+        return ws_fail(err, WS_E_MEMORY, "no memory for the tables of %zu nodes", n);
+    e->is_tap[n - 1] = true;
+    for (int i = 0; i < options->n_taps; i++) {
+        ws_assert(options->taps[i] >= 0 && options->taps[i] < e->net->n_nodes);
+        e->is_tap[options->taps[i]] = true;
+    }
+    return WS_OK;
+}
+
+/** Scratch: two patch stripes a worker, partial weight gradients, channel sums, constants, BatchNorm's saved statistics. */
+static enum ws_status alloc_scratch(struct ws_exec *e, struct ws_err *err)
+{
+    for (int i = 0; i < e->net->n_nodes; i++) {
+        const struct ws_node *node = &e->net->nodes[i];
+        size_t channels = (size_t)node->channels;
+        e->max_channels = channels > e->max_channels ? channels : e->max_channels;
+        if (node->op == WS_OP_BATCHNORM) {
+            e->bn[i].mean = ws_arena_alloc(&e->arena, channels, sizeof(float));
+            e->bn[i].invstd = ws_arena_alloc(&e->arena, channels, sizeof(float));
+            if (!e->bn[i].mean || !e->bn[i].invstd)
+                return ws_fail(err, WS_E_MEMORY, "no memory for the statistics of %s", node->name);
+        }
+    }
+    for (int i = 0; i < e->n_steps; i++) {
+        const struct step *s = &e->steps[i];
+        if (s->op != WS_OP_CONV && s->op != WS_OP_GEMM)
+            continue;
+        size_t stripe = conv_stripe_floats(e, s);
+        size_t weight = e->net->params[e->net->nodes[s->node].params[0]].n;
+        e->n_stripe = stripe > e->n_stripe ? stripe : e->n_stripe;
+        e->n_weight = weight > e->n_weight ? weight : e->n_weight;
+    }
+    e->n_weight = (e->n_weight + 15) / 16 * 16;
+    e->n_stripe = (e->n_stripe + 15) / 16 * 16;
+    e->max_channels = (e->max_channels + 15) / 16 * 16;
+    size_t n_scratch = ws_size_mul(2 * (size_t)ws_pool_n_threads(e->pool), e->n_stripe);
+    size_t n_weights = e->has_backward ? ws_size_mul(N_SLICES + 1, e->n_weight) : 0;
+    e->worker_scratch = ws_calloc_aligned(n_scratch ? n_scratch : 1, sizeof(float));
+    e->weight_scratch = ws_calloc_aligned(n_weights ? n_weights : 1, sizeof(float));
+    e->sums = ws_calloc_aligned(N_SLICES * 2 * e->max_channels, sizeof(double));
+    e->constants = ws_calloc_aligned(4 * e->max_channels, sizeof(float));
+    if (!e->worker_scratch || !e->weight_scratch || !e->sums || !e->constants)
+        return ws_fail(err, WS_E_MEMORY, "no memory for the executor's scratch");
+    for (size_t i = 0; i < e->max_channels; i++)
+        e->constants[i] = 1;
+    e->size_bytes = (e->n_memory + n_scratch + n_weights) * sizeof(float);
+    return WS_OK;
+}
+
+enum ws_status ws_exec_open(struct ws_exec **out, struct ws_net *net, struct ws_pool *pool,
+                            const struct ws_exec_options *options, struct ws_err *err)
+{
+    *out = NULL;
+    ws_assert(net->values && options->max_batch >= 1);
+    enum ws_status status = options->backward ? ws_net_alloc_gradients(net, err) : WS_OK;
+    if (status != WS_OK)
+        return status;
+    struct ws_exec *e = ws_calloc(1, sizeof *e);
+    if (!e)
+        return ws_fail(err, WS_E_MEMORY, "no memory for an executor");
+    e->net = net;
+    e->pool = pool;
+    e->kernels = ws_kernels_get();
+    e->max_batch = options->max_batch;
+    e->has_backward = options->backward;
+    e->has_input_gradient = options->backward && options->input_gradient;
+    openblas_set_num_threads(1); /* each worker calls BLAS for its own slice */
+    status = alloc_tables(e, options, err);
+    if (status == WS_OK)
+        status = plan_steps(e, err);
+    if (status == WS_OK)
+        status = plan_memory(e, err);
+    if (status == WS_OK)
+        status = alloc_scratch(e, err);
+    if (status != WS_OK) {
+        ws_exec_close(&e);
+        return status;
+    }
+    *out = e;
+    return WS_OK;
+}
+
+void ws_exec_close(struct ws_exec **exec)
+{
+    if (!exec || !*exec)
+        return;
+    struct ws_exec *e = *exec;
+    free(e->memory);
+    free(e->worker_scratch);
+    free(e->weight_scratch);
+    free(e->sums);
+    free(e->constants);
+    ws_arena_fini(&e->arena);
+    free(e);
+    *exec = NULL;
+}
+
+float *ws_exec_input(struct ws_exec *exec)
+{
+    return exec->value[0];
+}
+
+void ws_exec_forward(struct ws_exec *exec, int batch, enum ws_bn_mode mode)
+{
+    ws_assert(batch >= 1 && batch <= exec->max_batch);
+    exec->batch = batch;
+    exec->mode = mode;
+    memset(exec->is_seeded, 0, (size_t)exec->net->n_nodes * sizeof *exec->is_seeded);
+    for (int i = 0; i < exec->n_steps; i++) {
+        const struct step *s = &exec->steps[i];
+        if (s->op == WS_OP_CONV || s->op == WS_OP_GEMM)
+            conv_forward(exec, s);
+        else if (s->op == WS_OP_BATCHNORM)
+            batchnorm_forward(exec, s);
+        else
+            simple_forward(exec, s);
+    }
+}
+
+const float *ws_exec_value(const struct ws_exec *exec, int node)
+{
+    ws_assert(node >= 0 && node < exec->net->n_nodes && exec->value[node]);
+    return exec->value[node];
+}
+
+float *ws_exec_seed(struct ws_exec *exec, int node)
+{
+    ws_assert(exec->has_backward && exec->is_tap[node]);
+    if (!exec->gradient[node])
+        return NULL; /* nothing below this node learns */
+    if (!exec->is_seeded[node])
+        memset(exec->gradient[node], 0, (size_t)exec->batch * image_floats(exec, node) * sizeof(float));
+    exec->is_seeded[node] = true;
+    return exec->gradient[node];
+}
+
+void ws_exec_backward(struct ws_exec *exec)
+{
+    ws_assert(exec->has_backward);
+    size_t n = (size_t)exec->net->n_nodes;
+    memcpy(exec->has_gradient, exec->is_seeded, n * sizeof *exec->has_gradient);
+    for (int i = exec->n_steps - 1; i >= 0; i--) {
+        const struct step *s = &exec->steps[i];
+        if (!exec->has_gradient[s->out])
+            continue;
+        if (s->op == WS_OP_CONV || s->op == WS_OP_GEMM)
+            conv_backward(exec, s);
+        else if (s->op == WS_OP_BATCHNORM)
+            batchnorm_backward(exec, s);
+        else
+            simple_backward(exec, s);
+    }
+}
+
+const float *ws_exec_input_gradient(const struct ws_exec *exec)
+{
+    ws_assert(exec->has_input_gradient);
+    return exec->gradient[0];
+}
+
+size_t ws_exec_size_bytes(const struct ws_exec *exec)
+{
+    return exec->size_bytes;
+}
+
+void ws_exec_print_plan(const struct ws_exec *exec, FILE *out)
+{
+    fprintf(out, "%-28s %-9s %14s %12s %12s  %s\n", "node", "kind", "shape", "bytes", "offset", "alive");
+    for (int i = 0; i < exec->n_regions; i++) {
+        const struct region *r = &exec->regions[i];
+        const struct ws_node *node = &exec->net->nodes[r->node];
+        char shape[48];
+        snprintf(shape, sizeof shape, "%dx%dx%d", node->height, node->width, node->channels);
+        fprintf(out, "%-28s %-9s %14s %12zu %12zu  %d-%d\n", node->name, r->is_gradient ? "gradient" : "value", shape,
+                r->n_floats * sizeof(float), r->offset * sizeof(float), r->begin, r->end);
+    }
+    fprintf(out, "total %.1f MiB for batches of up to %d\n", (double)exec->size_bytes / (1 << 20), exec->max_batch);
+}
+
+int ws_exec_first_nonfinite(const struct ws_exec *exec)
+{
+    for (int node = 0; node < exec->net->n_nodes; node++) {
+        const float *x = exec->value[node];
+        size_t n = (size_t)exec->batch * image_floats(exec, node);
+        for (size_t i = 0; x && i < n; i++)
+            if (!isfinite(x[i]))
+                return node;
+    }
+    return -1;
+}

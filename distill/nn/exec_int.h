@@ -1,0 +1,120 @@
+/* What the executor's files share: the steps, the plan, and the memory of one exec. */
+#ifndef WEBSTILL_NN_EXEC_INT_H
+#define WEBSTILL_NN_EXEC_INT_H
+
+#include "kernels.h"
+#include "webstill/base/mem.h"
+#include "webstill/nn/exec.h"
+
+enum {
+    N_SLICES = 8,               /* parts of a batch; part of the results' bytes, so not of the machine */
+    STRIPE_BYTES = 384 * 1024,  /* a patch stripe: fits the second-level cache beside the weights */
+    STRIPE_MIN_ROWS = 64,
+};
+
+/** One operation as it is run: a node, or a BatchNorm / Add / convolution with what was fused behind it. */
+struct step {
+    enum ws_op op;
+    int node;       /**< whose parameters and window are used */
+    int x;          /**< node whose value is read */
+    int other;      /**< second operand: Add, or the residual of a fused BatchNorm or convolution; -1 */
+    int out;        /**< node whose value is written */
+    bool relu;      /**< ReLU applied to the result */
+    int moments_of; /**< convolution: the next step, a BatchNorm whose moments it takes on the way; -1 */
+};
+
+/** A range of floats in the exec's memory, alive from time `begin` to `end`. */
+struct region {
+    size_t n_floats, offset;
+    int begin, end;
+    int node;
+    bool is_gradient;
+};
+
+/** Saved statistics of one BatchNorm node. */
+struct bn_state {
+    float *mean, *invstd;
+};
+
+struct ws_exec {
+    struct ws_net *net;    /**< borrowed */
+    struct ws_pool *pool;  /**< borrowed */
+    const struct ws_kernels *kernels;
+    struct ws_arena arena; /**< owns the small tables */
+    bool has_backward, has_input_gradient;
+    int max_batch, batch;
+    enum ws_bn_mode mode;
+
+    struct step *steps;
+    int n_steps;
+    bool *is_tap;          /**< [n_nodes] */
+    bool *wants_gradient;  /**< [n_nodes] something below learns */
+    struct region *regions;
+    int n_regions;
+    float **value;         /**< [n_nodes] NULL where fused away */
+    float **gradient;      /**< [n_nodes] */
+    bool *is_seeded, *has_gradient; /**< [n_nodes] */
+
+    float *memory;         /**< owned: all values and gradients */
+    size_t n_memory;
+    float *worker_scratch; /**< owned: two stripes per worker */
+    size_t n_stripe;       /**< floats of one stripe */
+    float *weight_scratch; /**< owned: N_SLICES partial weight gradients, then one turned weight */
+    size_t n_weight;       /**< floats of the largest weight */
+    double *sums;          /**< [N_SLICES][2][max_channels] */
+    size_t max_channels;
+    float *constants;      /**< [4][max_channels]: ones, then three for BatchNorm's coefficients */
+    struct bn_state *bn;   /**< [n_nodes] */
+    size_t size_bytes;
+};
+
+/** First image of a slice; slice N_SLICES gives the end. */
+static inline size_t slice_begin(const struct ws_exec *e, int slice)
+{
+    return (size_t)slice * (size_t)e->batch / N_SLICES;
+}
+
+static inline size_t image_floats(const struct ws_exec *e, int node)
+{
+    const struct ws_node *n = &e->net->nodes[node];
+    return (size_t)n->height * (size_t)n->width * (size_t)n->channels;
+}
+
+static inline float *param_values(const struct ws_exec *e, const struct ws_node *node, int i)
+{
+    return e->net->values + e->net->params[node->params[i]].offset;
+}
+
+/** Where the gradient of a parameter goes, or NULL when it does not learn. */
+static inline float *param_gradient(const struct ws_exec *e, const struct ws_node *node, int i)
+{
+    const struct ws_param *param = &e->net->params[node->params[i]];
+    return param->is_frozen || param->is_buffer ? NULL : e->net->gradients + param->offset;
+}
+
+/** True, and marks the gradient as written, when an earlier writer exists: the caller adds instead of storing. */
+static inline bool accumulate_into(struct ws_exec *e, int node)
+{
+    bool accumulate = e->has_gradient[node];
+    e->has_gradient[node] = true;
+    return accumulate;
+}
+
+/* plan.c */
+WS_MUST_USE enum ws_status plan_steps(struct ws_exec *e, struct ws_err *err);
+WS_MUST_USE enum ws_status plan_memory(struct ws_exec *e, struct ws_err *err);
+
+/* conv.c: convolution and gemm */
+size_t conv_stripe_floats(const struct ws_exec *e, const struct step *s);
+void conv_forward(struct ws_exec *e, const struct step *s);
+void conv_backward(struct ws_exec *e, const struct step *s);
+
+/* batchnorm.c */
+void batchnorm_forward(struct ws_exec *e, const struct step *s);
+void batchnorm_backward(struct ws_exec *e, const struct step *s);
+
+/* simple_ops.c: ReLU, Add, pooling */
+void simple_forward(struct ws_exec *e, const struct step *s);
+void simple_backward(struct ws_exec *e, const struct step *s);
+
+#endif

@@ -1,0 +1,379 @@
+#include "webstill/nn/graph.h"
+
+#include "webstill/base/mem.h"
+#include "webstill/base/rng.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGN_FLOATS = 16 }; /* 64 bytes */
+
+static void *grow(void *array, int n, int *cap, size_t size_bytes)
+{
+    if (n < *cap)
+        return array;
+    int wanted = *cap ? 2 * *cap : 32;
+    void *bigger = ws_realloc(array, (size_t)wanted, size_bytes);
+    if (bigger)
+        *cap = wanted;
+    return bigger;
+}
+
+/** Append a node that has its inputs and a name; returns its id, or 0 with net->err set. */
+static int add_node(struct ws_net *net, enum ws_op op, const char *name, int a, int b)
+{
+    if (net->err.status != WS_OK)
+        return 0;
+    if (strlen(name) >= WS_NAME_MAX || ws_net_find(net, name) >= 0) {
+        ws_fail(&net->err, WS_E_INTERNAL, "node \"%s\": the name is taken or too long", name);
+        return 0;
+    }
+    if (a >= net->n_nodes || b >= net->n_nodes) {
+        ws_fail(&net->err, WS_E_INTERNAL, "node \"%s\": its input does not exist yet", name);
+        return 0;
+    }
+    struct ws_node *nodes = grow(net->nodes, net->n_nodes, &net->cap_nodes, sizeof *nodes);
+    if (!nodes) {
+        ws_fail(&net->err, WS_E_MEMORY, "node \"%s\": out of memory", name);
+        return 0;
+    }
+    net->nodes = nodes;
+    struct ws_node *node = &nodes[net->n_nodes];
+    *node = (struct ws_node){.op = op, .fused_add = -1, .bn_momentum = 0.1, .bn_eps = 1e-5};
+    memcpy(node->name, name, strlen(name) + 1);
+    if (a >= 0) {
+        node->inputs[node->n_inputs++] = a;
+        node->height = nodes[a].height;
+        node->width = nodes[a].width;
+        node->channels = nodes[a].channels;
+    }
+    if (b >= 0)
+        node->inputs[node->n_inputs++] = b;
+    return net->n_nodes++;
+}
+
+/** Append a parameter to the newest node. */
+static void add_param(struct ws_net *net, int node_id, const char *suffix, int rank, const int *shape,
+                      int inner_channels, int inner_window, bool is_buffer)
+{
+    if (net->err.status != WS_OK)
+        return;
+    struct ws_param *params = grow(net->params, net->n_params, &net->cap_params, sizeof *params);
+    if (!params) {
+        ws_fail(&net->err, WS_E_MEMORY, "parameter of \"%s\": out of memory", net->nodes[node_id].name);
+        return;
+    }
+    net->params = params;
+    struct ws_param *param = &params[net->n_params];
+    *param = (struct ws_param){.rank = rank,
+                               .n = 1,
+                               .inner_channels = inner_channels,
+                               .inner_window = inner_window,
+                               .offset = net->n_values,
+                               .is_buffer = is_buffer};
+    snprintf(param->name, sizeof param->name, "%s.%s", net->nodes[node_id].name, suffix);
+    for (int i = 0; i < rank; i++) {
+        param->shape[i] = shape[i];
+        param->n = ws_size_mul(param->n, (size_t)shape[i]);
+    }
+    if (param->n > SIZE_MAX / 64) {
+        ws_fail(&net->err, WS_E_MEMORY, "parameter \"%s\": too large", param->name);
+        return;
+    }
+    net->n_values += (param->n + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+    struct ws_node *node = &net->nodes[node_id];
+    node->params[node->n_params++] = net->n_params++;
+}
+
+struct ws_net *ws_net_new(int height, int width, int channels)
+{
+    struct ws_net *net = ws_calloc(1, sizeof *net);
+    if (!net)
+        return NULL;
+    int input = add_node(net, WS_OP_INPUT, "input", -1, -1);
+    if (net->err.status != WS_OK) {
+        ws_net_free(&net);
+        return NULL;
+    }
+    net->nodes[input].height = height;
+    net->nodes[input].width = width;
+    net->nodes[input].channels = channels;
+    if (height < 1 || width < 1 || channels < 1 || channels > WS_MAX_CHANNELS)
+        ws_fail(&net->err, WS_E_CONFIG, "input of %d x %d x %d: expected positive sizes and at most %d channels",
+                height, width, channels, WS_MAX_CHANNELS);
+    return net;
+}
+
+void ws_net_free(struct ws_net **net)
+{
+    if (!net || !*net)
+        return;
+    free((*net)->nodes);
+    free((*net)->params);
+    free((*net)->values);
+    free((*net)->gradients);
+    free(*net);
+    *net = NULL;
+}
+
+/** Output side of a window, or 0 when it does not fit. */
+static int window_out(int in, struct ws_window w)
+{
+    int span = in + 2 * w.pad - w.kernel;
+    return span < 0 ? 0 : span / w.stride + 1;
+}
+
+static bool set_window(struct ws_net *net, int id, struct ws_window w)
+{
+    struct ws_node *node = &net->nodes[id];
+    node->window = w;
+    bool is_sane = w.kernel >= 1 && w.stride >= 1 && w.pad >= 0 && w.pad < w.kernel;
+    int height = is_sane ? window_out(node->height, w) : 0;
+    int width = is_sane ? window_out(node->width, w) : 0;
+    if (height < 1 || width < 1) {
+        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": a window of %d, stride %d, padding %d does not fit a %d x %d map",
+                node->name, w.kernel, w.stride, w.pad, node->height, node->width);
+        return false;
+    }
+    node->height = height;
+    node->width = width;
+    return true;
+}
+
+int ws_net_conv(struct ws_net *net, const char *name, int x, int out_channels, struct ws_window window, bool has_bias)
+{
+    int id = add_node(net, WS_OP_CONV, name, x, -1);
+    if (net->err.status != WS_OK || !set_window(net, id, window))
+        return 0;
+    struct ws_node *node = &net->nodes[id];
+    int in_channels = node->channels;
+    if (out_channels < 1 || out_channels > WS_MAX_CHANNELS) {
+        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": %d output channels; expected 1 to %d", name, out_channels,
+                WS_MAX_CHANNELS);
+        return 0;
+    }
+    node->channels = out_channels;
+    node->has_bias = has_bias;
+    int k = window.kernel;
+    add_param(net, id, "weight", 4, (int[]){out_channels, in_channels, k, k}, in_channels, k * k, false);
+    if (has_bias)
+        add_param(net, id, "bias", 1, &out_channels, 1, 1, false);
+    return id;
+}
+
+int ws_net_batchnorm(struct ws_net *net, const char *name, int x)
+{
+    int id = add_node(net, WS_OP_BATCHNORM, name, x, -1);
+    if (net->err.status != WS_OK)
+        return 0;
+    int channels = net->nodes[id].channels;
+    add_param(net, id, "weight", 1, &channels, 1, 1, false);
+    add_param(net, id, "bias", 1, &channels, 1, 1, false);
+    add_param(net, id, "running_mean", 1, &channels, 1, 1, true);
+    add_param(net, id, "running_var", 1, &channels, 1, 1, true);
+    return id;
+}
+
+int ws_net_relu(struct ws_net *net, const char *name, int x)
+{
+    return add_node(net, WS_OP_RELU, name, x, -1);
+}
+
+int ws_net_add(struct ws_net *net, const char *name, int a, int b)
+{
+    int id = add_node(net, WS_OP_ADD, name, a, b);
+    if (net->err.status != WS_OK)
+        return 0;
+    const struct ws_node *na = &net->nodes[a], *nb = &net->nodes[b];
+    if (na->height != nb->height || na->width != nb->width || na->channels != nb->channels) {
+        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": cannot add %d x %d x %d and %d x %d x %d", name, na->height,
+                na->width, na->channels, nb->height, nb->width, nb->channels);
+        return 0;
+    }
+    return id;
+}
+
+int ws_net_max_pool(struct ws_net *net, const char *name, int x, struct ws_window window)
+{
+    int id = add_node(net, WS_OP_MAX_POOL, name, x, -1);
+    return net->err.status == WS_OK && set_window(net, id, window) ? id : 0;
+}
+
+int ws_net_average_pool(struct ws_net *net, const char *name, int x, struct ws_window window)
+{
+    int id = add_node(net, WS_OP_AVERAGE_POOL, name, x, -1);
+    return net->err.status == WS_OK && set_window(net, id, window) ? id : 0;
+}
+
+int ws_net_global_average_pool(struct ws_net *net, const char *name, int x)
+{
+    int id = add_node(net, WS_OP_GLOBAL_AVERAGE_POOL, name, x, -1);
+    if (net->err.status != WS_OK)
+        return 0;
+    net->nodes[id].height = net->nodes[id].width = 1;
+    return id;
+}
+
+int ws_net_gemm(struct ws_net *net, const char *name, int x, int out_features, bool has_bias)
+{
+    int id = add_node(net, WS_OP_GEMM, name, x, -1);
+    if (net->err.status != WS_OK)
+        return 0;
+    struct ws_node *node = &net->nodes[id];
+    if (out_features < 1) {
+        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": %d output features", name, out_features);
+        return 0;
+    }
+    int window = node->height * node->width, channels = node->channels;
+    node->height = node->width = 1;
+    node->channels = out_features;
+    node->has_bias = has_bias;
+    add_param(net, id, "weight", 2, (int[]){out_features, window * channels}, channels, window, false);
+    if (has_bias)
+        add_param(net, id, "bias", 1, &out_features, 1, 1, false);
+    return id;
+}
+
+int ws_net_find(const struct ws_net *net, const char *name)
+{
+    for (int i = 0; i < net->n_nodes; i++)
+        if (strcmp(net->nodes[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+int ws_net_find_param(const struct ws_net *net, const char *name)
+{
+    for (int i = 0; i < net->n_params; i++)
+        if (strcmp(net->params[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+enum ws_status ws_net_alloc(struct ws_net *net, struct ws_err *err)
+{
+    if (net->err.status != WS_OK)
+        return ws_fail(err, net->err.status, "building the network: %s", net->err.text);
+    free(net->values);
+    net->values = ws_calloc_aligned(net->n_values ? net->n_values : 1, sizeof *net->values);
+    if (!net->values)
+        return ws_fail(err, WS_E_MEMORY, "no memory for %zu parameters", net->n_values);
+    return WS_OK;
+}
+
+enum ws_status ws_net_alloc_gradients(struct ws_net *net, struct ws_err *err)
+{
+    if (net->gradients)
+        return WS_OK;
+    net->gradients = ws_calloc_aligned(net->n_values ? net->n_values : 1, sizeof *net->gradients);
+    if (!net->gradients)
+        return ws_fail(err, WS_E_MEMORY, "no memory for %zu gradients", net->n_values);
+    return WS_OK;
+}
+
+void ws_net_zero_gradients(struct ws_net *net)
+{
+    memset(net->gradients, 0, net->n_values * sizeof *net->gradients);
+}
+
+static void fill(float *values, size_t n, float value)
+{
+    for (size_t i = 0; i < n; i++)
+        values[i] = value;
+}
+
+/** He-normal over the fan-out for convolutions, uniform(±1/sqrt(in)) for linear weights and biases, as PyTorch's ResNets. */
+static void init_weights(struct ws_net *net, const struct ws_node *node, uint64_t seed)
+{
+    const struct ws_param *weight = &net->params[node->params[0]];
+    double fan_out = (double)weight->shape[0] * weight->inner_window;
+    double bound = 1.0 / sqrt((double)weight->n / weight->shape[0]);
+    for (int i = 0; i < node->n_params; i++) {
+        const struct ws_param *param = &net->params[node->params[i]];
+        if (param->is_frozen)
+            continue;
+        struct ws_rng rng;
+        ws_rng_init(&rng, seed, WS_STREAM_INIT, (uint32_t)node->params[i], 0);
+        float *values = net->values + param->offset;
+        for (size_t j = 0; j < param->n; j++) {
+            if (node->op == WS_OP_CONV)
+                values[j] = i == 0 ? (float)(ws_rng_normal(&rng) * sqrt(2.0 / fan_out)) : 0.0F;
+            else
+                values[j] = (float)((2 * ws_rng_uniform(&rng) - 1) * bound);
+        }
+    }
+}
+
+void ws_net_init(struct ws_net *net, uint64_t seed)
+{
+    for (int i = 0; i < net->n_nodes; i++) {
+        const struct ws_node *node = &net->nodes[i];
+        if (node->op == WS_OP_CONV || node->op == WS_OP_GEMM)
+            init_weights(net, node, seed);
+        if (node->op != WS_OP_BATCHNORM)
+            continue;
+        static const float start[WS_NODE_MAX_PARAMS] = {1, 0, 0, 1}; /* weight, bias, mean, variance */
+        for (int j = 0; j < node->n_params; j++) {
+            const struct ws_param *param = &net->params[node->params[j]];
+            if (!param->is_frozen)
+                fill(net->values + param->offset, param->n, start[j]);
+        }
+    }
+}
+
+/** Visit element (o, c, w): `file` index and `memory` index differ where the window is larger than 1. */
+static void copy_out(const struct ws_param *param, const float *memory, float *file)
+{
+    size_t channels = (size_t)param->inner_channels, window = (size_t)param->inner_window;
+    size_t outer = param->n / (channels * window);
+    for (size_t o = 0; o < outer; o++)
+        for (size_t c = 0; c < channels; c++)
+            for (size_t w = 0; w < window; w++)
+                file[(o * channels + c) * window + w] = memory[(o * window + w) * channels + c];
+}
+
+void ws_net_get(const struct ws_net *net, int param, float *out, size_t n)
+{
+    ws_assert(param >= 0 && param < net->n_params && n == net->params[param].n);
+    copy_out(&net->params[param], net->values + net->params[param].offset, out);
+}
+
+void ws_net_get_gradient(const struct ws_net *net, int param, float *out, size_t n)
+{
+    ws_assert(param >= 0 && param < net->n_params && n == net->params[param].n && net->gradients);
+    copy_out(&net->params[param], net->gradients + net->params[param].offset, out);
+}
+
+void ws_net_set(struct ws_net *net, int param, const float *in, size_t n)
+{
+    ws_assert(param >= 0 && param < net->n_params && n == net->params[param].n);
+    const struct ws_param *p = &net->params[param];
+    float *memory = net->values + p->offset;
+    size_t channels = (size_t)p->inner_channels, window = (size_t)p->inner_window;
+    size_t outer = p->n / (channels * window);
+    for (size_t o = 0; o < outer; o++)
+        for (size_t c = 0; c < channels; c++)
+            for (size_t w = 0; w < window; w++)
+                memory[(o * window + w) * channels + c] = in[(o * channels + c) * window + w];
+}
+
+int64_t ws_net_count_params(const struct ws_net *net)
+{
+    int64_t n = 0;
+    for (int i = 0; i < net->n_params; i++)
+        if (!net->params[i].is_buffer)
+            n += (int64_t)net->params[i].n;
+    return n;
+}
+
+int64_t ws_net_count_macs(const struct ws_net *net)
+{
+    int64_t n = 0;
+    for (int i = 0; i < net->n_nodes; i++) {
+        const struct ws_node *node = &net->nodes[i];
+        if (node->op == WS_OP_CONV || node->op == WS_OP_GEMM)
+            n += (int64_t)node->height * node->width * (int64_t)net->params[node->params[0]].n;
+    }
+    return n;
+}

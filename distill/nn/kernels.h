@@ -1,0 +1,68 @@
+/*
+ * Elementwise and gathering kernels, in one table per instruction set.
+ *
+ * kernels_impl.h holds the plain C; it is compiled once as it is, once for AVX2 and once for AVX-512, and the table that
+ * fits this processor is chosen at run time. Maps are rows of `channels` contiguous floats (NHWC: a row is a pixel).
+ * Matrix products are not here: they are single-threaded cblas_sgemm calls of the executor.
+ */
+#ifndef WEBSTILL_NN_KERNELS_H
+#define WEBSTILL_NN_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/** A convolution or pooling over one image: sizes in pixels. */
+struct ws_geometry {
+    int height, width, channels;         /**< input */
+    int out_height, out_width;
+    int kernel, stride, pad;
+};
+
+struct ws_kernels {
+    const char *name;
+
+    /** Rows m0 … m0+rows-1 of the patch matrix: row m is output pixel m of consecutive images, kernel*kernel*channels floats in
+     *  (window row, window column, channel) order, zero where the window hangs over the edge. */
+    void (*im2col)(const struct ws_geometry *g, const float *x, size_t m0, size_t rows, float *patches);
+
+    /** x += the transpose of im2col of the same rows. */
+    void (*col2im)(const struct ws_geometry *g, const float *patches, size_t m0, size_t rows, float *x);
+
+    /** sum[c] += Σ (x - pivot[c]), sumsq[c] += Σ (x - pivot[c])². */
+    void (*channel_moments)(const float *x, size_t rows, int channels, const float *pivot, double *sum, double *sumsq);
+
+    /** y = x*scale[c] + shift[c] (+ residual), then max(0, .) if relu. residual may be NULL; y may be x. */
+    void (*scale_shift)(const float *x, size_t rows, int channels, const float *scale, const float *shift,
+                        const float *residual, bool relu, float *y);
+
+    /** dy = 0 where y <= 0 (skipped when y is NULL); sum[c] += Σ dy, dot[c] += Σ dy*(x - mean[c]). */
+    void (*batchnorm_reduce)(float *dy, const float *y, const float *x, size_t rows, int channels, const float *mean,
+                             double *sum, double *dot);
+
+    /** dx (+)= a[c]*dy + b[c]*x + d[c]. */
+    void (*batchnorm_dx)(const float *dy, const float *x, size_t rows, int channels, const float *a, const float *b,
+                         const float *d, bool accumulate, float *dx);
+
+    /** dx (+)= dy where y > 0, else 0; y NULL: everywhere. dx may be dy when not accumulating. */
+    void (*relu_dx)(const float *dy, const float *y, size_t n, bool accumulate, float *dx);
+
+    /** y += x. */
+    void (*add)(const float *x, size_t n, float *y);
+
+    /** Momentum step over n values (optim.h); v NULL: plain SGD. */
+    void (*sgd)(float *w, const float *g, float *v, size_t n, float lr, float momentum, float decay, bool nesterov);
+};
+
+/** The table for this processor. */
+const struct ws_kernels *ws_kernels_get(void);
+
+/** A table by name ("plain", "avx2", "avx512"), or NULL when unknown or not runnable here: for tests. */
+const struct ws_kernels *ws_kernels_find(const char *name);
+
+extern const struct ws_kernels ws_kernels_plain;
+#if defined(__x86_64__)
+extern const struct ws_kernels ws_kernels_avx2;
+extern const struct ws_kernels ws_kernels_avx512;
+#endif
+
+#endif

@@ -1,0 +1,336 @@
+/*
+ * The kernels of kernels.h in plain C, written so that the compiler vectorises them: inner loops have a constant length of
+ * BLOCK floats. A row of fewer than BLOCK channels is repeated to fill a block (16 channels: 4 pixels a block), so narrow
+ * maps run as fast as wide ones. Included by kernels_plain.c, kernels_avx2.c and kernels_avx512.c.
+ */
+#include "kernels.h"
+
+#include <string.h>
+
+enum {
+    BLOCK = 64,     /* floats handled by an inner loop: four 512-bit registers */
+    FLUSH = 512,    /* blocks summed in single precision before they go to the double accumulators */
+};
+
+/** How a map of n floats divides: `blocks` blocks of `length` floats, then `rest` floats. */
+struct blocking {
+    size_t length, blocks, rest;
+};
+
+/** Blocks for maps of fewer than BLOCK channels: as many whole rows as fit. */
+static struct blocking block_rows(size_t rows, size_t channels)
+{
+    size_t length = BLOCK / channels * channels;
+    size_t n = rows * channels;
+    return (struct blocking){length, n / length, n % length};
+}
+
+/** Repeat per-channel constants over a block. */
+static void repeat(const float *constants, size_t channels, size_t length, float *out)
+{
+    for (size_t i = 0; i < length; i++)
+        out[i] = constants[i % channels];
+}
+
+/** Add block sums to their channels, in index order. */
+static void fold_sums(const float *sums, size_t channels, size_t length, double *out)
+{
+    for (size_t i = 0; i < length; i++)
+        out[i % channels] += (double)sums[i];
+}
+
+/* --- patches --------------------------------------------------------------------------------------------------------- */
+
+/** One image row of the window, columns x0 … x0+kernel-1, with zeros outside. */
+static inline void copy_window_row(const struct ws_geometry *g, const float *row, int x0, float *out)
+{
+    size_t c = (size_t)g->channels;
+    if (x0 >= 0 && x0 + g->kernel <= g->width) {
+        memcpy(out, row + (size_t)x0 * c, (size_t)g->kernel * c * sizeof *out);
+        return;
+    }
+    for (int k = 0; k < g->kernel; k++, out += c) {
+        int x = x0 + k;
+        if (x >= 0 && x < g->width)
+            memcpy(out, row + (size_t)x * c, c * sizeof *out);
+        else
+            memset(out, 0, c * sizeof *out);
+    }
+}
+
+static void im2col(const struct ws_geometry *g, const float *x, size_t m0, size_t rows, float *patches)
+{
+    size_t c = (size_t)g->channels, map = (size_t)g->height * (size_t)g->width * c;
+    size_t per_image = (size_t)g->out_height * (size_t)g->out_width;
+    size_t row_floats = (size_t)g->kernel * c;
+    size_t image = m0 / per_image, pixel = m0 % per_image;
+    int oy = (int)(pixel / (size_t)g->out_width), ox = (int)(pixel % (size_t)g->out_width);
+    for (size_t m = 0; m < rows; m++) {
+        const float *base = x + image * map;
+        int x0 = ox * g->stride - g->pad;
+        for (int k = 0; k < g->kernel; k++, patches += row_floats) {
+            int y = oy * g->stride - g->pad + k;
+            if (y < 0 || y >= g->height)
+                memset(patches, 0, row_floats * sizeof *patches);
+            else
+                copy_window_row(g, base + (size_t)y * (size_t)g->width * c, x0, patches);
+        }
+        if (++ox == g->out_width) {
+            ox = 0;
+            if (++oy == g->out_height) {
+                oy = 0;
+                image++;
+            }
+        }
+    }
+}
+
+static void add_floats(const float *x, size_t n, float *y)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] += x[i];
+}
+
+static void col2im(const struct ws_geometry *g, const float *patches, size_t m0, size_t rows, float *x)
+{
+    size_t c = (size_t)g->channels, map = (size_t)g->height * (size_t)g->width * c;
+    size_t per_image = (size_t)g->out_height * (size_t)g->out_width;
+    for (size_t m = m0; m < m0 + rows; m++) {
+        float *base = x + m / per_image * map;
+        size_t pixel = m % per_image;
+        int y0 = (int)(pixel / (size_t)g->out_width) * g->stride - g->pad;
+        int x0 = (int)(pixel % (size_t)g->out_width) * g->stride - g->pad;
+        for (int k = 0; k < g->kernel; k++, patches += (size_t)g->kernel * c) {
+            int y = y0 + k;
+            if (y < 0 || y >= g->height)
+                continue;
+            int first = x0 < 0 ? -x0 : 0;
+            int last = x0 + g->kernel > g->width ? g->width - x0 : g->kernel;
+            if (last > first)
+                add_floats(patches + (size_t)first * c, (size_t)(last - first) * c,
+                           base + ((size_t)y * (size_t)g->width + (size_t)(x0 + first)) * c);
+        }
+    }
+}
+
+/* --- sums over a map ------------------------------------------------------------------------------------------------- */
+
+/** Moments of up to FLUSH blocks of `length` floats, `stride` apart. `length` is BLOCK in the hot case. */
+static inline void moments_of(const float *x, size_t blocks, size_t stride, size_t length, const float *pivot, float *sum,
+                              float *sumsq)
+{
+    for (size_t b = 0; b < blocks; b++, x += stride)
+        for (size_t i = 0; i < length; i++) {
+            float d = x[i] - pivot[i];
+            sum[i] += d;
+            sumsq[i] += d * d;
+        }
+}
+
+/** Sum `n` blocks into doubles by way of single-precision runs of FLUSH blocks. */
+static void moments_blocks(const float *x, size_t n, size_t stride, size_t length, size_t channels, const float *pivot,
+                           double *sum, double *sumsq)
+{
+    for (size_t b = 0; b < n; b += FLUSH) {
+        float s[BLOCK] = {0}, q[BLOCK] = {0};
+        size_t count = n - b < FLUSH ? n - b : FLUSH;
+        if (length == BLOCK)
+            moments_of(x + b * stride, count, stride, BLOCK, pivot, s, q);
+        else
+            moments_of(x + b * stride, count, stride, length, pivot, s, q);
+        fold_sums(s, channels, length, sum);
+        fold_sums(q, channels, length, sumsq);
+    }
+}
+
+static void channel_moments(const float *x, size_t rows, int channels, const float *pivot, double *sum, double *sumsq)
+{
+    size_t c = (size_t)channels;
+    if (c >= BLOCK) {
+        for (size_t c0 = 0; c0 < c; c0 += BLOCK) {
+            size_t length = c - c0 < BLOCK ? c - c0 : BLOCK;
+            moments_blocks(x + c0, rows, c, length, length, pivot + c0, sum + c0, sumsq + c0);
+        }
+        return;
+    }
+    struct blocking b = block_rows(rows, c);
+    float pivots[BLOCK];
+    repeat(pivot, c, b.length, pivots);
+    moments_blocks(x, b.blocks, b.length, b.length, c, pivots, sum, sumsq);
+    if (b.rest > 0)
+        moments_blocks(x + b.blocks * b.length, 1, 0, b.rest, c, pivots, sum, sumsq);
+}
+
+static inline void reduce_of(float *dy, const float *y, const float *x, size_t blocks, size_t stride, size_t length,
+                             const float *mean, float *sum, float *dot)
+{
+    for (size_t b = 0; b < blocks; b++, x += stride, dy += stride) {
+        if (y) {
+            for (size_t i = 0; i < length; i++)
+                dy[i] = y[i] > 0 ? dy[i] : 0;
+            y += stride;
+        }
+        for (size_t i = 0; i < length; i++) {
+            sum[i] += dy[i];
+            dot[i] += dy[i] * (x[i] - mean[i]);
+        }
+    }
+}
+
+static void reduce_blocks(float *dy, const float *y, const float *x, size_t n, size_t stride, size_t length,
+                          size_t channels, const float *mean, double *sum, double *dot)
+{
+    for (size_t b = 0; b < n; b += FLUSH) {
+        float s[BLOCK] = {0}, d[BLOCK] = {0};
+        size_t count = n - b < FLUSH ? n - b : FLUSH, at = b * stride;
+        if (length == BLOCK)
+            reduce_of(dy + at, y ? y + at : NULL, x + at, count, stride, BLOCK, mean, s, d);
+        else
+            reduce_of(dy + at, y ? y + at : NULL, x + at, count, stride, length, mean, s, d);
+        fold_sums(s, channels, length, sum);
+        fold_sums(d, channels, length, dot);
+    }
+}
+
+static void batchnorm_reduce(float *dy, const float *y, const float *x, size_t rows, int channels, const float *mean,
+                             double *sum, double *dot)
+{
+    size_t c = (size_t)channels;
+    if (c >= BLOCK) {
+        for (size_t c0 = 0; c0 < c; c0 += BLOCK) {
+            size_t length = c - c0 < BLOCK ? c - c0 : BLOCK;
+            reduce_blocks(dy + c0, y ? y + c0 : NULL, x + c0, rows, c, length, length, mean + c0, sum + c0, dot + c0);
+        }
+        return;
+    }
+    struct blocking b = block_rows(rows, c);
+    float means[BLOCK];
+    repeat(mean, c, b.length, means);
+    size_t at = b.blocks * b.length;
+    reduce_blocks(dy, y, x, b.blocks, b.length, b.length, c, means, sum, dot);
+    if (b.rest > 0)
+        reduce_blocks(dy + at, y ? y + at : NULL, x + at, 1, 0, b.rest, c, means, sum, dot);
+}
+
+/* --- maps to maps ---------------------------------------------------------------------------------------------------- */
+
+/** The body of scale_shift for one block; each combination of residual and relu is its own loop. */
+static inline void scale_shift_block(const float *x, const float *r, size_t length, const float *scale,
+                                     const float *shift, bool relu, float *y)
+{
+    if (r && relu)
+        for (size_t i = 0; i < length; i++) {
+            float v = x[i] * scale[i] + shift[i] + r[i];
+            y[i] = v > 0 ? v : 0;
+        }
+    else if (relu)
+        for (size_t i = 0; i < length; i++) {
+            float v = x[i] * scale[i] + shift[i];
+            y[i] = v > 0 ? v : 0;
+        }
+    else if (r)
+        for (size_t i = 0; i < length; i++)
+            y[i] = x[i] * scale[i] + shift[i] + r[i];
+    else
+        for (size_t i = 0; i < length; i++)
+            y[i] = x[i] * scale[i] + shift[i];
+}
+
+static void scale_shift(const float *x, size_t rows, int channels, const float *scale, const float *shift,
+                        const float *residual, bool relu, float *y)
+{
+    size_t c = (size_t)channels;
+    if (c >= BLOCK) {
+        for (size_t row = 0; row < rows; row++, x += c, y += c) {
+            scale_shift_block(x, residual, c, scale, shift, relu, y);
+            residual = residual ? residual + c : NULL;
+        }
+        return;
+    }
+    struct blocking b = block_rows(rows, c);
+    float scales[BLOCK], shifts[BLOCK];
+    repeat(scale, c, b.length, scales);
+    repeat(shift, c, b.length, shifts);
+    for (size_t i = 0; i < b.blocks; i++) {
+        size_t at = i * b.length;
+        if (b.length == BLOCK)
+            scale_shift_block(x + at, residual ? residual + at : NULL, BLOCK, scales, shifts, relu, y + at);
+        else
+            scale_shift_block(x + at, residual ? residual + at : NULL, b.length, scales, shifts, relu, y + at);
+    }
+    size_t at = b.blocks * b.length;
+    scale_shift_block(x + at, residual ? residual + at : NULL, b.rest, scales, shifts, relu, y + at);
+}
+
+static inline void dx_block(const float *dy, const float *x, size_t length, const float *a, const float *b,
+                            const float *d, bool accumulate, float *dx)
+{
+    if (accumulate)
+        for (size_t i = 0; i < length; i++)
+            dx[i] += a[i] * dy[i] + b[i] * x[i] + d[i];
+    else
+        for (size_t i = 0; i < length; i++)
+            dx[i] = a[i] * dy[i] + b[i] * x[i] + d[i];
+}
+
+static void batchnorm_dx(const float *dy, const float *x, size_t rows, int channels, const float *a, const float *b,
+                         const float *d, bool accumulate, float *dx)
+{
+    size_t c = (size_t)channels;
+    if (c >= BLOCK) {
+        for (size_t row = 0; row < rows; row++)
+            dx_block(dy + row * c, x + row * c, c, a, b, d, accumulate, dx + row * c);
+        return;
+    }
+    struct blocking k = block_rows(rows, c);
+    float as[BLOCK], bs[BLOCK], ds[BLOCK];
+    repeat(a, c, k.length, as);
+    repeat(b, c, k.length, bs);
+    repeat(d, c, k.length, ds);
+    for (size_t i = 0; i < k.blocks; i++) {
+        size_t at = i * k.length;
+        if (k.length == BLOCK)
+            dx_block(dy + at, x + at, BLOCK, as, bs, ds, accumulate, dx + at);
+        else
+            dx_block(dy + at, x + at, k.length, as, bs, ds, accumulate, dx + at);
+    }
+    size_t at = k.blocks * k.length;
+    dx_block(dy + at, x + at, k.rest, as, bs, ds, accumulate, dx + at);
+}
+
+static void relu_dx(const float *dy, const float *y, size_t n, bool accumulate, float *dx)
+{
+    if (accumulate)
+        for (size_t i = 0; i < n; i++)
+            dx[i] += !y || y[i] > 0 ? dy[i] : 0;
+    else
+        for (size_t i = 0; i < n; i++)
+            dx[i] = !y || y[i] > 0 ? dy[i] : 0;
+}
+
+static void sgd(float *w, const float *g, float *v, size_t n, float lr, float momentum, float decay, bool nesterov)
+{
+    if (!v) {
+        for (size_t i = 0; i < n; i++)
+            w[i] -= lr * (g[i] + decay * w[i]);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        float d = g[i] + decay * w[i];
+        v[i] = momentum * v[i] + d;
+        w[i] -= lr * (nesterov ? d + momentum * v[i] : v[i]);
+    }
+}
+
+const struct ws_kernels WS_KERNELS_TABLE = {
+    .name = WS_KERNELS_NAME,
+    .im2col = im2col,
+    .col2im = col2im,
+    .channel_moments = channel_moments,
+    .scale_shift = scale_shift,
+    .batchnorm_reduce = batchnorm_reduce,
+    .batchnorm_dx = batchnorm_dx,
+    .relu_dx = relu_dx,
+    .add = add_floats,
+    .sgd = sgd,
+};

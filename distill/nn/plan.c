@@ -1,0 +1,191 @@
+/* Planning an exec: which nodes run as one step, and where each value and gradient lives. */
+#include "exec_int.h"
+
+#include <stdlib.h>
+
+struct consumers {
+    int *n, *last; /* [n_nodes] how many steps read a node, and the newest of them */
+};
+
+static int sole_consumer(const struct ws_exec *e, const struct consumers *c, int id, enum ws_op op)
+{
+    return c->n[id] == 1 && !e->is_tap[id] && e->net->nodes[c->last[id]].op == op ? c->last[id] : -1;
+}
+
+/** BatchNorm → Add → ReLU, BatchNorm → ReLU, Add → ReLU become one pass over memory. */
+static void fuse(const struct ws_exec *e, const struct consumers *c, struct step *s)
+{
+    const struct ws_net *net = e->net;
+    if (s->op == WS_OP_BATCHNORM) {
+        int add = sole_consumer(e, c, s->out, WS_OP_ADD);
+        if (add >= 0) {
+            const int *in = net->nodes[add].inputs;
+            int other = in[0] == s->out ? in[1] : in[0];
+            if (other < s->node && in[0] != in[1]) { /* the other branch is complete before this step */
+                s->other = other;
+                s->out = add;
+            }
+        }
+    }
+    if (s->op == WS_OP_BATCHNORM || s->op == WS_OP_ADD) {
+        int relu = sole_consumer(e, c, s->out, WS_OP_RELU);
+        if (relu >= 0) {
+            s->relu = true;
+            s->out = relu;
+        }
+    }
+}
+
+/** A node learns when it, or anything below it, has a parameter that does. */
+static void mark_learning(struct ws_exec *e)
+{
+    const struct ws_net *net = e->net;
+    e->wants_gradient[0] = e->has_input_gradient;
+    for (int i = 1; i < net->n_nodes; i++) {
+        const struct ws_node *node = &net->nodes[i];
+        for (int j = 0; j < node->n_inputs; j++)
+            e->wants_gradient[i] |= e->wants_gradient[node->inputs[j]];
+        for (int j = 0; j < node->n_params; j++) {
+            const struct ws_param *param = &net->params[node->params[j]];
+            e->wants_gradient[i] |= !param->is_buffer && !param->is_frozen;
+        }
+        if (node->fused_add >= 0)
+            e->wants_gradient[i] |= e->wants_gradient[node->fused_add];
+    }
+}
+
+enum ws_status plan_steps(struct ws_exec *e, struct ws_err *err)
+{
+    const struct ws_net *net = e->net;
+    size_t n = (size_t)net->n_nodes;
+    struct consumers c = {ws_arena_alloc(&e->arena, n, sizeof(int)), ws_arena_alloc(&e->arena, n, sizeof(int))};
+    bool *is_inside = ws_arena_alloc(&e->arena, n, sizeof *is_inside); /* already part of an earlier step */
+    e->steps = ws_arena_alloc(&e->arena, n, sizeof *e->steps);
+    if (!c.n || !c.last || !is_inside || !e->steps)
+        return ws_fail(err, WS_E_MEMORY, "no memory to plan %zu nodes", n);
+    for (int i = 0; i < net->n_nodes; i++)
+        for (int j = 0; j < net->nodes[i].n_inputs; j++) {
+            c.n[net->nodes[i].inputs[j]]++;
+            c.last[net->nodes[i].inputs[j]] = i;
+        }
+    mark_learning(e);
+    for (int i = 1; i < net->n_nodes; i++) {
+        const struct ws_node *node = &net->nodes[i];
+        if (is_inside[i])
+            continue;
+        struct step s = {.op = node->op,
+                         .node = i,
+                         .x = node->inputs[0],
+                         .other = node->n_inputs > 1 ? node->inputs[1] : node->fused_add,
+                         .out = i,
+                         .relu = node->fused_relu || node->op == WS_OP_RELU,
+                         .moments_of = -1};
+        fuse(e, &c, &s);
+        for (int j = i; j != s.out; j = c.last[j])
+            is_inside[c.last[j]] = true;
+        e->steps[e->n_steps++] = s;
+    }
+    for (int i = 0; i + 1 < e->n_steps; i++)
+        if (e->steps[i].op == WS_OP_CONV && e->steps[i + 1].op == WS_OP_BATCHNORM && e->steps[i + 1].x == e->steps[i].out)
+            e->steps[i].moments_of = i + 1;
+    return WS_OK;
+}
+
+static void add_region(struct ws_exec *e, int node, bool is_gradient, int begin, int end)
+{
+    size_t n_floats = ws_size_mul(image_floats(e, node), (size_t)e->max_batch);
+    n_floats = ws_size_add(n_floats, 15) / 16 * 16;
+    e->regions[e->n_regions++] = (struct region){n_floats, 0, begin, end, node, is_gradient};
+}
+
+/**
+ * Lifetimes, in steps: forward runs at times 0 … S-1, backward of step i at time 2S-1-i. What backward needs stays until then;
+ * without backward a value dies with its last reader.
+ */
+static void list_regions(struct ws_exec *e)
+{
+    int n_nodes = e->net->n_nodes, n_steps = e->n_steps, end_of_time = 2 * n_steps;
+    for (int node = 0; node < n_nodes; node++) {
+        int written = node == 0 ? -1 : n_steps, last_read = -1, first_back = end_of_time;
+        for (int i = 0; i < n_steps; i++) {
+            const struct step *s = &e->steps[i];
+            if (s->out == node)
+                written = i;
+            if (s->x == node || s->other == node) {
+                last_read = i;
+                first_back = 2 * n_steps - 1 - i < first_back ? 2 * n_steps - 1 - i : first_back;
+            }
+        }
+        if (written == n_steps)
+            continue; /* fused away */
+        bool stays = e->has_backward || e->is_tap[node] || node == 0;
+        last_read = last_read < written ? written : last_read; /* a value nobody reads still needs its place once */
+        add_region(e, node, false, stays ? -1 : written, stays ? end_of_time : last_read);
+        if (e->has_backward && e->wants_gradient[node]) {
+            if (e->is_tap[node])
+                first_back = -1;
+            int done = written < 0 || (node == 0 && e->has_input_gradient) ? end_of_time : 2 * n_steps - 1 - written;
+            if (e->is_tap[node] && e->net->nodes[node].op != WS_OP_INPUT)
+                done = end_of_time;
+            if (first_back <= done)
+                add_region(e, node, true, first_back, done);
+        }
+    }
+}
+
+static bool overlaps(const struct region *a, const struct region *b)
+{
+    return a->begin <= b->end && b->begin <= a->end;
+}
+
+/** First fit: the lowest offset that no region alive at the same time covers. Regions are few, so the plain way is fast enough. */
+static void place(struct ws_exec *e, int i)
+{
+    struct region *r = &e->regions[i];
+    size_t offset = 0;
+    for (bool is_moved = true; is_moved;) {
+        is_moved = false;
+        for (int j = 0; j < i; j++) {
+            const struct region *other = &e->regions[j];
+            if (overlaps(r, other) && offset < other->offset + other->n_floats &&
+                other->offset < ws_size_add(offset, r->n_floats)) {
+                offset = other->offset + other->n_floats;
+                is_moved = true;
+            }
+        }
+    }
+    r->offset = offset;
+    size_t end = ws_size_add(offset, r->n_floats);
+    e->n_memory = end > e->n_memory ? end : e->n_memory;
+}
+
+static int by_size_descending(const void *a, const void *b)
+{
+    const struct region *ra = a, *rb = b;
+    if (ra->n_floats != rb->n_floats)
+        return ra->n_floats < rb->n_floats ? 1 : -1;
+    if (ra->node != rb->node)
+        return ra->node < rb->node ? -1 : 1;
+    return (int)ra->is_gradient - (int)rb->is_gradient;
+}
+
+enum ws_status plan_memory(struct ws_exec *e, struct ws_err *err)
+{
+    size_t n = (size_t)e->net->n_nodes;
+    e->regions = ws_arena_alloc(&e->arena, 2 * n, sizeof *e->regions);
+    if (!e->regions)
+        return ws_fail(err, WS_E_MEMORY, "no memory to plan %zu nodes", n);
+    list_regions(e);
+    qsort(e->regions, (size_t)e->n_regions, sizeof *e->regions, by_size_descending);
+    for (int i = 0; i < e->n_regions; i++)
+        place(e, i);
+    e->memory = ws_calloc_aligned(e->n_memory, sizeof *e->memory);
+    if (!e->memory)
+        return ws_fail(err, WS_E_MEMORY, "activations and gradients of a batch of %d need %.1f MiB, which is not there",
+                       e->max_batch, (double)e->n_memory * sizeof *e->memory / (1 << 20));
+    for (int i = 0; i < e->n_regions; i++) {
+        const struct region *r = &e->regions[i];
+        (r->is_gradient ? e->gradient : e->value)[r->node] = e->memory + r->offset;
+    }
+    return WS_OK;
+}
