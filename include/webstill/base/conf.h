@@ -15,10 +15,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** A class and the words to search it by (its name when none are given). */
+/** A class and the words to search it by. */
 struct ws_conf_class {
     char *name;
-    char **queries;
+    char **queries; /**< never empty once loaded: the name when none are given */
     unsigned n_queries;
 };
 
@@ -28,7 +28,7 @@ enum ws_source_kind { WS_SOURCE_MEDIAWIKI, WS_SOURCE_PAGES };
 struct ws_conf_source {
     enum ws_source_kind kind;
     char *url;        /**< mediawiki: the api.php URL; pages: a seed page, "{query}" is replaced by each query */
-    char *name;       /**< shown in provenance; the URL's host when empty */
+    char *name;       /**< shown in provenance; "" = the URL's host */
 };
 
 struct ws_conf_crawl {
@@ -151,6 +151,7 @@ struct ws_conf_distill {
     uint32_t batch;
     double holdout;      /**< share of the pool, chosen by id, that is never trained on: agreement with the teacher */
     char *augment;       /**< "resized-crop" (released code), "shift", "none" */
+    uint32_t crop_pad;    /**< shift: zero padding of the random crop, pixels */
     double crop_min_area; /**< resized-crop: smallest share of the area */
     bool flip;
     uint32_t checkpoint_s;
@@ -195,20 +196,39 @@ struct ws_config {
 /**
  * Load a file over the reference, with `n_overrides` texts "section.key=value" (value is YAML) over both.
  *
- * Returns WS_E_IO, WS_E_CONFIG. Relative paths stay as written (relative to the current directory).
+ * Returns WS_E_CONFIG for what the user can mend in the file or on the command line (also a file that does not exist),
+ * WS_E_IO, WS_E_MEMORY. Relative paths stay as written (relative to the current directory). An empty `eval.images` and the
+ * like load: the stage that needs them asks for them. Free with ws_config_free().
  */
 WS_MUST_USE enum ws_status ws_config_load(struct ws_config **out, const char *path, const char *const *overrides,
                                           int n_overrides, struct ws_err *err);
 void ws_config_free(struct ws_config **config);
 
 /**
- * The resolved configuration as YAML: the given sections ("crawl"; NULL-terminated list), plus `classes` and `seed`
- * when named in it. Two equal configurations give equal bytes. All sections when `sections` is NULL.
+ * The resolved configuration as YAML: the given sections ("crawl"; NULL-terminated list), plus `classes`, `seed` and
+ * `threads` when named in it, in the reference's order whatever the list's. Two equal configurations give equal bytes, and the
+ * bytes of all sections load again to the same configuration. All sections when `sections` is NULL.
+ *
+ * Returns WS_E_CONFIG for an unknown section, WS_E_MEMORY.
  */
 WS_MUST_USE enum ws_status ws_config_dump(const struct ws_config *config, const char *const *sections,
                                           struct ws_buf *out, struct ws_err *err);
 
-/** The known name nearest to `name` by edit distance, or NULL when none is near. `names` ends with NULL. */
+/** The stages that depend on the configuration ("crawl" … "report"), in order; ends with NULL. */
+extern const char *const ws_config_stages[];
+
+/**
+ * The sections that the output of a stage depends on, for ws_config_dump() and manifests; ends with NULL.
+ * NULL when no such stage exists.
+ */
+const char *const *ws_config_sections(const char *stage);
+
+/**
+ * The known name nearest to `name`, or NULL when none is near. `names` ends with NULL.
+ *
+ * Near: at most one edit in three letters (insert, delete, replace, swap neighbours; case does not count), or
+ * one name begins with the other. The earlier of two equally near names wins.
+ */
 const char *ws_nearest_name(const char *name, const char *const *names);
 
 #endif
