@@ -1,0 +1,404 @@
+/* Losses: closed forms, invariances, and gradients against finite differences. */
+#include "webstill/base/rng.h"
+#include "webstill/nn/loss.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { B = 5, C = 7, D = 12 };
+
+static void fill(float *values, size_t n, uint32_t what, double spread)
+{
+    struct ws_rng rng;
+    ws_rng_init(&rng, 1, WS_STREAM_TEST, what, 0);
+    for (size_t i = 0; i < n; i++)
+        values[i] = (float)(spread * ws_rng_normal(&rng));
+}
+
+static void assert_near(double a, double b, double tolerance)
+{
+    if (!(fabs(a - b) <= tolerance))
+        fail_msg("%.12g is not within %g of %.12g", a, tolerance, b);
+}
+
+/* A loss as a function of one array, everything else fixed. */
+typedef double loss_fn(const float *x, float *gradient);
+
+/* Compare the gradient with 4-point differences of the loss itself. */
+static void check_gradient(loss_fn *loss, float *x, size_t n, double tolerance)
+{
+    float *gradient = calloc(n, sizeof *gradient);
+    assert_non_null(gradient);
+    loss(x, gradient);
+    double largest = 0.0;
+    for (size_t i = 0; i < n; i++)
+        largest = fmax(largest, fabs((double)gradient[i]));
+    assert_true(largest > 0.0);
+    const float h = 0.015625F;
+    for (size_t i = 0; i < n; i++) {
+        const float x0 = x[i];
+        double f[4];
+        const float steps[4] = {-2.0F, -1.0F, 1.0F, 2.0F};
+        for (int k = 0; k < 4; k++) {
+            x[i] = x0 + steps[k] * h;
+            f[k] = loss(x, NULL);
+        }
+        x[i] = x0;
+        const double expected = (8.0 * (f[2] - f[1]) - (f[3] - f[0])) / (12.0 * (double)h);
+        assert_near((double)gradient[i], expected, tolerance * largest);
+    }
+    free(gradient);
+}
+
+/* --- cross entropy ---------------------------------------------------------------------------------------------- */
+
+static const int32_t labels[B] = {0, 6, 3, -1, 2};
+
+static double cross_entropy(const float *x, float *gradient)
+{
+    return ws_loss_cross_entropy(x, labels, B, C, 0.1, 1.0, gradient);
+}
+
+static void cross_entropy_of_uniform_logits_is_log_classes(void **state)
+{
+    (void)state;
+    float z[B * C];
+    for (int i = 0; i < B * C; i++)
+        z[i] = 3.25F;
+    assert_near(ws_loss_cross_entropy(z, labels, B, C, 0.0, 1.0, NULL), log(C), 1e-12);
+    assert_near(ws_loss_cross_entropy(z, labels, B, C, 0.3, 1.0, NULL), log(C), 1e-12);
+}
+
+static void cross_entropy_gradient_matches_differences(void **state)
+{
+    (void)state;
+    float z[B * C];
+    fill(z, B * C, 1, 2.0);
+    check_gradient(cross_entropy, z, B * C, 1e-5);
+}
+
+static void cross_entropy_skips_unlabelled_images(void **state)
+{
+    (void)state;
+    float z[B * C], g[B * C] = {0};
+    fill(z, B * C, 2, 2.0);
+    const double all = cross_entropy(z, g);
+    for (int c = 0; c < C; c++) {
+        assert_true(g[3 * C + c] == 0.0F);
+        z[3 * C + c] = 1e6F;
+    }
+    assert_near(cross_entropy(z, NULL), all, 0.0);
+
+    const int32_t none[B] = {-1, -1, -1, -1, -1};
+    memset(g, 0, sizeof g);
+    assert_near(ws_loss_cross_entropy(z, none, B, C, 0.0, 1.0, g), 0.0, 0.0);
+    for (int i = 0; i < B * C; i++)
+        assert_true(g[i] == 0.0F);
+}
+
+static void cross_entropy_survives_huge_logits(void **state)
+{
+    (void)state;
+    const float z[2] = {30000.0F, -30000.0F};
+    const int32_t right = 0, wrong = 1;
+    assert_near(ws_loss_cross_entropy(z, &right, 1, 2, 0.0, 1.0, NULL), 0.0, 0.0);
+    assert_near(ws_loss_cross_entropy(z, &wrong, 1, 2, 0.0, 1.0, NULL), 60000.0, 1e-9);
+}
+
+static void gradients_are_scaled_and_added(void **state)
+{
+    (void)state;
+    float z[B * C], once[B * C] = {0}, thrice[B * C];
+    fill(z, B * C, 3, 1.0);
+    ws_loss_cross_entropy(z, labels, B, C, 0.0, 1.0, once);
+    for (int i = 0; i < B * C; i++)
+        thrice[i] = 10.0F;
+    ws_loss_cross_entropy(z, labels, B, C, 0.0, 3.0, thrice);
+    for (int i = 0; i < B * C; i++)
+        assert_near((double)thrice[i], 10.0 + 3.0 * (double)once[i], 2e-6);
+}
+
+/* --- KD --------------------------------------------------------------------------------------------------------- */
+
+static float teacher[B * C];
+static double temperature;
+
+static double kd(const float *x, float *gradient)
+{
+    return ws_loss_kd(x, teacher, B, C, temperature, 1.0, gradient);
+}
+
+static void kd_of_equal_logits_is_zero(void **state)
+{
+    (void)state;
+    float g[B * C] = {0};
+    fill(teacher, B * C, 4, 3.0);
+    temperature = 4.0;
+    assert_near(kd(teacher, g), 0.0, 1e-15);
+    for (int i = 0; i < B * C; i++)
+        assert_near((double)g[i], 0.0, 1e-9);
+}
+
+static void kd_of_two_classes_is_the_binary_divergence(void **state)
+{
+    (void)state;
+    const float zs[2] = {1.0F, 0.0F}, zt[2] = {0.0F, 2.0F};
+    const double t = 2.0, p = 1.0 / (1.0 + exp(2.0 / t)), q = 1.0 / (1.0 + exp(-1.0 / t));
+    const double expected = t * t * (p * log(p / q) + (1.0 - p) * log((1.0 - p) / (1.0 - q)));
+    assert_near(ws_loss_kd(zs, zt, 1, 2, t, 1.0, NULL), expected, 1e-12);
+}
+
+static void kd_gradient_stays_of_one_size_as_temperature_grows(void **state)
+{
+    (void)state;
+    /* T^2 KL tends to 1/(2C) sum_c (d_c - mean d)^2 with d = z_s - z_t. */
+    float z[B * C];
+    fill(z, B * C, 5, 1.0);
+    fill(teacher, B * C, 6, 1.0);
+    double expected = 0.0;
+    for (int i = 0; i < B; i++) {
+        double mean = 0.0, sum = 0.0;
+        for (int c = 0; c < C; c++)
+            mean += ((double)z[i * C + c] - (double)teacher[i * C + c]) / C;
+        for (int c = 0; c < C; c++)
+            sum += pow((double)z[i * C + c] - (double)teacher[i * C + c] - mean, 2.0);
+        expected += sum / (2.0 * C * B);
+    }
+    temperature = 1e4;
+    assert_near(kd(z, NULL), expected, 1e-3 * expected);
+}
+
+static void kd_gradient_matches_differences(void **state)
+{
+    (void)state;
+    float z[B * C];
+    fill(z, B * C, 7, 2.0);
+    fill(teacher, B * C, 8, 2.0);
+    temperature = 3.0;
+    check_gradient(kd, z, B * C, 1e-5);
+}
+
+/* --- alignment -------------------------------------------------------------------------------------------------- */
+
+static float target[B * D], weights[B];
+
+static double alignment(const float *x, float *gradient)
+{
+    return ws_loss_alignment(x, target, weights, B, D, 1.0, gradient);
+}
+
+static void alignment_is_zero_only_for_equal_features(void **state)
+{
+    (void)state;
+    float a[B * D];
+    fill(target, B * D, 9, 1.0);
+    fill(weights, B, 10, 1.0);
+    for (int i = 0; i < B; i++)
+        weights[i] = 0.5F + fabsf(weights[i]);
+    memcpy(a, target, sizeof a);
+    assert_near(alignment(a, NULL), 0.0, 0.0);
+    a[17] += 0.5F;
+    const double expected = (double)weights[1] * 0.25 / (B * D);
+    assert_near(alignment(a, NULL), expected, 1e-6 * expected);
+}
+
+static void alignment_of_weight_one_half_is_half_the_mean_square(void **state)
+{
+    (void)state;
+    float a[B * D];
+    fill(a, B * D, 11, 1.0);
+    fill(target, B * D, 12, 1.0);
+    double mean_square = 0.0;
+    for (int i = 0; i < B * D; i++)
+        mean_square += pow((double)a[i] - (double)target[i], 2.0) / (B * D);
+    for (int i = 0; i < B; i++)
+        weights[i] = 0.5F;
+    assert_near(alignment(a, NULL), 0.5 * mean_square, 1e-12);
+}
+
+static void alignment_gradient_matches_differences(void **state)
+{
+    (void)state;
+    float a[B * D];
+    fill(a, B * D, 13, 1.0);
+    fill(target, B * D, 14, 1.0);
+    for (int i = 0; i < B; i++)
+        weights[i] = 0.5F + 0.1F * (float)i;
+    check_gradient(alignment, a, B * D, 1e-5);
+}
+
+/* --- NT-Xent ---------------------------------------------------------------------------------------------------- */
+
+static double ntxent_pairs(const float *u, const float *v, int batch, float *gu, float *gv)
+{
+    float *scratch = malloc(ws_loss_ntxent_scratch(batch, D) * sizeof *scratch);
+    assert_non_null(scratch);
+    const double loss = ws_loss_ntxent(u, v, batch, D, 0.3, 1.0, gu, gv, scratch);
+    free(scratch);
+    return loss;
+}
+
+static double ntxent(const float *x, float *gradient)
+{
+    return ntxent_pairs(x, x + B * D, B, gradient, gradient ? gradient + B * D : NULL);
+}
+
+static void ntxent_of_equal_embeddings_is_log_2b_minus_1(void **state)
+{
+    (void)state;
+    float x[2 * B * D];
+    fill(x, D, 15, 1.0);
+    for (int i = 1; i < 2 * B; i++)
+        memcpy(x + i * D, x, D * sizeof *x);
+    assert_near(ntxent(x, NULL), log(2 * B - 1), 1e-13);
+    assert_near(ntxent_pairs(x, x, 1, NULL, NULL), 0.0, 1e-13);
+}
+
+static void ntxent_of_orthogonal_pairs_has_its_closed_form(void **state)
+{
+    (void)state;
+    float x[2 * B * D] = {0};
+    for (int i = 0; i < B; i++)
+        x[i * D + i] = x[(B + i) * D + i] = 1.0F + (float)i;
+    const double top = exp(1.0 / 0.3);
+    assert_near(ntxent(x, NULL), -log(top / (top + 2 * B - 2)), 1e-6);
+}
+
+static void ntxent_ignores_the_order_of_pairs(void **state)
+{
+    (void)state;
+    float x[2 * B * D], turned[2 * B * D];
+    fill(x, 2 * B * D, 16, 1.0);
+    for (int i = 0; i < B; i++) {
+        const int to = (i + 2) % B;
+        memcpy(turned + to * D, x + i * D, D * sizeof *x);
+        memcpy(turned + (B + to) * D, x + (B + i) * D, D * sizeof *x);
+    }
+    assert_near(ntxent(turned, NULL), ntxent(x, NULL), 1e-12);
+}
+
+static void ntxent_ignores_which_view_is_first(void **state)
+{
+    (void)state;
+    float x[2 * B * D], swapped[2 * B * D];
+    fill(x, 2 * B * D, 17, 1.0);
+    memcpy(swapped, x + B * D, B * D * sizeof *x);
+    memcpy(swapped + B * D, x, B * D * sizeof *x);
+    assert_near(ntxent(swapped, NULL), ntxent(x, NULL), 1e-12);
+
+    float a[2 * B * D] = {0}, b[2 * B * D] = {0};
+    ntxent(x, a);
+    ntxent(swapped, b);
+    for (int i = 0; i < B * D; i++)
+        assert_near((double)a[i], (double)b[B * D + i], 1e-6);
+}
+
+static void ntxent_depends_on_who_is_whose_pair(void **state)
+{
+    (void)state;
+    float x[2 * B * D], broken[2 * B * D];
+    fill(x, 2 * B * D, 18, 1.0);
+    memcpy(broken, x, sizeof x);
+    for (int d = 0; d < D; d++) {
+        broken[B * D + d] = x[(B + 1) * D + d];
+        broken[(B + 1) * D + d] = x[B * D + d];
+    }
+    assert_true(fabs(ntxent(broken, NULL) - ntxent(x, NULL)) > 1e-3);
+}
+
+static void ntxent_gradient_matches_differences(void **state)
+{
+    (void)state;
+    float x[2 * B * D];
+    fill(x, 2 * B * D, 19, 1.0);
+    check_gradient(ntxent, x, 2 * B * D, 1e-3);
+}
+
+static void ntxent_gradient_has_no_part_along_the_embedding(void **state)
+{
+    (void)state;
+    float x[2 * B * D], g[2 * B * D] = {0};
+    fill(x, 2 * B * D, 20, 5.0);
+    ntxent(x, g);
+    for (int i = 0; i < 2 * B; i++) {
+        double along = 0.0, size = 0.0;
+        for (int d = 0; d < D; d++) {
+            along += (double)x[i * D + d] * (double)g[i * D + d];
+            size += fabs((double)x[i * D + d] * (double)g[i * D + d]);
+        }
+        assert_near(along, 0.0, 1e-5 * size);
+    }
+}
+
+static void ntxent_of_a_zero_vector_stays_finite(void **state)
+{
+    (void)state;
+    float x[2 * B * D], g[2 * B * D] = {0};
+    fill(x, 2 * B * D, 21, 1.0);
+    memset(x, 0, D * sizeof *x);
+    assert_true(isfinite(ntxent(x, g)));
+    for (int i = D; i < 2 * B * D; i++)
+        assert_true(isfinite(g[i]));
+}
+
+static void ntxent_wants_no_more_scratch_than_documented(void **state)
+{
+    (void)state;
+    assert_true(ws_loss_ntxent_scratch(B, D) <= 2 * B * D * 2 + 4 * B * B);
+}
+
+/* --- softmax ---------------------------------------------------------------------------------------------------- */
+
+static void softmax_rows_sum_to_one_in_place(void **state)
+{
+    (void)state;
+    float z[B * C], p[B * C];
+    fill(z, B * C, 22, 4.0);
+    ws_softmax(z, B, C, 2.0, p);
+    ws_softmax(z, B, C, 2.0, z);
+    assert_memory_equal(z, p, sizeof p);
+    for (int i = 0; i < B; i++) {
+        double sum = 0.0;
+        for (int c = 0; c < C; c++)
+            sum += (double)p[i * C + c];
+        assert_near(sum, 1.0, 1e-6);
+    }
+    const float two[2] = {log1pf(2.0F), 0.0F}; /* e^z = 3 and 1 */
+    ws_softmax(two, 1, 2, 1.0, p);
+    assert_near((double)p[0], 0.75, 1e-7);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cross_entropy_of_uniform_logits_is_log_classes),
+        cmocka_unit_test(cross_entropy_gradient_matches_differences),
+        cmocka_unit_test(cross_entropy_skips_unlabelled_images),
+        cmocka_unit_test(cross_entropy_survives_huge_logits),
+        cmocka_unit_test(gradients_are_scaled_and_added),
+        cmocka_unit_test(kd_of_equal_logits_is_zero),
+        cmocka_unit_test(kd_of_two_classes_is_the_binary_divergence),
+        cmocka_unit_test(kd_gradient_stays_of_one_size_as_temperature_grows),
+        cmocka_unit_test(kd_gradient_matches_differences),
+        cmocka_unit_test(alignment_is_zero_only_for_equal_features),
+        cmocka_unit_test(alignment_of_weight_one_half_is_half_the_mean_square),
+        cmocka_unit_test(alignment_gradient_matches_differences),
+        cmocka_unit_test(ntxent_of_equal_embeddings_is_log_2b_minus_1),
+        cmocka_unit_test(ntxent_of_orthogonal_pairs_has_its_closed_form),
+        cmocka_unit_test(ntxent_ignores_the_order_of_pairs),
+        cmocka_unit_test(ntxent_ignores_which_view_is_first),
+        cmocka_unit_test(ntxent_depends_on_who_is_whose_pair),
+        cmocka_unit_test(ntxent_gradient_matches_differences),
+        cmocka_unit_test(ntxent_gradient_has_no_part_along_the_embedding),
+        cmocka_unit_test(ntxent_of_a_zero_vector_stays_finite),
+        cmocka_unit_test(ntxent_wants_no_more_scratch_than_documented),
+        cmocka_unit_test(softmax_rows_sum_to_one_in_place),
+    };
+    return cmocka_run_group_tests_name("losses", tests, NULL, NULL);
+}
