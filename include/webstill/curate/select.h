@@ -14,6 +14,7 @@
 #include "webstill/base/err.h"
 #include "webstill/base/mem.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,7 +44,10 @@ struct ws_selection {
     int64_t n_kept_total;
 };
 
-/** Apply the rule. Arrays of `out` live in `arena`. False when out of memory. n >= 1, n_classes >= 2, 0 <= alpha <= 1. */
+/**
+ * Apply the rule. Arrays of `out` live in `arena`. False when out of memory. n >= 1, n_classes >= 2, 0 <= alpha <= 1.
+ * At alpha = 1 the student's logits are not read and may be NULL; at alpha = 0 the teacher's.
+ */
 WS_MUST_USE bool ws_select_kd3(struct ws_selection *out, struct ws_arena *arena, const float *teacher_logits,
                                const float *student_logits, size_t n, int n_classes, double alpha, double p_cutoff);
 
