@@ -12,6 +12,7 @@ enum ws_status ws_report_command(const struct ws_run *run, struct ws_err *err);
 
 /** `webstill status CONFIG [--json]`: one line a stage: done, missing, stale or running. */
 enum ws_status ws_status_command(const struct ws_run *run, struct ws_err *err);
+extern const struct ws_option ws_status_options[];
 
 /** `webstill inspect PATH`: says what a file or folder of ours is. */
 enum ws_status ws_inspect_command(const struct ws_run *run, struct ws_err *err);
@@ -21,5 +22,6 @@ enum ws_status ws_verify_command(const struct ws_run *run, struct ws_err *err);
 
 /** `webstill explain CONFIG ID|URL [--json]`: a picture's whole story. */
 enum ws_status ws_explain_command(const struct ws_run *run, struct ws_err *err);
+extern const struct ws_option ws_explain_options[];
 
 #endif
