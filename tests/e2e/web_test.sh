@@ -32,7 +32,8 @@ ask() { # HOST PATH [CURL OPTIONS]
 }
 status_of() { ask "$1" "$2" -o /dev/null -w '%{http_code}' "${@:3}"; }
 equal() { [ "$1" = "$2" ] || { echo "expected: $1"; echo "found:    $2"; return 1; }; }
-has() { grep -qF -- "$1" || { echo "expected the text: $1"; return 1; }; }
+# Reads its input to the end: a grep that leaves early would fail the pipe's writer.
+has() { [ "$(grep -cF -- "$1")" -gt 0 ] || { echo "expected the text: $1"; return 1; }; }
 digest_of() { (cd "$1" && find . -type f | LC_ALL=C sort | xargs -d '\n' sha256sum | sha256sum); }
 api='/w/api.php?action=query&format=xml&generator=search&gsrnamespace=6&prop=imageinfo&gsrlimit=50'
 
@@ -136,9 +137,9 @@ slowly() {
     [ "${seconds%.*}" -ge 1 ] || { echo "expected at least 1 s, found $seconds s"; return 1; }
 }
 check 'the slow host is slow' slowly
-vast() { find "$web/files" -size +8M | grep -c . | grep -qx 3; }
+vast() { equal 3 "$(find "$web/files" -size +8M | wc -l)"; }
 check 'three files are larger than 8 MB' vast
-empty() { find "$web/files" -size 0 | grep -q .; }
+empty() { equal 1 "$(find "$web/files" -size 0 | wc -l)"; }
 check 'one file is empty' empty
 not_served() { while read -r host _; do equal 404 "$(status_of "$host" /truth.jsonl)" || return 1; done <"$web/hosts.txt"; }
 check 'no host serves the truth' not_served
@@ -155,7 +156,7 @@ busy_port() {
 check 'a busy port is named with the way out, exit code 4' busy_port
 pid=$(cat "$run/nginx/nginx.pid")
 ours() { grep -lF "$run/nginx" /proc/[0-9]*/cmdline 2>/dev/null; }
-one_is_ours() { ours | grep -q "/proc/$pid/"; }
+one_is_ours() { ours | has "/proc/$pid/"; }
 check 'the pid file names our nginx' one_is_ours
 gone() { tests/web/serve.sh stop "$web" "$run" && ! [ -d "/proc/$pid" ] && ! ours; }
 check 'stop leaves no process' gone
