@@ -64,7 +64,8 @@ const char *ws_nearest_name(const char *name, const char *const *names)
         /* "batchsize" for "batch": many edits, one thought. It counts like two edits, so that a plain slip still wins. */
         if (distance > 2 && begins(name, len, *names, known_len))
             distance = allowed = 2;
-        if (distance <= allowed && distance < nearest_distance) {
+        size_t longer = len > known_len ? len : known_len;
+        if (distance <= allowed && distance < longer && distance < nearest_distance) {
             nearest = *names;
             nearest_distance = distance;
         }
