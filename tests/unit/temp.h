@@ -7,7 +7,8 @@
  *   temp_write(path, "text", 4);                         // parents are made
  *   temp_remove(folder);
  *
- * As cmocka fixtures: cmocka_unit_test_setup_teardown(name, temp_setup, temp_teardown); *state is then the folder's path.
+ * As cmocka fixtures: cmocka_unit_test_setup_teardown(name, temp_setup, temp_teardown); *state is then the folder's
+ * path.
  */
 #ifndef WEBSTILL_TESTS_UNIT_TEMP_H
 #define WEBSTILL_TESTS_UNIT_TEMP_H
@@ -49,7 +50,6 @@ static inline void temp_remove(const char *path)
         temp_check(unlink(path) == 0, "remove", path);
         return;
     }
-    (void)chmod(path, 0700);
     DIR *stream = opendir(path);
     temp_check(stream != NULL, "list", path);
     for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {

@@ -14,7 +14,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/** Read a whole file of at most `max_bytes` into `out` (cleared first). WS_E_IO, WS_E_MEMORY, WS_E_FORMAT when larger. */
+/** Read a whole file of at most `max_bytes` into `out` (cleared first). WS_E_IO, WS_E_MEMORY, WS_E_FORMAT when larger.
+ */
 WS_MUST_USE enum ws_status ws_file_read(const char *path, size_t max_bytes, struct ws_buf *out, struct ws_err *err);
 
 /** Replace a file atomically (see above); creates missing folders. */
@@ -26,19 +27,22 @@ WS_MUST_USE enum ws_status ws_file_replace_if_changed(const char *path, const vo
 
 /** A file being written under a temporary name. */
 struct ws_file_writer {
-    FILE *stream;       /**< owned: write here with stdio */
+    FILE *stream;         /**< owned: write here with stdio */
     char path[4096];      /**< plain: the final name */
     char temporary[4112]; /**< plain: the name until finish */
 };
 
-/** Begin; creates missing folders. */
+/**
+ * Begin; creates missing folders, and removes temporary files of `path` that a killed process left behind. One writer
+ * of a path at a time: a second in the same process is WS_E_IO.
+ */
 WS_MUST_USE enum ws_status ws_file_writer_open(struct ws_file_writer *writer, const char *path, struct ws_err *err);
 /** Flush, sync, rename, sync the folder. On failure the temporary file is removed and the old content stays. */
 WS_MUST_USE enum ws_status ws_file_writer_finish(struct ws_file_writer *writer, struct ws_err *err);
 /** Give up unless finished: removes the temporary file. Safe on all-zero and after finish. */
 void ws_file_writer_close(struct ws_file_writer *writer);
 
-/** A read-only mapping of a whole file. */
+/** A read-only mapping of a whole regular file; an empty file gives an empty span. */
 struct ws_file_map {
     struct ws_span bytes; /**< borrowed from the mapping until ws_file_map_close() */
 };
@@ -68,7 +72,12 @@ struct ws_lock {
     int fd; /**< owned: 0 means "no lock" (all-zero is valid) */
     char path[4096];
 };
-/** WS_E_LOCKED names the holder's pid and start time. The kernel drops the lock with its process, however that ends. */
+/**
+ * Take the lock or fail at once; creates missing folders. The kernel drops the lock with its process, however that
+ * ends.
+ *
+ * WS_E_LOCKED names the holder: "pid 17 program webstill-crawl since 2026-11-23T09:15:00Z".
+ */
 WS_MUST_USE enum ws_status ws_lock_take(struct ws_lock *lock, const char *path, const char *program,
                                         struct ws_err *err);
 void ws_lock_release(struct ws_lock *lock);

@@ -16,17 +16,29 @@ enum ws_log_format { WS_LOG_TEXT, WS_LOG_JSON };
 enum ws_log_level { WS_LOG_DEBUG, WS_LOG_INFO, WS_LOG_WARN, WS_LOG_ERROR };
 enum ws_progress_mode { WS_PROGRESS_AUTO, WS_PROGRESS_ALWAYS, WS_PROGRESS_NEVER };
 
-/** Call once in main. `stage` ("crawl") stands in each line. AUTO draws progress on a terminal only. */
+/**
+ * Call once in main, before threads start. `stage` ("crawl") is borrowed and stands in each line.
+ *
+ * AUTO shows progress on a terminal only, ALWAYS and NEVER what they say. Debug lines appear only when WEBSTILL_DEBUG
+ * is set in the environment.
+ */
 void ws_log_open(const char *stage, enum ws_log_format format, enum ws_progress_mode progress);
 
-/** One line: "stage: text", or {"time":…,"level":…,"stage":…,"message":…}. Thread-safe. */
+/**
+ * One line: "stage: text" ("stage: warning: text"), or {"time":…,"level":…,"stage":…,"message":…}.
+ *
+ * Control characters of the text are replaced (JSON: escaped), so that quoted bytes of the web cannot steer a terminal.
+ * Threads: any may log.
+ */
 void ws_log(enum ws_log_level level, const char *format, ...) WS_PRINTF(2, 3);
 
 /**
- * A progress line for a long step: "crawl  1,234 / 7,100  17 %  812/s  ETA 0:07  NOTE".
+ * A progress line for a long step: "crawl  1,234 / 7,100  17 %  812 images/s  ETA 0:07  NOTE"; the line of the end
+ * says "took 0:09" instead of an ETA.
  *
- * On a terminal it is redrawn in place at most ten times a second; with ALWAYS and no terminal, or with JSON,
- * one plain line every five seconds and one at the end.
+ * On a terminal it is redrawn in place at most ten times a second; with ALWAYS and no terminal, or with JSON (where
+ * progress is shown at all), one plain line every five seconds and one at the end.
+ * Threads: one at a time.
  */
 struct ws_progress {
     const char *what; /**< borrowed */

@@ -1,0 +1,271 @@
+/* What reaches standard error: each case runs in a child whose standard error is a pipe or a pseudo-terminal. */
+#define _XOPEN_SOURCE 700 /* posix_openpt and its companions */
+#include "webstill/base/clock.h"
+#include "webstill/base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { OUTPUT_BYTES = 65536 };
+
+static void collect(int fd, pid_t child, char out[OUTPUT_BYTES])
+{
+    size_t len = 0;
+    for (;;) {
+        ssize_t n = read(fd, out + len, OUTPUT_BYTES - 1 - len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) /* a pseudo-terminal ends with EIO */
+            break;
+        len += (size_t)n;
+    }
+    out[len] = '\0';
+    close(fd);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void capture_pipe(void (*act)(void), char out[OUTPUT_BYTES])
+{
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        act();
+        _exit(0);
+    }
+    close(ends[1]);
+    collect(ends[0], child, out);
+}
+
+/* A terminal of 40 columns. */
+static void capture_terminal(void (*act)(void), char out[OUTPUT_BYTES])
+{
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    assert_true(master >= 0);
+    assert_int_equal(grantpt(master), 0);
+    assert_int_equal(unlockpt(master), 0);
+    int slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+    assert_true(slave >= 0);
+    struct winsize size = {.ws_row = 24, .ws_col = 40};
+    assert_int_equal(ioctl(slave, TIOCSWINSZ, &size), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        close(master);
+        dup2(slave, STDERR_FILENO);
+        act();
+        _exit(0);
+    }
+    close(slave);
+    collect(master, child, out);
+}
+
+static void log_levels(void)
+{
+    ws_log_open("crawl", WS_LOG_TEXT, WS_PROGRESS_AUTO);
+    unsetenv("WEBSTILL_DEBUG");
+    ws_log(WS_LOG_DEBUG, "hidden");
+    ws_log(WS_LOG_INFO, "found %d images", 7);
+    ws_log(WS_LOG_WARN, "slow host");
+    ws_log(WS_LOG_ERROR, "gone");
+}
+
+static void text_lines_name_stage_and_level(void **state)
+{
+    (void)state;
+    char out[OUTPUT_BYTES];
+    capture_pipe(log_levels, out);
+    assert_string_equal(out, "crawl: found 7 images\ncrawl: warning: slow host\ncrawl: error: gone\n");
+}
+
+static void log_debug(void)
+{
+    setenv("WEBSTILL_DEBUG", "1", 1);
+    ws_log_open("crawl", WS_LOG_TEXT, WS_PROGRESS_AUTO);
+    ws_log(WS_LOG_DEBUG, "shown");
+}
+
+static void debug_lines_appear_when_asked_for(void **state)
+{
+    (void)state;
+    char out[OUTPUT_BYTES];
+    capture_pipe(log_debug, out);
+    assert_string_equal(out, "crawl: debug: shown\n");
+}
+
+static void log_hostile_text(void)
+{
+    ws_log_open("store", WS_LOG_TEXT, WS_PROGRESS_AUTO);
+    ws_log(WS_LOG_INFO, "title \x1b]0;owned\a\nstore: forged\ttail");
+}
+
+static void quoted_bytes_cannot_steer_the_terminal(void **state)
+{
+    (void)state;
+    char out[OUTPUT_BYTES];
+    capture_pipe(log_hostile_text, out);
+    assert_string_equal(out, "store: title ?]0;owned? store: forged tail\n");
+}
+
+static void log_json(void)
+{
+    setenv("SOURCE_DATE_EPOCH", "1700000000", 1);
+    ws_log_open("store", WS_LOG_JSON, WS_PROGRESS_AUTO);
+    ws_log(WS_LOG_WARN, "a \"b\" \\ \x01 caf\xc3\xa9 \xff\xc3 \xed\xa0\x80.");
+}
+
+static void json_lines_escape_and_stay_utf8(void **state)
+{
+    (void)state;
+    char out[OUTPUT_BYTES];
+    capture_pipe(log_json, out);
+    assert_string_equal(out, "{\"time\":\"2023-11-14T22:13:20Z\",\"level\":\"warning\",\"stage\":\"store\",\"message\":"
+                             "\"a \\\"b\\\" \\\\ \\u0001 caf\xc3\xa9 \xef\xbf\xbd\xef\xbf\xbd "
+                             "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd.\"}\n");
+}
+
+static void log_long(void)
+{
+    char text[9000];
+    memset(text, 'y', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    ws_log_open("s", WS_LOG_TEXT, WS_PROGRESS_AUTO);
+    ws_log(WS_LOG_INFO, "%s", text);
+}
+
+static void endless_message_is_cut_and_says_so(void **state)
+{
+    (void)state;
+    char out[OUTPUT_BYTES];
+    capture_pipe(log_long, out);
+    size_t length = strlen(out);
+    assert_true(length > 4000 && length < 4200);
+    assert_string_equal(out + length - 5, "y...\n");
+}
+
+static void step_through(enum ws_log_format format, enum ws_progress_mode mode)
+{
+    ws_log_open("crawl", format, mode);
+    struct ws_progress progress;
+    ws_progress_begin(&progress, "crawl", "images", 7100, 1000);
+    progress.start_s -= 10; /* as if ten seconds had passed */
+    progress.last_s -= 10;
+    ws_progress_step(&progress, 2000, "static.example");
+    ws_progress_step(&progress, 2001, "too early to draw");
+    ws_log(WS_LOG_INFO, "hello");
+    ws_progress_end(&progress, 7100, NULL);
+}
+
+static void step_always(void)
+{
+    step_through(WS_LOG_TEXT, WS_PROGRESS_ALWAYS);
+}
+
+static void always_gives_plain_lines_without_a_terminal(void **state)
+{
+    (void)state;
+    char out[OUTPUT_BYTES];
+    capture_pipe(step_always, out);
+    assert_string_equal(out, "crawl  2,000 / 7,100  28 %  100 images/s  ETA 0:51  static.example\n"
+                             "crawl: hello\n"
+                             "crawl  7,100 / 7,100  100 %  610 images/s  took 0:10\n");
+}
+
+static void step_auto(void)
+{
+    step_through(WS_LOG_TEXT, WS_PROGRESS_AUTO);
+}
+
+static void step_never(void)
+{
+    step_through(WS_LOG_TEXT, WS_PROGRESS_NEVER);
+}
+
+static void auto_is_silent_without_a_terminal_and_never_on_one(void **state)
+{
+    (void)state;
+    char out[OUTPUT_BYTES];
+    capture_pipe(step_auto, out);
+    assert_string_equal(out, "crawl: hello\n");
+    capture_terminal(step_never, out);
+    assert_string_equal(out, "crawl: hello\r\n");
+}
+
+static void terminal_line_is_drawn_over_and_never_wraps(void **state)
+{
+    (void)state;
+    char out[OUTPUT_BYTES];
+    capture_terminal(step_auto, out);
+    assert_string_equal(out, "crawl  2,000 / 7,100  28 %  100 images/"
+                             "\r\033[Kcrawl: hello\r\n"
+                             "crawl  7,100 / 7,100  100 %  610 images/s  took 0:10\r\n");
+}
+
+static void step_json(void)
+{
+    setenv("SOURCE_DATE_EPOCH", "1700000000", 1);
+    step_through(WS_LOG_JSON, WS_PROGRESS_ALWAYS);
+}
+
+static void json_progress_has_its_own_member(void **state)
+{
+    (void)state;
+    char out[OUTPUT_BYTES];
+    capture_pipe(step_json, out);
+    assert_non_null(strstr(out,
+                           "{\"time\":\"2023-11-14T22:13:20Z\",\"level\":\"info\",\"stage\":\"crawl\",\"progress\":"
+                           "{\"what\":\"crawl\",\"unit\":\"images\",\"done\":2000,\"total\":7100,"));
+    assert_non_null(strstr(out, "\"is_end\":false,\"note\":\"static.example\"}}\n"));
+    assert_non_null(strstr(out, "\"is_end\":true}}\n"));
+}
+
+static void step_unknown_total(void)
+{
+    ws_log_open("crawl", WS_LOG_TEXT, WS_PROGRESS_ALWAYS);
+    struct ws_progress progress;
+    ws_progress_begin(&progress, "links", "pages", 0, 0);
+    ws_progress_end(&progress, 0, NULL);
+    progress.start_s -= 7384;
+    ws_progress_end(&progress, 12345, "last");
+}
+
+static void unknown_total_shows_no_share(void **state)
+{
+    (void)state;
+    char out[OUTPUT_BYTES];
+    capture_pipe(step_unknown_total, out);
+    assert_string_equal(out, "links  0 pages  took 0:00\nlinks  12,345  1.7 pages/s  took 2:03:04  last\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text_lines_name_stage_and_level),
+        cmocka_unit_test(debug_lines_appear_when_asked_for),
+        cmocka_unit_test(quoted_bytes_cannot_steer_the_terminal),
+        cmocka_unit_test(json_lines_escape_and_stay_utf8),
+        cmocka_unit_test(endless_message_is_cut_and_says_so),
+        cmocka_unit_test(always_gives_plain_lines_without_a_terminal),
+        cmocka_unit_test(auto_is_silent_without_a_terminal_and_never_on_one),
+        cmocka_unit_test(terminal_line_is_drawn_over_and_never_wraps),
+        cmocka_unit_test(json_progress_has_its_own_member),
+        cmocka_unit_test(unknown_total_shows_no_share),
+    };
+    return cmocka_run_group_tests_name("log", tests, NULL, NULL);
+}
