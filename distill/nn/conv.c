@@ -1,17 +1,23 @@
 /*
- * Convolution and gemm as matrix products over stripes of patches.
+ * Convolution and gemm, two ways.
  *
- *   forward   Y[m, o]  = Σ_k P[m, k] W[o, k]          P: patches (im2col), m: pixels of the slice's images
- *   backward  dW[o, k] = Σ_m dY[m, o] P[m, k]
- *             dX       = the same convolution of dY with the turned kernel (stride 1), or col2im(dY W) (stride > 1)
+ *   forward   Y[m, o]  = Σ_k P[m, k] W[k, o]          P: patches (im2col), m: pixels of the slice's images
+ *   backward  dW[k, o] = Σ_m P[m, k] dY[m, o]
+ *             dX       = the same convolution of dY with the turned kernel (stride 1), or col2im(dY W') (stride > 1)
  *
- * A stripe of P fits the second-level cache and may hold many small maps. A 1x1 convolution of stride 1 and a gemm read their
- * input as P, without a copy. Each worker runs whole slices with single-threaded sgemm calls.
+ * Wide maps: stripes of P that fit the second-level cache, single-threaded sgemm calls. A 1x1 convolution of stride 1 and a
+ * gemm read their input as P, without a copy. Narrow maps (at most NARROW_CHANNELS channels): direct convolution of a padded
+ * copy of each image, because making and packing patches would cost as much as the product.
  */
 #include "exec_int.h"
 
 #include <cblas.h>
 #include <string.h>
+
+enum {
+    NARROW_CHANNELS = 128,
+    NARROW_FLOATS = 128 * 1024, /* largest padded image of the direct path: half of a 1 MiB second-level cache */
+};
 
 /** A convolution or gemm seen as a matrix product. */
 struct product {
@@ -20,12 +26,34 @@ struct product {
     const struct ws_node *node;
     struct ws_geometry g;
     bool is_direct;        /* the input is the patch matrix */
+    bool is_narrow;        /* forward and dW by direct convolution */
+    bool is_narrow_dx;     /* dX by direct convolution */
     size_t k, n_out;       /* columns of P; output channels */
     size_t rows_per_image; /* output pixels */
     size_t in_floats;      /* of one input image */
     bool want_dw, want_dx, add_dx;
-    const float *turned;   /* [in][kh][kw][out], for dX at stride 1 */
+    const float *turned;   /* [kh][kw][out][in], for dX at stride 1 */
 };
+
+/** Floats of an image of height x width x channels inside a frame of `pad` pixels. */
+static size_t padded_floats(int height, int width, size_t channels, int pad)
+{
+    return ((size_t)height + 2 * (size_t)pad) * ((size_t)width + 2 * (size_t)pad) * channels;
+}
+
+/** The geometry of dX as a convolution of dY (stride 1). */
+static struct ws_geometry turned_geometry(const struct product *p)
+{
+    return (struct ws_geometry){.height = p->g.out_height, .width = p->g.out_width, .channels = (int)p->n_out,
+                                .out_height = p->g.height, .out_width = p->g.width, .kernel = p->g.kernel, .stride = 1,
+                                .pad = p->g.kernel - 1 - p->g.pad};
+}
+
+static bool fits_direct(const struct ws_geometry *g, size_t n_out)
+{
+    return n_out % WS_DIRECT_LANES == 0 && n_out <= NARROW_CHANNELS && g->channels <= NARROW_CHANNELS &&
+           padded_floats(g->height, g->width, (size_t)g->channels, g->pad) <= NARROW_FLOATS;
+}
 
 static struct product product_of(struct ws_exec *e, const struct step *s)
 {
@@ -33,10 +61,15 @@ static struct product product_of(struct ws_exec *e, const struct step *s)
     struct product p = {.e = e, .s = s, .node = node, .n_out = (size_t)node->channels, .in_floats = image_floats(e, s->x)};
     p.rows_per_image = (size_t)node->height * (size_t)node->width;
     p.k = e->net->params[node->params[0]].n / p.n_out;
-    p.g = (struct ws_geometry){in->height,        in->width,           in->channels,     node->height, node->width,
+    p.g = (struct ws_geometry){in->height,         in->width,           in->channels,    node->height, node->width,
                                node->window.kernel, node->window.stride, node->window.pad};
     p.is_direct = node->op == WS_OP_GEMM ||
                   (node->window.kernel == 1 && node->window.stride == 1 && node->window.pad == 0);
+    if (node->op == WS_OP_CONV) {
+        struct ws_geometry turned = turned_geometry(&p);
+        p.is_narrow = fits_direct(&p.g, p.n_out);
+        p.is_narrow_dx = p.g.stride == 1 && fits_direct(&turned, (size_t)p.g.channels);
+    }
     return p;
 }
 
@@ -52,33 +85,90 @@ static size_t turned_k(const struct product *p)
     return (size_t)p->g.kernel * (size_t)p->g.kernel * p->n_out;
 }
 
-size_t conv_stripe_floats(const struct ws_exec *e, const struct step *s)
+size_t conv_scratch_floats(struct ws_exec *e, const struct step *s)
 {
-    const struct ws_node *node = &e->net->nodes[s->node];
-    size_t k = e->net->params[node->params[0]].n / (size_t)node->channels;
-    size_t kernel = node->op == WS_OP_CONV ? (size_t)node->window.kernel : 1;
-    size_t back = kernel * kernel * (size_t)node->channels;
-    size_t forward_floats = stripe_rows(k) * k, back_floats = stripe_rows(back) * back;
-    return forward_floats > back_floats ? forward_floats : back_floats;
+    struct product p = product_of(e, s);
+    size_t wanted = p.is_narrow ? padded_floats(p.g.height, p.g.width, (size_t)p.g.channels, p.g.pad)
+                                : stripe_rows(p.k) * p.k;
+    if (!e->has_backward || p.node->op != WS_OP_CONV)
+        return wanted;
+    struct ws_geometry t = turned_geometry(&p);
+    size_t back = p.is_narrow_dx    ? padded_floats(t.height, t.width, p.n_out, t.pad)
+                  : p.g.stride == 1 ? stripe_rows(turned_k(&p)) * turned_k(&p)
+                                    : stripe_rows(p.k) * p.k;
+    return wanted > back ? wanted : back;
 }
 
-static void forward_slice(void *argument, int slice, int worker)
+static struct ws_direct direct_of(const struct ws_geometry *g, size_t n_out)
 {
-    const struct product *p = argument;
+    return (struct ws_direct){g->width + 2 * g->pad, g->channels, g->kernel, g->stride,
+                              g->out_height, g->out_width, (int)n_out};
+}
+
+/** The image inside its frame: itself when there is no frame, else a copy in `scratch`. */
+static const float *framed(const struct ws_kernels *kernels, const struct ws_geometry *g, const float *x, float *scratch)
+{
+    if (g->pad == 0)
+        return x;
+    kernels->pad_image(x, g->height, g->width, g->channels, g->pad, scratch);
+    return scratch;
+}
+
+/** What follows the product while its rows are in cache: bias, residual, ReLU, and the moments of a BatchNorm behind it. */
+struct epilogue {
+    const struct ws_kernels *kernels;
+    int channels;
+    const float *ones, *shift, *residual; /* residual of the slice's first row, or NULL */
+    bool is_needed, relu;
+    const float *pivot;                   /* NULL: no moments */
+    double *sum, *sumsq;
+};
+
+static void finish_rows(const struct epilogue *f, float *y, size_t first_row, size_t rows)
+{
+    size_t at = first_row * (size_t)f->channels;
+    if (f->is_needed)
+        f->kernels->scale_shift(y + at, rows, f->channels, f->ones, f->shift, f->residual ? f->residual + at : NULL,
+                                f->relu, y + at);
+    if (f->pivot)
+        f->kernels->channel_moments(y + at, rows, f->channels, f->pivot, f->sum, f->sumsq);
+}
+
+static struct epilogue epilogue_of(const struct product *p, int slice, size_t first_image)
+{
     const struct ws_exec *e = p->e;
     const struct step *s = p->s;
-    size_t first = slice_begin(e, slice), n_images = slice_begin(e, slice + 1) - first;
-    size_t rows = n_images * p->rows_per_image, stripe = stripe_rows(p->k);
-    const float *x = e->value[s->x] + first * p->in_floats;
-    const float *residual = s->other >= 0 ? e->value[s->other] + first * p->rows_per_image * p->n_out : NULL;
-    const float *bias = p->node->has_bias ? param_values(e, p->node, 1) : NULL;
-    float *y = e->value[s->out] + first * p->rows_per_image * p->n_out;
-    float *patches = e->worker_scratch + (size_t)worker * 2 * e->n_stripe;
     double *sum = e->sums + (size_t)slice * 2 * e->max_channels;
-    const struct step *bn = s->moments_of >= 0 && e->mode == WS_BN_TRAIN ? &e->steps[s->moments_of] : NULL;
-    const float *pivot = bn ? param_values(e, &e->net->nodes[bn->node], 2) : NULL;
-    if (bn)
+    struct epilogue f = {.kernels = e->kernels, .channels = p->node->channels, .ones = e->constants, .relu = s->relu,
+                         .sum = sum, .sumsq = sum + e->max_channels};
+    f.shift = p->node->has_bias ? param_values(e, p->node, 1) : e->constants + e->max_channels;
+    if (s->other >= 0)
+        f.residual = e->value[s->other] + first_image * p->rows_per_image * p->n_out;
+    f.is_needed = p->node->has_bias || f.residual || s->relu;
+    if (s->moments_of >= 0 && e->mode == WS_BN_TRAIN) {
+        f.pivot = param_values(e, &e->net->nodes[e->steps[s->moments_of].node], 2);
         memset(sum, 0, 2 * e->max_channels * sizeof *sum);
+    }
+    return f;
+}
+
+static void forward_direct(const struct product *p, const struct epilogue *f, size_t n_images, const float *x,
+                           float *scratch, float *y)
+{
+    const struct ws_exec *e = p->e;
+    struct ws_direct d = direct_of(&p->g, p->n_out);
+    for (size_t i = 0; i < n_images; i++) {
+        const float *image = framed(e->kernels, &p->g, x + i * p->in_floats, scratch);
+        e->kernels->conv_direct(&d, image, param_values(e, p->node, 0), false, y + i * p->rows_per_image * p->n_out);
+        finish_rows(f, y, i * p->rows_per_image, p->rows_per_image);
+    }
+}
+
+static void forward_product(const struct product *p, const struct epilogue *f, size_t rows, const float *x,
+                            float *patches, float *y)
+{
+    const struct ws_exec *e = p->e;
+    size_t stripe = stripe_rows(p->k);
     for (size_t m = 0; m < rows; m += stripe) {
         size_t n = rows - m < stripe ? rows - m : stripe;
         const float *a = x + m * p->k;
@@ -86,17 +176,26 @@ static void forward_slice(void *argument, int slice, int worker)
             e->kernels->im2col(&p->g, x, m, n, patches);
             a = patches;
         }
-        float *out = y + m * p->n_out;
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)n, (blasint)p->n_out, (blasint)p->k, 1.0F, a,
-                    (blasint)p->k, param_values(e, p->node, 0), (blasint)p->k, 0.0F, out, (blasint)p->n_out);
-        if (bias || residual || s->relu) {
-            const float *zeros = e->constants + e->max_channels;
-            e->kernels->scale_shift(out, n, p->node->channels, e->constants, bias ? bias : zeros,
-                                    residual ? residual + m * p->n_out : NULL, s->relu, out);
-        }
-        if (bn)
-            e->kernels->channel_moments(out, n, p->node->channels, pivot, sum, sum + e->max_channels);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)n, (blasint)p->n_out, (blasint)p->k, 1.0F, a,
+                    (blasint)p->k, param_values(e, p->node, 0), (blasint)p->n_out, 0.0F, y + m * p->n_out,
+                    (blasint)p->n_out);
+        finish_rows(f, y, m, n);
     }
+}
+
+static void forward_slice(void *argument, int slice, int worker)
+{
+    const struct product *p = argument;
+    const struct ws_exec *e = p->e;
+    size_t first = slice_begin(e, slice), n_images = slice_begin(e, slice + 1) - first;
+    struct epilogue f = epilogue_of(p, slice, first);
+    const float *x = e->value[p->s->x] + first * p->in_floats;
+    float *y = e->value[p->s->out] + first * p->rows_per_image * p->n_out;
+    float *scratch = e->worker_scratch + (size_t)worker * e->n_stripe;
+    if (p->is_narrow)
+        forward_direct(p, &f, n_images, x, scratch, y);
+    else
+        forward_product(p, &f, n_images * p->rows_per_image, x, scratch, y);
 }
 
 void conv_forward(struct ws_exec *e, const struct step *s)
@@ -106,45 +205,50 @@ void conv_forward(struct ws_exec *e, const struct step *s)
     ws_pool_run(e->pool, N_SLICES, forward_slice, &p);
 }
 
-/** dW of this slice into its own partial, with the patches made again. */
-static void backward_weight(const struct product *p, size_t rows, const float *x, const float *dy, float *patches,
+/** dW of this slice into its own partial: direct, or with the patches made again. */
+static void backward_weight(const struct product *p, size_t n_images, const float *x, const float *dy, float *scratch,
                             float *partial)
 {
     const struct ws_exec *e = p->e;
-    size_t stripe = stripe_rows(p->k);
-    if (rows == 0)
-        memset(partial, 0, p->n_out * p->k * sizeof *partial);
-    for (size_t m = 0; m < rows; m += stripe) {
+    size_t rows = n_images * p->rows_per_image, stripe = stripe_rows(p->k);
+    memset(partial, 0, p->n_out * p->k * sizeof *partial);
+    struct ws_direct d = direct_of(&p->g, p->n_out);
+    for (size_t i = 0; p->is_narrow && i < n_images; i++)
+        e->kernels->conv_direct_dw(&d, framed(e->kernels, &p->g, x + i * p->in_floats, scratch),
+                                   dy + i * p->rows_per_image * p->n_out, partial);
+    for (size_t m = 0; !p->is_narrow && m < rows; m += stripe) {
         size_t n = rows - m < stripe ? rows - m : stripe;
         const float *a = x + m * p->k;
         if (!p->is_direct) {
-            e->kernels->im2col(&p->g, x, m, n, patches);
-            a = patches;
+            e->kernels->im2col(&p->g, x, m, n, scratch);
+            a = scratch;
         }
-        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)p->n_out, (blasint)p->k, (blasint)n, 1.0F,
-                    dy + m * p->n_out, (blasint)p->n_out, a, (blasint)p->k, m == 0 ? 0.0F : 1.0F, partial,
-                    (blasint)p->k);
+        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)p->k, (blasint)p->n_out, (blasint)n, 1.0F, a,
+                    (blasint)p->k, dy + m * p->n_out, (blasint)p->n_out, 1.0F, partial, (blasint)p->n_out);
     }
 }
 
-/** dX at stride 1: patches of dY times the turned kernel. */
-static void backward_input_turned(const struct product *p, size_t n_images, const float *dy, float *patches, float *dx)
+/** dX at stride 1: dY convolved with the turned kernel. */
+static void backward_input_turned(const struct product *p, size_t n_images, const float *dy, float *scratch, float *dx)
 {
     const struct ws_exec *e = p->e;
-    struct ws_geometry g = {.height = p->g.out_height, .width = p->g.out_width, .channels = (int)p->n_out,
-                            .out_height = p->g.height, .out_width = p->g.width, .kernel = p->g.kernel, .stride = 1,
-                            .pad = p->g.kernel - 1 - p->g.pad};
+    struct ws_geometry g = turned_geometry(p);
+    struct ws_direct d = direct_of(&g, (size_t)p->g.channels);
     size_t channels = (size_t)p->g.channels, k = turned_k(p), stripe = stripe_rows(k);
     size_t rows = n_images * (size_t)p->g.height * (size_t)p->g.width;
-    for (size_t m = 0; m < rows; m += stripe) {
+    for (size_t i = 0; p->is_narrow_dx && i < n_images; i++)
+        e->kernels->conv_direct(&d, framed(e->kernels, &g, dy + i * p->rows_per_image * p->n_out, scratch), p->turned,
+                                p->add_dx, dx + i * p->in_floats);
+    for (size_t m = 0; !p->is_narrow_dx && m < rows; m += stripe) {
         size_t n = rows - m < stripe ? rows - m : stripe;
-        e->kernels->im2col(&g, dy, m, n, patches);
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)n, (blasint)channels, (blasint)k, 1.0F, patches,
-                    (blasint)k, p->turned, (blasint)k, p->add_dx ? 1.0F : 0.0F, dx + m * channels, (blasint)channels);
+        e->kernels->im2col(&g, dy, m, n, scratch);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)n, (blasint)channels, (blasint)k, 1.0F, scratch,
+                    (blasint)k, p->turned, (blasint)channels, p->add_dx ? 1.0F : 0.0F, dx + m * channels,
+                    (blasint)channels);
     }
 }
 
-/** dX in general: dY W gives gradients of patches; direct products store them, others scatter them. */
+/** dX in general: dY W' gives gradients of patches; direct products store them, others scatter them. */
 static void backward_input_scattered(const struct product *p, size_t n_images, const float *dy, float *patches, float *dx)
 {
     const struct ws_exec *e = p->e;
@@ -154,8 +258,8 @@ static void backward_input_scattered(const struct product *p, size_t n_images, c
     for (size_t m = 0; m < rows; m += stripe) {
         size_t n = rows - m < stripe ? rows - m : stripe;
         float *out = p->is_direct ? dx + m * p->k : patches;
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)n, (blasint)p->k, (blasint)p->n_out, 1.0F,
-                    dy + m * p->n_out, (blasint)p->n_out, param_values(e, p->node, 0), (blasint)p->k,
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)n, (blasint)p->k, (blasint)p->n_out, 1.0F,
+                    dy + m * p->n_out, (blasint)p->n_out, param_values(e, p->node, 0), (blasint)p->n_out,
                     p->is_direct && p->add_dx ? 1.0F : 0.0F, out, (blasint)p->k);
         if (!p->is_direct)
             e->kernels->col2im(&p->g, patches, m, n, dx);
@@ -171,11 +275,11 @@ static void backward_slice(void *argument, int slice, int worker)
     size_t rows = n_images * p->rows_per_image, out_floats = p->rows_per_image * p->n_out;
     const float *x = e->value[s->x] + first * p->in_floats;
     float *dy = e->gradient[s->out] + first * out_floats;
-    float *patches = e->worker_scratch + (size_t)worker * 2 * e->n_stripe;
+    float *scratch = e->worker_scratch + (size_t)worker * e->n_stripe;
     if (s->relu) /* a folded convolution: its ReLU is undone here */
         e->kernels->relu_dx(dy, e->value[s->out] + first * out_floats, rows * p->n_out, false, dy);
     if (p->want_dw)
-        backward_weight(p, rows, x, dy, patches, e->weight_scratch + (size_t)slice * e->n_weight);
+        backward_weight(p, n_images, x, dy, scratch, e->weight_scratch + (size_t)slice * e->n_weight);
     if (p->node->has_bias) {
         double *sum = e->sums + (size_t)slice * 2 * e->max_channels;
         memset(sum, 0, 2 * e->max_channels * sizeof *sum);
@@ -186,19 +290,19 @@ static void backward_slice(void *argument, int slice, int worker)
         return;
     float *dx = e->gradient[s->x] + first * p->in_floats;
     if (p->turned)
-        backward_input_turned(p, n_images, dy, patches, dx);
+        backward_input_turned(p, n_images, dy, scratch, dx);
     else
-        backward_input_scattered(p, n_images, dy, patches, dx);
+        backward_input_scattered(p, n_images, dy, scratch, dx);
 }
 
-/** turned[c][kh][kw][o] = W[o][K-1-kh][K-1-kw][c]. */
+/** turned[kh][kw][o][c] = W[K-1-kh][K-1-kw][c][o]. */
 static void turn_weight(const struct product *p, const float *weight, float *turned)
 {
     size_t window = (size_t)p->g.kernel * (size_t)p->g.kernel, channels = (size_t)p->g.channels;
-    for (size_t o = 0; o < p->n_out; o++)
-        for (size_t w = 0; w < window; w++)
+    for (size_t w = 0; w < window; w++)
+        for (size_t o = 0; o < p->n_out; o++)
             for (size_t c = 0; c < channels; c++)
-                turned[(c * window + window - 1 - w) * p->n_out + o] = weight[(o * window + w) * channels + c];
+                turned[((window - 1 - w) * p->n_out + o) * channels + c] = weight[(w * channels + c) * p->n_out + o];
 }
 
 /** Add the slices' partial weight gradients, in slice order; a slice of this job is a range of elements. */

@@ -25,7 +25,7 @@ static enum ws_status alloc_tables(struct ws_exec *e, const struct ws_exec_optio
     return WS_OK;
 }
 
-/** Scratch: two patch stripes a worker, partial weight gradients, channel sums, constants, BatchNorm's saved statistics. */
+/** Scratch: a stripe or padded image a worker, partial weight gradients, channel sums, constants, BatchNorm's saved statistics. */
 static enum ws_status alloc_scratch(struct ws_exec *e, struct ws_err *err)
 {
     for (int i = 0; i < e->net->n_nodes; i++) {
@@ -43,7 +43,7 @@ static enum ws_status alloc_scratch(struct ws_exec *e, struct ws_err *err)
         const struct step *s = &e->steps[i];
         if (s->op != WS_OP_CONV && s->op != WS_OP_GEMM)
             continue;
-        size_t stripe = conv_stripe_floats(e, s);
+        size_t stripe = conv_scratch_floats(e, s);
         size_t weight = e->net->params[e->net->nodes[s->node].params[0]].n;
         e->n_stripe = stripe > e->n_stripe ? stripe : e->n_stripe;
         e->n_weight = weight > e->n_weight ? weight : e->n_weight;
@@ -51,7 +51,7 @@ static enum ws_status alloc_scratch(struct ws_exec *e, struct ws_err *err)
     e->n_weight = (e->n_weight + 15) / 16 * 16;
     e->n_stripe = (e->n_stripe + 15) / 16 * 16;
     e->max_channels = (e->max_channels + 15) / 16 * 16;
-    size_t n_scratch = ws_size_mul(2 * (size_t)ws_pool_n_threads(e->pool), e->n_stripe);
+    size_t n_scratch = ws_size_mul((size_t)ws_pool_n_threads(e->pool), e->n_stripe);
     size_t n_weights = e->has_backward ? ws_size_mul(N_SLICES + 1, e->n_weight) : 0;
     e->worker_scratch = ws_calloc_aligned(n_scratch ? n_scratch : 1, sizeof(float));
     e->weight_scratch = ws_calloc_aligned(n_weights ? n_weights : 1, sizeof(float));

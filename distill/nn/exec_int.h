@@ -57,8 +57,8 @@ struct ws_exec {
 
     float *memory;         /**< owned: all values and gradients */
     size_t n_memory;
-    float *worker_scratch; /**< owned: two stripes per worker */
-    size_t n_stripe;       /**< floats of one stripe */
+    float *worker_scratch; /**< owned: a stripe of patches or a padded image per worker */
+    size_t n_stripe;       /**< floats of a worker's scratch */
     float *weight_scratch; /**< owned: N_SLICES partial weight gradients, then one turned weight */
     size_t n_weight;       /**< floats of the largest weight */
     double *sums;          /**< [N_SLICES][2][max_channels] */
@@ -105,7 +105,7 @@ WS_MUST_USE enum ws_status plan_steps(struct ws_exec *e, struct ws_err *err);
 WS_MUST_USE enum ws_status plan_memory(struct ws_exec *e, struct ws_err *err);
 
 /* conv.c: convolution and gemm */
-size_t conv_stripe_floats(const struct ws_exec *e, const struct step *s);
+size_t conv_scratch_floats(struct ws_exec *e, const struct step *s);
 void conv_forward(struct ws_exec *e, const struct step *s);
 void conv_backward(struct ws_exec *e, const struct step *s);
 

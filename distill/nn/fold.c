@@ -63,7 +63,7 @@ static void fold_values(struct ws_net *to, int new_id, const struct ws_net *from
             shift = p[1][o] - p[2][o] * scale;
         }
         for (size_t i = 0; i < inner; i++)
-            w_out[o * inner + i] = (float)(w[o * inner + i] * scale);
+            w_out[i * outer + o] = (float)(w[i * outer + o] * scale);
         b_out[o] = (float)((b ? b[o] : 0) * scale + shift);
     }
 }

@@ -322,15 +322,20 @@ void ws_net_init(struct ws_net *net, uint64_t seed)
     }
 }
 
-/** Visit element (o, c, w): `file` index and `memory` index differ where the window is larger than 1. */
+/** Index in memory order, [window][channel][outer], of the element that file order calls (o, c, w). */
+static size_t memory_index(const struct ws_param *param, size_t o, size_t c, size_t w)
+{
+    size_t outer = param->n / ((size_t)param->inner_channels * (size_t)param->inner_window);
+    return (w * (size_t)param->inner_channels + c) * outer + o;
+}
+
+/** Visit a parameter in file order. */
 static void copy_out(const struct ws_param *param, const float *memory, float *file)
 {
-    size_t channels = (size_t)param->inner_channels, window = (size_t)param->inner_window;
-    size_t outer = param->n / (channels * window);
-    for (size_t o = 0; o < outer; o++)
-        for (size_t c = 0; c < channels; c++)
-            for (size_t w = 0; w < window; w++)
-                file[(o * channels + c) * window + w] = memory[(o * window + w) * channels + c];
+    for (size_t i = 0; i < param->n; i++) {
+        size_t window = (size_t)param->inner_window, channels = (size_t)param->inner_channels;
+        file[i] = memory[memory_index(param, i / (window * channels), i / window % channels, i % window)];
+    }
 }
 
 void ws_net_get(const struct ws_net *net, int param, float *out, size_t n)
@@ -350,12 +355,10 @@ void ws_net_set(struct ws_net *net, int param, const float *in, size_t n)
     ws_assert(param >= 0 && param < net->n_params && n == net->params[param].n);
     const struct ws_param *p = &net->params[param];
     float *memory = net->values + p->offset;
-    size_t channels = (size_t)p->inner_channels, window = (size_t)p->inner_window;
-    size_t outer = p->n / (channels * window);
-    for (size_t o = 0; o < outer; o++)
-        for (size_t c = 0; c < channels; c++)
-            for (size_t w = 0; w < window; w++)
-                memory[(o * window + w) * channels + c] = in[(o * channels + c) * window + w];
+    for (size_t i = 0; i < n; i++) {
+        size_t window = (size_t)p->inner_window, channels = (size_t)p->inner_channels;
+        memory[memory_index(p, i / (window * channels), i / window % channels, i % window)] = in[i];
+    }
 }
 
 int64_t ws_net_count_params(const struct ws_net *net)

@@ -18,6 +18,13 @@ struct ws_geometry {
     int kernel, stride, pad;
 };
 
+/** A direct convolution over one padded image. */
+struct ws_direct {
+    int padded_width, channels, kernel, stride, out_height, out_width, out_channels;
+};
+
+enum { WS_DIRECT_LANES = 16 }; /**< direct convolutions want a multiple of so many output channels */
+
 struct ws_kernels {
     const char *name;
 
@@ -27,6 +34,16 @@ struct ws_kernels {
 
     /** x += the transpose of im2col of the same rows. */
     void (*col2im)(const struct ws_geometry *g, const float *patches, size_t m0, size_t rows, float *x);
+
+    /** Direct convolution of one padded image: y (+)= x * w. `x` has padded_width columns and room for every window; w is
+     *  [kernel][kernel][channels][out]; out is a multiple of 16. */
+    void (*conv_direct)(const struct ws_direct *d, const float *x, const float *w, bool accumulate, float *y);
+
+    /** Its weight gradient: dw += the correlation of x and dy. */
+    void (*conv_direct_dw)(const struct ws_direct *d, const float *x, const float *dy, float *dw);
+
+    /** Copy an image into the middle of a zeroed frame of `pad` pixels. */
+    void (*pad_image)(const float *x, int height, int width, int channels, int pad, float *y);
 
     /** sum[c] += Σ (x - pivot[c]), sumsq[c] += Σ (x - pivot[c])². */
     void (*channel_moments)(const float *x, size_t rows, int channels, const float *pivot, double *sum, double *sumsq);

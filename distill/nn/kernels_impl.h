@@ -5,8 +5,6 @@
  */
 #include "kernels.h"
 
-#include <string.h>
-
 enum {
     BLOCK = 64,     /* floats handled by an inner loop: four 512-bit registers */
     FLUSH = 512,    /* blocks summed in single precision before they go to the double accumulators */
@@ -41,20 +39,36 @@ static void fold_sums(const float *sums, size_t channels, size_t length, double 
 
 /* --- patches --------------------------------------------------------------------------------------------------------- */
 
+/** memcpy for the few dozen floats of a patch row, where the call would cost more than the copy. */
+static inline void copy_floats(const float *from, size_t n, float *to)
+{
+    for (; n >= 16; n -= 16, from += 16, to += 16)
+        for (size_t i = 0; i < 16; i++)
+            to[i] = from[i];
+    for (size_t i = 0; i < n; i++)
+        to[i] = from[i];
+}
+
+static inline void zero_floats(size_t n, float *to)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] = 0;
+}
+
 /** One image row of the window, columns x0 … x0+kernel-1, with zeros outside. */
 static inline void copy_window_row(const struct ws_geometry *g, const float *row, int x0, float *out)
 {
     size_t c = (size_t)g->channels;
     if (x0 >= 0 && x0 + g->kernel <= g->width) {
-        memcpy(out, row + (size_t)x0 * c, (size_t)g->kernel * c * sizeof *out);
+        copy_floats(row + (size_t)x0 * c, (size_t)g->kernel * c, out);
         return;
     }
     for (int k = 0; k < g->kernel; k++, out += c) {
         int x = x0 + k;
         if (x >= 0 && x < g->width)
-            memcpy(out, row + (size_t)x * c, c * sizeof *out);
+            copy_floats(row + (size_t)x * c, c, out);
         else
-            memset(out, 0, c * sizeof *out);
+            zero_floats(c, out);
     }
 }
 
@@ -71,7 +85,7 @@ static void im2col(const struct ws_geometry *g, const float *x, size_t m0, size_
         for (int k = 0; k < g->kernel; k++, patches += row_floats) {
             int y = oy * g->stride - g->pad + k;
             if (y < 0 || y >= g->height)
-                memset(patches, 0, row_floats * sizeof *patches);
+                zero_floats(row_floats, patches);
             else
                 copy_window_row(g, base + (size_t)y * (size_t)g->width * c, x0, patches);
         }
@@ -83,6 +97,20 @@ static void im2col(const struct ws_geometry *g, const float *x, size_t m0, size_
             }
         }
     }
+}
+
+static void pad_image(const float *x, int height, int width, int channels, int pad, float *y)
+{
+    size_t row = (size_t)width * (size_t)channels, edge = (size_t)pad * (size_t)channels;
+    size_t frame = (row + 2 * edge) * (size_t)pad;
+    zero_floats(frame, y);
+    y += frame;
+    for (int i = 0; i < height; i++, x += row, y += row + 2 * edge) {
+        zero_floats(edge, y);
+        copy_floats(x, row, y + edge);
+        zero_floats(edge, y + edge + row);
+    }
+    zero_floats(frame, y);
 }
 
 static void add_floats(const float *x, size_t n, float *y)
@@ -112,6 +140,8 @@ static void col2im(const struct ws_geometry *g, const float *patches, size_t m0,
         }
     }
 }
+
+#include "direct_impl.h"
 
 /* --- sums over a map ------------------------------------------------------------------------------------------------- */
 
@@ -326,6 +356,9 @@ const struct ws_kernels WS_KERNELS_TABLE = {
     .name = WS_KERNELS_NAME,
     .im2col = im2col,
     .col2im = col2im,
+    .conv_direct = conv_direct,
+    .conv_direct_dw = conv_direct_dw,
+    .pad_image = pad_image,
     .channel_moments = channel_moments,
     .scale_shift = scale_shift,
     .batchnorm_reduce = batchnorm_reduce,

@@ -3,8 +3,8 @@
  *
  * Nodes are added in topological order and named; a node's parameters take its name ("conv1" → "conv1.weight"), with
  * torchvision's tensor names. Activations are NHWC float32 in memory (one image: height x width x channels). Parameters
- * are given and taken in file order (convolution OIHW, linear [out, in]); in memory convolutions are OHWI, which is
- * the order in which a patch of an NHWC image is read.
+ * are given and taken in file order (convolution OIHW, linear [out, in]); in memory both are HWIO, so that a patch of an
+ * NHWC image times the weight matrix is the output row.
  */
 #ifndef WEBSTILL_NN_GRAPH_H
 #define WEBSTILL_NN_GRAPH_H
@@ -50,8 +50,8 @@ struct ws_param {
     char name[WS_NAME_MAX + 16];
     int rank, shape[4]; /**< file order */
     size_t n;           /**< elements */
-    int inner_channels; /**< file order is [outer][inner_channels][inner_window], memory order [outer][window][channels] */
-    int inner_window;   /**< kernel height x width; 1 where both orders agree */
+    int inner_channels; /**< file order is [outer][inner_channels][inner_window], memory order [window][channels][outer] */
+    int inner_window;   /**< kernel height x width, or the map's height x width in front of a gemm */
     size_t offset;      /**< of its first element in the network's value array */
     bool is_buffer;     /**< running statistics: no gradient */
     bool is_frozen;     /**< keeps its value: no gradient, no decay (the teacher's shared classifier) */
@@ -64,7 +64,7 @@ struct ws_net {
     struct ws_param *params; /**< owned */
     int n_params, cap_params;
     size_t n_values;  /**< elements of all parameters; each begins on a 64-byte boundary, gaps are zero */
-    float *values;    /**< owned, from ws_net_alloc() on; memory order (convolutions OHWI) */
+    float *values;    /**< owned, from ws_net_alloc() on; memory order (weights HWIO) */
     float *gradients; /**< owned, from ws_net_alloc_gradients() on; same layout as values */
     struct ws_err err; /**< the first building mistake; ws_net_alloc() returns it */
 };
