@@ -14,8 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/** Read a whole file of at most `max_bytes` into `out` (cleared first). WS_E_IO, WS_E_MEMORY, WS_E_FORMAT when larger.
- */
+/** Read a file of at most `max_bytes` into `out` (cleared first). WS_E_IO, WS_E_MEMORY; WS_E_FORMAT when larger. */
 WS_MUST_USE enum ws_status ws_file_read(const char *path, size_t max_bytes, struct ws_buf *out, struct ws_err *err);
 
 /** Replace a file atomically (see above); creates missing folders. */
