@@ -1,0 +1,256 @@
+#!/usr/bin/python3
+"""Write the golden files of the engine's tests with PyTorch 1.13 (Debian: python3-torch, python3-torchvision).
+
+Run by `make golden`; the files are committed, so that tests need no PyTorch. Weights and inputs are not stored: both
+sides draw them from the recipe below (recipe.h is its C twin), which keeps all files together under 1.5 MB. PyTorch
+computes in double: what a test sees is the engine's own rounding, not the sum of two.
+"""
+import json
+import math
+import os
+import struct
+
+import torch
+import torch.nn.functional as F
+import torchvision
+from torchvision.models.resnet import BasicBlock
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+# --- the recipe: numbers that C and Python agree on to the bit ------------------------------------------------------
+
+def fnv1a(text):
+    h = 0xCBF29CE484222325
+    for byte in text.encode():
+        h = ((h ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
+    return h
+
+
+def uniform(name, n):
+    """n floats in [-1, 1): a 64-bit linear congruential generator seeded with the name's FNV-1a hash."""
+    state, out = fnv1a(name), []
+    for _ in range(n):
+        state = (state * 6364136223846793005 + 1442695040888963407) & 0xFFFFFFFFFFFFFFFF
+        out.append((state >> 40) / (1 << 23) - 1.0)
+    return out
+
+
+def draw(name, shape, scale=1.0, shift=0.0):
+    values = torch.tensor(uniform(name, math.prod(shape)), dtype=torch.float64)
+    return (shift + scale * values).to(torch.float32).to(torch.float64).reshape(shape)
+
+
+def fill_model(model, seed):
+    """Every parameter from its name: BN scales and variances around 1, small shifts, weights by fan-in."""
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if name.endswith("num_batches_tracked"):
+                continue
+            scale, shift = 0.25, 0.0
+            if name.endswith("running_var") or (tensor.dim() == 1 and name.endswith(".weight")):
+                shift = 1.0
+            elif tensor.dim() > 1:
+                scale = math.sqrt(6.0 / (tensor.numel() / tensor.shape[0]))
+            tensor.copy_(draw(f"{seed}/{name}", tensor.shape, scale, shift))
+
+
+# --- networks --------------------------------------------------------------------------------------------------------
+
+class CifarResNet(torch.nn.Module):
+    """ResNet 6n+2 of torchvision's BasicBlocks."""
+
+    def __init__(self, n, channels, n_classes):
+        super().__init__()
+        self.conv1 = torch.nn.Conv2d(channels, 16, 3, 1, 1, bias=False)
+        self.bn1 = torch.nn.BatchNorm2d(16)
+        self.width = 16
+        self.layer1 = self.stage(16, n, 1)
+        self.layer2 = self.stage(32, n, 2)
+        self.layer3 = self.stage(64, n, 2)
+        self.fc = torch.nn.Linear(64, n_classes)
+
+    def stage(self, width, n, stride):
+        blocks = []
+        for i in range(n):
+            s = stride if i == 0 else 1
+            shortcut = None
+            if s != 1 or self.width != width:
+                shortcut = torch.nn.Sequential(torch.nn.Conv2d(self.width, width, 1, s, bias=False),
+                                               torch.nn.BatchNorm2d(width))
+            blocks.append(BasicBlock(self.width, width, s, shortcut))
+            self.width = width
+        return torch.nn.Sequential(*blocks)
+
+    def features(self, x):
+        x = F.relu(self.bn1(self.conv1(x)))
+        return self.layer3(self.layer2(self.layer1(x)))
+
+    def forward(self, x):
+        return self.fc(self.features(x).mean((2, 3)))
+
+
+class Kd3Student(CifarResNet):
+    """With KD3's projector, the teacher's classifier, and the embedding of the contrastive term."""
+
+    def __init__(self, n, channels, n_classes, teacher_width, embedding):
+        super().__init__(n, channels, n_classes)
+        inner = teacher_width // 2
+        layers = []
+        for (a, b, k) in ((64, inner, 1), (inner, inner, 3), (inner, teacher_width, 1)):
+            layers += [torch.nn.Conv2d(a, b, k, 1, k // 2, bias=False), torch.nn.BatchNorm2d(b), torch.nn.ReLU()]
+        self.projector = torch.nn.Sequential(*layers)
+        self.classifier = torch.nn.Linear(teacher_width, n_classes)
+        self.embed = torch.nn.Linear(64, embedding)
+
+
+# --- safetensors ------------------------------------------------------------------------------------------------------
+
+def save(path, tensors, metadata):
+    header, data = {"__metadata__": metadata}, b""
+    for name, t in tensors.items():
+        raw = t.detach().to(torch.float32).contiguous().numpy().tobytes()
+        header[name] = {"dtype": "F32", "shape": list(t.shape), "data_offsets": [len(data), len(data) + len(raw)]}
+        data += raw
+    text = json.dumps(header).encode()
+    text += b" " * (-(8 + len(text)) % 64)
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text + data)
+
+
+# --- the files --------------------------------------------------------------------------------------------------------
+
+def running_statistics(model, prefix, out):
+    for name, buffer in model.named_buffers():
+        if not name.endswith("num_batches_tracked"):
+            out[prefix + name] = buffer.clone()
+
+
+def write_resnet8(side, channels, batch, keep_final):
+    """One training step in full, then ten steps of SGD with momentum, Nesterov and weight decay."""
+    model = CifarResNet(1, channels, 10)
+    fill_model(model, "model")
+    x = draw("x", (batch, channels, side, side), 1.5)
+    labels = torch.tensor([(7 * i + 3) % 10 for i in range(batch)])
+    out = {}
+
+    model.eval()
+    out["eval_logits"] = model(x)
+    model.train()
+    logits = model(x)
+    loss = F.cross_entropy(logits, labels)
+    loss.backward()
+    out["logits"] = logits
+    out["loss"] = loss.reshape(1)
+    for name, parameter in model.named_parameters():
+        out["gradient/" + name] = parameter.grad.clone()
+    running_statistics(model, "after/", out)
+
+    fill_model(model, "model")
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    losses = []
+    for _ in range(10):
+        optimiser.zero_grad()
+        loss = F.cross_entropy(model(x), labels)
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    out["sgd_losses"] = torch.tensor(losses, dtype=torch.float64)
+    for name, parameter in model.named_parameters():
+        if keep_final(parameter):
+            out["final/" + name] = parameter.detach().clone()
+    running_statistics(model, "final/", out)
+    save(f"{HERE}/resnet8_{side}x{side}x{channels}.safetensors", out,
+         {"arch": "resnet8", "side": str(side), "channels": str(channels), "batch": str(batch)})
+
+
+def ntxent(u, v, t):
+    r = torch.cat([F.normalize(u), F.normalize(v)])
+    s = r @ r.T / t
+    s = s.masked_fill(torch.eye(len(r), dtype=torch.bool), -math.inf)
+    n = len(u)
+    return F.cross_entropy(s, torch.cat([torch.arange(n, 2 * n), torch.arange(n)]))
+
+
+def write_kd3():
+    """One KD3 step, resnet8 for both networks: losses, every gradient. The contrast has a share that can be seen."""
+    batch, side, embedding, share = 6, 28, 32, 0.5
+    teacher, student = CifarResNet(1, 1, 10), Kd3Student(1, 1, 10, 64, embedding)
+    embed_t = torch.nn.Linear(64, embedding)
+    fill_model(teacher, "teacher")
+    fill_model(student, "student")
+    fill_model(embed_t, "embed_t")
+    with torch.no_grad():
+        teacher.fc.weight.mul_(0.125)  # logits close enough that the weights differ
+        student.classifier.weight.copy_(teacher.fc.weight)
+        student.classifier.bias.copy_(teacher.fc.bias)
+    student.classifier.requires_grad_(False)
+    teacher.eval().requires_grad_(False)
+    student.train()
+
+    x, mixed = draw("x", (batch, 1, side, side), 1.5), draw("mixed", (batch, 1, side, side), 1.5)
+    f_t, f_t2 = teacher.features(x), teacher.features(mixed)
+    f_s, f_s2 = student.features(x), student.features(mixed)
+    phi = student.projector(f_s)
+    student.projector(f_s2)  # its output is unused, but one network runs on both: its running statistics see X' too
+    z_t, z_s = teacher.fc(f_t.mean((2, 3))), student.classifier(phi.mean((2, 3)))
+    weights = torch.sigmoid((z_s - z_t + 1e-6).norm(dim=1)).detach()
+    align = (weights[:, None, None, None] * (phi - f_t) ** 2).mean()
+    con_s = ntxent(student.embed(f_s.mean((2, 3))), student.embed(f_s2.mean((2, 3))), 0.3)
+    con_t = ntxent(embed_t(f_t.mean((2, 3))), embed_t(f_t2.mean((2, 3))), 0.3)
+    (align + share * (con_s + con_t)).backward()
+
+    out = {"teacher_logits": z_t, "student_logits": z_s, "weights": weights,
+           "losses": torch.stack([align, con_s, con_t])}
+    for name, parameter in student.named_parameters():
+        if parameter.grad is not None:
+            out["gradient/" + name] = parameter.grad
+    for name, parameter in embed_t.named_parameters():
+        out["gradient/embed_t." + name] = parameter.grad
+    running_statistics(student, "after/", out)
+    save(f"{HERE}/kd3_step.safetensors", out, {"batch": str(batch), "side": str(side), "embedding": str(embedding)})
+
+
+def write_losses():
+    batch, classes, dim = 9, 10, 24
+    out = {}
+    z, t = draw("z", (batch, classes), 4.0).requires_grad_(), draw("t", (batch, classes), 4.0)
+    labels = torch.tensor([(7 * i + 3) % 10 for i in range(batch)])
+    kd = F.kl_div(F.log_softmax(z / 4.0, 1), F.softmax(t / 4.0, 1), reduction="batchmean") * 16.0
+    out["kd"], out["kd_gradient"] = kd.reshape(1), torch.autograd.grad(kd, z)[0]
+    ce = F.cross_entropy(z, labels, label_smoothing=0.1)
+    out["ce"], out["ce_gradient"] = ce.reshape(1), torch.autograd.grad(ce, z)[0]
+    u, v = draw("u", (batch, dim)).requires_grad_(), draw("v", (batch, dim)).requires_grad_()
+    contrast = ntxent(u, v, 0.3)
+    out["ntxent"] = contrast.reshape(1)
+    out["ntxent_gradient_u"], out["ntxent_gradient_v"] = torch.autograd.grad(contrast, (u, v))
+    w = draw("w", (batch,), 0.25, 0.75)
+    align = (w[:, None] * (u - v.detach()) ** 2).mean()
+    out["alignment"], out["alignment_gradient"] = align.reshape(1), torch.autograd.grad(align, u)[0]
+    save(f"{HERE}/losses.safetensors", out, {"batch": str(batch), "classes": str(classes), "dim": str(dim)})
+
+
+def write_names(arch):
+    """torchvision's own list of tensors: one "name shape" a line."""
+    model = getattr(torchvision.models, arch)(weights=None)
+    with open(f"{HERE}/{arch}.names", "w") as f:
+        for name, tensor in model.state_dict().items():
+            if not name.endswith("num_batches_tracked"):
+                f.write(f"{name} {'x'.join(map(str, tensor.shape))}\n")
+
+
+def main():
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    torch.set_default_dtype(torch.float64)
+    write_resnet8(28, 1, 8, lambda parameter: True)
+    write_resnet8(32, 3, 4, lambda parameter: parameter.numel() < 5000)
+    write_kd3()
+    write_losses()
+    for arch in ("resnet18", "resnet34"):
+        write_names(arch)
+
+
+if __name__ == "__main__":
+    main()
