@@ -86,7 +86,8 @@ static enum ws_status default_work(const char *config_path, char *work, size_t s
     else if (len > 4 && strcmp(name + len - 4, ".yml") == 0)
         len -= 4;
     if (len == 0 || (size_t)snprintf(work, size_bytes, "work/%.*s", (int)len, name) >= size_bytes)
-        return ws_fail(err, WS_E_CONFIG, "%s: no working directory can be named after it; give --work DIR", config_path);
+        return ws_fail(err, WS_E_CONFIG, "%s: no working directory can be named after it; give --work DIR",
+                       config_path);
     return WS_OK;
 }
 
@@ -105,8 +106,7 @@ static enum ws_status run_command(const struct ws_command *command, struct ws_cl
         run.config_path = line->args[0];
         run.args++;
         run.n_args--;
-        enum ws_status status =
-            ws_config_load(&run.config, run.config_path, line->overrides, line->n_overrides, err);
+        enum ws_status status = ws_config_load(&run.config, run.config_path, line->overrides, line->n_overrides, err);
         if (status == WS_OK && !run.work) {
             status = default_work(run.config_path, work, sizeof work, err);
             run.work = work;

@@ -30,12 +30,12 @@ extern const struct ws_cli_common ws_cli_common[];
 
 /** A command line, taken apart. Strings are borrowed from argv. */
 struct ws_cli_line {
-    const char **overrides;           /**< owned: room for one per argument */
-    struct ws_option_value *options;  /**< owned: likewise, and the end mark */
-    char **args;                      /**< owned: positional arguments, CONFIG first when the command needs one */
+    const char **overrides;          /**< owned: room for one per argument */
+    struct ws_option_value *options; /**< owned: likewise, and the end mark */
+    char **args;                     /**< owned: positional arguments, CONFIG first when the command needs one */
     int n_overrides, n_options, n_args;
     const char *work;
-    char threads[32], seed[32];       /**< "threads=N", or empty */
+    char threads[32], seed[32]; /**< "threads=N", or empty */
     int64_t limit;
     bool dry_run, help, version;
     enum ws_log_format log_format;

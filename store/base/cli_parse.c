@@ -11,7 +11,8 @@ enum { MAX_NAMES = 64 }; /* options of one command, common ones included */
 
 const struct ws_cli_common ws_cli_common[] = {
     {{"o", "KEY=VALUE", "set one key of the configuration, e.g. -o distill.batch=128; may be repeated"},
-     WS_CLI_OVERRIDE, true},
+     WS_CLI_OVERRIDE,
+     true},
     {{"work", "DIR", "working directory; work/<name of CONFIG> by default"}, WS_CLI_WORK, false},
     {{"threads", "N", "worker threads, 0 = one per core; the key `threads`"}, WS_CLI_THREADS, true},
     {{"seed", "N", "seed of all randomness; the key `seed`"}, WS_CLI_SEED, true},

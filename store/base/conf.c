@@ -1,4 +1,5 @@
-/** Loading: reference, file and overrides are merged as YAML, libcyaml makes the struct, then keys are checked together. */
+/** Loading: reference, file and overrides are merged as YAML, libcyaml makes the struct, then keys are checked
+ * together. */
 #include "webstill/base/conf.h"
 
 #include "conf_merge.h"
@@ -77,8 +78,7 @@ static enum ws_status to_struct(yaml_document_t *merged, struct ws_config **out,
         goto free_yaml;
     }
     cyaml_data_t *data = NULL;
-    cyaml_err_t result =
-        cyaml_load_data((const uint8_t *)yaml.ptr, yaml.len, &cyaml, &ws_conf_schema, &data, NULL);
+    cyaml_err_t result = cyaml_load_data((const uint8_t *)yaml.ptr, yaml.len, &cyaml, &ws_conf_schema, &data, NULL);
     if (result == CYAML_ERR_OOM)
         status = ws_fail(err, WS_E_MEMORY, "out of memory while loading the configuration");
     else if (result != CYAML_OK)
@@ -131,8 +131,8 @@ static enum ws_status check_classes(const struct ws_config *config, struct ws_er
             return ws_fail(err, WS_E_CONFIG, "classes[%u]: expected a name, found an empty text", i);
         for (unsigned q = 0; q < config->classes[i].n_queries; q++)
             if (config->classes[i].queries[q][0] == '\0')
-                return ws_fail(err, WS_E_CONFIG, "classes[%u].queries[%u]: expected search words, found an empty text", i,
-                               q);
+                return ws_fail(err, WS_E_CONFIG, "classes[%u].queries[%u]: expected search words, found an empty text",
+                               i, q);
         for (unsigned j = 0; j < i; j++)
             if (strcmp(config->classes[i].name, config->classes[j].name) == 0)
                 return ws_fail(err, WS_E_CONFIG, "classes[%u] and classes[%u] have the same name \"%s\"", j, i,
@@ -242,7 +242,9 @@ static enum ws_status fail_missing(const char *path, struct ws_err *err)
     if (nearest)
         ws_err_hint(err, "did you mean %s/%s?", folder, nearest);
     else
-        ws_err_hint(err, "begin one with two lines, \"classes: [cat, dog]\" and what differs from configs/reference.yaml");
+        ws_err_hint(
+            err,
+            "a configuration names its classes, \"classes: [cat, dog]\", and what differs from configs/reference.yaml");
     ws_dir_list_close(&list);
     return status;
 }

@@ -135,7 +135,8 @@ static enum ws_status check_sections(const char *const *sections, struct ws_err 
 {
     const char *names[MAX_SECTIONS + 1];
     size_t n = 0;
-    for (const struct cyaml_schema_field *field = ws_conf_schema.mapping.fields; field->key && n < MAX_SECTIONS; field++)
+    for (const struct cyaml_schema_field *field = ws_conf_schema.mapping.fields; field->key && n < MAX_SECTIONS;
+         field++)
         names[n++] = field->key;
     names[n] = NULL;
     for (; *sections; sections++) {

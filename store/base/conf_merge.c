@@ -126,8 +126,8 @@ static enum ws_status fail_unknown(const struct layer *layer, const yaml_node_t 
         snprintf(advice, sizeof advice, "; did you mean \"%s\"?", nearest);
     else if (section)
         snprintf(advice, sizeof advice, "; did you mean \"%s.%.60s\"?", section, key);
-    enum ws_status status = fail_at(layer, node, "unknown %s \"%.60s\"%s%s", at->shown[0] ? "key" : "section", key,
-                                    where, advice);
+    enum ws_status status =
+        fail_at(layer, node, "unknown %s \"%.60s\"%s%s", at->shown[0] ? "key" : "section", key, where, advice);
     ws_err_hint(layer->err, "configs/reference.yaml documents every key");
     return status;
 }
@@ -136,7 +136,10 @@ static enum ws_status fail_unknown(const struct layer *layer, const yaml_node_t 
 static int add_scalar(const struct layer *layer, const char *text, size_t len, yaml_scalar_style_t style)
 {
     /* libyaml copies the text, and its prototype only forgot the const. */
-    union { const char *in; yaml_char_t *out; } cast = {.in = text};
+    union {
+        const char *in;
+        yaml_char_t *out;
+    } cast = {.in = text};
     return yaml_document_add_scalar(layer->into, NULL, cast.out, (int)len, style);
 }
 
@@ -157,8 +160,8 @@ static enum ws_status copy_scalar(const struct layer *layer, const struct cyaml_
                        describe(node, found, sizeof found), complaint.advice);
     bool is_text = schema->type == CYAML_STRING;
     const char *copied = is_text ? text : plain;
-    *into_id = add_scalar(layer, copied, strlen(copied),
-                          is_text ? YAML_DOUBLE_QUOTED_SCALAR_STYLE : YAML_PLAIN_SCALAR_STYLE);
+    *into_id =
+        add_scalar(layer, copied, strlen(copied), is_text ? YAML_DOUBLE_QUOTED_SCALAR_STYLE : YAML_PLAIN_SCALAR_STYLE);
     return *into_id ? WS_OK : fail_memory(layer);
 }
 
@@ -454,7 +457,10 @@ enum ws_status ws_conf_merge_override(yaml_document_t *merged, const char *overr
     if (status != WS_OK)
         return status;
     /* "-o eval.folder=" has no root: an empty text. */
-    union { const char *in; yaml_char_t *out; } empty = {.in = ""};
+    union {
+        const char *in;
+        yaml_char_t *out;
+    } empty = {.in = ""};
     if (!yaml_document_get_root_node(&document) &&
         !yaml_document_add_scalar(&document, NULL, empty.out, 0, YAML_PLAIN_SCALAR_STYLE))
         status = fail_memory(&layer);

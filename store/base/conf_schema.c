@@ -12,7 +12,7 @@
 #define BOOL(s, k) CYAML_FIELD_BOOL(#k, CYAML_FLAG_DEFAULT, struct s, k)
 #define TEXT(s, k) CYAML_FIELD_STRING_PTR(#k, CYAML_FLAG_POINTER, struct s, k, 0, CYAML_UNLIMITED)
 #define WORD(s, k, words) CYAML_FIELD_ENUM(#k, CYAML_FLAG_DEFAULT, struct s, k, words, CYAML_ARRAY_LEN(words))
-#define LIST(s, k, entry) \
+#define LIST(s, k, entry)                                                                                              \
     CYAML_FIELD_SEQUENCE_COUNT(#k, CYAML_FLAG_POINTER, struct s, k, n_##k, entry, 0, CYAML_UNLIMITED)
 #define SECTION(s, k, fields) CYAML_FIELD_MAPPING(#k, CYAML_FLAG_DEFAULT, struct s, k, fields)
 
@@ -97,17 +97,17 @@ static const cyaml_strval_t schedules[] = {{"onecycle", WS_SCHEDULE_ONECYCLE},
                                            {"constant", WS_SCHEDULE_CONSTANT}};
 
 /* The optimiser's keys stand in the section itself ("teacher.lr"), not in a mapping of their own. */
-#define OPTIM(s) \
-    CYAML_FIELD_FLOAT("lr", CYAML_FLAG_DEFAULT, struct s, optim.lr), \
-    CYAML_FIELD_FLOAT("momentum", CYAML_FLAG_DEFAULT, struct s, optim.momentum), \
-    CYAML_FIELD_FLOAT("weight_decay", CYAML_FLAG_DEFAULT, struct s, optim.weight_decay), \
-    CYAML_FIELD_BOOL("nesterov", CYAML_FLAG_DEFAULT, struct s, optim.nesterov), \
-    CYAML_FIELD_ENUM("schedule", CYAML_FLAG_DEFAULT, struct s, optim.schedule, schedules, \
-                     CYAML_ARRAY_LEN(schedules)), \
-    CYAML_FIELD_FLOAT("warmup", CYAML_FLAG_DEFAULT, struct s, optim.warmup), \
-    CYAML_FIELD_SEQUENCE_COUNT("milestones", CYAML_FLAG_POINTER, struct s, optim.milestones, optim.n_milestones, \
-                               &float_entry, 0, CYAML_UNLIMITED), \
-    CYAML_FIELD_FLOAT("gamma", CYAML_FLAG_DEFAULT, struct s, optim.gamma)
+#define OPTIM(s)                                                                                                       \
+    CYAML_FIELD_FLOAT("lr", CYAML_FLAG_DEFAULT, struct s, optim.lr),                                                   \
+        CYAML_FIELD_FLOAT("momentum", CYAML_FLAG_DEFAULT, struct s, optim.momentum),                                   \
+        CYAML_FIELD_FLOAT("weight_decay", CYAML_FLAG_DEFAULT, struct s, optim.weight_decay),                           \
+        CYAML_FIELD_BOOL("nesterov", CYAML_FLAG_DEFAULT, struct s, optim.nesterov),                                    \
+        CYAML_FIELD_ENUM("schedule", CYAML_FLAG_DEFAULT, struct s, optim.schedule, schedules,                          \
+                         CYAML_ARRAY_LEN(schedules)),                                                                  \
+        CYAML_FIELD_FLOAT("warmup", CYAML_FLAG_DEFAULT, struct s, optim.warmup),                                       \
+        CYAML_FIELD_SEQUENCE_COUNT("milestones", CYAML_FLAG_POINTER, struct s, optim.milestones, optim.n_milestones,   \
+                                   &float_entry, 0, CYAML_UNLIMITED),                                                  \
+        CYAML_FIELD_FLOAT("gamma", CYAML_FLAG_DEFAULT, struct s, optim.gamma)
 
 static const struct cyaml_schema_field teacher_fields[] = {
     WORD(ws_conf_teacher, kind, teacher_kinds),
@@ -219,10 +219,15 @@ static const char *const contrast_choices[] = {"self", "off", NULL};
 static const char *const augment_choices[] = {"resized-crop", "shift", "none", NULL};
 
 enum { ABOVE = 1, BELOW = 2 }; /* excluded bounds */
-#define RANGE(key_, unit_, min_, max_, excluded_) \
-    {.key = (key_), .unit = (unit_), .min = (min_), .max = (max_), .above_min = ((excluded_) & ABOVE) != 0, \
-     .below_max = ((excluded_) & BELOW) != 0}
-#define CHOICE(key_, choices_) {.key = (key_), .choices = (choices_)}
+#define RANGE(key_, unit_, min_, max_, excluded_)                                                                      \
+    {                                                                                                                  \
+        .key = (key_), .unit = (unit_), .min = (min_), .max = (max_), .above_min = ((excluded_)&ABOVE) != 0,           \
+        .below_max = ((excluded_)&BELOW) != 0                                                                          \
+    }
+#define CHOICE(key_, choices_)                                                                                         \
+    {                                                                                                                  \
+        .key = (key_), .choices = (choices_)                                                                           \
+    }
 
 /* Whole numbers stay below 2^53, where double and JSON are exact. */
 const struct ws_conf_rule ws_conf_rules[] = {
@@ -255,9 +260,9 @@ const struct ws_conf_rule ws_conf_rules[] = {
     RANGE("store.max_aspect", "ratio", 1, 1000, 0),
     RANGE("store.decode_timeout_s", "s", 1, 600, 0),
     RANGE("store.map_gib", "GiB", 0, 65536, ABOVE),
-#define OPTIM_RULES(section) \
-    RANGE(section ".lr", "rate", 0, 10, ABOVE), RANGE(section ".momentum", "factor", 0, 1, BELOW), \
-        RANGE(section ".weight_decay", "factor", 0, 1, 0), RANGE(section ".warmup", "share", 0, 1, BELOW), \
+#define OPTIM_RULES(section)                                                                                           \
+    RANGE(section ".lr", "rate", 0, 10, ABOVE), RANGE(section ".momentum", "factor", 0, 1, BELOW),                     \
+        RANGE(section ".weight_decay", "factor", 0, 1, 0), RANGE(section ".warmup", "share", 0, 1, BELOW),             \
         RANGE(section ".milestones", "share", 0, 1, ABOVE | BELOW), RANGE(section ".gamma", "factor", 0, 1, ABOVE)
     RANGE("teacher.epochs", "epochs", 1, 100000, 0),
     RANGE("teacher.steps", "steps", 0, 1000000000, 0),

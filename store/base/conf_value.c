@@ -155,7 +155,7 @@ bool ws_conf_value_quote(struct ws_buf *out, const char *text)
 bool ws_conf_value_number(struct ws_buf *out, double value)
 {
     char text[40];
-    for (int digits = 1; digits <= 17; digits++) {
+    for (int digits = 15; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, value);
         if (strtod(text, NULL) == value)
             break;

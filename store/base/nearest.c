@@ -61,7 +61,8 @@ const char *ws_nearest_name(const char *name, const char *const *names)
             continue;
         size_t distance = edit_distance(name, len, *names, known_len);
         size_t allowed = len < 3 ? 1 : len / 3;
-        /* "batchsize" for "batch": many edits, one thought. It counts like two edits, so that a plain slip still wins. */
+        /* "batchsize" for "batch": many edits, one thought. It counts like two edits, so that a plain slip still wins.
+         */
         if (distance > 2 && begins(name, len, *names, known_len))
             distance = allowed = 2;
         size_t longer = len > known_len ? len : known_len;

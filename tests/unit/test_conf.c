@@ -221,7 +221,8 @@ static void defaults_are_the_papers(void **state)
     assert_true(distill->crop_min_area == 0.08 && distill->holdout == 0.1 && distill->kd.temperature == 4);
     assert_string_equal(distill->augment, "resized-crop");
     assert_true(config->curate.p_cutoff == 0.95 && config->curate.alpha_zero_share * 240 == 120);
-    assert_true(config->curate.alpha_horizon_share * 240 > 159.9999 && config->curate.alpha_horizon_share * 240 < 160.0001);
+    assert_true(config->curate.alpha_horizon_share * 240 > 159.9999 &&
+                config->curate.alpha_horizon_share * 240 < 160.0001);
     assert_true(config->curate.alpha_steepness == 5);
     assert_int_equal(config->teacher.batch, 64);
     assert_int_equal(config->teacher.crop_pad, 4);
@@ -232,8 +233,13 @@ static void defaults_are_the_papers(void **state)
 static void file_wins_over_reference_and_override_over_file(void **state)
 {
     const char *text = CLASSES "distill:\n  batch: 64\n  kd3: {embedding: 32}\n  milestones: [0.5]\n";
-    const char *overrides[] = {"distill.kd3.mix_alpha=0.2", "distill.methods=[kd3, kd]", "distill.batch=32",
-                               "distill.batch=16", "export.opset=13", "report.title=", "distill.kd={temperature: 2}",
+    const char *overrides[] = {"distill.kd3.mix_alpha=0.2",
+                               "distill.methods=[kd3, kd]",
+                               "distill.batch=32",
+                               "distill.batch=16",
+                               "export.opset=13",
+                               "report.title=",
+                               "distill.kd={temperature: 2}",
                                "seed=7"};
     struct ws_config *config = NULL;
     struct ws_err err = {0};
@@ -268,8 +274,8 @@ static void wrong_override_is_named_as_it_was_typed(void **state)
 
 static void classes_may_be_names_or_names_with_queries(void **state)
 {
-    struct ws_config *config =
-        must_load(*state, "classes:\n- coat\n- {name: T-shirt/top, queries: [t-shirt, tee]}\n- {name: \"007\"}\n", NULL);
+    struct ws_config *config = must_load(
+        *state, "classes:\n- coat\n- {name: T-shirt/top, queries: [t-shirt, tee]}\n- {name: \"007\"}\n", NULL);
     assert_int_equal(config->n_classes, 3);
     assert_string_equal(config->classes[0].name, "coat");
     assert_int_equal(config->classes[0].n_queries, 1);
@@ -282,7 +288,8 @@ static void classes_may_be_names_or_names_with_queries(void **state)
 
 static void numbers_are_decimal_and_empty_sections_change_nothing(void **state)
 {
-    struct ws_config *config = must_load(*state, CLASSES "seed: 010\ncrawl:\n  # all commented out\ndistill: {lr: 5e-2}\n", NULL);
+    struct ws_config *config =
+        must_load(*state, CLASSES "seed: 010\ncrawl:\n  # all commented out\ndistill: {lr: 5e-2}\n", NULL);
     assert_int_equal(config->seed, 10);
     assert_int_equal(config->crawl.delay_ms, 1000);
     assert_true(config->distill.optim.lr == 0.05);
@@ -293,9 +300,10 @@ static void numbers_are_decimal_and_empty_sections_change_nothing(void **state)
 
 static void dump_of_what_a_dump_loads_is_the_same_dump(void **state)
 {
-    const char *text = "classes:\n- \"yes\"\n- {name: \"a: \\\"b\\\" #1\\n\", queries: [\" x \", \"1\", \"\xc3\xa9t\xc3\xa9\"]}\n"
-                       "crawl:\n  user_agent: me@example.org\n  sources:\n  - {kind: pages, url: \"http://a.example/?q={query}\"}\n"
-                       "distill: {lr: 0.1234567891, weight_decay: 1e-07, milestones: [], methods: []}\nseed: 9007199254740991\n";
+    const char *text =
+        "classes:\n- \"yes\"\n- {name: \"a: \\\"b\\\" #1\\n\", queries: [\" x \", \"1\", \"\xc3\xa9t\xc3\xa9\"]}\n"
+        "crawl:\n  user_agent: me@example.org\n  sources:\n  - {kind: pages, url: \"http://a.example/?q={query}\"}\n"
+        "distill: {lr: 0.1234567891, weight_decay: 1e-07, milestones: [], methods: []}\nseed: 9007199254740991\n";
     struct ws_config *first = must_load(*state, text, NULL);
     struct ws_buf first_dump = {0}, second_dump = {0};
     assert_int_equal(ws_config_dump(first, NULL, &first_dump, NULL), WS_OK);
@@ -304,6 +312,8 @@ static void dump_of_what_a_dump_loads_is_the_same_dump(void **state)
     assert_string_equal(first_dump.ptr, second_dump.ptr);
     assert_true(second->distill.optim.lr == 0.1234567891 && second->seed == 9007199254740991);
     assert_string_equal(second->classes[1].name, "a: \"b\" #1\n");
+    /* Other readers of YAML would take a plain yes for a boolean. */
+    assert_non_null(strstr(first_dump.ptr, "- name: \"yes\"\n"));
     ws_buf_fini(&first_dump);
     ws_buf_fini(&second_dump);
     ws_config_free(&first);
@@ -371,7 +381,8 @@ static bool reference_next(char **text, char sections[4][64], const char **previ
         snprintf(sections[indent / 2], 64, "%.*s", (int)name_len, start);
         int used = 0;
         for (size_t level = 0; level <= indent / 2; level++)
-            used += snprintf(line->key + used, sizeof line->key - (size_t)used, "%s%s", level ? "." : "", sections[level]);
+            used +=
+                snprintf(line->key + used, sizeof line->key - (size_t)used, "%s%s", level ? "." : "", sections[level]);
         line->above = above;
         return true;
     }
@@ -478,9 +489,13 @@ static void nearest_name_forgives_slips_and_nothing_else(void **state)
     static const struct {
         const char *typed, *nearest;
     } cases[] = {
-        {"batchsize", "batch"}, {"epoch", "epochs"},  {"ecpohs", "epochs"},   {"Batch", "batch"}, {"delay", "delay_ms"},
-        {"timeout", "timeout_s"}, {"dk3", "kd3"},     {"l", "lr"},            {"momentum", NULL}, {"", NULL},
-        {"batches", "batch"},     {"temperature", NULL}, {"kd4", "kd3"},
+        {"batchsize", "batch"}, {"epoch", "epochs"},
+        {"ecpohs", "epochs"},   {"Batch", "batch"},
+        {"delay", "delay_ms"},  {"timeout", "timeout_s"},
+        {"dk3", "kd3"},         {"l", "lr"},
+        {"momentum", NULL},     {"", NULL},
+        {"batches", "batch"},   {"temperature", NULL},
+        {"kd4", "kd3"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const char *found = ws_nearest_name(cases[i].typed, names);

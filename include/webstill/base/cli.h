@@ -43,12 +43,12 @@ struct ws_option_value {
 };
 
 struct ws_command {
-    const char *name;        /**< "crawl" */
-    const char *summary;     /**< one line for the list of commands */
-    const char *usage;       /**< what stands behind the name: "CONFIG [options]" */
-    const char *details;     /**< paragraphs of --help: reads, writes, examples */
+    const char *name;    /**< "crawl" */
+    const char *summary; /**< one line for the list of commands */
+    const char *usage;   /**< what stands behind the name: "CONFIG [options]" */
+    const char *details; /**< paragraphs of --help: reads, writes, examples */
     bool needs_config;
-    int min_args, max_args;  /**< positional arguments behind CONFIG; max_args -1 = any number */
+    int min_args, max_args;          /**< positional arguments behind CONFIG; max_args -1 = any number */
     const struct ws_option *options; /**< own options, or NULL */
     enum ws_status (*run)(const struct ws_run *run, struct ws_err *err);
 };
@@ -67,23 +67,24 @@ const char *ws_run_option(const struct ws_run *run, const char *name, const char
 
 /**
  * The command `config`: print the resolved configuration (--section NAME: one section of it), or with --write DIR
- * bring DIR/STAGE.yaml up to date for each stage: what the stage's output depends on. A file that would not change keeps its
- * time, so make can depend on it.
+ * bring DIR/STAGE.yaml up to date for each stage: what the stage's output depends on. A file that would not change
+ * keeps its time, so make can depend on it.
  */
 WS_MUST_USE enum ws_status ws_config_command(const struct ws_run *run, struct ws_err *err);
 extern const struct ws_option ws_config_options[];
 
 /** The command's row for a program's table. */
-#define WS_CONFIG_COMMAND \
-    { \
-        .name = "config", .summary = "print the resolved configuration", .usage = "CONFIG [options]", \
-        .details = "Prints what a run really uses: the reference, then CONFIG, then each -o key=value.\n" \
-                   "With --write DIR it writes DIR/STAGE.yaml for each stage, for make to depend on.\n\n" \
-                   "Example: webstill config configs/web-fashion.yaml --section distill", \
-        .needs_config = true, .options = ws_config_options, .run = ws_config_command \
+#define WS_CONFIG_COMMAND                                                                                              \
+    {                                                                                                                  \
+        .name = "config", .summary = "print the resolved configuration", .usage = "CONFIG [options]",                  \
+        .details = "Prints what a run really uses: the reference, then CONFIG, then each -o key=value.\n"              \
+                   "With --write DIR it writes DIR/STAGE.yaml for each stage, for make to depend on.\n\n"              \
+                   "Example: webstill config configs/web-fashion.yaml --section distill",                              \
+        .needs_config = true, .options = ws_config_options, .run = ws_config_command                                   \
     }
 
-/** The directory that holds the running executable, so that programs find their siblings. False if unknown or too long. */
+/** The directory that holds the running executable, so that programs find their siblings. False if unknown or too long.
+ */
 bool ws_cli_program_dir(char *path, size_t size_bytes);
 
 #endif

@@ -27,34 +27,34 @@ enum ws_source_kind { WS_SOURCE_MEDIAWIKI, WS_SOURCE_PAGES };
 /** A place to look for images. */
 struct ws_conf_source {
     enum ws_source_kind kind;
-    char *url;        /**< mediawiki: the api.php URL; pages: a seed page, "{query}" is replaced by each query */
-    char *name;       /**< shown in provenance; "" = the URL's host */
+    char *url;  /**< mediawiki: the api.php URL; pages: a seed page, "{query}" is replaced by each query */
+    char *name; /**< shown in provenance; "" = the URL's host */
 };
 
 struct ws_conf_crawl {
-    char *user_agent;  /**< product/version (contact) */
+    char *user_agent; /**< product/version (contact) */
     struct ws_conf_source *sources;
     unsigned n_sources;
-    char **resolve;    /**< "host=address" pairs that replace DNS, as curl's --resolve does */
+    char **resolve; /**< "host=address" pairs that replace DNS, as curl's --resolve does */
     unsigned n_resolve;
     char **allow_addresses; /**< CIDR blocks exempt from the private-address guard, "127.0.0.0/8" */
     unsigned n_allow_addresses;
-    uint32_t per_query_max;   /**< images taken from one query of one source */
-    uint32_t per_page_results; /**< results asked for in one API request */
-    uint32_t max_pages;       /**< HTML pages followed per seed */
-    uint32_t max_depth;       /**< links followed from a seed page */
-    uint32_t concurrency;     /**< transfers in flight over all hosts */
-    uint32_t per_host;        /**< transfers in flight per host */
-    uint32_t delay_ms;        /**< least time between two requests to a host; robots' Crawl-delay raises it */
+    uint32_t per_query_max;     /**< images taken from one query of one source */
+    uint32_t per_page_results;  /**< results asked for in one API request */
+    uint32_t max_pages;         /**< HTML pages followed per seed */
+    uint32_t max_depth;         /**< links followed from a seed page */
+    uint32_t concurrency;       /**< transfers in flight over all hosts */
+    uint32_t per_host;          /**< transfers in flight per host */
+    uint32_t delay_ms;          /**< least time between two requests to a host; robots' Crawl-delay raises it */
     uint32_t max_crawl_delay_s; /**< a longer Crawl-delay means: skip the host */
     uint32_t connect_timeout_ms;
-    uint32_t timeout_s;       /**< whole transfer */
+    uint32_t timeout_s;         /**< whole transfer */
     uint32_t min_speed_bytes_s; /**< slower than this for min_speed_time_s: given up */
     uint32_t min_speed_time_s;
-    uint32_t max_body_kib;    /**< after content decoding */
+    uint32_t max_body_kib; /**< after content decoding */
     uint32_t max_redirects;
-    uint32_t retries;         /**< further tries after a transient failure (network, 429, 5xx) */
-    uint32_t retry_base_ms;   /**< first wait, doubled each time, with jitter; Retry-After wins */
+    uint32_t retries;       /**< further tries after a transient failure (network, 429, 5xx) */
+    uint32_t retry_base_ms; /**< first wait, doubled each time, with jitter; Retry-After wins */
     uint32_t robots_cache_h;
     uint32_t warc_max_mib;    /**< a shard rolls at this size */
     uint32_t commit_every;    /**< fetches between two durable commits */
@@ -66,18 +66,18 @@ enum ws_background { WS_BACKGROUND_WHITE, WS_BACKGROUND_BLACK };
 enum ws_invert { WS_INVERT_NEVER, WS_INVERT_BRIGHT };
 
 struct ws_conf_store {
-    char **warc;          /**< further WARC files or folders to read besides the crawl's own */
+    char **warc; /**< further WARC files or folders to read besides the crawl's own */
     unsigned n_warc;
-    uint32_t size;        /**< side of the stored square, pixels */
-    uint32_t channels;    /**< 1 = luma, 3 = RGB */
-    enum ws_fit fit;      /**< pad to square, centre crop, or stretch */
+    uint32_t size;                 /**< side of the stored square, pixels */
+    uint32_t channels;             /**< 1 = luma, 3 = RGB */
+    enum ws_fit fit;               /**< pad to square, centre crop, or stretch */
     enum ws_background background; /**< what transparency and padding show */
-    enum ws_invert invert; /**< bright: invert when the border's mean is above one half */
-    uint32_t min_side;    /**< smaller originals are refused, pixels */
-    double max_megapixels; /**< refused before decoding */
-    double max_aspect;    /**< longer side over shorter */
+    enum ws_invert invert;         /**< bright: invert when the border's mean is above one half */
+    uint32_t min_side;             /**< smaller originals are refused, pixels */
+    double max_megapixels;         /**< refused before decoding */
+    double max_aspect;             /**< longer side over shorter */
     uint32_t decode_timeout_s;
-    double map_gib;       /**< largest size of the LMDB map (address space, not disk) */
+    double map_gib; /**< largest size of the LMDB map (address space, not disk) */
 };
 
 enum ws_teacher_kind { WS_TEACHER_IDX, WS_TEACHER_FOLDERS, WS_TEACHER_IMPORT };
@@ -85,13 +85,13 @@ enum ws_schedule { WS_SCHEDULE_ONECYCLE, WS_SCHEDULE_COSINE, WS_SCHEDULE_STEP, W
 
 /** Optimiser settings shared by teacher and student training. */
 struct ws_conf_optim {
-    double lr;            /**< peak learning rate */
+    double lr; /**< peak learning rate */
     double momentum;
     double weight_decay;
     bool nesterov;
     enum ws_schedule schedule;
-    double warmup;        /**< onecycle: share of the steps that rise */
-    double *milestones;   /**< step: shares of the epochs after which lr falls by `gamma` */
+    double warmup;      /**< onecycle: share of the steps that rise */
+    double *milestones; /**< step: shares of the epochs after which lr falls by `gamma` */
     unsigned n_milestones;
     double gamma;
 };
@@ -99,16 +99,16 @@ struct ws_conf_optim {
 struct ws_conf_teacher {
     enum ws_teacher_kind kind;
     char *train_images, *train_labels; /**< idx: IDX files, .gz or plain */
-    char *folder;       /**< folders: one folder a class */
-    char *import_path;  /**< import: .safetensors (ONNX comes with the engine's importer) */
-    char *arch;         /**< "resnet20" */
+    char *folder;                      /**< folders: one folder a class */
+    char *import_path;                 /**< import: .safetensors (ONNX comes with the engine's importer) */
+    char *arch;                        /**< "resnet20" */
     uint32_t epochs;
-    uint32_t steps;     /**< 0 = whole epochs; else ends after so many steps */
+    uint32_t steps; /**< 0 = whole epochs; else ends after so many steps */
     uint32_t batch;
-    uint32_t crop_pad;  /**< augmentation: zero padding of the random crop, pixels; 0 = none */
-    bool flip;          /**< augmentation: horizontal, half of the time */
+    uint32_t crop_pad; /**< augmentation: zero padding of the random crop, pixels; 0 = none */
+    bool flip;         /**< augmentation: horizontal, half of the time */
     double label_smoothing;
-    double holdout;     /**< share of the training data kept back for the card's validation accuracy */
+    double holdout;        /**< share of the training data kept back for the card's validation accuracy */
     uint32_t checkpoint_s; /**< seconds between checkpoints */
     struct ws_conf_optim optim;
 };
@@ -118,24 +118,24 @@ struct ws_conf_score {
 };
 
 struct ws_conf_curate {
-    char *rule;          /**< "kd3" or "all" */
+    char *rule; /**< "kd3" or "all" */
     double p_cutoff;
-    double alpha_zero_share;  /**< E0 / epochs: from there on the student decides alone (paper 120/240) */
+    double alpha_zero_share;    /**< E0 / epochs: from there on the student decides alone (paper 120/240) */
     double alpha_horizon_share; /**< K / epochs (paper 160/240) */
     double alpha_steepness;
-    uint32_t epoch;      /**< `webstill curate` alone: the epoch whose alpha is used */
+    uint32_t epoch; /**< `webstill curate` alone: the epoch whose alpha is used */
 };
 
 struct ws_conf_kd3 {
-    char *contrast;          /**< "self" (released code), "off" */
+    char *contrast; /**< "self" (released code), "off" */
     double contrast_weight;
     double contrast_temperature;
-    uint32_t embedding;      /**< width of E_t and E_s */
+    uint32_t embedding; /**< width of E_t and E_s */
     uint32_t projector_factor;
-    double mix_alpha;        /**< Beta(mix_alpha, mix_alpha) of MixDistribution */
+    double mix_alpha; /**< Beta(mix_alpha, mix_alpha) of MixDistribution */
     double mix_eps;
-    bool select;             /**< false: the whole pool each epoch */
-    bool weights;            /**< false: w = 1/2 */
+    bool select;  /**< false: the whole pool each epoch */
+    bool weights; /**< false: w = 1/2 */
 };
 
 struct ws_conf_kd {
@@ -143,14 +143,14 @@ struct ws_conf_kd {
 };
 
 struct ws_conf_distill {
-    char **methods;      /**< runs to make: "kd3", "kd", "ce" */
+    char **methods; /**< runs to make: "kd3", "kd", "ce" */
     unsigned n_methods;
-    char *arch;          /**< the student: "resnet8" */
+    char *arch; /**< the student: "resnet8" */
     uint32_t epochs;
     uint32_t steps_per_epoch; /**< 0 = the selected images once; else the selection is cycled for so many steps */
     uint32_t batch;
-    double holdout;      /**< share of the pool, chosen by id, that is never trained on: agreement with the teacher */
-    char *augment;       /**< "resized-crop" (released code), "shift", "none" */
+    double holdout;       /**< share of the pool, chosen by id, that is never trained on: agreement with the teacher */
+    char *augment;        /**< "resized-crop" (released code), "shift", "none" */
     uint32_t crop_pad;    /**< shift: zero padding of the random crop, pixels */
     double crop_min_area; /**< resized-crop: smallest share of the area */
     bool flip;
@@ -197,8 +197,8 @@ struct ws_config {
  * Load a file over the reference, with `n_overrides` texts "section.key=value" (value is YAML) over both.
  *
  * Returns WS_E_CONFIG for what the user can mend in the file or on the command line (also a file that does not exist),
- * WS_E_IO, WS_E_MEMORY. Relative paths stay as written (relative to the current directory). An empty `eval.images` and the
- * like load: the stage that needs them asks for them. Free with ws_config_free().
+ * WS_E_IO, WS_E_MEMORY. Relative paths stay as written (relative to the current directory). An empty `eval.images` and
+ * the like load: the stage that needs them asks for them. Free with ws_config_free().
  */
 WS_MUST_USE enum ws_status ws_config_load(struct ws_config **out, const char *path, const char *const *overrides,
                                           int n_overrides, struct ws_err *err);
@@ -206,8 +206,8 @@ void ws_config_free(struct ws_config **config);
 
 /**
  * The resolved configuration as YAML: the given sections ("crawl"; NULL-terminated list), plus `classes`, `seed` and
- * `threads` when named in it, in the reference's order whatever the list's. Two equal configurations give equal bytes, and the
- * bytes of all sections load again to the same configuration. All sections when `sections` is NULL.
+ * `threads` when named in it, in the reference's order whatever the list's. Two equal configurations give equal bytes,
+ * and the bytes of all sections load again to the same configuration. All sections when `sections` is NULL.
  *
  * Returns WS_E_CONFIG for an unknown section, WS_E_MEMORY.
  */
