@@ -114,12 +114,139 @@ $(BIN)/webstill-distill: $(B)/distill/main.o $(DISTILL)
 	$(call link,$(PKGS_distill))
 
 # --- tests ------------------------------------------------------------------------------------------------------------
-TEST_KINDS := unit kernel grad golden format net
-TESTS      := $(patsubst %.c,$(B)/%,$(foreach k,$(TEST_KINDS),$(wildcard tests/$(k)/test_*.c)))
-ALL_LIBS   := $(call archive,crawler) $(DISTILL)
+TEST_KINDS   := unit kernel grad golden format net
+TESTS        := $(patsubst %.c,$(B)/%,$(foreach k,$(TEST_KINDS),$(wildcard tests/$(k)/test_*.c)))
+TEST_SCRIPTS := $(foreach k,cli format net e2e,$(wildcard tests/$(k)/*.sh))
+ALL_LIBS     := $(call archive,crawler) $(DISTILL)
 $(B)/tests/%: $(B)/tests/%.o $(ALL_LIBS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) $< -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $(call pkg_libs,$(PKGS_all) cmocka) -o $@
 
+# The miniature web's painter is a tool of the tests: it alone links librsvg.
+$(B)/tests/web/render: tests/web/render.c
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -std=c17 -O2 $(WARN) -D_POSIX_C_SOURCE=200809L $< $$(pkg-config --cflags --libs librsvg-2.0 cairo libpng libwebp libjpeg) -lm -pthread -o $@
+
+# Packages first, then the rest in a second make, which finds their pkg-config files.
+test:
+	@tests/install.sh build web test
+	@$(MAKE) --no-print-directory run-tests
+run-tests: all $(TESTS) $(B)/tests/web/render
+	@tests/run.sh $(TESTS) $(TEST_SCRIPTS)
+unit: all $(TESTS)
+	@tests/run.sh $(TESTS)
+
+demo:
+	@tests/install.sh build web
+	@$(MAKE) --no-print-directory all $(B)/tests/web/render
+	@tests/demo.sh
+
+data:
+	@tests/install.sh web
+	@tests/web/fetch-data.sh --fashion-only
+
+bench:
+	@tests/install.sh build bench
+	@$(MAKE) --no-print-directory all $(patsubst %.c,$(B)/%,$(wildcard tests/bench/bench_*.c))
+	@tests/bench/run.sh
+
+golden:
+	@tests/install.sh bench
+	/usr/bin/python3 tests/golden/generate.py
+
+asan ubsan tsan:
+	@tests/install.sh build test
+	@$(MAKE) --no-print-directory MODE=$@ unit
+
+# --- stages -----------------------------------------------------------------------------------------------------------
+# A stage's manifest is its make target. Its part of the configuration is a file of its own, rewritten only when it changes,
+# so a change in `distill:` reruns what depends on it and nothing else. OPTS goes to every stage: OPTS='-o seed=2'.
+WORK     ?= work/$(basename $(notdir $(CONFIG)))
+OPTS     ?=
+WEBSTILL := $(BIN)/webstill
+STAGES   := crawl store teacher score curate distill eval export report
+stage     = $(Q)$(WEBSTILL) $(1) $(CONFIG) --work $(WORK) $(OPTS)
+
+STAGE_GOALS := $(filter $(STAGES) pipeline,$(MAKECMDGOALS))
+ifneq ($(STAGE_GOALS),)
+ifneq ($(wildcard $(WEBSTILL)),)
+RESOLVED := $(shell $(WEBSTILL) config $(CONFIG) --work $(WORK) $(OPTS) --write $(WORK)/config 1>&2 || echo failed)
+ifneq ($(RESOLVED),)
+$(error the configuration is not usable (see above))
+endif
+endif
+endif
+$(WORK)/config/%.yaml: | all
+	$(Q)$(WEBSTILL) config $(CONFIG) --work $(WORK) $(OPTS) --write $(WORK)/config
+
+M := $(WORK)
+$(M)/crawl/manifest.json: $(M)/config/crawl.yaml | all
+	$(call stage,crawl)
+$(M)/store/manifest.json: $(M)/crawl/manifest.json $(M)/config/store.yaml | all
+	$(call stage,store)
+$(M)/teacher/manifest.json: $(M)/config/teacher.yaml | all
+	$(call stage,teacher)
+$(M)/scores/manifest.json: $(M)/store/manifest.json $(M)/teacher/manifest.json $(M)/config/score.yaml | all
+	$(call stage,score)
+$(M)/selection/manifest.json: $(M)/scores/manifest.json $(M)/config/curate.yaml | all
+	$(call stage,curate)
+$(M)/runs/manifest.json: $(M)/store/manifest.json $(M)/teacher/manifest.json $(M)/config/distill.yaml | all
+	$(call stage,distill)
+$(M)/eval/manifest.json: $(M)/runs/manifest.json $(M)/config/eval.yaml | all
+	$(call stage,eval)
+$(M)/export/manifest.json: $(M)/runs/manifest.json $(M)/config/export.yaml | all
+	$(call stage,export)
+$(M)/report/manifest.json: $(M)/eval/manifest.json $(M)/export/manifest.json $(M)/selection/manifest.json $(M)/config/report.yaml | all
+	$(call stage,report)
+
+crawl:   $(M)/crawl/manifest.json
+store:   $(M)/store/manifest.json
+teacher: $(M)/teacher/manifest.json
+score:   $(M)/scores/manifest.json
+curate:  $(M)/selection/manifest.json
+distill: $(M)/runs/manifest.json
+eval:    $(M)/eval/manifest.json
+export:  $(M)/export/manifest.json
+report:  $(M)/report/manifest.json
+
+pipeline: all
+	@if $(MAKE) -s -q report CONFIG=$(CONFIG) WORK=$(WORK) OPTS='$(OPTS)' 2>/dev/null; then \
+	    echo "pipeline: $(WORK) is up to date; its report is $(WORK)/report/index.html"; \
+	else \
+	    $(MAKE) --no-print-directory report CONFIG=$(CONFIG) WORK=$(WORK) OPTS='$(OPTS)'; \
+	fi
+
+# --- the rest ---------------------------------------------------------------------------------------------------------
+PREFIX ?= /usr/local
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(addprefix $(BIN)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
+
+SOURCES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+format:
+	clang-format -i $(SOURCES)
+lint:
+	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --suppress=missingIncludeSystem -Iinclude \
+	    $(LIB_DIRS)
+clean:
+	rm -rf build/release build/debug build/asan build/ubsan build/tsan
+
+help:
+	@echo "Two commands for a fresh machine (each installs what is missing, and names it first):"
+	@echo "  make demo        the whole still on a miniature web, with a table at the end"
+	@echo "  make test        build and run every test"
+	@echo
+	@echo "Stages, from CONFIG=configs/NAME.yaml into work/NAME/ (OPTS='-o key=value …' goes to each):"
+	@echo "  make pipeline    all of them, as far as something changed"
+	@echo "  make crawl store teacher score curate distill eval export report"
+	@echo
+	@echo "Building:"
+	@echo "  make             the programs, into build/release/bin"
+	@echo "  make unit        the C tests alone          make asan ubsan tsan   the same under a sanitizer"
+	@echo "  make bench       beside PyTorch, in one run make golden            PyTorch's tensors anew"
+	@echo "  make data        Fashion-MNIST only         make install           into PREFIX=$(PREFIX)"
+	@echo "  make format lint clean                      V=1 shows commands, MODE=debug|asan|… picks flags"
+
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all
+.PHONY: all test run-tests unit demo data bench golden asan ubsan tsan $(STAGES) pipeline install format lint clean help

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# The main job on real input: build the miniature web, serve it on loopback, run the pipeline, stop the server.
+#
+# usage: tests/demo.sh          (make demo installs and builds first)
+#
+# CONFIG (configs/web-fashion.yaml), WORK (work/NAME of it), WEB (build/web). What is still true is not done again.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+config=${CONFIG:-configs/web-fashion.yaml}
+name=$(basename "$config" .yaml)
+work=${WORK:-work/$name}
+web=${WEB:-build/web}
+begin=$SECONDS
+
+say() { printf '\n== %s (%d:%02d)\n' "$1" $(((SECONDS - begin) / 60)) $(((SECONDS - begin) % 60)); }
+
+say "The miniature web, from packages"
+tests/web/fetch-data.sh
+node tests/web/build-web.mjs
+
+say "A web server on loopback"
+mkdir -p "$work"
+trap 'tests/web/serve.sh stop "$web" "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+tests/web/serve.sh start "$web" "$work"
+
+say "The pipeline: teacher, crawl, store, score, curate, distil, evaluate, export, report"
+make --no-print-directory pipeline CONFIG="$config" WORK="$work" OPTS="${OPTS:-}"
+
+say "The result"
+build/release/bin/webstill eval "$config" --work "$work"
+echo
+echo "student   $work/runs/kd3/student.onnx"
+echo "report    $work/report/index.html"
+printf 'done in %d:%02d\n' $(((SECONDS - begin) / 60)) $(((SECONDS - begin) % 60))

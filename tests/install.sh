@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Install what a job needs from Debian's packages: names what is missing and why, installs only that.
+#
+# usage: tests/install.sh build|web|test|bench …        as root, or by sudo
+set -euo pipefail
+
+build="gcc libc6-dev make pkg-config libcurl4-openssl-dev libc-ares-dev libxml2-dev zlib1g-dev libjpeg62-turbo-dev libpng-dev
+    libwebp-dev liblmdb-dev libseccomp-dev libssl-dev libxxhash-dev libcyaml-dev libyaml-dev libjansson-dev
+    libopenblas-pthread-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev"
+web="nginx-light nodejs npm librsvg2-dev curl ca-certificates xz-utils"
+test="libcmocka-dev jq lmdb-utils procps python3 python3-numpy"
+bench="python3-torch"
+declare -A why=([build]="to build webstill" [web]="to build and serve the miniature web" [test]="for the tests"
+    [bench]="as the peer of the benchmarks")
+
+missing=()
+for job in "$@"; do
+    [ -n "${why[$job]:-}" ] || { echo "install: expected build, web, test or bench, found \"$job\"" >&2; exit 2; }
+    lacking=()
+    for package in ${!job}; do
+        dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || lacking+=("$package")
+    done
+    # A node of another packager brings npm along and conflicts with Debian's.
+    if command -v npm >/dev/null && command -v node >/dev/null; then
+        mapfile -t lacking < <(printf '%s\n' "${lacking[@]}" | grep -vxE 'npm|nodejs|' || true)
+    fi
+    [ ${#lacking[@]} = 0 ] && continue
+    echo "install: missing ${why[$job]}: ${lacking[*]}"
+    missing+=("${lacking[@]}")
+done
+[ ${#missing[@]} = 0 ] && exit 0
+
+as_root=()
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || {
+        echo "install: not root and no sudo; run as root: apt-get install --no-install-recommends ${missing[*]}" >&2
+        exit 2
+    }
+    as_root=(sudo)
+fi
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+quietly() { "$@" >"$log" 2>&1 || { tail -n 20 "$log" >&2; echo "install: failed: $*" >&2; exit 3; }; }
+export DEBIAN_FRONTEND=noninteractive
+echo "install: apt-get update"
+quietly "${as_root[@]}" apt-get update -q
+echo "install: apt-get install ${#missing[@]} packages and what they need"
+quietly "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"

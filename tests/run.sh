@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Run test binaries and test scripts one after the other; show each one's own closing lines, and all of a failure's output.
+#
+# usage: tests/run.sh TEST …        exit 1 if any failed
+set -uo pipefail
+mkdir -p build/test-logs
+failed=() started=$SECONDS
+for test in "$@"; do
+    name=${test#build/*/tests/}
+    name=${name#tests/}
+    log=build/test-logs/$(tr / - <<<"$name").log
+    begin=$SECONDS
+    case $test in
+    *.sh) timeout 900 bash "$test" >"$log" 2>&1 ;;
+    *) timeout 600 "$test" >"$log" 2>&1 ;;
+    esac
+    code=$?
+    if [ $code = 0 ]; then
+        printf '%-36s %3d s  ' "$name" $((SECONDS - begin))
+        case $test in
+        *.sh) tail -n 1 "$log" ;;
+        *) grep -E '^\[ *(==========|PASSED|SKIPPED) *\] *[0-9]+ test' "$log" | tail -n 3 | paste -sd ' ' ;;
+        esac
+    else
+        [ $code = 124 ] && echo "$name: stopped after its time limit" >>"$log"
+        cat "$log"
+        printf '%-36s FAILED (exit code %d)\n' "$name" $code
+        failed+=("$name")
+    fi
+done
+echo "$(($# - ${#failed[@]})) of $# test programs passed in $((SECONDS - started)) s"
+for name in "${failed[@]}"; do
+    echo "failed: $name"
+done
+[ ${#failed[@]} = 0 ]
