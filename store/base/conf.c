@@ -242,9 +242,8 @@ static enum ws_status fail_missing(const char *path, struct ws_err *err)
     if (nearest)
         ws_err_hint(err, "did you mean %s/%s?", folder, nearest);
     else
-        ws_err_hint(
-            err,
-            "a configuration names its classes, \"classes: [cat, dog]\", and what differs from configs/reference.yaml");
+        ws_err_hint(err,
+                    "name the classes in it, \"classes: [cat, dog]\", and what differs from configs/reference.yaml");
     ws_dir_list_close(&list);
     return status;
 }
