@@ -1,0 +1,13 @@
+/** What card.c and model.c share. */
+#ifndef WEBSTILL_DISTILL_CARD_INT_H
+#define WEBSTILL_DISTILL_CARD_INT_H
+
+#include "model.h"
+
+#include <jansson.h>
+
+/** Read a card's JSON text (NULL: none) over `fallback` (NULL: none); what neither tells is WS_E_FORMAT. */
+WS_MUST_USE enum ws_status card_read(struct ws_card *card, const char *text, const struct ws_card *fallback,
+                                     struct ws_err *err);
+
+#endif

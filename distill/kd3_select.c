@@ -1,0 +1,135 @@
+/* KD3's teacher-student dynamic instance selection, run on the networks of the epoch. */
+#include "kd3.h"
+
+#include "webstill/base/log.h"
+#include "webstill/curate/selection.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum ws_status kd3_selection_open(struct kd3_selection *selection, const struct ws_session *session,
+                                  struct ws_err *err)
+{
+    *selection = (struct kd3_selection){0};
+    const struct ws_config *config = session->config;
+    const bool is_kd3 = strcmp(config->curate.rule, "kd3") == 0;
+    if (!is_kd3 && strcmp(config->curate.rule, "all") != 0)
+        return ws_fail(err, WS_E_CONFIG, "curate.rule: expected kd3 or all, found \"%s\"", config->curate.rule);
+    selection->is_off = !config->distill.kd3.select || !is_kd3;
+    if (selection->is_off)
+        return WS_OK;
+    const size_t n = session->n_train, n_logits = ws_size_mul(n, (size_t)session->card.n_classes);
+    selection->teacher_logits = ws_calloc(n_logits, sizeof(float));
+    selection->student_logits = ws_calloc(n_logits, sizeof(float));
+    selection->images = ws_calloc(n, sizeof *selection->images);
+    selection->ids = ws_calloc(n, sizeof *selection->ids);
+    if (!selection->teacher_logits || !selection->student_logits || !selection->images || !selection->ids) {
+        kd3_selection_close(selection);
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the predictions of %zu images", n);
+    }
+    for (size_t i = 0; i < n; i++)
+        selection->ids[i] = session->data->ids[session->train[i]];
+    return WS_OK;
+}
+
+void kd3_selection_close(struct kd3_selection *selection)
+{
+    free(selection->teacher_logits);
+    free(selection->student_logits);
+    free(selection->images);
+    free(selection->ids);
+    ws_arena_fini(&selection->arena);
+    *selection = (struct kd3_selection){0};
+}
+
+/* One network's logits on the epoch's view of the pool. */
+static enum ws_status predict_pool(struct ws_predictor *predictor, const struct ws_session *session, uint32_t number,
+                                   const char *who, float *logits, struct ws_err *err)
+{
+    const struct ws_view view = {
+        .augment = &session->augment,
+        .seed = session->seed,
+        .stream = WS_STREAM_SELECT,
+        .pass = number,
+    };
+    char what[64];
+    snprintf(what, sizeof what, "epoch %" PRIu32 ": %s looks", number, who);
+    struct ws_progress progress;
+    ws_progress_begin(&progress, what, "images", (int64_t)session->n_train, 0);
+    const enum ws_status status = ws_predict(predictor, session->data, &view, session->train, session->n_train, logits,
+                                             &progress, err);
+    ws_progress_end(&progress, (int64_t)session->n_train, NULL);
+    return status;
+}
+
+static enum ws_status check_size(const struct ws_selection *found, uint32_t number, double p_cutoff, struct ws_err *err)
+{
+    if (found->n_kept_total >= 2)
+        return WS_OK;
+    ws_fail(err, WS_E_NUMERIC, "epoch %" PRIu32 ": the selection keeps %" PRId64 " of %zu images; expected at least 2",
+            number, found->n_kept_total, found->n);
+    ws_err_hint(err, "lower curate.p_cutoff (now %g), crawl more images, or set distill.kd3.select to false", p_cutoff);
+    return WS_E_NUMERIC;
+}
+
+static enum ws_status write_selection(const struct kd3_selection *selection, const struct ws_session *session,
+                                      const struct ws_selection *found, uint32_t number, struct ws_err *err)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/selection/epoch-%03" PRIu32 ".safetensors", session->dir, number);
+    const struct ws_selection_facts facts = {"kd3", session->config->curate.p_cutoff, number};
+    return ws_selection_write(path, selection->ids, found, &facts, err);
+}
+
+/* A network whose weight in the combination is 0 is not asked: in the second half that saves the teacher's pass. */
+static enum ws_status apply_rule(struct kd3_selection *selection, const struct ws_session *session, uint32_t number,
+                                 struct ws_selection *found, struct ws_err *err)
+{
+    const struct ws_conf_curate *curate = &session->config->curate;
+    const struct ws_alpha_schedule schedule = {
+        .zero_epoch = curate->alpha_zero_share * (double)session->epochs,
+        .horizon = curate->alpha_horizon_share * (double)session->epochs,
+        .steepness = curate->alpha_steepness,
+    };
+    const double alpha = ws_alpha_at(&schedule, (double)number);
+    enum ws_status status = WS_OK;
+    if (alpha > 0.0)
+        status = predict_pool(session->teacher_predictor, session, number, "teacher", selection->teacher_logits, err);
+    if (status == WS_OK && alpha < 1.0)
+        status = predict_pool(session->student, session, number, "student", selection->student_logits, err);
+    if (status != WS_OK)
+        return status;
+    ws_arena_reset(&selection->arena);
+    if (!ws_select_kd3(found, &selection->arena, selection->teacher_logits, selection->student_logits,
+                       session->n_train, session->card.n_classes, alpha, curate->p_cutoff))
+        return ws_fail(err, WS_E_MEMORY, "out of memory for a selection among %zu images", session->n_train);
+    return WS_OK;
+}
+
+enum ws_status kd3_select(struct kd3_selection *selection, const struct ws_session *session, uint32_t number,
+                          struct ws_epoch *epoch, struct ws_err *err)
+{
+    if (selection->is_off) {
+        *epoch = (struct ws_epoch){.images = session->train, .n = session->n_train, .alpha = -1.0};
+        return WS_OK;
+    }
+    struct ws_selection found;
+    enum ws_status status = apply_rule(selection, session, number, &found, err);
+    if (status == WS_OK)
+        status = check_size(&found, number, session->config->curate.p_cutoff, err);
+    if (status == WS_OK)
+        status = write_selection(selection, session, &found, number, err);
+    if (status != WS_OK)
+        return status;
+    size_t n = 0;
+    for (size_t i = 0; i < found.n; i++)
+        if (found.keep[i])
+            selection->images[n++] = session->train[i];
+    *epoch = (struct ws_epoch){.images = selection->images,
+                               .n = n,
+                               .alpha = found.alpha,
+                               .threshold = found.threshold,
+                               .n_kept = found.n_kept};
+    return WS_OK;
+}

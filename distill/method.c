@@ -1,0 +1,109 @@
+/* The table of methods, and what most of them share. */
+#include "method.h"
+
+#include "webstill/base/buf.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+static const struct ws_method *const methods[] = {
+    &ws_method_kd3,
+    &ws_method_kd,
+    &ws_method_ce,
+};
+
+enum { N_METHODS = sizeof methods / sizeof *methods };
+
+enum ws_status ws_method_find(const char *name, const struct ws_method **out, struct ws_err *err)
+{
+    const char *names[N_METHODS + 1] = {NULL};
+    for (int i = 0; i < N_METHODS; i++) {
+        names[i] = methods[i]->name;
+        if (strcmp(name, names[i]) == 0) {
+            *out = methods[i];
+            return WS_OK;
+        }
+    }
+    const char *nearest = ws_nearest_name(name, names);
+    struct ws_buf list = {0};
+    bool is_whole = true;
+    for (int i = 0; is_whole && i < N_METHODS; i++)
+        is_whole = ws_buf_addf(&list, "%s%s (%s)", i ? ", " : "", names[i], methods[i]->summary);
+    ws_fail(err, WS_E_CONFIG, "unknown method \"%s\"%s%s%s", name, nearest ? ": did you mean \"" : "",
+            nearest ? nearest : "", nearest ? "\"?" : "");
+    ws_err_hint(err, "methods: %s", is_whole ? list.ptr : names[0]);
+    ws_buf_fini(&list);
+    return WS_E_CONFIG;
+}
+
+enum ws_status ws_trainee_open(struct ws_trainee *trainee, const struct ws_session *session, struct ws_err *err)
+{
+    *trainee = (struct ws_trainee){0};
+    enum ws_status status = ws_model_build(&trainee->model, &session->card, err);
+    if (status == WS_OK)
+        status = ws_net_alloc_gradients(trainee->model->net, err);
+    if (status == WS_OK)
+        status = ws_sgd_init(&trainee->sgd, trainee->model->net, session->optim->momentum,
+                             session->optim->weight_decay, session->optim->nesterov, err);
+    if (status == WS_OK) {
+        ws_net_init(trainee->model->net, session->seed);
+        const struct ws_model *model = trainee->model;
+        const int taps[] = {model->pooled, model->projected, model->logits};
+        const struct ws_exec_options options = {
+            .max_batch = session->batch, .backward = true, .taps = taps, .n_taps = 3};
+        status = ws_exec_open(&trainee->exec, model->net, session->pool, &options, err);
+    }
+    if (status != WS_OK)
+        ws_trainee_close(trainee);
+    return status;
+}
+
+void ws_trainee_close(struct ws_trainee *trainee)
+{
+    ws_exec_close(&trainee->exec);
+    ws_sgd_fini(&trainee->sgd);
+    ws_model_free(&trainee->model);
+}
+
+void ws_step_load(const struct ws_session *session, const struct ws_step *step, float *input)
+{
+    const struct ws_view view = {
+        .augment = &session->augment,
+        .seed = session->seed,
+        .stream = WS_STREAM_AUGMENT,
+        .pass = step->view_pass,
+    };
+    ws_batch_load(session->pool, session->data, &view, step->images, step->n, input);
+}
+
+void ws_step_add_loss(struct ws_step *step, const char *name, double value)
+{
+    ws_assert(step->n_losses < WS_MAX_LOSSES);
+    step->losses[step->n_losses].name = name;
+    step->losses[step->n_losses].value = value;
+    step->n_losses++;
+}
+
+enum ws_status ws_step_check(const struct ws_session *session, const struct ws_step *step, const struct ws_net *net,
+                             struct ws_exec *exec, struct ws_err *err)
+{
+    if (isfinite(step->loss))
+        return WS_OK;
+    const int node = ws_exec_first_nonfinite(exec);
+    ws_fail(err, WS_E_NUMERIC, "step %" PRId64 ": the loss is %f; first node with a value that is not finite: %s",
+            step->index + 1, step->loss, node >= 0 ? net->nodes[node].name : "none, the loss itself overflowed");
+    char path[4096];
+    snprintf(path, sizeof path, "%s/nonfinite-batch.safetensors", session->dir);
+    const struct ws_dataset *data = session->data;
+    const struct ws_tensor_entry entries[] = {
+        {"input", WS_F32, 4, {step->n, data->height, data->width, data->channels}, ws_exec_input(exec),
+         (size_t)step->n * ws_dataset_image_bytes(data) * sizeof(float)},
+        {"images", WS_I32, 1, {step->n}, step->images, (size_t)step->n * sizeof(int32_t)},
+    };
+    struct ws_err ignored = {0};
+    const bool is_kept = ws_tensors_write(path, entries, 2, NULL, 0, &ignored) == WS_OK;
+    ws_err_hint(err, "lower the learning rate (optim.lr), or look at the batch%s%s", is_kept ? " kept in " : "",
+                is_kept ? path : "");
+    return WS_E_NUMERIC;
+}

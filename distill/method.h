@@ -1,0 +1,128 @@
+/**
+ * Training methods: what the loop knows of them.
+ *
+ * A method is one file and one line in the table of method.c. The loop owns data, order of images, learning rate, metrics,
+ * checkpoints, hold-out and files; a method owns networks, losses and optimisers, and says each epoch which images count.
+ */
+#ifndef WEBSTILL_DISTILL_METHOD_H
+#define WEBSTILL_DISTILL_METHOD_H
+
+#include "batch.h"
+#include "checkpoint.h"
+#include "model.h"
+#include "predict.h"
+
+#include "webstill/base/conf.h"
+#include "webstill/base/mem.h"
+#include "webstill/base/pool.h"
+
+/** What a training works with. Everything is borrowed and outlives the method's state. */
+struct ws_session {
+    const struct ws_config *config; /**< for a method's own keys */
+    const char *dir;                /**< of the run, "…/runs/kd3" */
+    struct ws_pool *pool;
+    const struct ws_dataset *data;
+    const uint32_t *train;          /**< images that may be trained on, ascending: all but the held-out ones */
+    size_t n_train;
+    struct ws_card card;            /**< of the network to train: arch, classes, sizes, normalisation, origin */
+    const struct ws_model *teacher; /**< NULL when a teacher is being trained */
+    struct ws_predictor *teacher_predictor; /**< folded, max_batch = batch; NULL likewise */
+    struct ws_predictor *student;   /**< set by the loop behind open(): reads the current weights */
+    const struct ws_conf_optim *optim;
+    struct ws_augment augment;
+    double label_smoothing;
+    uint64_t seed;
+    int batch;
+    uint32_t epochs;
+};
+
+/** What an epoch trains on. Arrays are owned by the method and live until its next epoch_begin(); NULL = not applicable. */
+struct ws_epoch {
+    const uint32_t *images; /**< [n] indices into the data */
+    size_t n;
+    double alpha;             /**< weight of the teacher in the selection; negative = no selection */
+    const double *threshold;  /**< [n_classes] */
+    const int64_t *n_kept;    /**< [n_classes] */
+};
+
+enum { WS_MAX_LOSSES = 4 };
+
+/** One step: filled in by the loop, results by the method. */
+struct ws_step {
+    const uint32_t *images; /**< [n] */
+    int n;
+    uint32_t view_pass;     /**< key of the augmentation (ws_view.pass) */
+    int64_t index;          /**< over the whole run, from 0 */
+    double lr;
+    bool wants_norm;        /**< gradient_norm is asked for */
+
+    double loss;
+    struct {
+        const char *name;
+        double value;
+    } losses[WS_MAX_LOSSES]; /**< parts, unweighted */
+    int n_losses;
+    int n_right;             /**< images whose label was predicted; -1 = the method knows no labels */
+    double gradient_norm;    /**< over all trained parameters */
+};
+
+enum ws_method_needs {
+    WS_NEEDS_TEACHER = 1,
+    WS_NEEDS_LABELS = 2,
+};
+
+struct ws_method {
+    const char *name;    /**< "kd3" */
+    const char *summary; /**< one line */
+    unsigned needs;      /**< enum ws_method_needs */
+
+    /** Build everything; *model (borrowed from the state) is what is evaluated and saved. All memory is taken here. */
+    enum ws_status (*open)(void **state, const struct ws_session *session, struct ws_model **model,
+                           struct ws_err *err);
+    /** Choose the images of epoch `number` (from 1). Called once per epoch, before its first step, not on a resume inside. */
+    enum ws_status (*epoch_begin)(void *state, uint32_t number, struct ws_epoch *epoch, struct ws_err *err);
+    /** Forward, backward, update. WS_E_NUMERIC for a loss that is not finite. */
+    enum ws_status (*step)(void *state, struct ws_step *step, struct ws_err *err);
+    /** Put everything that changes into a checkpoint, and take it back. */
+    void (*save)(void *state, struct ws_checkpoint *checkpoint);
+    enum ws_status (*load)(void *state, const struct ws_tensors *checkpoint, struct ws_err *err);
+    /** Accepts NULL, sets NULL. */
+    void (*close)(void **state);
+};
+
+/** Cross entropy on labels: the teacher's training, and the `ce` baseline on the web's labels. */
+extern const struct ws_method ws_method_ce;
+/** Hinton's distillation on the whole pool. */
+extern const struct ws_method ws_method_kd;
+/** KD3. */
+extern const struct ws_method ws_method_kd3;
+
+/** By name; WS_E_CONFIG with the nearest name. */
+WS_MUST_USE enum ws_status ws_method_find(const char *name, const struct ws_method **out, struct ws_err *err);
+
+/** The network under training with its exec and optimiser: what most methods need. All-zero is a valid closed one. */
+struct ws_trainee {
+    struct ws_model *model; /**< owned */
+    struct ws_exec *exec;   /**< owned: forward and backward, taps logits, pooled, projected */
+    struct ws_sgd sgd;      /**< owned */
+};
+
+/** Build session->card, initialise from the session's seed, plan for its batch. */
+WS_MUST_USE enum ws_status ws_trainee_open(struct ws_trainee *trainee, const struct ws_session *session,
+                                           struct ws_err *err);
+void ws_trainee_close(struct ws_trainee *trainee);
+
+/** Load a step's images into `input` with the session's random view. */
+void ws_step_load(const struct ws_session *session, const struct ws_step *step, float *input);
+
+/** Add a named part to the step's losses. */
+void ws_step_add_loss(struct ws_step *step, const char *name, double value);
+
+/**
+ * WS_OK when step->loss is finite. Otherwise keeps the batch (tensors input, images) in DIR/nonfinite-batch.safetensors and
+ * returns WS_E_NUMERIC naming the step and the first node of `exec` whose value is not finite.
+ */
+WS_MUST_USE enum ws_status ws_step_check(const struct ws_session *session, const struct ws_step *step,
+                                         const struct ws_net *net, struct ws_exec *exec, struct ws_err *err);
+
+#endif

@@ -1,0 +1,362 @@
+/*
+ * KD3: Tang, Chen, Niu, Sugiyama, Gong, "Distribution Shift Matters for Knowledge Distillation with Webly Collected
+ * Images", ICCV 2023, as the authors' released code computes it.
+ *
+ *   X, X'      a batch and its MixDistribution copy
+ *   F_t, F_s   last feature maps of teacher and student; phi the projector; g the teacher's classifier, frozen and shared
+ *   f_t, f_s   pooled F_t, F_s (the student's BEFORE phi); E_t, E_s linear embeddings
+ *   z_t, z_s   logits g(GAP(F_t)), g(GAP(phi(F_s)))
+ *
+ *   L = 1/(B D) sum_i w_i |phi(F_s)_i - F_t_i|^2 + 0.001 (NTXent(E_s f_s(X), E_s f_s(X')) + NTXent(E_t f_t(X), E_t f_t(X')))
+ *
+ * with w_i from |z_s - z_t| (a constant), over {student, phi, E_s, E_t}. The teacher's term trains E_t alone; it does not touch
+ * the student, as in the released code. The student runs on X, then on X': both runs update its running statistics; phi
+ * sees X only.
+ */
+#include "kd3.h"
+#include "mix.h"
+
+#include "webstill/curate/weight.h"
+#include "webstill/nn/loss.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void close_kd3(void **state)
+{
+    struct kd3 *kd3 = *state;
+    if (!kd3)
+        return;
+    ws_exec_close(&kd3->mixed);
+    ws_embedding_close(&kd3->embed_s);
+    ws_embedding_close(&kd3->embed_t);
+    ws_trainee_close(&kd3->trainee);
+    free(kd3->lam);
+    free(kd3->partner);
+    free(kd3->mix_scratch);
+    free(kd3->weights);
+    free(kd3->teacher_map);
+    kd3_selection_close(&kd3->selection);
+    free(kd3);
+    *state = NULL;
+}
+
+/* The teacher's last map must be an integer multiple of the student's, or the other way round. */
+static enum ws_status match_maps(struct kd3 *kd3, struct ws_card *card, const struct ws_model *student_shape,
+                                 struct ws_err *err)
+{
+    const struct ws_model *teacher = kd3->session->teacher_predictor->model;
+    const struct ws_node *t = &teacher->net->nodes[teacher->projected];
+    const struct ws_node *s = &student_shape->net->nodes[student_shape->features];
+    const bool is_student_larger = s->height > t->height;
+    const struct ws_node *large = is_student_larger ? s : t, *small = is_student_larger ? t : s;
+    const int ratio = large->height / small->height;
+    if (large->height != ratio * small->height || large->width != ratio * small->width)
+        return ws_fail(err, WS_E_UNSUPPORTED,
+                       "kd3 compares feature maps: the teacher's (%s) is %d x %d, the student's (%s) %d x %d; expected "
+                       "equal sizes or an integer ratio, the same in height and width",
+                       teacher->card.arch, t->height, t->width, card->arch, s->height, s->width);
+    card->projector_pool = is_student_larger ? ratio : 1;
+    kd3->teacher_pool = is_student_larger ? 1 : ratio;
+    card->projector_channels = t->channels;
+    card->projector_factor = (int)kd3->options->projector_factor;
+    if (card->projector_factor < 1 || t->channels / card->projector_factor < 1)
+        return ws_fail(err, WS_E_CONFIG, "distill.kd3.projector_factor: expected 1 to %d (the teacher's channels), found %d",
+                       t->channels, card->projector_factor);
+    return WS_OK;
+}
+
+/* z_s goes through the teacher's own g: the same bytes, which then never change (their gradient does not exist). */
+static enum ws_status share_classifier(struct kd3 *kd3, struct ws_err *err)
+{
+    const struct ws_net *from = kd3->session->teacher->net;
+    struct ws_net *to = kd3->trainee.model->net;
+    static const char *const names[] = {"fc.weight", "fc.bias"};
+    for (int i = 0; i < 2; i++) {
+        const int source = ws_net_find_param(from, names[i]), target = ws_net_find_param(to, names[i]);
+        if (source < 0 || from->params[source].n != to->params[target].n)
+            return ws_fail(err, WS_E_UNSUPPORTED, "kd3 needs a teacher that ends in one linear classifier \"fc\" behind "
+                                                  "global average pooling");
+        memcpy(to->values + to->params[target].offset, from->values + from->params[source].offset,
+               to->params[target].n * sizeof *to->values);
+    }
+    return WS_OK;
+}
+
+static enum ws_status open_student(struct kd3 *kd3, struct ws_err *err)
+{
+    struct ws_session session = *kd3->session;
+    struct ws_model *shape = NULL;
+    enum ws_status status = ws_model_build(&shape, &session.card, err);
+    if (status == WS_OK)
+        status = match_maps(kd3, &session.card, shape, err);
+    if (status == WS_OK)
+        status = ws_trainee_open(&kd3->trainee, &session, err);
+    if (status == WS_OK)
+        status = share_classifier(kd3, err);
+    ws_model_free(&shape);
+    return status;
+}
+
+/*
+ * The run on X' ends at the pooled features: phi and g must not see X'. Nodes are in topological order, so a network that
+ * ends behind `pooled` is the backbone; it shares values and gradients with the whole.
+ */
+static enum ws_status open_mixed_run(struct kd3 *kd3, struct ws_err *err)
+{
+    const struct ws_model *model = kd3->trainee.model;
+    kd3->backbone = *model->net;
+    kd3->backbone.n_nodes = model->pooled + 1;
+    const struct ws_exec_options options = {
+        .max_batch = kd3->session->batch, .backward = true, .taps = &model->pooled, .n_taps = 1};
+    return ws_exec_open(&kd3->mixed, &kd3->backbone, kd3->session->pool, &options, err);
+}
+
+static enum ws_status open_contrast(struct kd3 *kd3, struct ws_err *err)
+{
+    const struct ws_session *session = kd3->session;
+    const struct ws_model *teacher = session->teacher_predictor->model, *student = kd3->trainee.model;
+    const int width = (int)kd3->options->embedding;
+    enum ws_status status = open_mixed_run(kd3, err);
+    if (status == WS_OK)
+        status = ws_embedding_open(&kd3->embed_s, "embed_s", session, student->net->nodes[student->pooled].channels,
+                                   width, true, err);
+    if (status == WS_OK)
+        status = ws_embedding_open(&kd3->embed_t, "embed_t", session,
+                                   teacher->net->nodes[teacher->head_pooled].channels, width, false, err);
+    const size_t batch = (size_t)session->batch;
+    kd3->lam = ws_calloc(batch, sizeof *kd3->lam);
+    kd3->partner = ws_calloc(batch, sizeof *kd3->partner);
+    kd3->mix_scratch = ws_calloc_aligned(ws_mix_scratch_bytes(session->batch, session->data->channels), 1);
+    if (status == WS_OK && (!kd3->lam || !kd3->partner || !kd3->mix_scratch))
+        status = ws_fail(err, WS_E_MEMORY, "out of memory for MixDistribution");
+    return status;
+}
+
+static enum ws_status read_options(struct kd3 *kd3, struct ws_err *err)
+{
+    const char *contrast = kd3->options->contrast;
+    kd3->has_contrast = strcmp(contrast, "self") == 0;
+    if (!kd3->has_contrast && strcmp(contrast, "off") != 0)
+        return ws_fail(err, WS_E_CONFIG, "distill.kd3.contrast: expected self or off, found \"%s\"", contrast);
+    return WS_OK;
+}
+
+static enum ws_status open_kd3(void **state, const struct ws_session *session, struct ws_model **model,
+                               struct ws_err *err)
+{
+    struct kd3 *kd3 = ws_calloc(1, sizeof *kd3);
+    *state = kd3;
+    if (!kd3)
+        return ws_fail(err, WS_E_MEMORY, "out of memory for method kd3");
+    kd3->session = session;
+    kd3->options = &session->config->distill.kd3;
+    enum ws_status status = read_options(kd3, err);
+    if (status == WS_OK)
+        status = open_student(kd3, err);
+    if (status == WS_OK && kd3->has_contrast)
+        status = open_contrast(kd3, err);
+    if (status == WS_OK)
+        status = kd3_selection_open(&kd3->selection, session, err);
+    if (status == WS_OK) {
+        const struct ws_model *student = kd3->trainee.model;
+        const struct ws_node *map = &student->net->nodes[student->projected];
+        kd3->map_floats = (size_t)map->height * (size_t)map->width * (size_t)map->channels;
+        kd3->weights = ws_calloc((size_t)session->batch, sizeof *kd3->weights);
+        kd3->teacher_map = ws_calloc_aligned(ws_size_mul((size_t)session->batch, kd3->map_floats), sizeof(float));
+        if (!kd3->weights || !kd3->teacher_map)
+            status = ws_fail(err, WS_E_MEMORY, "out of memory for kd3's feature maps");
+    }
+    if (status != WS_OK)
+        close_kd3(state);
+    else
+        *model = kd3->trainee.model;
+    return status;
+}
+
+static enum ws_status begin_epoch(void *state, uint32_t number, struct ws_epoch *epoch, struct ws_err *err)
+{
+    struct kd3 *kd3 = state;
+    return kd3_select(&kd3->selection, kd3->session, number, epoch, err);
+}
+
+/* Mean over windows of `pool` x `pool` of the teacher's map, where it is larger than the student's. */
+static void pool_map(const float *map, const struct ws_node *node, int batch, int pool, float *out)
+{
+    const int height = node->height / pool, width = node->width / pool;
+    const size_t channels = (size_t)node->channels, row = (size_t)node->width * channels;
+    for (int b = 0; b < batch; b++) {
+        const float *image = map + (size_t)b * (size_t)node->height * row;
+        for (int y = 0; y < height; y++)
+            for (int x = 0; x < width; x++)
+                for (size_t c = 0; c < channels; c++) {
+                    double sum = 0.0;
+                    for (int v = 0; v < pool; v++)
+                        for (int h = 0; h < pool; h++)
+                            sum += (double)image[(size_t)(y * pool + v) * row + (size_t)(x * pool + h) * channels + c];
+                    *out++ = (float)(sum / (double)(pool * pool));
+                }
+    }
+}
+
+/* F_t of the teacher's last forward, in the size of the student's map. */
+static const float *teacher_map(struct kd3 *kd3, int n)
+{
+    const struct ws_predictor *teacher = kd3->session->teacher_predictor;
+    const float *map = ws_exec_value(teacher->exec, teacher->model->projected);
+    if (kd3->teacher_pool == 1)
+        return map;
+    pool_map(map, &teacher->model->net->nodes[teacher->model->projected], n, kd3->teacher_pool, kd3->teacher_map);
+    return kd3->teacher_map;
+}
+
+/* Teacher on `input`; its pooled features go to rows first … of E_t's input. */
+static void run_teacher(struct kd3 *kd3, const float *input, int n, int first)
+{
+    struct ws_predictor *teacher = kd3->session->teacher_predictor;
+    memcpy(ws_exec_input(teacher->exec), input,
+           (size_t)n * ws_dataset_image_bytes(kd3->session->data) * sizeof *input);
+    ws_predictor_forward(teacher, n);
+    if (kd3->has_contrast)
+        memcpy(ws_embedding_input(&kd3->embed_t, first),
+               ws_exec_value(teacher->exec, teacher->model->head_pooled),
+               (size_t)n * (size_t)kd3->embed_t.features * sizeof *input);
+}
+
+/* X' and the student's and the teacher's features of it. */
+static void run_mixed(struct kd3 *kd3, const struct ws_step *step)
+{
+    const struct ws_session *session = kd3->session;
+    const struct ws_dataset *data = session->data;
+    float *mixed = ws_exec_input(kd3->mixed);
+    struct ws_rng rng;
+    ws_rng_init(&rng, session->seed, WS_STREAM_MIX, (uint32_t)step->index, (uint32_t)(step->index >> 32));
+    ws_mix_draw(&rng, step->n, kd3->options->mix_alpha, kd3->lam, kd3->partner);
+    ws_mix_apply(session->pool, ws_exec_input(kd3->trainee.exec), mixed, step->n, data->height * data->width,
+                 data->channels, kd3->lam, kd3->partner, kd3->options->mix_eps, kd3->mix_scratch);
+    ws_exec_forward(kd3->mixed, step->n, WS_BN_TRAIN);
+    run_teacher(kd3, mixed, step->n, step->n);
+}
+
+static double align(struct kd3 *kd3, const struct ws_step *step)
+{
+    const struct ws_predictor *teacher = kd3->session->teacher_predictor;
+    const struct ws_model *student = kd3->trainee.model;
+    struct ws_exec *exec = kd3->trainee.exec;
+    if (kd3->options->weights)
+        ws_weight_disagreement(ws_exec_value(exec, student->logits),
+                               ws_exec_value(teacher->exec, teacher->model->logits), (size_t)step->n,
+                               student->card.n_classes, kd3->weights);
+    for (int i = 0; !kd3->options->weights && i < step->n; i++)
+        kd3->weights[i] = 0.5f;
+    return ws_loss_alignment(ws_exec_value(exec, student->projected), teacher_map(kd3, step->n), kd3->weights, step->n,
+                             kd3->map_floats, 1.0, ws_exec_seed(exec, student->projected));
+}
+
+static void contrast(struct kd3 *kd3, struct ws_step *step)
+{
+    const int pooled = kd3->trainee.model->pooled;
+    const double weight = kd3->options->contrast_weight, temperature = kd3->options->contrast_temperature;
+    const size_t bytes = (size_t)step->n * (size_t)kd3->embed_s.features * sizeof(float);
+    memcpy(ws_embedding_input(&kd3->embed_s, 0), ws_exec_value(kd3->trainee.exec, pooled), bytes);
+    memcpy(ws_embedding_input(&kd3->embed_s, step->n), ws_exec_value(kd3->mixed, pooled), bytes);
+    const double student = ws_embedding_contrast(&kd3->embed_s, step->n, temperature, weight);
+    const double teacher = ws_embedding_contrast(&kd3->embed_t, step->n, temperature, weight);
+    ws_step_add_loss(step, "contrast_student", student);
+    ws_step_add_loss(step, "contrast_teacher", teacher);
+    step->loss += weight * (student + teacher);
+}
+
+static void add_rows(float *to, const float *from, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] += from[i];
+}
+
+static void propagate(struct kd3 *kd3, const struct ws_step *step)
+{
+    const int pooled = kd3->trainee.model->pooled;
+    ws_net_zero_gradients(kd3->trainee.model->net);
+    if (kd3->has_contrast) {
+        ws_net_zero_gradients(kd3->embed_s.net);
+        ws_net_zero_gradients(kd3->embed_t.net);
+        ws_embedding_backward(&kd3->embed_t);
+        const float *gradient = ws_embedding_backward(&kd3->embed_s);
+        const size_t n = (size_t)step->n * (size_t)kd3->embed_s.features;
+        add_rows(ws_exec_seed(kd3->trainee.exec, pooled), gradient, n);
+        add_rows(ws_exec_seed(kd3->mixed, pooled), gradient + n, n);
+        ws_exec_backward(kd3->mixed);
+    }
+    ws_exec_backward(kd3->trainee.exec);
+}
+
+static void update(struct kd3 *kd3, struct ws_step *step)
+{
+    if (step->wants_norm) {
+        const double student = ws_gradient_norm(kd3->trainee.model->net);
+        const double embed_s = kd3->has_contrast ? ws_gradient_norm(kd3->embed_s.net) : 0.0;
+        const double embed_t = kd3->has_contrast ? ws_gradient_norm(kd3->embed_t.net) : 0.0;
+        step->gradient_norm = sqrt(student * student + embed_s * embed_s + embed_t * embed_t);
+    }
+    ws_sgd_step(&kd3->trainee.sgd, kd3->trainee.model->net, step->lr);
+    if (!kd3->has_contrast)
+        return;
+    ws_sgd_step(&kd3->embed_s.sgd, kd3->embed_s.net, step->lr);
+    ws_sgd_step(&kd3->embed_t.sgd, kd3->embed_t.net, step->lr);
+}
+
+static enum ws_status step_kd3(void *state, struct ws_step *step, struct ws_err *err)
+{
+    struct kd3 *kd3 = state;
+    struct ws_exec *exec = kd3->trainee.exec;
+    ws_step_load(kd3->session, step, ws_exec_input(exec));
+    ws_exec_forward(exec, step->n, WS_BN_TRAIN);
+    if (kd3->has_contrast)
+        run_mixed(kd3, step);
+    run_teacher(kd3, ws_exec_input(exec), step->n, 0); /* last, as its maps are read in place */
+    step->loss = align(kd3, step);
+    ws_step_add_loss(step, "align", step->loss);
+    if (kd3->has_contrast)
+        contrast(kd3, step);
+    const enum ws_status status = ws_step_check(kd3->session, step, kd3->trainee.model->net, exec, err);
+    if (status != WS_OK)
+        return status;
+    propagate(kd3, step);
+    update(kd3, step);
+    return WS_OK;
+}
+
+static void save_kd3(void *state, struct ws_checkpoint *checkpoint)
+{
+    const struct kd3 *kd3 = state;
+    ws_checkpoint_add_net(checkpoint, "student", kd3->trainee.model->net, &kd3->trainee.sgd);
+    if (!kd3->has_contrast)
+        return;
+    ws_checkpoint_add_net(checkpoint, "contrast", kd3->embed_s.net, &kd3->embed_s.sgd);
+    ws_checkpoint_add_net(checkpoint, "contrast_teacher", kd3->embed_t.net, &kd3->embed_t.sgd);
+}
+
+static enum ws_status load_kd3(void *state, const struct ws_tensors *checkpoint, struct ws_err *err)
+{
+    struct kd3 *kd3 = state;
+    enum ws_status status =
+        ws_checkpoint_get_net(checkpoint, "student", kd3->trainee.model->net, &kd3->trainee.sgd, err);
+    if (status == WS_OK && kd3->has_contrast)
+        status = ws_checkpoint_get_net(checkpoint, "contrast", kd3->embed_s.net, &kd3->embed_s.sgd, err);
+    if (status == WS_OK && kd3->has_contrast)
+        status = ws_checkpoint_get_net(checkpoint, "contrast_teacher", kd3->embed_t.net, &kd3->embed_t.sgd, err);
+    return status;
+}
+
+const struct ws_method ws_method_kd3 = {
+    .name = "kd3",
+    .summary = "selection by teacher and student, shared classifier, feature alignment, contrast",
+    .needs = WS_NEEDS_TEACHER,
+    .open = open_kd3,
+    .epoch_begin = begin_epoch,
+    .step = step_kd3,
+    .save = save_kd3,
+    .load = load_kd3,
+    .close = close_kd3,
+};

@@ -1,0 +1,339 @@
+#include "train_int.h"
+
+#include "webstill/base/clock.h"
+#include "webstill/base/file.h"
+#include "webstill/base/log.h"
+#include "webstill/base/stop.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STEPS_PER_LINE = 10, VIEW_PASSES_PER_EPOCH = 4096 };
+
+double ws_train_lr(const struct ws_conf_optim *optim, int64_t step, int64_t n_steps, uint32_t epoch, uint32_t epochs)
+{
+    switch (optim->schedule) {
+    case WS_SCHEDULE_ONECYCLE:
+        return ws_lr_onecycle(optim->lr, step, n_steps, optim->warmup);
+    case WS_SCHEDULE_COSINE:
+        return ws_lr_cosine(optim->lr, step, n_steps);
+    case WS_SCHEDULE_STEP:
+        /* Dividing keeps the comparison exact where a milestone is a whole epoch. */
+        return ws_lr_step(optim->lr, (double)epoch / (double)epochs, optim->milestones, (int)optim->n_milestones,
+                          optim->gamma);
+    case WS_SCHEDULE_CONSTANT:
+        break;
+    }
+    return optim->lr;
+}
+
+static enum ws_status alloc_loop(struct loop *loop, struct ws_err *err)
+{
+    const struct ws_session *session = loop->session;
+    const size_t n_classes = (size_t)session->card.n_classes, n_held = loop->options->n_held;
+    loop->images = ws_calloc(session->n_train, sizeof *loop->images);
+    loop->order = ws_calloc(session->n_train, sizeof *loop->order);
+    loop->batch = ws_calloc((size_t)session->batch, sizeof *loop->batch);
+    loop->threshold = ws_calloc(n_classes, sizeof *loop->threshold);
+    loop->n_kept = ws_calloc(n_classes, sizeof *loop->n_kept);
+    loop->held_logits = ws_calloc(n_held ? ws_size_mul(n_held, n_classes) : 1, sizeof *loop->held_logits);
+    if (!loop->images || !loop->order || !loop->batch || !loop->threshold || !loop->n_kept || !loop->held_logits)
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the order of %zu images", session->n_train);
+    return WS_OK;
+}
+
+static enum ws_status open_loop(struct loop *loop, struct ws_err *err)
+{
+    struct ws_session *session = loop->session;
+    if (session->n_train < 2) {
+        ws_fail(err, WS_E_CONFIG, "%s: %zu training image%s; expected at least 2", loop->options->name,
+                session->n_train, session->n_train == 1 ? "" : "s");
+        ws_err_hint(err, "crawl more images, or lower the share that is held out");
+        return WS_E_CONFIG;
+    }
+    snprintf(loop->checkpoint_path, sizeof loop->checkpoint_path, "%.4000s/checkpoint.safetensors", session->dir);
+    enum ws_status status = ws_dir_make(session->dir, err);
+    if (status == WS_OK)
+        status = alloc_loop(loop, err);
+    if (status == WS_OK)
+        status = loop->method->open(&loop->state, session, &loop->model, err);
+    if (status == WS_OK)
+        status = ws_predictor_open(&loop->student, loop->model, session->pool, session->batch, false, err);
+    session->student = &loop->student;
+    return status;
+}
+
+static void close_loop(struct loop *loop)
+{
+    ws_predictor_close(&loop->student);
+    loop->session->student = NULL;
+    if (loop->state)
+        loop->method->close(&loop->state);
+    ws_metrics_close(&loop->metrics);
+    free(loop->images);
+    free(loop->order);
+    free(loop->batch);
+    free(loop->threshold);
+    free(loop->n_kept);
+    free(loop->held_logits);
+}
+
+/* Steps of the epoch under way; the last epoch of a step budget is cut. */
+static int64_t count_steps(const struct loop *loop)
+{
+    const int64_t passes = ws_sampler_pass_batches(loop->epoch.n, loop->session->batch);
+    int64_t n = loop->options->steps_per_epoch > 0 ? loop->options->steps_per_epoch : passes;
+    const int64_t before = loop->counters.step - loop->counters.step_in_epoch;
+    if (loop->options->steps > 0 && before + n > loop->options->steps)
+        n = loop->options->steps - before;
+    return n;
+}
+
+static enum ws_status begin_epoch(struct loop *loop, struct ws_err *err)
+{
+    struct loop_counters *c = &loop->counters;
+    if (!c->is_begun) {
+        const enum ws_status status = loop->method->epoch_begin(loop->state, c->epoch, &loop->epoch, err);
+        if (status != WS_OK)
+            return status;
+        ws_assert(loop->epoch.n >= 2);
+        c->is_begun = true;
+        c->step_in_epoch = c->epoch_images = c->epoch_right = 0;
+        c->epoch_loss = 0.0;
+        c->n_losses = 0;
+    }
+    loop->sampler = (struct ws_sampler){
+        .seed = loop->session->seed,
+        .epoch = c->epoch,
+        .order = loop->order,
+        .images = loop->epoch.images,
+        .n = loop->epoch.n,
+        .batch = loop->session->batch,
+        .pass = -1,
+    };
+    loop->steps_in_epoch = count_steps(loop);
+    return WS_OK;
+}
+
+/* Where the run stands on its schedule: exact for a fixed number of steps, else as if every epoch were as long as this one. */
+static double current_lr(const struct loop *loop)
+{
+    const struct loop_counters *c = &loop->counters;
+    int64_t step = c->step, n_steps = loop->options->steps;
+    if (n_steps == 0) {
+        step = (int64_t)(c->epoch - 1) * loop->steps_in_epoch + c->step_in_epoch;
+        n_steps = (int64_t)loop->session->epochs * loop->steps_in_epoch;
+    }
+    return ws_train_lr(loop->session->optim, step, n_steps, c->epoch, loop->session->epochs);
+}
+
+static void count_step(struct loop *loop, const struct ws_step *step)
+{
+    struct loop_counters *c = &loop->counters;
+    c->step++;
+    c->step_in_epoch++;
+    c->images_seen += step->n;
+    c->epoch_images += step->n;
+    c->epoch_right = step->n_right >= 0 && c->epoch_right >= 0 ? c->epoch_right + step->n_right : -1;
+    c->epoch_loss += step->loss;
+    c->lr = step->lr;
+    for (int i = 0; i < step->n_losses; i++) {
+        if (i >= c->n_losses)
+            c->losses[i].sum = 0.0;
+        snprintf(c->losses[i].name, sizeof c->losses[i].name, "%s", step->losses[i].name);
+        c->losses[i].sum += step->losses[i].value;
+    }
+    c->n_losses = step->n_losses;
+    loop->line_images += step->n;
+}
+
+static enum ws_status run_step(struct loop *loop, struct ws_err *err)
+{
+    const struct loop_counters *c = &loop->counters;
+    uint32_t pass;
+    struct ws_step step = {.images = loop->batch, .index = c->step, .lr = current_lr(loop), .n_right = -1};
+    step.n = ws_sampler_batch(&loop->sampler, c->step_in_epoch, loop->batch, &pass);
+    step.view_pass = c->epoch * VIEW_PASSES_PER_EPOCH + pass;
+    step.wants_norm = (c->step + 1) % STEPS_PER_LINE == 0;
+    const enum ws_status status = loop->method->step(loop->state, &step, err);
+    if (status != WS_OK)
+        return status;
+    count_step(loop, &step);
+    return step.wants_norm ? loop_step_line(loop, &step, err) : WS_OK;
+}
+
+/* A stop, the limit, or time for a checkpoint. */
+static enum ws_status pause_if_asked(struct loop *loop, int64_t steps_here, struct ws_err *err)
+{
+    const struct ws_train_options *options = loop->options;
+    const bool is_stopped = ws_stop_asked(), is_over = options->limit > 0 && steps_here >= options->limit;
+    if (!is_stopped && !is_over && ws_clock_mono_s() - loop->checkpoint_s < options->checkpoint_s)
+        return WS_OK;
+    const enum ws_status status = loop_save(loop, err);
+    if (status != WS_OK || (!is_stopped && !is_over))
+        return status;
+    ws_fail(err, is_stopped ? WS_E_STOPPED : WS_E_BUDGET, "%s: %s at step %" PRId64 " (epoch %" PRIu32 "); checkpoint kept",
+            options->name, is_stopped ? "stopped by a signal" : "step limit reached", loop->counters.step,
+            loop->counters.epoch);
+    ws_err_hint(err, "run the same command again to go on");
+    return is_stopped ? WS_E_STOPPED : WS_E_BUDGET;
+}
+
+/* Stopped while the hold-out was asked: the epoch's steps are done and need not be done again. */
+static enum ws_status keep_and_stop(struct loop *loop, struct ws_err *err)
+{
+    const enum ws_status status = loop_save(loop, err);
+    return status == WS_OK ? WS_E_STOPPED : status;
+}
+
+/* An epoch that is done moves the loop to the next one before the checkpoint is written. */
+static enum ws_status end_epoch(struct loop *loop, struct ws_err *err)
+{
+    enum ws_status status = loop_hold_out(loop, err);
+    if (status == WS_E_STOPPED)
+        return keep_and_stop(loop, err);
+    if (status == WS_OK)
+        status = loop_epoch_line(loop, err);
+    if (status != WS_OK)
+        return status;
+    loop->counters.epoch++;
+    loop->counters.step_in_epoch = 0;
+    loop->counters.is_begun = false;
+    return loop_save(loop, err);
+}
+
+static bool is_finished(const struct loop *loop)
+{
+    const int64_t steps = loop->options->steps;
+    return steps > 0 ? loop->counters.step >= steps && loop->counters.step_in_epoch == 0
+                     : loop->counters.epoch > loop->session->epochs;
+}
+
+static void describe(const struct loop *loop, char note[128])
+{
+    const struct loop_counters *c = &loop->counters;
+    const double loss = c->step_in_epoch > 0 ? c->epoch_loss / (double)c->step_in_epoch : 0.0;
+    int len = snprintf(note, 128, "epoch %" PRIu32 " loss %.4f", c->epoch, loss);
+    if (c->held_last >= 0.0)
+        snprintf(note + len, 128 - (size_t)len, " %s %.1f %%", loop->options->held_name, 100.0 * c->held_last);
+}
+
+/* Total steps for the progress line: an estimate when selections vary in size. */
+static int64_t estimate_steps(const struct loop *loop)
+{
+    if (loop->options->steps > 0)
+        return loop->options->steps;
+    const struct loop_counters *c = &loop->counters;
+    return c->step - c->step_in_epoch + (int64_t)(loop->session->epochs - c->epoch + 1) * loop->steps_in_epoch;
+}
+
+static enum ws_status run_epochs(struct loop *loop, struct ws_err *err)
+{
+    struct loop_counters *c = &loop->counters;
+    struct ws_progress progress;
+    ws_progress_begin(&progress, loop->options->name, "steps", loop->options->steps, c->step);
+    int64_t steps_here = 0;
+    enum ws_status status = WS_OK;
+    char note[128] = "";
+    while (status == WS_OK && !is_finished(loop)) {
+        status = begin_epoch(loop, err);
+        progress.total = estimate_steps(loop);
+        while (status == WS_OK && c->step_in_epoch < loop->steps_in_epoch) {
+            status = run_step(loop, err);
+            steps_here++;
+            describe(loop, note);
+            ws_progress_step(&progress, c->step, note);
+            /* The epoch's last step needs no pause of its own: end_epoch() saves. */
+            if (status == WS_OK && c->step_in_epoch < loop->steps_in_epoch)
+                status = pause_if_asked(loop, steps_here, err);
+        }
+        if (status == WS_OK)
+            status = end_epoch(loop, err);
+        if (status == WS_OK && !is_finished(loop))
+            status = pause_if_asked(loop, steps_here, err);
+    }
+    ws_progress_end(&progress, c->step, note);
+    return status;
+}
+
+/* SHA-256 over what must not change: the teacher, and the student's frozen weights. */
+static struct ws_digest digest_frozen(const struct loop *loop)
+{
+    struct ws_sha256_stream stream;
+    if (!ws_sha256_init(&stream))
+        return (struct ws_digest){{0}};
+    if (loop->session->teacher) {
+        const struct ws_net *nets[] = {loop->session->teacher->net, loop->session->teacher_predictor->model->net};
+        for (int i = 0; i < 2; i++)
+            ws_sha256_add(&stream, nets[i]->values, nets[i]->n_values * sizeof(float));
+    }
+    const struct ws_net *net = loop->model->net;
+    for (int i = 0; i < net->n_params; i++)
+        if (net->params[i].is_frozen)
+            ws_sha256_add(&stream, net->values + net->params[i].offset, net->params[i].n * sizeof(float));
+    return ws_sha256_finish(&stream);
+}
+
+static enum ws_status publish(struct loop *loop, struct ws_train_result *result, struct ws_err *err)
+{
+    const struct ws_train_options *options = loop->options;
+    const struct loop_counters *c = &loop->counters;
+    if (!loop->session->teacher && c->held_last >= 0.0)
+        loop->model->card.accuracy = c->held_last;
+    enum ws_status status = ws_model_save(loop->model, options->last_path, err);
+    *result = (struct ws_train_result){.steps = c->step,
+                                       .images_seen = c->images_seen,
+                                       .seconds = loop_seconds(loop),
+                                       .held_last = c->held_last,
+                                       .held_best = c->held_best,
+                                       .best_epoch = c->best_epoch,
+                                       .last = loop->model->digest};
+    if (status != WS_OK || !options->best_path)
+        return status;
+    if (c->best_epoch == 0) {
+        /* Without a hold-out there is no choice to make: the last epoch is the best we know. */
+        status = ws_model_save(loop->model, options->best_path, err);
+        result->best = loop->model->digest;
+        return status;
+    }
+    struct ws_tensors *best = NULL;
+    status = ws_tensors_open(&best, options->best_path, err);
+    if (status == WS_OK)
+        result->best = *ws_tensors_digest(best);
+    ws_tensors_close(&best);
+    return status;
+}
+
+enum ws_status ws_train(const struct ws_method *method, struct ws_session *session,
+                        const struct ws_train_options *options, struct ws_train_result *result, struct ws_err *err)
+{
+    struct loop *loop = ws_calloc(1, sizeof *loop);
+    if (!loop)
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the training loop");
+    *loop = (struct loop){.method = method, .session = session, .options = options};
+    loop->counters = (struct loop_counters){.epoch = 1, .held_last = -1.0, .held_best = -1.0};
+    enum ws_status status = open_loop(loop, err);
+    if (status == WS_OK)
+        status = loop_restore(loop, err);
+    if (status == WS_OK)
+        ws_log(WS_LOG_INFO, "%s: going on behind step %" PRId64 " (epoch %" PRIu32 ")", options->name,
+               loop->counters.step, loop->counters.epoch);
+    if (status == WS_OK || status == WS_DONE) {
+        loop->start_s = loop->checkpoint_s = loop->line_s = ws_clock_mono_s();
+        const struct ws_digest before = digest_frozen(loop);
+        status = run_epochs(loop, err);
+        const struct ws_digest after = digest_frozen(loop);
+        if (status == WS_OK && memcmp(&before, &after, sizeof before) != 0)
+            status = ws_fail(err, WS_E_INTERNAL, "%s: the teacher's or a frozen weight changed during training",
+                             options->name);
+        if (status == WS_OK)
+            status = publish(loop, result, err);
+    }
+    if (status != WS_OK)
+        ws_err_note(err, "%s", options->name);
+    close_loop(loop);
+    free(loop);
+    return status;
+}

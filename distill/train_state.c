@@ -1,0 +1,242 @@
+/* The loop's checkpoint, hold-out figure and metrics lines. */
+#include "train_int.h"
+
+#include "webstill/base/clock.h"
+#include "webstill/base/log.h"
+
+#include <math.h>
+#include <string.h>
+
+double loop_seconds(const struct loop *loop)
+{
+    return loop->counters.seconds + (ws_clock_mono_s() - loop->start_s);
+}
+
+static json_t *pack_losses(const struct loop_counters *c)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < c->n_losses; i++)
+        json_array_append_new(list, json_pack("{s:s,s:f}", "name", c->losses[i].name, "sum", c->losses[i].sum));
+    return list;
+}
+
+static json_t *pack_counters(const struct loop *loop)
+{
+    const struct loop_counters *c = &loop->counters;
+    return json_pack("{s:I,s:I,s:I,s:b,s:I,s:I,s:I,s:f,s:o,s:f,s:f,s:f,s:I,s:f,s:I,s:f}", "epoch",
+                     (json_int_t)c->epoch, "step", (json_int_t)c->step, "step_in_epoch", (json_int_t)c->step_in_epoch,
+                     "is_begun", c->is_begun, "images_seen", (json_int_t)c->images_seen, "epoch_images",
+                     (json_int_t)c->epoch_images, "epoch_right", (json_int_t)c->epoch_right, "epoch_loss",
+                     c->epoch_loss, "losses", pack_losses(c), "lr", c->lr, "held_last", c->held_last, "held_best",
+                     c->held_best, "best_epoch", (json_int_t)c->best_epoch, "seconds", loop_seconds(loop),
+                     "metrics_lines", (json_int_t)loop->metrics.n_lines, "alpha",
+                     c->is_begun ? loop->epoch.alpha : -1.0);
+}
+
+enum ws_status loop_save(struct loop *loop, struct ws_err *err)
+{
+    struct ws_checkpoint checkpoint = {0};
+    enum ws_status status = ws_metrics_sync(&loop->metrics, err);
+    if (status != WS_OK)
+        return status;
+    loop->method->save(loop->state, &checkpoint);
+    if (loop->counters.is_begun) {
+        const size_t n_classes = (size_t)loop->model->card.n_classes;
+        ws_checkpoint_add_list(&checkpoint, "loop.images", WS_I32, loop->epoch.n, loop->epoch.images);
+        if (loop->epoch.threshold)
+            ws_checkpoint_add_list(&checkpoint, "loop.threshold", WS_F64, n_classes, loop->epoch.threshold);
+        if (loop->epoch.n_kept)
+            ws_checkpoint_add_list(&checkpoint, "loop.n_kept", WS_I64, n_classes, loop->epoch.n_kept);
+    }
+    json_t *counters = pack_counters(loop);
+    status = ws_checkpoint_write(&checkpoint, loop->checkpoint_path, loop->options->key, counters, err);
+    json_decref(counters);
+    loop->checkpoint_s = ws_clock_mono_s();
+    return status;
+}
+
+static bool unpack_losses(struct loop_counters *c, const json_t *list)
+{
+    if (!json_is_array(list) || json_array_size(list) > WS_MAX_LOSSES)
+        return false;
+    c->n_losses = (int)json_array_size(list);
+    for (int i = 0; i < c->n_losses; i++) {
+        const json_t *loss = json_array_get(list, (size_t)i);
+        const char *name = json_string_value(json_object_get(loss, "name"));
+        if (!name || strlen(name) >= sizeof c->losses[i].name)
+            return false;
+        memcpy(c->losses[i].name, name, strlen(name) + 1);
+        c->losses[i].sum = json_number_value(json_object_get(loss, "sum"));
+    }
+    return true;
+}
+
+static bool unpack_counters(struct loop *loop, json_t *root, int64_t *metrics_lines)
+{
+    struct loop_counters *c = &loop->counters;
+    json_int_t epoch, step, step_in_epoch, images_seen, epoch_images, epoch_right, best_epoch, lines;
+    int is_begun;
+    json_t *losses;
+    if (json_unpack(root, "{s:I,s:I,s:I,s:b,s:I,s:I,s:I,s:F,s:o,s:F,s:F,s:F,s:I,s:F,s:I,s:F}", "epoch", &epoch, "step",
+                    &step, "step_in_epoch", &step_in_epoch, "is_begun", &is_begun, "images_seen", &images_seen,
+                    "epoch_images", &epoch_images, "epoch_right", &epoch_right, "epoch_loss", &c->epoch_loss, "losses",
+                    &losses, "lr", &c->lr, "held_last", &c->held_last, "held_best", &c->held_best, "best_epoch",
+                    &best_epoch, "seconds", &c->seconds, "metrics_lines", &lines, "alpha", &loop->epoch.alpha) != 0 ||
+        epoch < 1 || step < 0 || step_in_epoch < 0 || step_in_epoch > step || !unpack_losses(c, losses))
+        return false;
+    c->epoch = (uint32_t)epoch;
+    c->step = step;
+    c->step_in_epoch = step_in_epoch;
+    c->is_begun = is_begun;
+    c->images_seen = images_seen;
+    c->epoch_images = epoch_images;
+    c->epoch_right = epoch_right;
+    c->best_epoch = (uint32_t)best_epoch;
+    *metrics_lines = lines;
+    return true;
+}
+
+/* The images of an epoch under way: chosen with the networks as they were at its beginning, so not to be chosen again. */
+static enum ws_status restore_epoch(struct loop *loop, const struct ws_tensors *file, struct ws_err *err)
+{
+    const size_t n_classes = (size_t)loop->model->card.n_classes;
+    size_t n = 0, n_thresholds = 0, n_kept = 0;
+    const uint32_t *images = ws_checkpoint_get_list(file, "loop.images", WS_I32, &n);
+    const double *threshold = ws_checkpoint_get_list(file, "loop.threshold", WS_F64, &n_thresholds);
+    const int64_t *kept = ws_checkpoint_get_list(file, "loop.n_kept", WS_I64, &n_kept);
+    if (!images || n < 2 || n > loop->session->n_train || (threshold && n_thresholds != n_classes) ||
+        (kept && n_kept != n_classes))
+        return ws_fail(err, WS_E_DAMAGED, "%s: the list of the epoch's images is missing or too long",
+                       loop->checkpoint_path);
+    for (size_t i = 0; i < n; i++)
+        if (images[i] >= loop->session->data->n)
+            return ws_fail(err, WS_E_DAMAGED, "%s: image %u of %zu", loop->checkpoint_path, images[i],
+                           loop->session->data->n);
+    memcpy(loop->images, images, n * sizeof *images);
+    loop->epoch.images = loop->images;
+    loop->epoch.n = n;
+    loop->epoch.threshold = threshold ? memcpy(loop->threshold, threshold, n_classes * sizeof *threshold) : NULL;
+    loop->epoch.n_kept = kept ? memcpy(loop->n_kept, kept, n_classes * sizeof *kept) : NULL;
+    return WS_OK;
+}
+
+static enum ws_status restore_from(struct loop *loop, const struct ws_tensors *file, json_t *root,
+                                   int64_t *metrics_lines, struct ws_err *err)
+{
+    if (!unpack_counters(loop, root, metrics_lines))
+        return ws_fail(err, WS_E_DAMAGED, "%s: metadata \"webstill.loop\" lacks numbers", loop->checkpoint_path);
+    const enum ws_status status = loop->method->load(loop->state, file, err);
+    if (status != WS_OK || !loop->counters.is_begun)
+        return status;
+    return restore_epoch(loop, file, err);
+}
+
+enum ws_status loop_restore(struct loop *loop, struct ws_err *err)
+{
+    struct ws_tensors *file = NULL;
+    json_t *root = NULL;
+    int64_t metrics_lines = 0;
+    struct ws_err why = {0};
+    enum ws_status status = ws_checkpoint_open(&file, &root, loop->checkpoint_path, loop->options->key, &why);
+    if (status == WS_E_CONFIG)
+        ws_log(WS_LOG_WARN, "%s; starting anew", why.text);
+    else if (status == WS_OK)
+        status = restore_from(loop, file, root, &metrics_lines, err);
+    else if (status != WS_DONE && err)
+        *err = why;
+    json_decref(root);
+    ws_tensors_close(&file);
+    if (status != WS_OK && status != WS_DONE && status != WS_E_CONFIG)
+        return status;
+    const bool is_new = status != WS_OK;
+    char path[4096];
+    snprintf(path, sizeof path, "%.4000s/metrics.jsonl", loop->session->dir);
+    status = ws_metrics_open(&loop->metrics, path, metrics_lines, err);
+    return status != WS_OK ? status : is_new ? WS_DONE : WS_OK;
+}
+
+enum ws_status loop_hold_out(struct loop *loop, struct ws_err *err)
+{
+    const struct ws_train_options *options = loop->options;
+    struct loop_counters *c = &loop->counters;
+    if (options->n_held == 0)
+        return WS_OK;
+    struct ws_augment augment;
+    const struct ws_view view = ws_view_clean(&loop->model->card, &augment);
+    enum ws_status status = ws_predict(&loop->student, loop->session->data, &view, options->held, options->n_held,
+                                       loop->held_logits, NULL, err);
+    if (status != WS_OK)
+        return status;
+    const int n_classes = loop->model->card.n_classes;
+    size_t n_right = 0;
+    for (size_t i = 0; i < options->n_held; i++)
+        n_right += ws_argmax(loop->held_logits + i * (size_t)n_classes, n_classes) == options->targets[i];
+    c->held_last = (double)n_right / (double)options->n_held;
+    if (c->held_last <= c->held_best)
+        return WS_OK;
+    c->held_best = c->held_last;
+    c->best_epoch = c->epoch;
+    return options->best_path ? ws_model_save(loop->model, options->best_path, err) : WS_OK;
+}
+
+/* JSON has no NaN: what is not finite becomes null. */
+static json_t *real_or_null(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *counts_or_null(const int64_t *values, int n)
+{
+    json_t *list = values ? json_array() : json_null();
+    for (int i = 0; values && i < n; i++)
+        json_array_append_new(list, json_integer(values[i]));
+    return list;
+}
+
+static json_t *reals_or_null(const double *values, int n)
+{
+    json_t *list = values ? json_array() : json_null();
+    for (int i = 0; values && i < n; i++)
+        json_array_append_new(list, real_or_null(values[i]));
+    return list;
+}
+
+enum ws_status loop_step_line(struct loop *loop, const struct ws_step *step, struct ws_err *err)
+{
+    json_t *losses = json_object();
+    for (int i = 0; i < step->n_losses; i++)
+        json_object_set_new(losses, step->losses[i].name, real_or_null(step->losses[i].value));
+    const double now = ws_clock_mono_s();
+    const double rate = now > loop->line_s ? (double)loop->line_images / (now - loop->line_s) : 0.0;
+    loop->line_s = now;
+    loop->line_images = 0;
+    json_t *line = json_pack("{s:s,s:s,s:I,s:I,s:f,s:o,s:o,s:o,s:f,s:f}", "kind", "step", "method",
+                             loop->options->name, "epoch", (json_int_t)loop->counters.epoch, "step",
+                             (json_int_t)loop->counters.step, "lr", step->lr, "loss", real_or_null(step->loss),
+                             "losses", losses, "gradient_norm", real_or_null(step->gradient_norm), "images_per_s",
+                             rate, "seconds", loop_seconds(loop));
+    return ws_metrics_add(&loop->metrics, line, err);
+}
+
+enum ws_status loop_epoch_line(struct loop *loop, struct ws_err *err)
+{
+    const struct loop_counters *c = &loop->counters;
+    const int n_classes = loop->model->card.n_classes;
+    const double steps = (double)c->step_in_epoch;
+    json_t *losses = json_object();
+    for (int i = 0; i < c->n_losses; i++)
+        json_object_set_new(losses, c->losses[i].name, real_or_null(c->losses[i].sum / steps));
+    const bool is_held = loop->options->n_held > 0, is_labelled = c->epoch_right >= 0 && c->epoch_images > 0;
+    json_t *line = json_pack(
+        "{s:s,s:s,s:I,s:I,s:f,s:o,s:o,s:o,s:o,s:I,s:I,s:o,s:o,s:o,s:I,s:f}", "kind", "epoch", "method",
+        loop->options->name, "epoch", (json_int_t)c->epoch, "step", (json_int_t)c->step, "lr", c->lr, "loss",
+        real_or_null(c->epoch_loss / steps), "losses", losses, loop->options->held_name,
+        is_held ? json_real(c->held_last) : json_null(), "train_accuracy",
+        is_labelled ? json_real((double)c->epoch_right / (double)c->epoch_images) : json_null(), "n_selected",
+        (json_int_t)loop->epoch.n, "n_pool", (json_int_t)loop->session->n_train, "alpha",
+        loop->epoch.alpha >= 0.0 ? json_real(loop->epoch.alpha) : json_null(), "selected_per_class",
+        counts_or_null(loop->epoch.n_kept, n_classes), "threshold_per_class",
+        reals_or_null(loop->epoch.threshold, n_classes), "images_seen", (json_int_t)c->images_seen, "seconds",
+        loop_seconds(loop));
+    return ws_metrics_add(&loop->metrics, line, err);
+}
