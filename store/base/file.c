@@ -423,9 +423,11 @@ enum ws_status ws_lock_take(struct ws_lock *lock, const char *path, const char *
     if (status != WS_OK)
         return status;
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (fd == 0) { /* standard input is closed; 0 means "no lock" here */
-        fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (fd == 0) { /* standard input is closed, and 0 means "no lock" here */
+        fd = fcntl(0, F_DUPFD_CLOEXEC, 3);
+        int code = errno;
         close(0);
+        errno = code;
     }
     if (fd < 0)
         return fail_path(err, "cannot open", path);

@@ -149,7 +149,7 @@ static void write_beyond_limit(const char *path)
 {
     static char bytes[100000];
     signal(SIGXFSZ, SIG_IGN);
-    struct rlimit limit = {5000, 5000};
+    struct rlimit limit = {5000, RLIM_INFINITY};
     if (setrlimit(RLIMIT_FSIZE, &limit) != 0)
         _exit(10);
     struct ws_err err = {0};
@@ -162,6 +162,9 @@ static void write_beyond_limit(const char *path)
         _exit(13);
     for (int i = 0; i < 20000; i++)
         fprintf(writer.stream, "%d\n", i); /* unchecked, as stdio allows: finish must notice */
+    limit.rlim_cur = RLIM_INFINITY;        /* the disk has room again, but bytes are missing */
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0)
+        _exit(15);
     if (ws_file_writer_finish(&writer, &err) != WS_E_IO)
         _exit(14);
     _exit(0);
@@ -329,6 +332,25 @@ static void lock_goes_with_a_killed_process(void **state)
     close(ends[1]);
 }
 
+static void lock_works_with_standard_input_closed(void **state)
+{
+    char path[TEMP_PATH];
+    temp_join(path, *state, "lock");
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        close(0);
+        struct ws_lock lock, second;
+        if (ws_lock_take(&lock, path, "child", NULL) != WS_OK || lock.fd == 0)
+            _exit(1);
+        _exit(ws_lock_take(&second, path, "child", NULL) == WS_E_LOCKED ? 0 : 2);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 #define WITH_FOLDER(name) cmocka_unit_test_setup_teardown(name, temp_setup, temp_teardown)
 
 int main(void)
@@ -350,6 +372,7 @@ int main(void)
         WITH_FOLDER(listing_is_filtered_and_sorted),
         WITH_FOLDER(lock_keeps_a_second_process_out_and_names_the_first),
         WITH_FOLDER(lock_goes_with_a_killed_process),
+        WITH_FOLDER(lock_works_with_standard_input_closed),
     };
     return cmocka_run_group_tests_name("file", tests, NULL, NULL);
 }
