@@ -8,7 +8,8 @@
 //   --render  the renderer (tests/web/render.c); default build/release/tests/web/render
 //
 // Cached: a web whose stamp (the digest of these scripts, the renderer's source and packages.lock) still holds is kept.
-// Atomic: a new web is built beside the old one and takes its place by a rename. Exit codes: 0 complete, 1 failed, 2 usage.
+// Atomic: a new web is built beside the old one and takes its place by a rename.
+// Exit codes: 0 complete, 1 failed, 2 usage.
 
 import crypto from 'node:crypto';
 import fs from 'node:fs';
@@ -28,23 +29,56 @@ const ROOT = path.resolve(HERE, '../..');
 /** How large the two webs are. perClass: drawings wanted of each class, looks of the same drawing counted. */
 const SIZES = {
     full: {
-        port: 8187, perClass: [150, 110, 90, 140, 120, 110, 140, 140, 200, 110], searchShare: 0.85, searchOff: 90, limit: 50,
-        perPage: 40, perPost: 14, crops: 130, copies: 150, resized: 150, perManner: 10, blogEmoji: 40, slow: 6, slowBytes: 24000, slowRate: '12k',
+        port: 8187,
+        perClass: [150, 110, 90, 140, 120, 110, 140, 140, 200, 110],
+        searchShare: 0.85,
+        searchOff: 90,
+        limit: 50,
+        perPage: 40,
+        perPost: 14,
+        crops: 130,
+        copies: 150,
+        resized: 150,
+        perManner: 10,
+        blogEmoji: 40,
+        slow: 6,
+        slowBytes: 24000,
+        slowRate: '12k',
     },
     small: {
-        port: 8188, perClass: [14, 14, 12, 16, 14, 14, 14, 16, 24, 14], searchShare: 0.8, searchOff: 2, limit: 10,
-        perPage: 6, perPost: 6, crops: 0, copies: 12, resized: 12, perManner: 3, blogEmoji: 6, slow: 2, slowBytes: 6000, slowRate: '2k',
+        port: 8188,
+        perClass: [14, 14, 12, 16, 14, 14, 14, 16, 24, 14],
+        searchShare: 0.8,
+        searchOff: 2,
+        limit: 10,
+        perPage: 6,
+        perPost: 6,
+        crops: 0,
+        copies: 12,
+        resized: 12,
+        perManner: 3,
+        blogEmoji: 6,
+        slow: 2,
+        slowBytes: 6000,
+        slowRate: '2k',
     },
 };
 
 function readArguments(argv) {
-    const options = { small: false, data: path.join(ROOT, 'build/data'), render: path.join(ROOT, 'build/release/tests/web/render') };
+    const options = {
+        small: false,
+        data: path.join(ROOT, 'build/data'),
+        render: path.join(ROOT, 'build/release/tests/web/render'),
+    };
     for (let i = 0; i < argv.length; i++) {
         const key = argv[i].replace(/^--/, '');
         if (argv[i] === '--small') options.small = true;
-        else if (['--out', '--data', '--render'].includes(argv[i]) && argv[i + 1]) options[key] = path.resolve(argv[++i]);
+        else if (['--out', '--data', '--render'].includes(argv[i]) && argv[i + 1])
+            options[key] = path.resolve(argv[++i]);
         else {
-            process.stderr.write('usage: node tests/web/build-web.mjs [--small] [--out DIR] [--data DIR] [--render PROGRAM]\n');
+            process.stderr.write(
+                'usage: node tests/web/build-web.mjs [--small] [--out DIR] [--data DIR] [--render PROGRAM]\n',
+            );
             process.exit(2);
         }
     }
@@ -54,9 +88,22 @@ function readArguments(argv) {
 
 function stampOf(small) {
     const hash = crypto.createHash('sha256').update(small ? 'small' : 'full');
-    for (const name of fs.readdirSync(HERE).filter((n) => /\.(mjs|c|lock)$/.test(n)).sort())
+    for (const name of fs
+        .readdirSync(HERE)
+        .filter((n) => /\.(mjs|c|lock)$/.test(n))
+        .sort())
         hash.update(`\n${name}\n`).update(fs.readFileSync(path.join(HERE, name)));
     return hash.digest('hex');
+}
+
+/** Removes what builds that were killed left beside `out`. */
+function removeLeftovers(out) {
+    const folder = path.dirname(out);
+    for (const name of fs.existsSync(folder) ? fs.readdirSync(folder) : []) {
+        const found = name.match(/^(.+)\.(next|scratch)\.(\d+)$/);
+        if (found && found[1] === path.basename(out) && !fs.existsSync(`/proc/${found[3]}`))
+            fs.rmSync(path.join(folder, name), { recursive: true, force: true });
+    }
 }
 
 /** All pictures, drawn: { classes, wrong, off, photos, resized, emoji } lists without those that could not be drawn. */
@@ -71,7 +118,9 @@ function drawPictures(catalogue, photos, size, studio, renderer) {
         }
         return list;
     });
-    const wrong = catalogue.wrong.map((drawings, i) => [...drawings, ...catalogue.sense[i]].map((d) => studio.add(d, 'junk')));
+    const wrong = catalogue.wrong.map((drawings, i) =>
+        [...drawings, ...catalogue.sense[i]].map((d) => studio.add(d, 'junk')),
+    );
     const off = catalogue.off.map((d) => studio.add(d, 'off-topic'));
     const large = photos.map((photo, i) => studio.addPhoto(photo, 1200, 'none', i));
     studio.draw(renderer);
@@ -85,13 +134,19 @@ function drawPictures(catalogue, photos, size, studio, renderer) {
         crops.push(studio.addPhoto(whole.drawing, 240 + luck.below(400), crop, i, whole.path));
     }
     const drawn = [...classes.flat(), ...off].filter((p) => p.body && p.end !== 'webp');
-    const resized = shuffled(drawn, 'resized', (p) => p.drawing.key + p.variant).slice(0, size.resized).map((p, i) => studio.addResized(p, i));
+    const resized = shuffled(drawn, 'resized', (p) => p.drawing.key + p.variant)
+        .slice(0, size.resized)
+        .map((p, i) => studio.addResized(p, i));
     studio.draw(renderer);
 
     const seen = new Set(); // the same body twice would be a duplicate nobody counted
     const distinct = (list) => list.filter((p) => p.body && !seen.has(p.sha256) && seen.add(p.sha256));
     return {
-        classes: classes.map(distinct), wrong: wrong.map(distinct), off: distinct(off), photos: distinct([...large, ...crops]), resized: distinct(resized),
+        classes: classes.map(distinct),
+        wrong: wrong.map(distinct),
+        off: distinct(off),
+        photos: distinct([...large, ...crops]),
+        resized: distinct(resized),
     };
 }
 
@@ -100,25 +155,26 @@ function titleOf(picture, taken) {
     const luck = chance(`title|${picture.drawing.key}|${picture.variant ?? 0}`);
     let words = picture.drawing.name.replace(/[-_]+/g, ' ').trim();
     words = words.charAt(0).toUpperCase() + words.slice(1);
-    if (luck.maybe(0.03)) words = `${words}, ${luck.pick(['été', 'Größe M', "women's", 'nº 5', '100% cotton', 'A&B'])}`;
+    const odd = ['été', 'Größe M', "women's", 'nº 5', '100% cotton', 'A&B'];
+    if (luck.maybe(0.03)) words = `${words}, ${luck.pick(odd)}`;
     let title = `File:${words}.${picture.end}`;
     for (let n = 2; taken.has(title); n++) title = `File:${words} (${n}).${picture.end}`;
     taken.add(title);
     return title;
 }
 
-/** Spreads the pictures over the hosts. Returns the classes with their queries. */
-function fillSite(site, pictures, size, small) {
+/**
+ * Puts the search host's files on images.fashion.test: four in five clothes, wrong senses, some of `off` (which loses
+ * them), half of `broken` (likewise), and entries whose file is gone. Returns a list of hits a class and the clothes
+ * that the search does not know.
+ */
+function fillIndex(site, pictures, off, broken, size) {
     const taken = new Set();
-    const off = shuffled(pictures.off, 'off order', (p) => p.drawing.key);
-    const whole = [...pictures.classes.flat(), ...off];
-    const broken = [...makeBroken([...whole, ...pictures.photos], small), ...makeOversized([...whole, ...pictures.photos])];
-
     const index = (picture) => {
         const title = titleOf(picture, taken);
         const name = title.slice('File:'.length).replaceAll(' ', '_');
-        const digest = picture.sha1;
-        return { picture, title, url: site.place(picture, 'images.fashion.test', `/commons/${digest[0]}/${digest.slice(0, 2)}/${name}`) };
+        const folder = `/commons/${picture.sha1[0]}/${picture.sha1.slice(0, 2)}`;
+        return { picture, title, url: site.place(picture, 'images.fashion.test', `${folder}/${name}`) };
     };
     const held = CLASSES.map(() => []);
     const hits = pictures.classes.map((list, c) => {
@@ -127,42 +183,64 @@ function fillSite(site, pictures, size, small) {
             (chance(`held|${picture.sha256}`).maybe(size.searchShare) ? indexed : held[c]).push(picture);
         return [...indexed, ...pictures.wrong[c], ...off.splice(0, size.searchOff)].map(index);
     });
-    shuffled(broken, 'broken order', (p) => p.drawing.key).slice(0, Math.ceil(broken.length / 2)).forEach((picture, i) => {
+    const shown = shuffled(broken, 'broken order', (p) => p.drawing.key).slice(0, Math.ceil(broken.length / 2));
+    shown.forEach((picture, i) => {
         broken.splice(broken.indexOf(picture), 1);
         hits[i % hits.length].push(index(picture));
     });
-    // Files that were deleted since they were indexed.
-    const dead = hits.map((list) => list[3]).filter((_, i) => i % 2 === 0)
-        .map((hit) => ({ picture: hit.picture, title: hit.title.replace(/(\.[a-z]+)$/, ' old$1'), url: hit.url.replace(/(\.[a-z]+)$/, '_old$1') }));
-    dead.forEach((hit, i) => hits[2 * i].push(hit));
+    for (const list of hits.filter((_, i) => i % 2 === 0)) {
+        const { picture, title, url } = list[3];
+        const old = (text, mark) => text.replace(/(\.[a-z]+)$/, `${mark}$1`);
+        list.push({ picture, title: old(title, ' old'), url: old(url, '_old') });
+    }
+    return { hits, held };
+}
+
+/** Takes from `list` what takes the slow host some seconds to give. */
+function takeSlow(list, size) {
+    const distance = (picture) => Math.abs(picture.body.length - size.slowBytes);
+    const slow = [...list].sort((a, b) => distance(a) - distance(b)).slice(0, size.slow);
+    slow.forEach((picture) => list.splice(list.indexOf(picture), 1));
+    return slow;
+}
+
+/** Spreads the pictures over the hosts. Returns the classes with their queries. */
+function fillSite(site, pictures, size, small) {
+    const off = shuffled(pictures.off, 'off order', (p) => p.drawing.key);
+    const whole = [...pictures.classes.flat(), ...off, ...pictures.photos];
+    const broken = [...makeBroken(whole, small), ...makeOversized(whole)];
+    const { hits, held } = fillIndex(site, pictures, off, broken, size);
     const classes = writeSearch(site, hits, size.limit);
 
+    const take = (n) => off.splice(0, n);
+    const slow = takeSlow(small ? off : pictures.photos, size);
+    const [open, secret, closed] = [take(size.perManner), take(size.perManner), take(size.perManner)];
+    writeManners(site, { open, secret, closed, slow }, size.slowRate);
+
+    const healthy = hits.flat().filter((hit) => hit.picture.origin !== 'corrupt');
+    const copies = shuffled(healthy, 'copies', (hit) => hit.title).slice(0, size.copies);
+    for (const copy of copies) copy.moved = copy.url.replace('images.fashion.test:@PORT@', 'cdn.fashion.test:@PORT@/r');
+    writeBlog(site, [...pictures.photos, ...take(size.blogEmoji)], take(6), copies, size.perPost);
+
     const resizedOf = new Map();
-    for (const picture of pictures.resized) resizedOf.set(picture.of.sha256, [...(resizedOf.get(picture.of.sha256) ?? []), picture]);
+    for (const picture of pictures.resized)
+        resizedOf.set(picture.of.sha256, [...(resizedOf.get(picture.of.sha256) ?? []), picture]);
     const asItem = (picture) => {
         const resized = resizedOf.get(picture.sha256) ?? [];
         resizedOf.delete(picture.sha256);
         return { picture, resized };
     };
-    const take = (n) => off.splice(0, n);
-    // Photos that take some two seconds each at the slow host's rate.
-    const ordered = small ? off : pictures.photos;
-    const slow = [...ordered].sort((a, b) => Math.abs(a.body.length - size.slowBytes) - Math.abs(b.body.length - size.slowBytes)).slice(0, size.slow);
-    slow.forEach((picture) => ordered.splice(ordered.indexOf(picture), 1));
-    writeManners(site, {
-        open: take(size.perManner), secret: take(size.perManner), closed: take(size.perManner),
-        slow,
-    }, size.slowRate);
-    const copies = shuffled(hits.flat().filter((h) => h.picture.origin !== 'corrupt'), 'copies', (h) => h.title).slice(0, size.copies)
-        .map((hit, i) => ({ ...hit, url: i % 4 === 1 ? hit.url.replace('images.fashion.test:@PORT@', 'cdn.fashion.test:@PORT@/r') : hit.url }));
-    writeBlog(site, [...pictures.photos, ...take(size.blogEmoji)], take(6), copies, size.perPost);
-
-    const shopOff = Math.floor(off.length * 0.12 / CLASSES.length);
+    const shopOff = Math.floor((off.length * 0.12) / CLASSES.length);
     const items = held.map((list) => [...list, ...take(shopOff)].map(asItem));
     const rest = [...off, ...broken].map(asItem);
     // Other sizes of pictures that only the search knows: shown for their own sake.
     [...resizedOf.values()].flat().forEach((picture) => items[picture.index ?? 0].push({ picture, resized: [] }));
-    writeShop(site, items.map((list, c) => shuffled(list, `shop ${c}`, (i) => i.picture.sha256)), shuffled(rest, 'rest', (i) => i.picture.sha256), size.perPage);
+    writeShop(
+        site,
+        items.map((list, c) => shuffled(list, `shop ${c}`, (i) => i.picture.sha256)),
+        shuffled(rest, 'rest', (i) => i.picture.sha256),
+        size.perPage,
+    );
     return classes;
 }
 
@@ -175,6 +253,7 @@ function main() {
         process.stdout.write(`build-web: ${path.relative(ROOT, options.out)} is up to date\n`);
         return;
     }
+    removeLeftovers(options.out);
     const started = Date.now();
     const say = (text) => process.stdout.write(`build-web: ${((Date.now() - started) / 1000).toFixed(1)} s  ${text}\n`);
     const next = `${options.out}.next.${process.pid}`;
@@ -184,8 +263,11 @@ function main() {
         const photos = options.small ? [] : loadPhotos(options.data);
         say('read the packages');
         const pictures = drawPictures(catalogue, photos, size, new Studio(scratch), options.render);
-        say(`drew ${pictures.classes.flat().length} clothes, ${pictures.wrong.flat().length} wrong senses, ${pictures.off.length} off topic, ` +
-            `${pictures.photos.length} photos, ${pictures.resized.length} resized`);
+        say(
+            `drew ${pictures.classes.flat().length} clothes, ${pictures.wrong.flat().length} wrong senses, ` +
+                `${pictures.off.length} off topic, ` +
+                `${pictures.photos.length} photos, ${pictures.resized.length} resized`,
+        );
         const site = new Site(next);
         const classes = fillSite(site, pictures, size, options.small);
         site.finish({ classes, port: size.port });
@@ -194,8 +276,11 @@ function main() {
         if (fs.existsSync(options.out)) fs.renameSync(options.out, `${options.out}.old`);
         fs.renameSync(next, options.out);
         fs.rmSync(`${options.out}.old`, { recursive: true, force: true });
-        say(`${site.counts.pictures} pictures (${site.truth.size} distinct, ${(site.counts.bytes / 1e6).toFixed(0)} MB) and ` +
-            `${site.counts.pages} texts in ${path.relative(ROOT, options.out)}`);
+        say(
+            `${site.counts.pictures} pictures (${site.truth.size} distinct, ` +
+                `${(site.counts.bytes / 1e6).toFixed(0)} MB) and ` +
+                `${site.counts.pages} texts in ${path.relative(ROOT, options.out)}`,
+        );
     } catch (error) {
         const hint = error.code === 'ENOENT' ? ' Run tests/web/fetch-data.sh first.' : '';
         process.stderr.write(`build-web: ${error.message}.${hint}\n`);

@@ -35,12 +35,17 @@ function iconSvg(set, icon) {
     const width = icon.width ?? set.width ?? 16;
     const height = icon.height ?? set.height ?? 16;
     const box = `${icon.left ?? set.left ?? 0} ${icon.top ?? set.top ?? 0} ${width} ${height}`;
-    return '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" ' +
-        `width="${width}" height="${height}" viewBox="${box}">${icon.body}</svg>`;
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" ' +
+        `width="${width}" height="${height}" viewBox="${box}">${icon.body}</svg>`
+    );
 }
 
 // Sets of company marks: a "boot" or a "polo" in them is never clothing.
-const BRAND_SETS = /^(logos|simple-icons|thesvg|file-icons|vscode-icons|material-icon-theme|devicon|skill-icons|token|cryptocurrency|arcticons|selfhst|cib|catppuccin)/;
+const BRAND_SETS = new RegExp(
+    '^(logos|simple-icons|thesvg|(file|vscode|skill)-icons|material-icon-theme|devicon|token|cryptocurrency|' +
+        'arcticons|selfhst|cib|catppuccin)',
+);
 
 function iconify(folder) {
     const collections = JSON.parse(fs.readFileSync(path.join(folder, 'collections.json'), 'utf8'));
@@ -77,29 +82,52 @@ function openclipart(folder) {
         const size = fs.statSync(file).size;
         if (size < 400 || size > MAX_SVG_BYTES) continue;
         const name = path.basename(file, '.svg').replace(/_+/g, '-').replace(/-$/, '');
-        found.push(drawing({
-            key: `openclipart/${path.relative(folder, file)}`, package: 'openclipart-svg', name, file,
-            licence: { name: 'Public domain', url: '' }, artist: 'Open Clip Art Library',
-        }));
+        found.push(
+            drawing({
+                key: `openclipart/${path.relative(folder, file)}`,
+                package: 'openclipart-svg',
+                name,
+                file,
+                licence: { name: 'Public domain', url: '' },
+                artist: 'Open Clip Art Library',
+            }),
+        );
     }
     return found;
 }
 
 function tuxpaint(folder) {
-    return walk(folder, ['.png', '.svg']).filter((file) => !file.includes('/alphabets/')).map((file) => drawing({
-        key: `tuxpaint/${path.relative(folder, file)}`, package: 'tuxpaint-stamps-default',
-        name: path.basename(file).replace(/\.(png|svg)$/, '').replace(/_/g, '-'), file,
-        licence: { name: 'GPL-2.0', url: 'https://www.gnu.org/licenses/old-licenses/gpl-2.0.html' }, artist: 'Tux Paint team',
-    }));
+    return walk(folder, ['.png', '.svg'])
+        .filter((file) => !file.includes('/alphabets/'))
+        .map((file) =>
+            drawing({
+                key: `tuxpaint/${path.relative(folder, file)}`,
+                package: 'tuxpaint-stamps-default',
+                name: path
+                    .basename(file)
+                    .replace(/\.(png|svg)$/, '')
+                    .replace(/_/g, '-'),
+                file,
+                licence: { name: 'GPL-2.0', url: 'https://www.gnu.org/licenses/old-licenses/gpl-2.0.html' },
+                artist: 'Tux Paint team',
+            }),
+        );
 }
 
 function emojiPng(folder, vendor, licence) {
     const list = JSON.parse(fs.readFileSync(path.join(folder, 'emoji.json'), 'utf8'));
-    return list.filter((emoji) => emoji[`has_img_${vendor}`]).map((emoji) => drawing({
-        key: `emoji-${vendor}/${emoji.image}`, package: `emoji-datasource-${vendor}`,
-        name: emojiName(emoji.unified, (emoji.name ?? emoji.short_name).toLowerCase()),
-        file: path.join(folder, 'img', vendor, '64', emoji.image), licence, artist: vendor === 'google' ? 'Google' : 'Twitter',
-    }));
+    return list
+        .filter((emoji) => emoji[`has_img_${vendor}`])
+        .map((emoji) =>
+            drawing({
+                key: `emoji-${vendor}/${emoji.image}`,
+                package: `emoji-datasource-${vendor}`,
+                name: emojiName(emoji.unified, (emoji.name ?? emoji.short_name).toLowerCase()),
+                file: path.join(folder, 'img', vendor, '64', emoji.image),
+                licence,
+                artist: vendor === 'google' ? 'Google' : 'Twitter',
+            }),
+        );
 }
 
 // "woman's clothes" is drawn as a blouse by every vendor.
@@ -116,10 +144,16 @@ function openmoji(folder) {
         for (const style of ['color', 'black']) {
             const file = path.join(folder, style, 'svg', `${emoji.hexcode}.svg`);
             if (!fs.existsSync(file)) continue;
-            found.push(drawing({
-                key: `openmoji/${style}/${emoji.hexcode}`, package: 'openmoji', name: emojiName(emoji.hexcode, emoji.annotation), file,
-                licence: CC_BY_SA, artist: emoji.openmoji_author,
-            }));
+            found.push(
+                drawing({
+                    key: `openmoji/${style}/${emoji.hexcode}`,
+                    package: 'openmoji',
+                    name: emojiName(emoji.hexcode, emoji.annotation),
+                    file,
+                    licence: CC_BY_SA,
+                    artist: emoji.openmoji_author,
+                }),
+            );
         }
     }
     return found;
@@ -133,10 +167,16 @@ function fluent(folder, openmojiFolder) {
     return walk(path.join(folder, 'assets'), ['.webp'])
         .map((file) => [file, names.get(path.basename(file, '.webp'))])
         .filter(([, name]) => name)
-        .map(([file, name]) => drawing({
-            key: `fluent/${path.basename(file)}`, package: '@lobehub/fluent-emoji-3d', name, file,
-            licence: { name: 'MIT', url: 'https://opensource.org/license/mit' }, artist: 'Microsoft',
-        }));
+        .map(([file, name]) =>
+            drawing({
+                key: `fluent/${path.basename(file)}`,
+                package: '@lobehub/fluent-emoji-3d',
+                name,
+                file,
+                licence: { name: 'MIT', url: 'https://opensource.org/license/mit' },
+                artist: 'Microsoft',
+            }),
+        );
 }
 
 // No emoji shows a pullover: the small web, made of emoji alone, has these of our own.
@@ -146,18 +186,30 @@ function ownPullovers() {
         'M26 12 L40 9 Q50 14 60 9 L74 12 L90 72 L78 76 L70 44 V84 H30 V44 L22 76 L10 72 Z',
         'M24 16 Q38 4 50 12 Q62 4 76 16 L88 64 L77 68 L71 42 V88 H29 V42 L23 68 L12 64 Z',
     ];
-    return shapes.map((shape, i) => drawing({
-        key: `own/pullover-${i}`, package: 'webstill', name: `knitted pullover ${i + 1}`, mono: true,
-        svg: '<svg xmlns="http://www.w3.org/2000/svg" width="100" height="100" viewBox="0 0 100 100">' +
-            `<path fill="currentColor" d="${shape}"/><path fill="none" stroke="#fff" stroke-width="2" d="M30 80 H70"/></svg>`,
-        licence: { name: 'CC0', url: 'https://creativecommons.org/publicdomain/zero/1.0/' }, artist: 'webstill',
-    }));
+    return shapes.map((shape, i) =>
+        drawing({
+            key: `own/pullover-${i}`,
+            package: 'webstill',
+            name: `knitted pullover ${i + 1}`,
+            mono: true,
+            svg:
+                '<svg xmlns="http://www.w3.org/2000/svg" width="100" height="100" viewBox="0 0 100 100">' +
+                `<path fill="currentColor" d="${shape}"/>` +
+                '<path fill="none" stroke="#fff" stroke-width="2" d="M30 80 H70"/></svg>',
+            licence: { name: 'CC0', url: 'https://creativecommons.org/publicdomain/zero/1.0/' },
+            artist: 'webstill',
+        }),
+    );
 }
 
 // ---- choosing ----
 
 function choose(all, kind, n, key) {
-    return shuffled(all.filter((d) => d.kind === kind), key, (d) => d.key).slice(0, n);
+    return shuffled(
+        all.filter((d) => d.kind === kind),
+        key,
+        (d) => d.key,
+    ).slice(0, n);
 }
 
 /** The photos of the wallpaper package, as drawings of kind photo. */
@@ -166,14 +218,21 @@ export function loadPhotos(data) {
     return walk(folder, ['.jpg']).map((file) => {
         const [title, artist] = path.basename(file, '.jpg').split('_by_');
         return {
-            key: `photo/${path.basename(file)}`, package: 'lomiri-wallpapers-16.04', name: title.replace(/[-_]+/g, ' ').trim(), file,
-            artist: (artist ?? '').replace(/_/g, ' '), licence: CC_BY_SA, kind: 'photo', index: -1,
+            key: `photo/${path.basename(file)}`,
+            package: 'lomiri-wallpapers-16.04',
+            name: title.replace(/[-_]+/g, ' ').trim(),
+            file,
+            artist: (artist ?? '').replace(/_/g, ' '),
+            licence: CC_BY_SA,
+            kind: 'photo',
+            index: -1,
         };
     });
 }
 
 /**
- * Reads the packages below `data` and chooses: { classes: one list of drawings a class, wrong and sense: likewise, off }.
+ * Reads the packages below `data` and chooses: { classes: one list of drawings a class, wrong and sense: likewise,
+ * off }.
  * The small web is made of two emoji packages alone.
  */
 export function loadCatalogue(data, small) {
@@ -185,18 +244,40 @@ export function loadCatalogue(data, small) {
         all = [...emoji, ...ownPullovers()];
         off = choose(emoji, 'off', 60, 'off');
     } else {
-        const google = emojiPng(at('emoji-google'), 'google', { name: 'Apache 2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' });
-        const twitter = emojiPng(at('emoji-twitter'), 'twitter', { name: 'CC BY 4.0', url: 'https://creativecommons.org/licenses/by/4.0/' });
+        const google = emojiPng(at('emoji-google'), 'google', {
+            name: 'Apache 2.0',
+            url: 'https://www.apache.org/licenses/LICENSE-2.0',
+        });
+        const twitter = emojiPng(at('emoji-twitter'), 'twitter', {
+            name: 'CC BY 4.0',
+            url: 'https://creativecommons.org/licenses/by/4.0/',
+        });
         const icons = iconify(at('iconify'));
         const clips = openclipart(at('openclipart'));
         const stamps = tuxpaint(at('tuxpaint'));
         all = [...emoji, ...google, ...twitter, ...icons, ...clips, ...stamps];
         off = [
-            ...choose(icons, 'off', 1400, 'off'), ...choose(clips, 'off', 800, 'off'), ...choose(stamps, 'off', 240, 'off'),
-            ...choose(google, 'off', 130, 'off'), ...choose(twitter, 'off', 130, 'off'), ...choose(emoji, 'off', 220, 'off'),
+            ...choose(icons, 'off', 1400, 'off'),
+            ...choose(clips, 'off', 800, 'off'),
+            ...choose(stamps, 'off', 240, 'off'),
+            ...choose(google, 'off', 130, 'off'),
+            ...choose(twitter, 'off', 130, 'off'),
+            ...choose(emoji, 'off', 220, 'off'),
         ];
     }
-    const perClass = (kind, n) => CLASSES.map((entry, index) =>
-        choose(all.filter((d) => d.index === index), kind, n, entry.slug));
-    return { classes: perClass('class', 400), wrong: perClass('wrong', small ? 2 : 14), sense: perClass('sense', small ? 3 : 22), off };
+    const perClass = (kind, n) =>
+        CLASSES.map((entry, index) =>
+            choose(
+                all.filter((d) => d.index === index),
+                kind,
+                n,
+                entry.slug,
+            ),
+        );
+    return {
+        classes: perClass('class', 400),
+        wrong: perClass('wrong', small ? 2 : 14),
+        sense: perClass('sense', small ? 3 : 22),
+        off,
+    };
 }

@@ -11,7 +11,8 @@
 # Debian packages come through apt-get, npm packages through npm, each from wherever those two are configured to look.
 # A package is unpacked once: its folder keeps the digest it came from, and a second run fetches nothing. Needs no root.
 #
-# Exit codes: 0 complete, 2 usage or a missing program, 3 disk, 4 a package could not be fetched, 5 another file than pinned.
+# Exit codes: 0 complete, 2 usage or a missing program, 3 disk, 4 a package could not be fetched, 5 another file than
+# pinned.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$here/../.."
@@ -78,11 +79,13 @@ unpack() { # NAME FILE FOLDER
     case $1 in
     dataset-fashion-mnist) strip=5 members=('./usr/share/datasets/fashion-mnist/*.gz') ;;
     openclipart-svg) strip=5 members=('./usr/share/openclipart/svg/*.svg') ;;
-    tuxpaint-stamps-default) strip=5 members=('./usr/share/tuxpaint/stamps/*.png' './usr/share/tuxpaint/stamps/clothes/*.svg') ;;
+    tuxpaint-stamps-default) strip=5 members=('./usr/share/tuxpaint/stamps/*.png'
+        './usr/share/tuxpaint/stamps/clothes/*.svg') ;;
     lomiri-wallpapers-16.04) strip=4 members=('./usr/share/backgrounds/*.jpg') ;;
     # Left out: sets whose licence forbids or troubles re-use, and one of 100 MB whose drawings another package brings.
     @iconify/json) members=('package/collections.json' 'package/json/*' --exclude='package/json/emojione*'
-        --exclude='package/json/fluent-emoji.json' --exclude='package/json/cbi.json' --exclude='package/json/ps.json') ;;
+        --exclude='package/json/fluent-emoji.json' --exclude='package/json/cbi.json'
+        --exclude='package/json/ps.json') ;;
     emoji-datasource-google) members=('package/emoji.json' 'package/img/google/64/*') ;;
     emoji-datasource-twitter) members=('package/emoji.json' 'package/img/twitter/64/*') ;;
     @lobehub/fluent-emoji-3d) members=('package/assets/*') ;;
@@ -111,7 +114,8 @@ provide() { # KIND NAME VERSION SHA256 FOLDER
     [ -n "$file" ] || fail 4 "$name: the package tool said that it fetched version $version, but left no file"
     local found
     found=$(sha256sum "$file" | cut -d' ' -f1)
-    [ "$found" = "$digest" ] || fail 5 "$name $version: expected a file with sha256 $digest," "found sha256 $found: not used." \
+    [ "$found" = "$digest" ] || fail 5 "$name $version: expected a file with sha256 $digest," \
+        "found sha256 $found: not used." \
         "If the package was rebuilt under the same version, check it and pin the new digest in $lock_file."
     unpack "$name" "$file" "$part/content" || fail 3 "$name: cannot be unpacked below $data"
     chmod -R u+rwX "$part/content"

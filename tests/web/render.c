@@ -8,15 +8,15 @@
  *     SOURCE  OUT  WIDTH  FORMAT [GROUND [CROP]]
  *
  * SOURCE is an SVG, PNG or JPEG file (told by its name's end). WIDTH is in pixels; the height follows from the source's
- * shape. FORMAT is png, webp, jpeg, jpeg-progressive or jpeg-grey. GROUND is #rrggbb or none (JPEG without a ground gets
- * white). CROP is "x y width height" in thousandths of the source, or none.
+ * shape. FORMAT is png, webp, jpeg, jpeg-progressive or jpeg-grey. GROUND is #rrggbb or none (JPEG without a ground
+ * gets white). CROP is "x y width height" in thousandths of the source, or none.
  *
- * WORKERS processes (default: one a core) share the list. They are processes, not threads, because a drawing may bring the
- * SVG library down: then one job is lost instead of all. A job that fails leaves no file and one line on stderr; the caller
- * sees by the missing file which drawing to leave out.
+ * WORKERS processes (default: one a core) share the list. They are processes, not threads, because a drawing may bring
+ * the SVG library down: then one job is lost instead of all. A job that fails leaves no file and one line on stderr;
+ * the caller sees by the missing file which drawing to leave out.
  *
- * Exit codes: 0 the list was worked through (some drawings may have failed), 1 a worker died and nobody could take over,
- * 2 usage, 5 a line of LIST is malformed.
+ * Exit codes: 0 the list was worked through (some drawings may have failed), 1 a worker died and nobody could take
+ * over, 2 usage, 5 a line of LIST is malformed.
  */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS is not in POSIX.1-2008 */
 
@@ -172,8 +172,8 @@ static int read_list(const char *path, struct job_list *list)
             list->jobs = grown;
         }
         if (!parse_job(line, &list->jobs[list->n_jobs])) {
-            fprintf(stderr, "render: %s line %zu: expected SOURCE, OUT, WIDTH, FORMAT [GROUND [CROP]] parted by tabs\n", path,
-                    list->n_jobs + 1);
+            fprintf(stderr, "render: %s line %zu: expected SOURCE, OUT, WIDTH, FORMAT [GROUND [CROP]] parted by tabs\n",
+                    path, list->n_jobs + 1);
             status = 5;
             break;
         }
@@ -332,7 +332,8 @@ static bool measure_drawing(RsvgHandle *drawing, double *width, double *height)
     RsvgLength ignored_width;
     RsvgLength ignored_height;
     RsvgRectangle box;
-    rsvg_handle_get_intrinsic_dimensions(drawing, &has_width, &ignored_width, &has_height, &ignored_height, &has_box, &box);
+    rsvg_handle_get_intrinsic_dimensions(drawing, &has_width, &ignored_width, &has_height, &ignored_height, &has_box,
+                                         &box);
     if (!has_box || !(box.width > 0) || !(box.height > 0))
         return false;
     *width = box.width;
@@ -348,8 +349,8 @@ static cairo_t *open_canvas(const struct job *job, double width, double height)
     if (!(rows < MAX_HEIGHT))
         return NULL;
     const bool opaque = job->has_ground || job->format >= FORMAT_JPEG;
-    cairo_surface_t *const surface = cairo_image_surface_create(opaque ? CAIRO_FORMAT_RGB24 : CAIRO_FORMAT_ARGB32, job->width,
-                                                                rows < 1 ? 1 : (int)lround(rows));
+    cairo_surface_t *const surface = cairo_image_surface_create(opaque ? CAIRO_FORMAT_RGB24 : CAIRO_FORMAT_ARGB32,
+                                                                job->width, rows < 1 ? 1 : (int)lround(rows));
     cairo_t *const cr = cairo_create(surface);
     cairo_surface_destroy(surface); /* the context holds it */
     if (opaque) {

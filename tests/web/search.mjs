@@ -14,13 +14,21 @@ function fileEntry(hit, rank) {
     const { licence, artist } = picture.drawing;
     const wiki = `http://commons.fashion.test:@PORT@/wiki/${encodeURIComponent(title.replaceAll(' ', '_'))}`;
     const field = (name, value) => (value ? `<${name} source="commons-desc-page" value="${escapeXml(value)}"/>` : '');
-    const author = artist ? `<a href="//commons.fashion.test/wiki/User:${encodeURIComponent(artist)}">${escapeXml(artist)}</a>` : '';
-    return `<page pageid="${hit.pageId}" ns="6" title="${escapeXml(title)}" index="${rank}" imagerepository="local"><imageinfo>` +
-        `<ii size="${picture.body.length}" width="${picture.width}" height="${picture.height}" url="${escapeXml(url)}" ` +
-        `descriptionurl="${escapeXml(wiki)}" mime="${picture.mime}" sha1="${picture.sha1}" user="${escapeXml(artist || 'Unknown')}">` +
-        `<extmetadata>${field('LicenseShortName', licence.name)}${field('LicenseUrl', licence.url)}${field('Artist', author)}` +
-        `${field('ImageDescription', `${picture.drawing.name.replace(/[-_]+/g, ' ')}, from ${picture.drawing.package}`)}</extmetadata>` +
-        '</ii></imageinfo></page>';
+    const author = artist
+        ? `<a href="//commons.fashion.test/wiki/User:${encodeURIComponent(artist)}">${escapeXml(artist)}</a>`
+        : '';
+    const description = `${picture.drawing.name.replace(/[-_]+/g, ' ')}, from ${picture.drawing.package}`;
+    return [
+        `<page pageid="${hit.pageId}" ns="6" title="${escapeXml(title)}" index="${rank}" imagerepository="local">`,
+        `<imageinfo><ii size="${picture.body.length}" width="${picture.width}" height="${picture.height}" `,
+        `url="${escapeXml(url)}" descriptionurl="${escapeXml(wiki)}" mime="${picture.mime}" sha1="${picture.sha1}" `,
+        `user="${escapeXml(artist || 'Unknown')}"><extmetadata>`,
+        field('LicenseShortName', licence.name),
+        field('LicenseUrl', licence.url),
+        field('Artist', author),
+        field('ImageDescription', description),
+        '</extmetadata></ii></imageinfo></page>',
+    ].join('');
 }
 
 /** One answer: `hits` from `offset` on, in page order, which is not rank order. */
@@ -42,7 +50,10 @@ function hitsOf(query, main, hits) {
     });
     // Clothes come earlier than junk, but not before all of it.
     const rank = (hit) => chance(`rank|${query}|${hit.title}`).next() + (hit.picture.origin === 'class' ? 0 : 0.35);
-    return chosen.map((hit) => [rank(hit), hit]).sort((a, b) => a[0] - b[0]).map(([, hit]) => hit);
+    return chosen
+        .map((hit) => [rank(hit), hit])
+        .sort((a, b) => a[0] - b[0])
+        .map(([, hit]) => hit);
 }
 
 /**
@@ -59,23 +70,40 @@ export function writeSearch(site, hits, limit) {
     }
     CLASSES.forEach((entry, index) => {
         // Neighbours' clothes turn up too: who asks for shirts also gets T-shirts.
-        const strangers = all.filter((hit) => hit.picture.origin === 'class' && hit.picture.index !== index &&
-            chance(`stranger|${entry.slug}|${hit.title}`).maybe(0.012));
+        const strangers = all.filter(
+            (hit) =>
+                hit.picture.origin === 'class' &&
+                hit.picture.index !== index &&
+                chance(`stranger|${entry.slug}|${hit.title}`).maybe(0.012),
+        );
         entry.queries.forEach((query, q) => {
             const found = hitsOf(query, q === 0, [...hits[index], ...strangers]);
             for (let offset = 0; offset < Math.max(found.length, 1); offset += limit)
-                site.text('commons.fashion.test', `/w/api/${slugOf(query)}/${offset}.xml`, answer(found, offset, limit));
+                site.text(
+                    'commons.fashion.test',
+                    `/w/api/${slugOf(query)}/${offset}.xml`,
+                    answer(found, offset, limit),
+                );
             // What curl's and a browser's escaping make of the query, with or without a filter behind it.
-            const pattern = query.replace(/[^a-z0-9]/g, (c) => (c === ' ' ? '(%20|\\+)' : `(\\${c}|%${c.charCodeAt(0).toString(16)})`));
+            const pattern = query.replace(/[^a-z0-9]/g, (c) =>
+                c === ' ' ? '(%20|\\+)' : `(\\${c}|%${c.charCodeAt(0).toString(16)})`,
+            );
             lines.push(`    "~*^${pattern}((%20|\\+)filetype(%3a|:)[a-z]+)?$" ${slugOf(query)};`);
         });
     });
     site.text('commons.fashion.test', '/w/api/empty.xml', '<?xml version="1.0"?>\n<api batchcomplete=""/>\n');
-    site.text('commons.fashion.test', '/w/api/error.xml', '<?xml version="1.0"?>\n<api><error code="badvalue" ' +
-        'info="Expected action=query, format=xml and generator=search."/></api>\n');
-    site.nginxHttp(`map $arg_gsrsearch $search_query {\n    default unknown;\n${lines.join('\n')}\n}\n` +
-        'map $arg_gsroffset $search_offset {\n    default none;\n    "" 0;\n    "~^[0-9]+$" $arg_gsroffset;\n}\n' +
-        'map "$arg_action $arg_format $arg_generator" $search_folder {\n    default wrong;\n    "query xml search" $search_query;\n}\n');
+    site.text(
+        'commons.fashion.test',
+        '/w/api/error.xml',
+        '<?xml version="1.0"?>\n<api><error code="badvalue" ' +
+            'info="Expected action=query, format=xml and generator=search."/></api>\n',
+    );
+    site.nginxHttp(
+        `map $arg_gsrsearch $search_query {\n    default unknown;\n${lines.join('\n')}\n}\n` +
+            'map $arg_gsroffset $search_offset {\n    default none;\n    "" 0;\n    "~^[0-9]+$" $arg_gsroffset;\n}\n' +
+            'map "$arg_action $arg_format $arg_generator" $search_folder {\n' +
+            '    default wrong;\n    "query xml search" $search_query;\n}\n',
+    );
     site.nginxHost('commons.fashion.test', [
         'location = /w/api.php {',
         '    default_type "text/xml; charset=utf-8";',

@@ -10,7 +10,8 @@
 # start waits until every host answers; started twice, it keeps what runs. stop is quiet when nothing runs.
 # WORKDIR/nginx/access.log has one line a request: host, path, status, time, user agent, parted by tabs.
 #
-# Exit codes: 0 done (status: running), 1 nginx failed (status: stopped), 2 usage or a missing program, 4 the port is busy.
+# Exit codes: 0 done (status: running), 1 nginx failed (status: stopped), 2 usage or a missing program, 4 the port is
+# busy.
 set -euo pipefail
 
 usage() {
@@ -126,20 +127,27 @@ EOF
 
 busy() { # ADDRESS
     fail 4 "port $port on $1 is busy: another program listens there." \
-        "Stop it, or take another port: WEB_PORT=$((port + 10)) tests/web/serve.sh start ... (and give the crawler the same port)."
+        "Stop it, or take another port: WEB_PORT=$((port + 10)) tests/web/serve.sh start ..." \
+        "(and give the crawler the same port)."
 }
 
 start() {
     command -v nginx >/dev/null || PATH=$PATH:/usr/sbin
-    command -v nginx >/dev/null || fail 2 "nginx is missing: install it with: apt-get install --no-install-recommends nginx"
-    [ -f "$web/stamp" ] || fail 2 "$web is no web: expected a folder made by tests/web/build-web.mjs, found no stamp in it." \
-        "Build it with: node tests/web/build-web.mjs"
+    command -v nginx >/dev/null ||
+        fail 2 "nginx is missing: install it with: apt-get install --no-install-recommends nginx"
+    [ -f "$web/stamp" ] ||
+        fail 2 "$web is no web: expected a folder made by tests/web/build-web.mjs, found no stamp in it." \
+            "Build it with: node tests/web/build-web.mjs"
     port=${WEB_PORT:-$(cat "$web/port")}
-    [[ $port =~ ^[0-9]+$ && $port -ge 1024 && $port -le 65535 ]] || fail 2 "WEB_PORT: expected a port from 1024 to 65535, found '$port'"
+    [[ $port =~ ^[0-9]+$ && $port -ge 1024 && $port -le 65535 ]] ||
+        fail 2 "WEB_PORT: expected a port from 1024 to 65535, found '$port'"
     local serving
     serving="$port $(cat "$web/stamp") $web"
     if running_pid >/dev/null; then
-        [ "$(cat "$run/serving" 2>/dev/null)" = "$serving" ] && { echo "serve: already serving $web on port $port"; return 0; }
+        if [ "$(cat "$run/serving" 2>/dev/null)" = "$serving" ]; then
+            echo "serve: already serving $web on port $port"
+            return 0
+        fi
         stop
     fi
     while read -r host address; do

@@ -60,8 +60,13 @@ export class Site {
         if (this.truth.has(picture.sha256)) return;
         const { drawing } = picture;
         const line = {
-            sha256: picture.sha256, origin: picture.origin, class: picture.index, package: drawing.package,
-            name: drawing.name, key: drawing.key, licence: drawing.licence.name,
+            sha256: picture.sha256,
+            origin: picture.origin,
+            class: picture.index,
+            package: drawing.package,
+            name: drawing.name,
+            key: drawing.key,
+            licence: drawing.licence.name,
         };
         if (picture.of) line.of = picture.of.sha256;
         this.truth.set(picture.sha256, line);
@@ -78,8 +83,14 @@ export class Site {
     /** Writes what is not served. */
     finish({ classes, port }) {
         this.write('nginx/http.conf', this.http.join('\n'));
-        for (const [host, lines] of Object.entries(this.hostParts)) this.write(`nginx/${host}.conf`, lines.map((l) => `${l}\n`).join(''));
-        this.write('hosts.txt', Object.entries(HOSTS).map(([host, address]) => `${host} ${address}\n`).join(''));
+        for (const [host, lines] of Object.entries(this.hostParts))
+            this.write(`nginx/${host}.conf`, lines.map((l) => `${l}\n`).join(''));
+        this.write(
+            'hosts.txt',
+            Object.entries(HOSTS)
+                .map(([host, address]) => `${host} ${address}\n`)
+                .join(''),
+        );
         this.write('classes.json', `${JSON.stringify(classes, null, 2)}\n`);
         this.write('port', `${port}\n`);
         const lines = [...this.truth.values()].sort((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
