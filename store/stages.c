@@ -160,7 +160,11 @@ static enum ws_status check_config(struct ws_stage_view *view, const struct ws_s
     if (!sections)
         return WS_OK;
     struct ws_buf yaml = {0};
-    const enum ws_status status = ws_config_dump(config, sections, &yaml, err);
+    struct ws_config_view view_of_run;
+    const bool is_run = strcmp(stage->command, "distill") == 0;
+    if (is_run)
+        ws_config_view_init(&view_of_run, config, stage->folder + strlen("runs/"));
+    const enum ws_status status = ws_config_dump(is_run ? &view_of_run.config : config, sections, &yaml, err);
     if (status == WS_OK) {
         const struct ws_digest digest = ws_sha256(yaml.ptr, yaml.len);
         char hex[WS_DIGEST_HEX], names[200] = "";

@@ -223,6 +223,19 @@ extern const char *const ws_config_stages[];
  */
 const char *const *ws_config_sections(const char *stage);
 
+/** A shallow copy of a configuration; dump it, but never free it. Not copyable: `config` points into the view. */
+struct ws_config_view {
+    struct ws_config config;
+    char *methods[1], method[64], nothing[1];
+};
+
+/**
+ * The configuration as one run of `distill` sees it: `methods` names that run alone, and what the run does not depend on
+ * (other methods' keys, the checkpoint interval, `curate.epoch`) is empty. So adding a method does not make the finished
+ * runs stale. The view borrows from `config`.
+ */
+void ws_config_view_init(struct ws_config_view *view, const struct ws_config *config, const char *method);
+
 /**
  * The known name nearest to `name`, or NULL when none is near. `names` ends with NULL.
  *
