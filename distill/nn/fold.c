@@ -162,10 +162,11 @@ enum ws_status ws_net_fold(struct ws_net **out, const struct ws_net *net, int *m
     if (status != WS_OK)
         goto out;
     for (int i = 0; i < net->n_nodes; i++) {
-        bool is_conv = net->nodes[i].op == WS_OP_CONV;
-        if (is_conv)
+        const enum ws_op op = net->nodes[i].op;
+        /* A BatchNorm at the end of its chain has the convolution's id, but nothing of its own there. */
+        if (op == WS_OP_CONV)
             fold_values(folded, new_of[chain_of[i].last], net, i, chain_of[i].batchnorm);
-        else if (net->nodes[i].n_params > 0 && new_of[i] >= 0)
+        else if (net->nodes[i].n_params > 0 && new_of[i] >= 0 && folded->nodes[new_of[i]].op == op)
             copy_values(folded, new_of[i], net, i);
     }
     for (int i = 0; map && i < net->n_nodes; i++)
