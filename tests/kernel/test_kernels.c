@@ -1,0 +1,474 @@
+/*
+ * Every op of the engine against its plain double twin on random shapes: odd sizes, one image, one channel, strides,
+ * paddings, and canaries where the engine has no business.
+ */
+#include "reference.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+/* The most by which a float sum may differ from the double one, relative to the sum of its terms' sizes. */
+static const double tolerance = 1e-5;
+
+static void check(enum ws_status status, const struct ws_err *err)
+{
+    if (status != WS_OK)
+        fail_msg("%s", err->text);
+}
+
+static uint32_t below(struct ws_rng *rng, uint32_t n)
+{
+    return ws_rng_below(rng, n);
+}
+
+static int pick(struct ws_rng *rng, const int *from, uint32_t n)
+{
+    return from[below(rng, n)];
+}
+
+/* --- one comparison
+ * --------------------------------------------------------------------------------------------------- */
+
+struct comparison {
+    const struct ws_net *net;
+    const char *what;
+    int trial;
+};
+
+/* |found - expected| <= tolerance * size, where size is the same sum over absolute values. */
+static void compare(const struct comparison *c, const char *of, const float *found, const real *expected,
+                    const real *size, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const double difference = fabs((double)found[i] - (double)expected[i]);
+        if (!(difference <= tolerance * (double)size[i] + 1e-30))
+            fail_msg("%s, trial %d, input %dx%dx%d: %s[%zu] is %.9g, expected %.9g (terms' size %.3g)", c->what,
+                     c->trial, c->net->nodes[0].height, c->net->nodes[0].width, c->net->nodes[0].channels, of, i,
+                     (double)found[i], (double)expected[i], (double)size[i]);
+    }
+}
+
+static void make_absolute(real *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        values[i] = fabs(values[i]);
+}
+
+/* For linear ops: the twin run on absolute values gives the size of each sum. */
+static struct reference *run_sizes(const struct ws_net *net, const struct reference *r, const float *seed)
+{
+    struct reference *s = reference_open(net, r->batch);
+    const int last = net->n_nodes - 1;
+    const size_t n_in = (size_t)r->batch * reference_size(net, 0), n_out = (size_t)r->batch * reference_size(net, last);
+    for (size_t i = 0; i < n_in; i++)
+        s->value[0][i] = fabs(r->value[0][i]);
+    for (int i = 0; i < net->n_params; i++)
+        make_absolute(s->param[i], net->params[i].n);
+    reference_forward(s, r->mode);
+    for (size_t i = 0; i < n_out; i++)
+        s->gradient[last][i] = fabs((double)seed[i]);
+    reference_backward(s);
+    return s;
+}
+
+/* BatchNorm subtracts what it has summed: the largest value of the tensor is the yardstick there. */
+static void use_largest(const real *expected, real *size, size_t n)
+{
+    real largest = 0;
+    for (size_t i = 0; i < n; i++)
+        largest = fmax(largest, fabs(expected[i]));
+    for (size_t i = 0; i < n; i++)
+        size[i] = largest;
+}
+
+static const float canary = 12345.678F;
+
+/* Write a canary into the gaps between parameters; `check_gaps` says whether one was touched. */
+static void fill_gaps(const struct ws_net *net, float *array)
+{
+    size_t end = 0;
+    for (int i = 0; i <= net->n_params; i++) {
+        const size_t begin = i < net->n_params ? net->params[i].offset : net->n_values;
+        for (size_t k = end; k < begin; k++)
+            array[k] = canary;
+        if (i < net->n_params)
+            end = begin + net->params[i].n;
+    }
+}
+
+static void check_gaps(const struct comparison *c, const float *array)
+{
+    size_t end = 0;
+    for (int i = 0; i <= c->net->n_params; i++) {
+        const size_t begin = i < c->net->n_params ? c->net->params[i].offset : c->net->n_values;
+        for (size_t k = end; k < begin; k++)
+            if (array[k] < canary || array[k] > canary)
+                fail_msg("%s, trial %d: wrote between parameters, at %zu", c->what, c->trial, k);
+        if (i < c->net->n_params)
+            end = begin + c->net->params[i].n;
+    }
+}
+
+/*
+ * Forward and backward of `net` in both worlds. The exec has room for two more images than the batch, filled with NaN:
+ * none of them may show. Parameter gradients begin at 1, because backward adds.
+ */
+static void compare_network(struct comparison c, struct ws_net *net, struct ws_pool *pool, int batch,
+                            enum ws_bn_mode mode, bool is_linear)
+{
+    struct ws_err err = {0};
+    struct ws_exec *exec = NULL;
+    const int last = net->n_nodes - 1;
+    const size_t in_size = reference_size(net, 0), out_size = reference_size(net, last);
+    const size_t n_in = (size_t)batch * in_size, n_out = (size_t)batch * out_size;
+    const uint64_t seed = (uint64_t)c.trial;
+    c.net = net;
+
+    check(ws_net_alloc(net, &err), &err);
+    check(ws_net_alloc_gradients(net, &err), &err);
+    reference_randomise(net, seed);
+    const struct ws_exec_options options = {.max_batch = batch + 2, .backward = true, .input_gradient = true};
+    check(ws_exec_open(&exec, net, pool, &options, &err), &err);
+
+    float *input = ws_exec_input(exec), *seeds = reference_take(n_out, sizeof *seeds);
+    float *kept = reference_take(n_in, sizeof *kept);
+    reference_fill(input, n_in, seed, 1);
+    reference_fill(seeds, n_out, seed, 2);
+    for (size_t i = n_in; i < n_in + 2 * in_size; i++)
+        input[i] = NAN;
+    memcpy(kept, input, n_in * sizeof *kept);
+
+    struct reference *r = reference_open(net, batch);
+    for (size_t i = 0; i < n_in; i++)
+        r->value[0][i] = (real)input[i];
+    reference_forward(r, mode);
+    for (size_t i = 0; i < n_out; i++)
+        r->gradient[last][i] = (real)seeds[i];
+    reference_backward(r);
+    struct reference *s = run_sizes(net, r, seeds);
+
+    for (size_t k = 0; k < net->n_values; k++)
+        net->gradients[k] = 1.0F;
+    fill_gaps(net, net->gradients);
+    ws_exec_forward(exec, batch, mode);
+    if (!is_linear)
+        use_largest(r->value[last], s->value[last], n_out);
+    compare(&c, "output", ws_exec_value(exec, last), r->value[last], s->value[last], n_out);
+    float *to = ws_exec_seed(exec, last);
+    for (size_t i = 0; i < n_out; i++)
+        to[i] += seeds[i];
+    ws_exec_backward(exec);
+
+    if (!is_linear)
+        use_largest(r->gradient[0], s->gradient[0], n_in);
+    compare(&c, "input gradient", ws_exec_input_gradient(exec), r->gradient[0], s->gradient[0], n_in);
+    assert_memory_equal(ws_exec_input(exec), kept, n_in * sizeof *kept);
+    for (int i = 0; i < net->n_params; i++) {
+        const size_t n = net->params[i].n;
+        float *found = reference_take(n, sizeof *found);
+        if (net->params[i].is_buffer) {
+            ws_net_get(net, i, found, n);
+            use_largest(r->param[i], s->param[i], n);
+            compare(&c, net->params[i].name, found, r->param[i], s->param[i], n);
+        } else if (mode != WS_BN_EVAL || is_linear) {
+            ws_net_get_gradient(net, i, found, n);
+            for (size_t k = 0; k < n; k++) {
+                r->param_gradient[i][k] += 1;
+                s->param_gradient[i][k] += 1;
+            }
+            if (!is_linear)
+                use_largest(r->param_gradient[i], s->param_gradient[i], n);
+            compare(&c, net->params[i].name, found, r->param_gradient[i], s->param_gradient[i], n);
+        }
+        free(found);
+    }
+    check_gaps(&c, net->gradients);
+
+    free(kept);
+    free(seeds);
+    reference_close(r);
+    reference_close(s);
+    ws_exec_close(&exec);
+}
+
+/* --- random shapes
+ * ---------------------------------------------------------------------------------------------------- */
+
+static const int channel_counts[] = {1, 2, 3, 5, 8, 16, 17, 33};
+enum { N_CHANNEL_COUNTS = sizeof channel_counts / sizeof *channel_counts };
+
+typedef struct ws_net *build_fn(struct ws_rng *rng);
+
+static void run_trials(const char *what, build_fn *build, int n_trials, enum ws_bn_mode mode, bool is_linear)
+{
+    struct ws_err err = {0};
+    struct ws_pool *pool = NULL;
+    check(ws_pool_open(&pool, 2, &err), &err);
+    for (int trial = 0; trial < n_trials; trial++) {
+        struct ws_rng rng;
+        ws_rng_init(&rng, 7, WS_STREAM_TEST, (uint32_t)trial, (uint32_t)strlen(what));
+        struct ws_net *net = build(&rng);
+        const int batch = mode == WS_BN_TRAIN && !is_linear ? 2 + (int)below(&rng, 5) : 1 + (int)below(&rng, 5);
+        compare_network((struct comparison){.what = what, .trial = trial}, net, pool, batch, mode, is_linear);
+        ws_net_free(&net);
+    }
+    ws_pool_close(&pool);
+}
+
+static struct ws_net *new_net(struct ws_rng *rng, int max_side, int max_channels)
+{
+    int channels = pick(rng, channel_counts, N_CHANNEL_COUNTS);
+    if (channels > max_channels)
+        channels = max_channels;
+    struct ws_net *net =
+        ws_net_new(1 + (int)below(rng, (uint32_t)max_side), 1 + (int)below(rng, (uint32_t)max_side), channels);
+    assert_non_null(net);
+    return net;
+}
+
+/* A window that fits the map: kernel 1, 2, 3, 5 or 7, stride 1 to 3, any legal padding. */
+static struct ws_window pick_window(struct ws_rng *rng, int height, int width)
+{
+    static const int kernels[] = {1, 1, 2, 3, 3, 3, 5, 7};
+    for (;;) {
+        struct ws_window w = {.kernel = pick(rng, kernels, 8), .stride = 1 + (int)below(rng, 3)};
+        w.pad = (int)below(rng, (uint32_t)w.kernel);
+        if (w.kernel <= height + 2 * w.pad && w.kernel <= width + 2 * w.pad)
+            return w;
+    }
+}
+
+static struct ws_net *build_conv(struct ws_rng *rng)
+{
+    struct ws_net *net = new_net(rng, 13, 33);
+    const struct ws_window w = pick_window(rng, net->nodes[0].height, net->nodes[0].width);
+    ws_net_conv(net, "conv", 0, pick(rng, channel_counts, N_CHANNEL_COUNTS), w, below(rng, 2) == 0);
+    return net;
+}
+
+static struct ws_net *build_resnet_conv(struct ws_rng *rng)
+{
+    /* The shapes that have paths of their own: 3x3 padding 1 and 1x1, stride 1 and 2, 16 to 64 channels. */
+    static const int widths[] = {16, 32, 64};
+    const int side = 7 + (int)below(rng, 22), k = below(rng, 3) ? 3 : 1;
+    struct ws_net *net = ws_net_new(side, side, pick(rng, widths, 3));
+    assert_non_null(net);
+    ws_net_conv(net, "conv", 0, pick(rng, widths, 3), (struct ws_window){k, 1 + (int)below(rng, 2), k / 2}, false);
+    return net;
+}
+
+static struct ws_net *build_gemm(struct ws_rng *rng)
+{
+    struct ws_net *net = new_net(rng, 5, 33);
+    ws_net_gemm(net, "fc", 0, 1 + (int)below(rng, 40), below(rng, 2) == 0);
+    return net;
+}
+
+static struct ws_net *build_average_pool(struct ws_rng *rng)
+{
+    struct ws_net *net = new_net(rng, 11, 33);
+    ws_net_average_pool(net, "pool", 0, pick_window(rng, net->nodes[0].height, net->nodes[0].width));
+    return net;
+}
+
+static struct ws_net *build_max_pool(struct ws_rng *rng)
+{
+    struct ws_net *net = new_net(rng, 11, 33);
+    ws_net_max_pool(net, "pool", 0, pick_window(rng, net->nodes[0].height, net->nodes[0].width));
+    return net;
+}
+
+static struct ws_net *build_global_pool(struct ws_rng *rng)
+{
+    struct ws_net *net = new_net(rng, 11, 33);
+    ws_net_global_average_pool(net, "pool", 0);
+    return net;
+}
+
+static struct ws_net *build_relu(struct ws_rng *rng)
+{
+    struct ws_net *net = new_net(rng, 9, 33);
+    ws_net_relu(net, "relu", 0);
+    return net;
+}
+
+static struct ws_net *build_add_with_itself(struct ws_rng *rng)
+{
+    struct ws_net *net = new_net(rng, 9, 33);
+    ws_net_add(net, "add", 0, 0);
+    return net;
+}
+
+static struct ws_net *build_batchnorm(struct ws_rng *rng)
+{
+    struct ws_net *net = new_net(rng, 11, 33);
+    ws_net_batchnorm(net, "bn", 0);
+    return net;
+}
+
+/* A residual block with a shortcut that changes the shape, small enough that no ReLU is at its kink. */
+static struct ws_net *build_block(struct ws_rng *rng)
+{
+    struct ws_net *net = new_net(rng, 6, 5);
+    const int width = 1 + (int)below(rng, 6), stride = 1 + (int)below(rng, 2);
+    int y = ws_net_conv(net, "conv1", 0, width, (struct ws_window){3, stride, 1}, false);
+    y = ws_net_batchnorm(net, "bn1", y);
+    y = ws_net_relu(net, "relu1", y);
+    y = ws_net_conv(net, "conv2", y, width, (struct ws_window){3, 1, 1}, false);
+    y = ws_net_batchnorm(net, "bn2", y);
+    int s = ws_net_conv(net, "downsample.0", 0, width, (struct ws_window){1, stride, 0}, false);
+    s = ws_net_batchnorm(net, "downsample.1", s);
+    y = ws_net_add(net, "add", y, s);
+    y = ws_net_relu(net, "relu2", y);
+    y = ws_net_global_average_pool(net, "pool", y);
+    ws_net_gemm(net, "fc", y, 4, true);
+    return net;
+}
+
+static void convolution_equals_its_twin(void **state)
+{
+    (void)state;
+    run_trials("convolution", build_conv, 150, WS_BN_TRAIN, true);
+}
+
+static void resnet_convolutions_equal_their_twin(void **state)
+{
+    (void)state;
+    run_trials("ResNet convolution", build_resnet_conv, 12, WS_BN_TRAIN, true);
+}
+
+static void gemm_flattens_in_file_order_and_equals_its_twin(void **state)
+{
+    (void)state;
+    run_trials("gemm", build_gemm, 60, WS_BN_TRAIN, true);
+}
+
+static void average_pool_equals_its_twin(void **state)
+{
+    (void)state;
+    run_trials("average pool", build_average_pool, 60, WS_BN_TRAIN, true);
+}
+
+static void max_pool_equals_its_twin(void **state)
+{
+    (void)state;
+    run_trials("max pool", build_max_pool, 60, WS_BN_TRAIN, false);
+}
+
+static void global_pool_equals_its_twin(void **state)
+{
+    (void)state;
+    run_trials("global pool", build_global_pool, 40, WS_BN_TRAIN, true);
+}
+
+static void relu_equals_its_twin(void **state)
+{
+    (void)state;
+    run_trials("relu", build_relu, 40, WS_BN_TRAIN, false);
+}
+
+static void add_gives_gradient_to_both_inputs(void **state)
+{
+    (void)state;
+    run_trials("add", build_add_with_itself, 20, WS_BN_TRAIN, true);
+}
+
+static void batchnorm_in_training_equals_its_twin(void **state)
+{
+    (void)state;
+    run_trials("batchnorm, train", build_batchnorm, 60, WS_BN_TRAIN, false);
+}
+
+static void batchnorm_in_evaluation_equals_its_twin(void **state)
+{
+    (void)state;
+    run_trials("batchnorm, eval", build_batchnorm, 40, WS_BN_EVAL, false);
+}
+
+static void frozen_batchnorm_equals_its_twin(void **state)
+{
+    (void)state;
+    run_trials("batchnorm, frozen", build_batchnorm, 40, WS_BN_FROZEN, false);
+}
+
+static void residual_block_in_training_equals_its_twin(void **state)
+{
+    (void)state;
+    run_trials("block, train", build_block, 40, WS_BN_TRAIN, false);
+}
+
+static void residual_block_with_frozen_statistics_equals_its_twin(void **state)
+{
+    (void)state;
+    run_trials("block, frozen", build_block, 40, WS_BN_FROZEN, false);
+}
+
+/* --- folding
+ * ------------------------------------------------------------------------------------------------------------ */
+
+static void folded_block_equals_the_block_in_evaluation(void **state)
+{
+    (void)state;
+    struct ws_err err = {0};
+    struct ws_pool *pool = NULL;
+    check(ws_pool_open(&pool, 2, &err), &err);
+    for (int trial = 0; trial < 40; trial++) {
+        struct ws_rng rng;
+        ws_rng_init(&rng, 11, WS_STREAM_TEST, (uint32_t)trial, 0);
+        struct ws_net *net = build_block(&rng), *folded = NULL;
+        struct ws_exec *exec = NULL;
+        const int batch = 1 + (int)below(&rng, 4);
+        int map[32];
+        check(ws_net_alloc(net, &err), &err);
+        reference_randomise(net, (uint64_t)trial);
+        check(ws_net_fold(&folded, net, map, &err), &err);
+        const int last = net->n_nodes - 1, block = ws_net_find(net, "relu2");
+        assert_true(map[last] == folded->n_nodes - 1 && map[block] >= 0);
+        const struct ws_exec_options options = {.max_batch = batch, .taps = &map[block], .n_taps = 1};
+        check(ws_exec_open(&exec, folded, pool, &options, &err), &err);
+
+        struct reference *r = reference_open(net, batch);
+        const size_t n_in = (size_t)batch * reference_size(net, 0);
+        reference_fill(ws_exec_input(exec), n_in, (uint64_t)trial, 1);
+        for (size_t i = 0; i < n_in; i++)
+            r->value[0][i] = (real)ws_exec_input(exec)[i];
+        reference_forward(r, WS_BN_EVAL);
+        ws_exec_forward(exec, batch, WS_BN_EVAL);
+        const struct comparison c = {.net = net, .what = "folded block", .trial = trial};
+        const int nodes[] = {last, block};
+        for (int i = 0; i < 2; i++) {
+            const size_t n = (size_t)batch * reference_size(net, nodes[i]);
+            use_largest(r->value[nodes[i]], r->gradient[nodes[i]], n);
+            compare(&c, net->nodes[nodes[i]].name, ws_exec_value(exec, map[nodes[i]]), r->value[nodes[i]],
+                    r->gradient[nodes[i]], n);
+        }
+        reference_close(r);
+        ws_exec_close(&exec);
+        ws_net_free(&folded);
+        ws_net_free(&net);
+    }
+    ws_pool_close(&pool);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(convolution_equals_its_twin),
+        cmocka_unit_test(resnet_convolutions_equal_their_twin),
+        cmocka_unit_test(gemm_flattens_in_file_order_and_equals_its_twin),
+        cmocka_unit_test(average_pool_equals_its_twin),
+        cmocka_unit_test(max_pool_equals_its_twin),
+        cmocka_unit_test(global_pool_equals_its_twin),
+        cmocka_unit_test(relu_equals_its_twin),
+        cmocka_unit_test(add_gives_gradient_to_both_inputs),
+        cmocka_unit_test(batchnorm_in_training_equals_its_twin),
+        cmocka_unit_test(batchnorm_in_evaluation_equals_its_twin),
+        cmocka_unit_test(frozen_batchnorm_equals_its_twin),
+        cmocka_unit_test(residual_block_in_training_equals_its_twin),
+        cmocka_unit_test(residual_block_with_frozen_statistics_equals_its_twin),
+        cmocka_unit_test(folded_block_equals_the_block_in_evaluation),
+    };
+    return cmocka_run_group_tests_name("kernels against their twins", tests, NULL, NULL);
+}

@@ -1,0 +1,162 @@
+/* 1, 2, 3 and 8 threads give the same bytes: values, gradients, running statistics and ten training steps. */
+#include "webstill/base/rng.h"
+#include "webstill/nn/exec.h"
+#include "webstill/nn/loss.h"
+#include "webstill/nn/optim.h"
+#include "webstill/nn/zoo.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { SIDE = 28, CLASSES = 10, STEPS = 10 };
+
+static void check(enum ws_status status, const struct ws_err *err)
+{
+    if (status != WS_OK)
+        fail_msg("%s", err->text);
+}
+
+/* What one run leaves behind. */
+struct outcome {
+    size_t n_values, n_logits, n_input;
+    float *logits, *frozen_logits, *gradients, *input_gradient, *values;
+};
+
+static float *copy(const float *from, size_t n)
+{
+    float *to = malloc(n * sizeof *to);
+    assert_non_null(to);
+    return memcpy(to, from, n * sizeof *to);
+}
+
+static void fill(float *values, size_t n, uint32_t what)
+{
+    struct ws_rng rng;
+    ws_rng_init(&rng, 2, WS_STREAM_TEST, what, 0);
+    for (size_t i = 0; i < n; i++)
+        values[i] = (float)ws_rng_normal(&rng);
+}
+
+static float *frozen_logits(const struct ws_net *net, struct ws_pool *pool, int batch, size_t n_input)
+{
+    struct ws_err err = {0};
+    struct ws_net *folded = NULL;
+    struct ws_exec *exec = NULL;
+    check(ws_net_fold(&folded, net, NULL, &err), &err);
+    const struct ws_exec_options options = {.max_batch = batch};
+    check(ws_exec_open(&exec, folded, pool, &options, &err), &err);
+    fill(ws_exec_input(exec), n_input, 99);
+    ws_exec_forward(exec, batch, WS_BN_EVAL);
+    float *logits = copy(ws_exec_value(exec, folded->n_nodes - 1), (size_t)batch * CLASSES);
+    ws_exec_close(&exec);
+    ws_net_free(&folded);
+    return logits;
+}
+
+static struct outcome run(const char *arch, int n_threads, int batch, int channels)
+{
+    struct ws_err err = {0};
+    struct ws_net *net = NULL;
+    struct ws_zoo_taps taps;
+    struct ws_pool *pool = NULL;
+    struct ws_exec *exec = NULL;
+    struct ws_sgd sgd;
+    check(ws_pool_open(&pool, n_threads, &err), &err);
+    assert_int_equal(ws_pool_n_threads(pool), n_threads);
+    check(ws_zoo_build(&net, &taps, arch, SIDE, SIDE, channels, CLASSES, &err), &err);
+    check(ws_net_alloc(net, &err), &err);
+    check(ws_net_alloc_gradients(net, &err), &err);
+    ws_net_init(net, 1);
+    check(ws_sgd_init(&sgd, net, 0.9, 5e-4, true, &err), &err);
+    const struct ws_exec_options options = {.max_batch = batch, .backward = true, .input_gradient = true};
+    check(ws_exec_open(&exec, net, pool, &options, &err), &err);
+
+    struct outcome out = {.n_values = net->n_values,
+                          .n_logits = (size_t)batch * CLASSES,
+                          .n_input = (size_t)batch * SIDE * SIDE * (size_t)channels};
+    int32_t *labels = calloc((size_t)batch, sizeof *labels);
+    assert_non_null(labels);
+    for (int step = 0; step < STEPS; step++) {
+        fill(ws_exec_input(exec), out.n_input, (uint32_t)step);
+        for (int i = 0; i < batch; i++)
+            labels[i] = (i + step) % CLASSES;
+        ws_net_zero_gradients(net);
+        ws_exec_forward(exec, batch, WS_BN_TRAIN);
+        const double loss = ws_loss_cross_entropy(ws_exec_value(exec, taps.logits), labels, batch, CLASSES, 0.0, 1.0,
+                                                  ws_exec_seed(exec, taps.logits));
+        assert_true(loss > 0.0 && loss < 100.0);
+        ws_exec_backward(exec);
+        if (step == 0) {
+            out.logits = copy(ws_exec_value(exec, taps.logits), out.n_logits);
+            out.gradients = copy(net->gradients, out.n_values);
+            out.input_gradient = copy(ws_exec_input_gradient(exec), out.n_input);
+        }
+        ws_sgd_step(&sgd, net, 0.05);
+    }
+    out.values = copy(net->values, out.n_values);
+    out.frozen_logits = frozen_logits(net, pool, batch, out.n_input);
+
+    free(labels);
+    ws_sgd_fini(&sgd);
+    ws_exec_close(&exec);
+    ws_net_free(&net);
+    ws_pool_close(&pool);
+    return out;
+}
+
+static void free_outcome(struct outcome *out)
+{
+    free(out->logits);
+    free(out->frozen_logits);
+    free(out->gradients);
+    free(out->input_gradient);
+    free(out->values);
+}
+
+static void check_threads(const char *arch, int batch, int channels)
+{
+    struct outcome one = run(arch, 1, batch, channels);
+    const int threads[] = {1, 2, 3, 8};
+    for (int i = 0; i < 4; i++) {
+        struct outcome many = run(arch, threads[i], batch, channels);
+        assert_memory_equal(many.logits, one.logits, one.n_logits * sizeof(float));
+        assert_memory_equal(many.gradients, one.gradients, one.n_values * sizeof(float));
+        assert_memory_equal(many.input_gradient, one.input_gradient, one.n_input * sizeof(float));
+        assert_memory_equal(many.values, one.values, one.n_values * sizeof(float));
+        assert_memory_equal(many.frozen_logits, one.frozen_logits, one.n_logits * sizeof(float));
+        free_outcome(&many);
+    }
+    free_outcome(&one);
+}
+
+static void any_number_of_threads_gives_the_same_bytes(void **state)
+{
+    (void)state;
+    check_threads("resnet8", 37, 1);
+}
+
+static void few_images_over_many_threads_give_the_same_bytes(void **state)
+{
+    (void)state;
+    check_threads("resnet8", 3, 3);
+}
+
+static void deeper_networks_give_the_same_bytes(void **state)
+{
+    (void)state;
+    check_threads("resnet20", 16, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_number_of_threads_gives_the_same_bytes),
+        cmocka_unit_test(few_images_over_many_threads_give_the_same_bytes),
+        cmocka_unit_test(deeper_networks_give_the_same_bytes),
+    };
+    return cmocka_run_group_tests_name("threads", tests, NULL, NULL);
+}
