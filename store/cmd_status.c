@@ -26,10 +26,6 @@ static void print_counts(const json_t *manifest)
             break;
         printf("%s%s %" PRId64, n_shown > 1 ? " · " : "  ", key, (int64_t)json_integer_value(value));
     }
-    const json_t *images = json_object_get(manifest, "images"), *accuracy = json_object_get(manifest, "accuracy");
-    if (json_is_integer(images) && json_is_number(accuracy))
-        printf("  images %" PRId64 " · accuracy %.2f %%", (int64_t)json_integer_value(images),
-               100.0 * json_number_value(accuracy));
 }
 
 static void print_table(const struct ws_stage *stages, const struct ws_stage_view *views, size_t n)

@@ -18,13 +18,12 @@
 
 enum { JSON_MAX_BYTES = 64 << 20 };
 
-static void set_stage(struct ws_stage *stage, const char *command, const char *run, const char *folder,
-                      const char *manifest)
+static void set_stage(struct ws_stage *stage, const char *command, const char *run, const char *folder)
 {
     *stage = (struct ws_stage){.command = command};
     snprintf(stage->title, sizeof(stage->title), "%s%s%.60s", command, run[0] ? " " : "", run);
     snprintf(stage->folder, sizeof(stage->folder), "%s%s%.200s", folder, run[0] ? "/" : "", run);
-    snprintf(stage->manifest, sizeof(stage->manifest), "%s/%s", stage->folder, manifest);
+    snprintf(stage->manifest, sizeof(stage->manifest), "%s/manifest.json", stage->folder);
     snprintf(stage->lock, sizeof(stage->lock), "%s/lock", stage->folder);
 }
 
@@ -32,17 +31,17 @@ size_t ws_stages_list(const struct ws_config *config, struct ws_stage *out, size
 {
     static const struct {
         const char *command, *folder;
-    } before[] = {
-        {"crawl", "crawl"}, {"store", "store"}, {"teacher", "teacher"}, {"score", "scores"}, {"curate", "selection"}};
+    } stages[] = {{"crawl", "crawl"},  {"store", "store"},      {"teacher", "teacher"},
+                  {"score", "scores"}, {"curate", "selection"}, {"distill", "runs"},
+                  {"eval", "eval"},    {"export", "export"},    {"report", "report"}};
     size_t n = 0;
-    for (size_t i = 0; i < sizeof(before) / sizeof(before[0]) && n < n_max; i++)
-        set_stage(&out[n++], before[i].command, "", before[i].folder, "manifest.json");
-    for (unsigned i = 0; i < config->distill.n_methods && n < n_max; i++)
-        set_stage(&out[n++], "distill", config->distill.methods[i], "runs", "manifest.json");
-    for (unsigned i = 0; i < config->distill.n_methods && n < n_max; i++)
-        set_stage(&out[n++], "eval", config->distill.methods[i], "runs", "eval.json");
-    if (n < n_max)
-        set_stage(&out[n++], "report", "", "report", "manifest.json");
+    for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
+        const bool is_distill = strcmp(stages[i].command, "distill") == 0;
+        for (unsigned m = 0; is_distill && m < config->distill.n_methods && n < n_max; m++)
+            set_stage(&out[n++], "distill", config->distill.methods[m], "runs");
+        if (n < n_max)
+            set_stage(&out[n++], stages[i].command, "", stages[i].folder);
+    }
     return n;
 }
 
@@ -82,19 +81,12 @@ enum ws_status ws_json_read(const char *path, json_t **out, struct ws_err *err)
     return status;
 }
 
-static bool has_manifest(const struct ws_stage *stage)
-{
-    return strcmp(stage->command, "eval") != 0;
-}
-
 enum ws_status ws_stage_read(const struct ws_stage *stage, const char *work, json_t **out, struct ws_err *err)
 {
     *out = NULL;
     char path[WS_PATH_MAX];
     if (!ws_path_join(path, work, stage->manifest))
         return ws_fail(err, WS_E_CONFIG, "the path of the working directory is too long: %.100s…", work);
-    if (!has_manifest(stage))
-        return ws_json_read(path, out, err);
     return ws_file_exists(path) ? ws_manifest_read(path, out, err) : WS_OK;
 }
 
@@ -209,24 +201,6 @@ static void check_outputs(struct ws_stage_view *view, const char *work)
     }
 }
 
-/** An evaluation has no manifest of its own: it is stale when its run, or a stage before that, is newer or stale. */
-static void check_eval(struct ws_stage_view *view, const struct ws_stage *stage, const struct ws_stage *stages,
-                       const struct ws_stage_view *views, size_t n_before, const char *work)
-{
-    char path[WS_PATH_MAX];
-    struct stat own, run;
-    if (!ws_path_join(path, work, stage->manifest) || stat(path, &own) != 0)
-        return;
-    for (size_t k = 0; k < n_before; k++) {
-        if (strcmp(stages[k].folder, stage->folder) != 0)
-            continue;
-        if (ws_path_join(path, work, stages[k].manifest) && stat(path, &run) == 0 && run.st_mtime > own.st_mtime)
-            set_stale(view, "older than %s", stages[k].manifest);
-        else if (views[k].state == WS_STAGE_STALE)
-            set_stale(view, "%s is stale", stages[k].title);
-    }
-}
-
 static enum ws_status look_at(struct ws_stage_view *view, const struct ws_stage *stages,
                               const struct ws_stage_view *views, size_t i, const char *work,
                               const struct ws_config *config, struct ws_err *err)
@@ -243,8 +217,6 @@ static enum ws_status look_at(struct ws_stage_view *view, const struct ws_stage 
         return ws_fail(err, status, "%s", local.text);
     } else if (!view->manifest) {
         view->state = WS_STAGE_MISSING;
-    } else if (!has_manifest(stage)) {
-        check_eval(view, stage, stages, views, i, work);
     } else {
         status = check_config(view, stage, config, err);
         if (status == WS_OK && view->state == WS_STAGE_DONE)
@@ -253,7 +225,7 @@ static enum ws_status look_at(struct ws_stage_view *view, const struct ws_stage 
             check_inputs(view, views, i);
     }
     char lock[WS_PATH_MAX], holder[200];
-    if (has_manifest(stage) && ws_path_join(lock, work, stage->lock) && find_holder(lock, holder, sizeof(holder))) {
+    if (ws_path_join(lock, work, stage->lock) && find_holder(lock, holder, sizeof(holder))) {
         view->state = WS_STAGE_RUNNING;
         snprintf(view->reason, sizeof(view->reason), "%s", holder);
     }

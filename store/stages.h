@@ -9,12 +9,12 @@
 
 enum { WS_PATH_MAX = 4096, WS_STAGES_MAX = 64 };
 
-/** A stage, or one run of `distill` or `eval`. */
+/** A stage, or one run of `distill`. */
 struct ws_stage {
     char title[80];      /**< "distill kd3" */
     const char *command; /**< "distill": what to run */
     char folder[256];    /**< relative to the working directory: "runs/kd3" */
-    char manifest[300];  /**< relative: "runs/kd3/manifest.json"; for eval its eval.json */
+    char manifest[300];  /**< relative: "runs/kd3/manifest.json" */
     char lock[300];      /**< relative: "runs/kd3/lock" */
 };
 
@@ -36,7 +36,7 @@ const char *ws_stage_state_name(enum ws_stage_state state);
 struct ws_stage_view {
     enum ws_stage_state state;
     char reason[512]; /**< why it is stale or damaged; who runs it; else empty */
-    json_t *manifest; /**< owned: what was read (for eval its eval.json); NULL when there is none */
+    json_t *manifest; /**< owned: what was read; NULL when there is none */
 };
 
 /**
