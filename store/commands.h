@@ -7,6 +7,9 @@
 /** `webstill store CONFIG`: WARC files to the image store. */
 enum ws_status ws_store_command(const struct ws_run *run, struct ws_err *err);
 
+/** Names and versions of the libraries behind the store's programs, for --version and manifests. */
+void ws_store_libraries(char *text, size_t size_bytes);
+
 /** `webstill report CONFIG`: one HTML file from manifests, metrics and data of all stages. */
 enum ws_status ws_report_command(const struct ws_run *run, struct ws_err *err);
 

@@ -61,6 +61,10 @@ typedef enum ws_status ws_images_visit_fn(void *argument, struct ws_span key, st
 WS_MUST_USE enum ws_status ws_images_db_each(struct ws_images_db *db, enum ws_images_table table, struct ws_span prefix,
                                              ws_images_visit_fn *visit, void *argument, struct ws_err *err);
 
+/** Rows of a table. */
+WS_MUST_USE enum ws_status ws_images_db_count(struct ws_images_db *db, enum ws_images_table table, int64_t *n,
+                                              struct ws_err *err);
+
 /** Add an image; checksum and version are filled in. */
 WS_MUST_USE enum ws_status ws_images_db_put_image(struct ws_images_db *db, const struct ws_image_id *id,
                                                   struct ws_image_record record, const uint8_t *pixels,

@@ -140,6 +140,16 @@ enum ws_status ws_images_db_each(struct ws_images_db *db, enum ws_images_table t
     return status == WS_DONE ? WS_OK : status;
 }
 
+enum ws_status ws_images_db_count(struct ws_images_db *db, enum ws_images_table table, int64_t *n, struct ws_err *err)
+{
+    MDB_stat stat;
+    const int rc = mdb_stat(db->txn, db->tables[table], &stat);
+    if (rc != 0)
+        return ws_images_fail(err, rc, db->dir, "count rows");
+    *n = (int64_t)stat.ms_entries;
+    return WS_OK;
+}
+
 enum ws_status ws_images_db_put_image(struct ws_images_db *db, const struct ws_image_id *id,
                                       struct ws_image_record record, const uint8_t *pixels, struct ws_err *err)
 {

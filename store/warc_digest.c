@@ -1,8 +1,6 @@
 /** Labelled digests of WARC records: "sha256:BASE32" written; sha1, sha256, sha512, md5 in base32 or hex read. */
 #include "warc_int.h"
 
-#include "webstill/base/hash.h"
-
 #include <openssl/evp.h>
 #include <string.h>
 #include <strings.h>
@@ -64,4 +62,38 @@ enum ws_warc_match ws_warc_digest_match(const char *labelled, struct ws_span byt
     if (text_len != value_len)
         return WS_WARC_MATCH_UNKNOWN;
     return strncasecmp(text, value, text_len) == 0 ? WS_WARC_MATCH : WS_WARC_MISMATCH;
+}
+
+bool ws_warc_digest_parse(const char *labelled, struct ws_digest *digest)
+{
+    const char *colon = strchr(labelled, ':');
+    const size_t name_len = colon ? (size_t)(colon - labelled) : 0;
+    if (!colon || (strncasecmp(labelled, "sha256", name_len) != 0 && strncasecmp(labelled, "sha-256", name_len) != 0) ||
+        name_len < 6)
+        return false;
+    const char *value = colon + 1;
+    if (strlen(value) == 2 * sizeof digest->bytes)
+        return ws_digest_parse(value, digest);
+    enum { DIGITS = 52 }; /* 256 bits in base32, without its padding */
+    if (strcspn(value, "=") != DIGITS)
+        return false;
+    uint32_t bits = 0;
+    int n_bits = 0;
+    size_t n = 0;
+    for (int i = 0; i < DIGITS; i++) {
+        const char c = value[i];
+        const int digit = c >= 'A' && c <= 'Z'   ? c - 'A'
+                          : c >= 'a' && c <= 'z' ? c - 'a'
+                          : c >= '2' && c <= '7' ? c - '2' + 26
+                                                 : -1;
+        if (digit < 0)
+            return false;
+        bits = bits << 5 | (uint32_t)digit;
+        n_bits += 5;
+        if (n_bits >= 8 && n < sizeof digest->bytes) {
+            n_bits -= 8;
+            digest->bytes[n++] = (uint8_t)(bits >> n_bits);
+        }
+    }
+    return n == sizeof digest->bytes;
 }

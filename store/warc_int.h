@@ -4,6 +4,7 @@
 
 #include "webstill/base/buf.h"
 #include "webstill/base/err.h"
+#include "webstill/base/hash.h"
 #include "webstill/store/warc.h"
 
 #include <stdbool.h>
@@ -18,6 +19,9 @@ void ws_warc_digest_text(struct ws_span a, struct ws_span b, char text[WS_WARC_D
 enum ws_warc_match { WS_WARC_MATCH, WS_WARC_MISMATCH, WS_WARC_MATCH_UNKNOWN };
 /** Does "ALGORITHM:VALUE" describe these bytes? Unknown algorithms and spellings cannot be judged. */
 enum ws_warc_match ws_warc_digest_match(const char *labelled, struct ws_span bytes);
+
+/** The bytes of a "sha256:" digest in base32 or hex; false for other algorithms and spellings. */
+bool ws_warc_digest_parse(const char *labelled, struct ws_digest *digest);
 
 /**
  * The decompressed bytes of a WARC file, with the offsets of its gzip members.
