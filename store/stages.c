@@ -153,7 +153,7 @@ static enum ws_status check_config(struct ws_stage_view *view, const struct ws_s
         return WS_OK;
     struct ws_buf yaml = {0};
     struct ws_config_view view_of_run;
-    const bool is_run = strcmp(stage->command, "distill") == 0;
+    const bool is_run = strncmp(stage->folder, "runs/", 5) == 0;
     if (is_run)
         ws_config_view_init(&view_of_run, config, stage->folder + strlen("runs/"));
     const enum ws_status status = ws_config_dump(is_run ? &view_of_run.config : config, sections, &yaml, err);
