@@ -28,9 +28,6 @@ enum ws_status ws_dataset_open_web(struct ws_dataset *set, const char *store_dir
     }
     set->store = images;
     images = NULL;
-    status = ws_images_digest(set->store, &set->digest, err);
-    if (status != WS_OK)
-        ws_dataset_close(set);
 close_images:
     ws_images_close(&images);
     return status;

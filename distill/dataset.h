@@ -50,7 +50,14 @@ WS_MUST_USE enum ws_status ws_dataset_open_idx(struct ws_dataset *set, const cha
 WS_MUST_USE enum ws_status ws_dataset_open_folder(struct ws_dataset *set, const char *path,
                                                   const struct ws_config *config, struct ws_err *err);
 
-/** The image store, in id order; labels are what the web's queries said. WS_E_FORMAT when it holds no image. */
+/** Digest of all that ws_dataset_open_folder() would read, section `store` included, without decoding. WS_E_IO. */
+WS_MUST_USE enum ws_status ws_dataset_folder_digest(const char *path, const struct ws_config *config,
+                                                    struct ws_digest *digest, struct ws_err *err);
+
+/**
+ * The image store, in id order; labels are what the web's queries said. WS_E_FORMAT when it holds no image. `digest` stays
+ * zero: the stage `store` has written it into its manifest.
+ */
 WS_MUST_USE enum ws_status ws_dataset_open_web(struct ws_dataset *set, const char *store_dir, struct ws_err *err);
 
 void ws_dataset_close(struct ws_dataset *set);

@@ -103,7 +103,7 @@ enum ws_status ws_step_check(const struct ws_session *session, const struct ws_s
     };
     struct ws_err ignored = {0};
     const bool is_kept = ws_tensors_write(path, entries, 2, NULL, 0, &ignored) == WS_OK;
-    ws_err_hint(err, "lower the learning rate (optim.lr), or look at the batch%s%s", is_kept ? " kept in " : "",
+    ws_err_hint(err, "lower the learning rate (key lr), or look at the batch%s%s", is_kept ? " kept in " : "",
                 is_kept ? path : "");
     return WS_E_NUMERIC;
 }

@@ -1,0 +1,238 @@
+/* The stage `curate`: KD3's rule on stored predictions, by the same function that the training loop calls. */
+#include "commands.h"
+
+#include "webstill/base/file.h"
+#include "webstill/base/log.h"
+#include "webstill/curate/selection.h"
+#include "webstill/store/manifest.h"
+#include "webstill/store/tensors.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PATH_BYTES = 4096 };
+
+const struct ws_option ws_curate_options[] = {
+    {"student", "PATH", "scores of a student (scores/NAME.safetensors); without it the teacher decides alone (alpha 1)"},
+    {NULL, NULL, NULL},
+};
+
+const char *ws_curate_libraries(void)
+{
+    return "jansson " JANSSON_VERSION;
+}
+
+static enum ws_status join(char path[PATH_BYTES], const char *work, const char *relative, struct ws_err *err)
+{
+    if (snprintf(path, PATH_BYTES, "%s/%s", work, relative) >= PATH_BYTES)
+        return ws_fail(err, WS_E_CONFIG, "the path of the working directory is too long");
+    return WS_OK;
+}
+
+/* Predictions of one network, borrowed from the opened file. All-zero is a valid closed one. */
+struct scores {
+    struct ws_tensors *file; /* owned */
+    const struct ws_image_id *ids;
+    const float *logits;
+    size_t n;
+    int n_classes;
+};
+
+static enum ws_status open_scores(struct scores *scores, const char *path, struct ws_err *err)
+{
+    const enum ws_status status = ws_tensors_open(&scores->file, path, err);
+    if (status != WS_OK)
+        return status;
+    const struct ws_tensor_entry *ids = ws_tensors_find(scores->file, "ids");
+    const struct ws_tensor_entry *logits = ws_tensors_find(scores->file, "logits");
+    if (!ids || ids->dtype != WS_U8 || ids->rank != 2 || ids->shape[1] != 16 || !logits || logits->dtype != WS_F32 ||
+        logits->rank != 2 || logits->shape[0] != ids->shape[0] || ids->shape[0] < 1 || logits->shape[1] < 2 ||
+        logits->shape[1] > 1000000)
+        return ws_fail(err, WS_E_FORMAT, "%s: expected ids U8 [n,16] and logits F32 [n,classes] with n >= 1", path);
+    scores->ids = ids->data;
+    scores->logits = logits->data;
+    scores->n = (size_t)ids->shape[0];
+    scores->n_classes = (int)logits->shape[1];
+    return WS_OK;
+}
+
+static enum ws_status check_match(const struct scores *teacher, const struct scores *student, const char *path,
+                                  const struct ws_config *config, struct ws_err *err)
+{
+    if (teacher->n_classes != (int)config->n_classes)
+        return ws_fail(err, WS_E_CONFIG, "the teacher's scores have %d classes, the configuration lists %u",
+                       teacher->n_classes, config->n_classes);
+    if (!student->file)
+        return WS_OK;
+    if (student->n != teacher->n || student->n_classes != teacher->n_classes ||
+        memcmp(student->ids, teacher->ids, teacher->n * sizeof *teacher->ids) != 0) {
+        ws_fail(err, WS_E_CONFIG, "%s: its images or classes are not those of the teacher's scores", path);
+        ws_err_hint(err, "score both on the same store: `webstill score CONFIG`, then with --model");
+        return WS_E_CONFIG;
+    }
+    return WS_OK;
+}
+
+static double alpha_of(const struct ws_config *config, bool has_student)
+{
+    const struct ws_conf_curate *curate = &config->curate;
+    const double epochs = (double)config->distill.epochs;
+    const struct ws_alpha_schedule schedule = {
+        .zero_epoch = curate->alpha_zero_share * epochs,
+        .horizon = curate->alpha_horizon_share * epochs,
+        .steepness = curate->alpha_steepness,
+    };
+    return has_student ? ws_alpha_at(&schedule, (double)curate->epoch) : 1.0;
+}
+
+static enum ws_status apply_rule(struct ws_selection *out, struct ws_arena *arena, const struct scores *teacher,
+                                 const struct scores *student, const struct ws_config *config, struct ws_err *err)
+{
+    const struct ws_conf_curate *curate = &config->curate;
+    const double alpha = alpha_of(config, student->file != NULL);
+    bool is_done;
+    if (strcmp(curate->rule, "kd3") == 0)
+        is_done = ws_select_kd3(out, arena, teacher->logits, student->logits, teacher->n, teacher->n_classes, alpha,
+                                curate->p_cutoff);
+    else if (strcmp(curate->rule, "all") == 0)
+        is_done = ws_select_all(out, arena, teacher->logits, student->logits, teacher->n, teacher->n_classes, alpha);
+    else
+        return ws_fail(err, WS_E_CONFIG, "curate.rule: expected kd3 or all, found \"%s\"", curate->rule);
+    return is_done ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for a selection among %zu images", teacher->n);
+}
+
+static void print_selection(const struct ws_selection *found, const struct ws_config *config)
+{
+    printf("%-20s %9s %9s %9s\n", "class", "predicted", "threshold", "kept");
+    for (int c = 0; c < found->n_classes; c++)
+        printf("%-20s %9" PRId64 " %9.3f %9" PRId64 "\n", config->classes[c].name, found->n_predicted[c],
+               found->threshold[c], found->n_kept[c]);
+    printf("%-20s %9zu %9s %9" PRId64 "   alpha %.3f\n", "all", found->n, "", found->n_kept_total, found->alpha);
+}
+
+static enum ws_status record(struct ws_manifest *manifest, const struct ws_selection *found, const char *path,
+                             const struct ws_config *config, struct ws_err *err)
+{
+    struct ws_tensors *written = NULL;
+    const enum ws_status status = ws_tensors_open(&written, path, err);
+    if (status != WS_OK)
+        return status;
+    bool is_whole = ws_manifest_output(manifest, "selection/epoch.safetensors", ws_tensors_digest(written),
+                                       (int64_t)found->n) &&
+                    ws_manifest_count(manifest, "images", (int64_t)found->n) &&
+                    ws_manifest_count(manifest, "kept", found->n_kept_total) &&
+                    ws_manifest_fact(manifest, "alpha", json_real(found->alpha));
+    json_t *kept = json_object();
+    for (int c = 0; c < found->n_classes; c++)
+        json_object_set_new(kept, config->classes[c].name, json_integer(found->n_kept[c]));
+    is_whole = ws_manifest_fact(manifest, "kept_per_class", kept) && is_whole;
+    ws_tensors_close(&written);
+    return is_whole ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for the manifest");
+}
+
+static enum ws_status make_selection(const struct ws_run *run, struct ws_manifest *manifest, const char *teacher_path,
+                                     const char *student_path, const char *manifest_path, struct ws_err *err)
+{
+    struct scores teacher = {0}, student = {0};
+    struct ws_arena arena = {0};
+    struct ws_selection found;
+    char path[PATH_BYTES];
+    const struct ws_selection_facts facts = {run->config->curate.rule, run->config->curate.p_cutoff,
+                                             run->config->curate.epoch};
+    enum ws_status status = open_scores(&teacher, teacher_path, err);
+    if (status == WS_OK && student_path)
+        status = open_scores(&student, student_path, err);
+    if (status == WS_OK)
+        status = check_match(&teacher, &student, student_path, run->config, err);
+    if (status == WS_OK)
+        status = apply_rule(&found, &arena, &teacher, &student, run->config, err);
+    if (status == WS_OK)
+        status = join(path, run->work, "selection/epoch.safetensors", err);
+    if (status == WS_OK)
+        status = ws_selection_write(path, teacher.ids, &found, &facts, err);
+    if (status == WS_OK)
+        status = record(manifest, &found, path, run->config, err);
+    if (status == WS_OK)
+        status = ws_manifest_finish(manifest, manifest_path, err);
+    if (status == WS_OK) {
+        print_selection(&found, run->config);
+        if (found.n_kept_total < 2)
+            ws_log(WS_LOG_WARN, "fewer than two images are kept: lower curate.p_cutoff, or crawl more");
+    }
+    ws_tensors_close(&teacher.file);
+    ws_tensors_close(&student.file);
+    ws_arena_fini(&arena);
+    return status;
+}
+
+static enum ws_status note_inputs(struct ws_manifest *manifest, const char *work, const char *student_path,
+                                  struct ws_err *err)
+{
+    char path[PATH_BYTES];
+    json_t *scores = NULL;
+    struct ws_digest digest;
+    enum ws_status status = join(path, work, "scores/manifest.json", err);
+    if (status == WS_OK)
+        status = ws_manifest_read(path, &scores, err);
+    if (status == WS_OK)
+        status = ws_manifest_output_digest(scores, "scores/teacher.safetensors", &digest, err);
+    json_decref(scores);
+    if (status == WS_OK && !ws_manifest_input(manifest, "scores/teacher.safetensors", &digest))
+        status = ws_fail(err, WS_E_MEMORY, "out of memory for the manifest");
+    if (status != WS_OK || !student_path)
+        return status;
+    status = ws_sha256_file(student_path, &digest, err);
+    if (status == WS_OK && !ws_manifest_input(manifest, student_path, &digest))
+        status = ws_fail(err, WS_E_MEMORY, "out of memory for the manifest");
+    return status;
+}
+
+/* With the lock held (in a dry run: without). */
+static enum ws_status curate(const struct ws_run *run, struct ws_err *err)
+{
+    const char *student_path = ws_run_option(run, "student", NULL);
+    char manifest_path[PATH_BYTES], teacher_path[PATH_BYTES];
+    struct ws_manifest manifest = {0};
+    enum ws_status status = join(manifest_path, run->work, "selection/manifest.json", err);
+    if (status == WS_OK)
+        status = join(teacher_path, run->work, "scores/teacher.safetensors", err);
+    if (status == WS_OK)
+        status = ws_manifest_begin(&manifest, "curate", ws_curate_libraries(), run->config,
+                                   ws_config_sections("curate"), err);
+    if (status != WS_OK)
+        return status;
+    status = note_inputs(&manifest, run->work, student_path, err);
+    if (status == WS_OK && ws_manifest_is_current(&manifest, manifest_path, run->work)) {
+        ws_log(WS_LOG_INFO, "curate: up to date");
+        if (!run->dry_run)
+            utimensat(AT_FDCWD, manifest_path, NULL, 0); /* for make; failing costs one more look */
+    } else if (status == WS_OK && run->dry_run) {
+        printf("curate: would apply rule %s to %s\n", run->config->curate.rule, teacher_path);
+    } else if (status == WS_OK) {
+        if (unlink(manifest_path) != 0 && errno != ENOENT)
+            status = ws_fail_errno(err, "%s", manifest_path);
+        else
+            status = make_selection(run, &manifest, teacher_path, student_path, manifest_path, err);
+    }
+    ws_manifest_fini(&manifest);
+    return status;
+}
+
+enum ws_status ws_curate_command(const struct ws_run *run, struct ws_err *err)
+{
+    if (run->limit > 0)
+        return ws_fail(err, WS_E_CONFIG, "--limit: `webstill curate` works on the whole pool, as thresholds depend on it");
+    struct ws_lock lock = {0};
+    char path[PATH_BYTES];
+    enum ws_status status = join(path, run->work, "selection/lock", err);
+    if (status == WS_OK && !run->dry_run)
+        status = ws_lock_take(&lock, path, "webstill-curate", err);
+    if (status == WS_OK)
+        status = curate(run, err);
+    ws_lock_release(&lock);
+    return status;
+}
