@@ -1,8 +1,10 @@
 /*
  * Every op of the engine against its plain double twin on random shapes: odd sizes, one image, one channel, strides,
- * paddings, and canaries where the engine has no business.
+ * paddings, and canaries where the engine has no business; with each table of kernels that this processor can run.
  */
 #include "reference.h"
+
+#include "../../distill/nn/exec_int.h" /* to choose the table of kernels */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,6 +36,7 @@ static int pick(struct ws_rng *rng, const int *from, uint32_t n)
 struct comparison {
     const struct ws_net *net;
     const char *what;
+    const struct ws_kernels *kernels;
     int trial;
 };
 
@@ -44,9 +47,9 @@ static void compare(const struct comparison *c, const char *of, const float *fou
     for (size_t i = 0; i < n; i++) {
         const double difference = fabs((double)found[i] - (double)expected[i]);
         if (!(difference <= tolerance * (double)size[i] + 1e-30))
-            fail_msg("%s, trial %d, input %dx%dx%d: %s[%zu] is %.9g, expected %.9g (terms' size %.3g)", c->what,
-                     c->trial, c->net->nodes[0].height, c->net->nodes[0].width, c->net->nodes[0].channels, of, i,
-                     (double)found[i], (double)expected[i], (double)size[i]);
+            fail_msg("%s (%s), trial %d, input %dx%dx%d: %s[%zu] is %.9g, expected %.9g (terms' size %.3g)", c->what,
+                     c->kernels->name, c->trial, c->net->nodes[0].height, c->net->nodes[0].width,
+                     c->net->nodes[0].channels, of, i, (double)found[i], (double)expected[i], (double)size[i]);
     }
 }
 
@@ -105,7 +108,7 @@ static void check_gaps(const struct comparison *c, const float *array)
         const size_t begin = i < c->net->n_params ? c->net->params[i].offset : c->net->n_values;
         for (size_t k = end; k < begin; k++)
             if (array[k] < canary || array[k] > canary)
-                fail_msg("%s, trial %d: wrote between parameters, at %zu", c->what, c->trial, k);
+                fail_msg("%s (%s), trial %d: wrote between parameters, at %zu", c->what, c->kernels->name, c->trial, k);
         if (i < c->net->n_params)
             end = begin + c->net->params[i].n;
     }
@@ -131,6 +134,7 @@ static void compare_network(struct comparison c, struct ws_net *net, struct ws_p
     reference_randomise(net, seed);
     const struct ws_exec_options options = {.max_batch = batch + 2, .backward = true, .input_gradient = true};
     check(ws_exec_open(&exec, net, pool, &options, &err), &err);
+    exec->kernels = c.kernels;
 
     float *input = ws_exec_input(exec), *seeds = reference_take(n_out, sizeof *seeds);
     float *kept = reference_take(n_in, sizeof *kept);
@@ -201,7 +205,12 @@ enum { N_CHANNEL_COUNTS = sizeof channel_counts / sizeof *channel_counts };
 
 typedef struct ws_net *build_fn(struct ws_rng *rng);
 
-static void run_trials(const char *what, build_fn *build, int n_trials, enum ws_bn_mode mode, bool is_linear)
+/* The tables to test: by name, as far as this processor goes. */
+static const char *const tables[] = {"plain", "avx2", "avx512"};
+enum { N_TABLES = sizeof tables / sizeof *tables };
+
+static void run_table(const char *what, build_fn *build, int n_trials, enum ws_bn_mode mode, bool is_linear,
+                      const struct ws_kernels *kernels)
 {
     struct ws_err err = {0};
     struct ws_pool *pool = NULL;
@@ -211,10 +220,18 @@ static void run_trials(const char *what, build_fn *build, int n_trials, enum ws_
         ws_rng_init(&rng, 7, WS_STREAM_TEST, (uint32_t)trial, (uint32_t)strlen(what));
         struct ws_net *net = build(&rng);
         const int batch = mode == WS_BN_TRAIN && !is_linear ? 2 + (int)below(&rng, 5) : 1 + (int)below(&rng, 5);
-        compare_network((struct comparison){.what = what, .trial = trial}, net, pool, batch, mode, is_linear);
+        compare_network((struct comparison){.what = what, .kernels = kernels, .trial = trial}, net, pool, batch, mode,
+                        is_linear);
         ws_net_free(&net);
     }
     ws_pool_close(&pool);
+}
+
+static void run_trials(const char *what, build_fn *build, int n_trials, enum ws_bn_mode mode, bool is_linear)
+{
+    for (int i = 0; i < N_TABLES; i++)
+        if (ws_kernels_find(tables[i]))
+            run_table(what, build, n_trials, mode, is_linear, ws_kernels_find(tables[i]));
 }
 
 static struct ws_net *new_net(struct ws_rng *rng, int max_side, int max_channels)
@@ -428,6 +445,8 @@ static void folded_block_equals_the_block_in_evaluation(void **state)
         assert_true(map[last] == folded->n_nodes - 1 && map[block] >= 0);
         const struct ws_exec_options options = {.max_batch = batch, .taps = &map[block], .n_taps = 1};
         check(ws_exec_open(&exec, folded, pool, &options, &err), &err);
+        const struct ws_kernels *kernels = ws_kernels_find(tables[trial % N_TABLES]);
+        exec->kernels = kernels ? kernels : ws_kernels_find("plain");
 
         struct reference *r = reference_open(net, batch);
         const size_t n_in = (size_t)batch * reference_size(net, 0);
@@ -436,7 +455,7 @@ static void folded_block_equals_the_block_in_evaluation(void **state)
             r->value[0][i] = (real)ws_exec_input(exec)[i];
         reference_forward(r, WS_BN_EVAL);
         ws_exec_forward(exec, batch, WS_BN_EVAL);
-        const struct comparison c = {.net = net, .what = "folded block", .trial = trial};
+        const struct comparison c = {.net = net, .what = "folded block", .kernels = exec->kernels, .trial = trial};
         const int nodes[] = {last, block};
         for (int i = 0; i < 2; i++) {
             const size_t n = (size_t)batch * reference_size(net, nodes[i]);
