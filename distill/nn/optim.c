@@ -1,6 +1,7 @@
 /* Stochastic gradient descent and learning-rate schedules. */
 #include "webstill/nn/optim.h"
 
+#include "kernels.h"
 #include "webstill/base/mem.h"
 
 #include <math.h>
@@ -24,19 +25,14 @@ enum ws_status ws_sgd_init(struct ws_sgd *sgd, const struct ws_net *net, double 
 
 void ws_sgd_step(struct ws_sgd *sgd, struct ws_net *net, double lr)
 {
-    /* In float, as PyTorch does it, so that both take the same path. */
-    const float momentum = (float)sgd->momentum, decay = (float)sgd->weight_decay, rate = (float)lr;
+    const struct ws_kernels *kernels = ws_kernels_get();
     for (int i = 0; i < net->n_params; i++) {
         const struct ws_param *param = &net->params[i];
-        if (!is_trained(param))
-            continue;
-        float *w = net->values + param->offset, *v = sgd->velocity + param->offset;
-        const float *gradient = net->gradients + param->offset;
-        for (size_t k = 0; k < param->n; k++) {
-            const float g = gradient[k] + decay * w[k];
-            v[k] = momentum * v[k] + g;
-            w[k] -= rate * (sgd->nesterov ? g + momentum * v[k] : v[k]);
-        }
+        const size_t at = param->offset;
+        /* In float, as PyTorch does it, so that both take the same path. */
+        if (is_trained(param))
+            kernels->sgd(net->values + at, net->gradients + at, sgd->velocity + at, param->n, (float)lr,
+                         (float)sgd->momentum, (float)sgd->weight_decay, sgd->nesterov);
     }
 }
 
