@@ -174,8 +174,8 @@ static enum ws_status pause_if_asked(struct loop *loop, int64_t steps_here, stru
     const enum ws_status status = loop_save(loop, err);
     if (status != WS_OK || (!is_stopped && !is_over))
         return status;
-    ws_fail(err, is_stopped ? WS_E_STOPPED : WS_E_BUDGET, "%s: %s at step %" PRId64 " (epoch %" PRIu32 "); checkpoint kept",
-            options->name, is_stopped ? "stopped by a signal" : "step limit reached", loop->counters.step,
+    ws_fail(err, is_stopped ? WS_E_STOPPED : WS_E_BUDGET, "%s at step %" PRId64 " (epoch %" PRIu32 "); checkpoint kept",
+            is_stopped ? "stopped by a signal" : "step limit reached", loop->counters.step,
             loop->counters.epoch);
     ws_err_hint(err, "run the same command again to go on");
     return is_stopped ? WS_E_STOPPED : WS_E_BUDGET;
