@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WIDTH = 360, HEIGHT = 214, LEFT = 42, RIGHT = 44, TOP = 10, BOTTOM = 34, MARKERS_MAX = 40, LABELS_MAX = 24 };
+enum { WIDTH = 320, HEIGHT = 200, LEFT = 42, RIGHT = 44, TOP = 10, BOTTOM = 34, MARKERS_MAX = 40, LABELS_MAX = 24 };
 
 /** A linear axis: values lo … hi on pixels from … to, with a mark each `step`. */
 struct axis {
@@ -184,7 +184,7 @@ void ws_chart_lines(struct ws_html *html, const struct ws_chart *chart)
 
 /* --- heat maps ---------------------------------------------------------------------------------------------------- */
 
-enum { MAP_WIDTH = 560, MAP_LEFT = 100, MAP_ROW = 21, MAP_BOTTOM = 32, TITLES_MAX = 4000 };
+enum { MAP_WIDTH = 500, MAP_LEFT = 96, MAP_ROW = 21, MAP_BOTTOM = 32, TITLES_MAX = 4000 };
 
 static double find_largest(const struct ws_heatmap *map)
 {
@@ -225,7 +225,7 @@ static void draw_cell(struct ws_html *html, const struct ws_heatmap *map, size_t
 static void draw_columns(struct ws_html *html, const struct ws_heatmap *map)
 {
     const double width = (double)(MAP_WIDTH - MAP_LEFT) / (double)map->n_columns;
-    size_t every = (size_t)ceil((map->columns ? 30 : 24) / width);
+    size_t every = (size_t)ceil((map->columns ? 30 : 22) / width);
     every = every > 0 ? every : 1;
     for (size_t c = 0; c < map->n_columns; c += every) {
         ws_html_addf(html, "<text x=\"%.1f\" y=\"%zu\" class=\"mid\">", MAP_LEFT + width * ((double)c + 0.5),

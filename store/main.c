@@ -55,6 +55,16 @@ static const struct ws_command commands[] = {
         .options = ws_explain_options,
         .run = ws_explain_command,
     },
+    {
+        .name = "report",
+        .summary = "one HTML page about everything: WORK/report/index.html",
+        .usage = "CONFIG [options]",
+        .details = "Made from the manifests, metrics, evaluations and selections of all stages and from the image store; a\n"
+                   "stage that has not been run is named where its part would stand. The page loads nothing from elsewhere.\n\n"
+                   "Example: webstill report configs/web-fashion.yaml -o report.contact=120",
+        .needs_config = true,
+        .run = ws_report_command,
+    },
     WS_CONFIG_COMMAND,
     {.name = NULL},
 };

@@ -175,7 +175,7 @@ static bool draw_all(const struct ws_report *report, struct ws_html *html, struc
         double scale;
         struct ws_chart chart;
     } members[] = {
-        {"agreement", 100, {.title = "Agreement with the teacher, held-out pool, %", .y_top = NAN, .decimals = 1}},
+        {"agreement", 100, {.title = "Held-out agreement with the teacher, %", .y_top = NAN, .decimals = 1}},
         {"n_selected", 1, {.title = "Images selected", .from_zero = true, .y_top = NAN, .decimals = 0}},
         {"alpha",
          1,

@@ -49,12 +49,12 @@ static void add_steps(struct ws_html *html, const struct step *steps, size_t n)
     ws_html_add(html, "<div class=\"funnel\" role=\"img\" aria-label=\"images left after each step\">\n");
     for (size_t i = 0; i < n; i++) {
         const double share = (double)steps[i].n / (double)largest;
-        ws_html_add(html, "<span class=\"label\">");
+        ws_html_add(html, "<div class=\"step\"><span class=\"label\">");
         ws_html_text(html, steps[i].label);
         ws_html_addf(html, "</span><span class=\"bar\"><i style=\"width:%.2f%%\"></i></span><span class=\"n\">",
                      100 * share);
         ws_html_count(html, steps[i].n);
-        ws_html_addf(html, " <small>%.1f&nbsp;%%</small></span>\n", 100 * share);
+        ws_html_addf(html, " <small>%.1f&nbsp;%%</small></span></div>\n", 100 * share);
     }
     ws_html_add(html, "</div>\n");
 }

@@ -133,38 +133,78 @@ static size_t list_manifests(const struct ws_report *report, const json_t **out,
     return n;
 }
 
-static void add_facts(const struct ws_report *report, struct ws_html *html)
+/** When and how long, over all manifests. */
+struct span_of_work {
+    const char *first, *last; /**< borrowed: ISO 8601 in UTC */
+    double seconds;
+    const json_t *manifest; /**< borrowed: the last one; NULL when nothing has been run */
+};
+
+static struct span_of_work measure_work(const struct ws_report *report)
 {
     const json_t *manifests[WS_RUNS_MAX + 8];
     const size_t n = list_manifests(report, manifests, WS_RUNS_MAX + 8);
-    if (n == 0)
-        return;
-    const char *first = ws_json_text(manifests[0], "started"), *last = ws_json_text(manifests[0], "finished");
-    double seconds = 0;
+    struct span_of_work span = {.first = "", .last = ""};
     for (size_t i = 0; i < n; i++) {
         const char *started = ws_json_text(manifests[i], "started"), *finished = ws_json_text(manifests[i], "finished");
+        const double seconds = ws_json_number(manifests[i], "seconds");
         /* ISO 8601 in UTC sorts as text. */
-        first = strcmp(started, first) < 0 ? started : first;
-        last = strcmp(finished, last) > 0 ? finished : last;
-        seconds += isfinite(ws_json_number(manifests[i], "seconds")) ? ws_json_number(manifests[i], "seconds") : 0;
+        span.first = i == 0 || strcmp(started, span.first) < 0 ? started : span.first;
+        span.last = strcmp(finished, span.last) > 0 ? finished : span.last;
+        span.seconds += isfinite(seconds) ? seconds : 0;
+        span.manifest = manifests[i];
     }
-    const json_t *machine = json_object_get(manifests[n - 1], "machine");
+    return span;
+}
+
+static void add_machine(const struct span_of_work *span, struct ws_html *html)
+{
+    const json_t *machine = json_object_get(span->manifest, "machine");
+    ws_html_text(html, ws_json_text(machine, "cpu"));
+    ws_html_addf(html, ", %lld cores", (long long)json_integer_value(json_object_get(machine, "cores")));
+}
+
+static void add_short_facts(const struct ws_report *report, struct ws_html *html)
+{
+    const struct span_of_work span = measure_work(report);
+    if (!span.manifest)
+        return;
+    ws_html_add(html, "<p class=\"soft small\">");
+    char day[11];
+    snprintf(day, sizeof(day), "%.10s", span.last);
+    ws_html_text(html, day);
+    ws_html_add(html, " · ");
+    add_machine(&span, html);
+    ws_html_add(html, " · ");
+    ws_html_seconds(html, span.seconds);
+    ws_html_addf(html, " in all stages · webstill " WS_VERSION " · seed %llu · configuration ",
+                 (unsigned long long)report->config->seed);
+    char hash[13];
+    snprintf(hash, sizeof(hash), "%.12s", ws_json_text(span.manifest, "config_sha256"));
+    ws_html_text(html, hash);
+    ws_html_add(html, "</p>\n");
+}
+
+static void add_facts(const struct ws_report *report, struct ws_html *html)
+{
+    const struct span_of_work span = measure_work(report);
     char text[600];
-    ws_html_add(html, "<dl class=\"facts\">\n");
-    snprintf(text, sizeof(text), "%.300s, %lld cores", ws_json_text(machine, "cpu"),
-             (long long)json_integer_value(json_object_get(machine, "cores")));
-    add_fact(html, "Machine", machine ? text : "");
-    add_fact(html, "System", ws_json_text(machine, "system"));
-    snprintf(text, sizeof(text), "webstill %.40s; %.500s", ws_json_text(manifests[n - 1], "version"),
-             ws_json_text(manifests[n - 1], "libraries"));
+    if (!span.manifest)
+        return;
+    ws_html_add(html, "<dl class=\"facts\">\n<dt>Machine</dt><dd>");
+    add_machine(&span, html);
+    ws_html_add(html, "</dd>\n");
+    add_fact(html, "System", ws_json_text(json_object_get(span.manifest, "machine"), "system"));
+    snprintf(text, sizeof(text), "webstill %.40s; %.500s", ws_json_text(span.manifest, "version"),
+             ws_json_text(span.manifest, "libraries"));
     add_fact(html, "Versions", text);
     snprintf(text, sizeof(text), "%llu", (unsigned long long)report->config->seed);
     add_fact(html, "Seed", text);
-    add_fact(html, "Configuration", ws_json_text(manifests[n - 1], "config_sha256"));
-    snprintf(text, sizeof(text), "%.40s to %.40s", first, last);
+    add_fact(html, "Configuration", ws_json_text(span.manifest, "config_sha256"));
+    snprintf(text, sizeof(text), "%.40s to %.40s", span.first, span.last);
     add_fact(html, "Made", text);
     ws_html_add(html, "<dt>Time in all stages</dt><dd>");
-    ws_html_seconds(html, seconds);
+    ws_html_seconds(html, span.seconds);
     ws_html_add(html, "</dd>\n</dl>\n");
 }
 
@@ -175,6 +215,7 @@ void ws_report_add_head(const struct ws_report *report, struct ws_html *html)
     ws_html_add(html, "</h1>\n");
     add_lead(report, html);
     add_tiles(report, html);
+    add_short_facts(report, html);
     if (report->problems[0]) {
         ws_html_add(html,
                     "<p class=\"missing\">Some files could not be read and are left out; <code>webstill verify</code> "

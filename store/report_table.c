@@ -50,16 +50,17 @@ static void add_number_cell(struct ws_html *html, double value, int decimals)
 static void add_result_row(struct ws_html *html, const struct ws_report_run *run, const char *key, const char *arch,
                            const json_t *manifest, const json_t *eval, const json_t *best_eval, bool is_best)
 {
+    const bool is_teacher = strcmp(key, "kt") == 0;
     ws_html_addf(html, "<tr><th><span class=\"key %s\"></span>", key);
     ws_html_text(html, run->name);
     ws_html_add(html, "</th><td class=\"left\">");
-    ws_html_text(html, arch);
+    ws_html_text(html, ws_json_text(eval, "arch")[0] ? ws_json_text(eval, "arch") : arch);
     ws_html_add(html, "</td>");
     add_count_cell(html, ws_json_number(eval, "parameters"));
     add_number_cell(html, ws_json_number(eval, "multiply_adds") / 1e6, 2);
     add_percent_cell(html, ws_json_number(eval, "accuracy"), is_best);
     add_percent_cell(html, ws_json_number(best_eval, "accuracy"), false);
-    add_percent_cell(html, ws_json_number(eval, "agreement"), false);
+    add_percent_cell(html, is_teacher ? (double)NAN : ws_json_number(eval, "agreement"), false);
     add_number_cell(html, ws_json_number(eval, "nll"), 3);
     add_percent_cell(html, ws_json_number(eval, "ece"), false);
     ws_html_add(html, "<td>");
