@@ -1,0 +1,623 @@
+/* The training loop and its methods on a made-up pool: resumable, repeatable, and clear about what it cannot do. */
+#include "../../distill/train.h"
+#include "../../distill/metrics.h"
+#include "pool_data.h"
+#include "temp.h"
+
+#include "webstill/base/file.h"
+
+#include <jansson.h>
+
+enum { SIDE = 8, CLASSES = 3, N = 90, BATCH = 16, EPOCHS = 4 };
+
+static char *class_names[] = {"a", "b", "c"};
+
+/* One student's surroundings, made anew for each training. */
+struct bench {
+    char dir[TEMP_PATH], last[TEMP_PATH], best[TEMP_PATH];
+    struct ws_config config;
+    struct ws_dataset data;
+    struct ws_pool *pool;
+    struct ws_model *teacher;
+    struct ws_predictor predictor;
+    uint32_t train[N], held[N];
+    size_t n_train, n_held;
+    int32_t targets[N];
+    struct ws_session session;
+    struct ws_train_options options;
+    struct ws_train_result result;
+};
+
+static char rule_kd3[] = "kd3", contrast_self[] = "self", contrast_off[] = "off";
+
+static void set_config(struct ws_config *config)
+{
+    *config = (struct ws_config){.seed = 5};
+    config->curate = (struct ws_conf_curate){
+        .rule = rule_kd3, .p_cutoff = .95, .alpha_zero_share = .5, .alpha_horizon_share = .67, .alpha_steepness = 5};
+    config->distill.kd3 = (struct ws_conf_kd3){.contrast = contrast_self,
+                                               .contrast_weight = .001,
+                                               .contrast_temperature = .3,
+                                               .embedding = 16,
+                                               .projector_factor = 2,
+                                               .mix_alpha = .1,
+                                               .mix_eps = 1e-6,
+                                               .select = true,
+                                               .weights = true};
+    config->distill.kd.temperature = 4;
+    config->distill.optim =
+        (struct ws_conf_optim){.lr = .05, .momentum = .9, .weight_decay = 5e-4, .schedule = WS_SCHEDULE_COSINE};
+}
+
+static void open_bench(struct bench *b, const char *folder, const char *run, int n_threads, struct ws_model *teacher)
+{
+    struct ws_err err = {0};
+    memset(b, 0, sizeof *b);
+    temp_join(b->dir, folder, run);
+    temp_join(b->last, b->dir, "student.safetensors");
+    temp_join(b->best, b->dir, "best.safetensors");
+    set_config(&b->config);
+    pool_data_make(&b->data, N, SIDE, 1, CLASSES);
+    assert_int_equal(ws_pool_open(&b->pool, n_threads, &err), WS_OK);
+    ws_dataset_split(&b->data, .2, 5, b->train, &b->n_train, b->held, &b->n_held);
+    assert_true(b->n_held > 5 && b->n_held < 40);
+    b->session = (struct ws_session){
+        .config = &b->config,
+        .dir = b->dir,
+        .pool = b->pool,
+        .data = &b->data,
+        .train = b->train,
+        .n_train = b->n_train,
+        .card = {.arch = "resnet8",
+                 .classes = class_names,
+                 .n_classes = CLASSES,
+                 .height = SIDE,
+                 .width = SIDE,
+                 .channels = 1,
+                 .mean = {.4f},
+                 .std = {.3f},
+                 .accuracy = -1},
+        .optim = &b->config.distill.optim,
+        .augment = {.kind = WS_AUGMENT_RESIZED_CROP, .min_area = .5, .mean = {.4f}, .std = {.3f}},
+        .seed = 5,
+        .batch = BATCH,
+        .epochs = EPOCHS,
+    };
+    if (teacher) {
+        b->teacher = teacher;
+        assert_int_equal(ws_predictor_open(&b->predictor, teacher, b->pool, BATCH, true, &err), WS_OK);
+        b->session.teacher = teacher;
+        b->session.teacher_predictor = &b->predictor;
+    }
+    for (size_t i = 0; i < b->n_held; i++)
+        b->targets[i] = b->data.labels[b->held[i]];
+    b->options = (struct ws_train_options){.name = run,
+                                           .steps_per_epoch = 5,
+                                           .checkpoint_s = 1e9,
+                                           .key = "key",
+                                           .held = b->held,
+                                           .n_held = b->n_held,
+                                           .targets = b->targets,
+                                           .held_name = "agreement",
+                                           .last_path = b->last,
+                                           .best_path = b->best};
+}
+
+static void close_bench(struct bench *b)
+{
+    ws_predictor_close(&b->predictor);
+    ws_dataset_close(&b->data);
+    ws_pool_close(&b->pool);
+}
+
+static enum ws_status run(struct bench *b, const struct ws_method *method, struct ws_err *err)
+{
+    *err = (struct ws_err){0};
+    return ws_train(method, &b->session, &b->options, &b->result, err);
+}
+
+static void must_run(struct bench *b, const struct ws_method *method)
+{
+    struct ws_err err;
+    if (run(b, method, &err) != WS_OK)
+        fail_msg("%s", err.text);
+}
+
+/* A teacher that has learnt the bars, trained once for all tests. */
+static struct ws_model *the_teacher;
+
+static int train_teacher(void **state)
+{
+    static struct bench b;
+    struct ws_err err = {0};
+    char folder[TEMP_PATH];
+    (void)state;
+    temp_make(folder);
+    open_bench(&b, folder, "teacher", 2, NULL);
+    b.options.best_path = NULL;
+    b.session.epochs = 15;
+    must_run(&b, &ws_method_ce);
+    assert_int_equal(ws_model_load(&the_teacher, b.last, NULL, &err), WS_OK);
+    assert_true(b.result.held_last > .8);
+    close_bench(&b);
+    temp_remove(folder);
+    return 0;
+}
+
+static int free_teacher(void **state)
+{
+    (void)state;
+    ws_model_free(&the_teacher);
+    return 0;
+}
+
+static void read_file(const char *path, struct ws_buf *out)
+{
+    struct ws_err err = {0};
+    if (ws_file_read(path, 1 << 26, out, &err) != WS_OK)
+        fail_msg("%s", err.text);
+}
+
+static void assert_same_file(const char *a, const char *b)
+{
+    struct ws_buf left = {0}, right = {0};
+    read_file(a, &left);
+    read_file(b, &right);
+    assert_int_equal(left.len, right.len);
+    assert_memory_equal(left.ptr, right.ptr, left.len);
+    ws_buf_fini(&left);
+    ws_buf_fini(&right);
+}
+
+/* metrics.jsonl without what a clock says. */
+static void assert_same_metrics(const char *a_dir, const char *b_dir)
+{
+    const char *dirs[] = {a_dir, b_dir};
+    json_t *lists[2] = {json_array(), json_array()};
+    for (int i = 0; i < 2; i++) {
+        char path[TEMP_PATH], line[65536];
+        FILE *stream = fopen(temp_join(path, dirs[i], "metrics.jsonl"), "r");
+        assert_non_null(stream);
+        while (fgets(line, sizeof line, stream)) {
+            json_t *object = json_loads(line, 0, NULL);
+            assert_non_null(object);
+            json_object_del(object, "seconds");
+            json_object_del(object, "images_per_s");
+            json_object_del(object, "method");
+            json_array_append_new(lists[i], object);
+        }
+        fclose(stream);
+    }
+    assert_true(json_array_size(lists[0]) > EPOCHS);
+    assert_true(json_equal(lists[0], lists[1]));
+    json_decref(lists[0]);
+    json_decref(lists[1]);
+}
+
+static const struct ws_method *const all_methods[] = {&ws_method_kd3, &ws_method_kd, &ws_method_ce};
+
+static void every_method_runs_and_beats_chance(void **state)
+{
+    for (int m = 0; m < 3; m++) {
+        static struct bench b;
+        open_bench(&b, *state, all_methods[m]->name, 2, the_teacher);
+        b.session.epochs = 8;
+        must_run(&b, all_methods[m]);
+        assert_true(b.result.held_best > .6);
+        assert_true(b.result.held_best >= b.result.held_last);
+        assert_true(ws_file_exists(b.last) && ws_file_exists(b.best));
+        close_bench(&b);
+    }
+}
+
+static void one_two_and_five_threads_give_the_same_bytes(void **state)
+{
+    static const int threads[] = {1, 2, 5};
+    char first[TEMP_PATH] = "", first_dir[TEMP_PATH] = "";
+    for (int i = 0; i < 3; i++) {
+        static struct bench b;
+        char name[16];
+        snprintf(name, sizeof name, "threads-%d", threads[i]);
+        open_bench(&b, *state, name, threads[i], the_teacher);
+        must_run(&b, &ws_method_kd3);
+        if (i == 0) {
+            snprintf(first, sizeof first, "%s", b.last);
+            snprintf(first_dir, sizeof first_dir, "%s", b.dir);
+        } else {
+            assert_same_file(first, b.last);
+            assert_same_metrics(first_dir, b.dir);
+        }
+        close_bench(&b);
+    }
+}
+
+/* Each method, cut after every few steps and gone on with in a new process's state. */
+static void a_run_cut_anywhere_ends_with_the_same_bytes(void **state)
+{
+    for (int m = 0; m < 3; m++) {
+        static struct bench whole, cut;
+        char name[32];
+        snprintf(name, sizeof name, "whole-%s", all_methods[m]->name);
+        open_bench(&whole, *state, name, 2, the_teacher);
+        must_run(&whole, all_methods[m]);
+        snprintf(name, sizeof name, "cut-%s", all_methods[m]->name);
+        enum ws_status status = WS_E_BUDGET;
+        int n_calls = 0;
+        while (status == WS_E_BUDGET) {
+            struct ws_err err;
+            open_bench(&cut, *state, name, 1 + n_calls % 2, the_teacher);
+            cut.options.limit = 1 + n_calls % 4;
+            status = run(&cut, all_methods[m], &err);
+            close_bench(&cut);
+            n_calls++;
+            assert_true(n_calls < 100);
+        }
+        assert_int_equal(status, WS_OK);
+        assert_true(n_calls > 5);
+        assert_same_file(whole.last, cut.last);
+        assert_same_file(whole.best, cut.best);
+        assert_same_metrics(whole.dir, cut.dir);
+        assert_int_equal(whole.result.steps, cut.result.steps);
+        assert_int_equal(whole.result.images_seen, cut.result.images_seen);
+        close_bench(&whole);
+    }
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    struct ws_buf bytes = {0};
+    read_file(from, &bytes);
+    temp_write(to, bytes.ptr, bytes.len);
+    ws_buf_fini(&bytes);
+}
+
+/* kill -9 behind a checkpoint: later lines of metrics, a torn one, and a later best.safetensors are already there. */
+static void what_a_killed_run_left_behind_its_checkpoint_is_done_again(void **state)
+{
+    static struct bench whole, killed;
+    struct ws_err err;
+    char checkpoint[TEMP_PATH], saved[TEMP_PATH], metrics[TEMP_PATH];
+    open_bench(&whole, *state, "whole", 2, the_teacher);
+    must_run(&whole, &ws_method_kd3);
+    open_bench(&killed, *state, "killed", 2, the_teacher);
+    temp_join(checkpoint, killed.dir, "checkpoint.safetensors");
+    temp_join(saved, *state, "early.safetensors");
+    killed.options.limit = 6;
+    assert_int_equal(run(&killed, &ws_method_kd3, &err), WS_E_BUDGET);
+    copy_file(checkpoint, saved);
+    killed.options.limit = 9;
+    assert_int_equal(run(&killed, &ws_method_kd3, &err), WS_E_BUDGET);
+    copy_file(saved, checkpoint);
+    FILE *stream = fopen(temp_join(metrics, killed.dir, "metrics.jsonl"), "a");
+    fputs("{\"kind\":\"step\",\"to", stream);
+    fclose(stream);
+    killed.options.limit = 0;
+    must_run(&killed, &ws_method_kd3);
+    assert_same_file(whole.last, killed.last);
+    assert_same_file(whole.best, killed.best);
+    assert_same_metrics(whole.dir, killed.dir);
+    close_bench(&whole);
+    close_bench(&killed);
+}
+
+static void a_checkpoint_of_another_key_is_not_used(void **state)
+{
+    static struct bench whole, other;
+    struct ws_err err;
+    open_bench(&whole, *state, "whole", 2, the_teacher);
+    must_run(&whole, &ws_method_kd);
+    open_bench(&other, *state, "other", 2, the_teacher);
+    other.options.key = "yesterday's";
+    other.session.seed = 6;
+    other.options.limit = 7;
+    assert_int_equal(run(&other, &ws_method_kd, &err), WS_E_BUDGET);
+    other.options.key = "key";
+    other.session.seed = 5;
+    other.options.limit = 0;
+    must_run(&other, &ws_method_kd);
+    assert_same_file(whole.last, other.last);
+    assert_same_metrics(whole.dir, other.dir);
+    close_bench(&whole);
+    close_bench(&other);
+}
+
+static void the_teacher_and_its_shared_classifier_never_change(void **state)
+{
+    static struct bench b;
+    struct ws_err err = {0};
+    struct ws_model *student;
+    float *before = malloc(the_teacher->net->n_values * sizeof *before);
+    memcpy(before, the_teacher->net->values, the_teacher->net->n_values * sizeof *before);
+    open_bench(&b, *state, "kd3", 2, the_teacher);
+    must_run(&b, &ws_method_kd3);
+    assert_memory_equal(before, the_teacher->net->values, the_teacher->net->n_values * sizeof *before);
+    assert_int_equal(ws_model_load(&student, b.last, NULL, &err), WS_OK);
+    static const char *const names[] = {"fc.weight", "fc.bias"};
+    for (int i = 0; i < 2; i++) {
+        const struct ws_param *a = &the_teacher->net->params[ws_net_find_param(the_teacher->net, names[i])];
+        const struct ws_param *c = &student->net->params[ws_net_find_param(student->net, names[i])];
+        assert_int_equal(a->n, c->n);
+        assert_memory_equal(the_teacher->net->values + a->offset, student->net->values + c->offset, a->n * sizeof(float));
+    }
+    assert_true(student->net->values != the_teacher->net->values);
+    ws_model_free(&student);
+    close_bench(&b);
+    free(before);
+}
+
+/* The teacher's contrast trains E_t alone, in the released code and here: the student's bytes do not depend on it. */
+static void contrast_reaches_the_student_through_its_own_embedding(void **state)
+{
+    static struct bench on, off;
+    open_bench(&on, *state, "on", 2, the_teacher);
+    open_bench(&off, *state, "off", 2, the_teacher);
+    on.config.distill.kd3.contrast_weight = 1;
+    off.config.distill.kd3.contrast = contrast_off;
+    must_run(&on, &ws_method_kd3);
+    must_run(&off, &ws_method_kd3);
+    assert_memory_not_equal(&on.result.last, &off.result.last, sizeof on.result.last);
+    close_bench(&on);
+    close_bench(&off);
+}
+
+static void each_epoch_tells_what_it_selected(void **state)
+{
+    static struct bench b;
+    char path[TEMP_PATH], line[65536];
+    open_bench(&b, *state, "kd3", 2, the_teacher);
+    must_run(&b, &ws_method_kd3);
+    FILE *stream = fopen(temp_join(path, b.dir, "metrics.jsonl"), "r");
+    int n_epochs = 0;
+    while (fgets(line, sizeof line, stream)) {
+        json_t *object = json_loads(line, 0, NULL);
+        if (strcmp(json_string_value(json_object_get(object, "kind")), "epoch") == 0) {
+            json_int_t sum = 0;
+            for (size_t c = 0; c < CLASSES; c++)
+                sum += json_integer_value(json_array_get(json_object_get(object, "selected_per_class"), c));
+            assert_int_equal(sum, json_integer_value(json_object_get(object, "n_selected")));
+            assert_int_equal(json_integer_value(json_object_get(object, "n_pool")), b.n_train);
+            assert_int_equal(json_array_size(json_object_get(object, "threshold_per_class")), CLASSES);
+            assert_int_equal(json_integer_value(json_object_get(object, "epoch")), ++n_epochs);
+            assert_near(json_number_value(json_object_get(object, "alpha")) == 0, n_epochs >= 2, 0);
+            assert_non_null(json_object_get(json_object_get(object, "losses"), "align"));
+        }
+        json_decref(object);
+    }
+    fclose(stream);
+    assert_int_equal(n_epochs, EPOCHS);
+    for (int e = 1; e <= EPOCHS; e++) {
+        char name[64];
+        snprintf(name, sizeof name, "selection/epoch-%03d.safetensors", e);
+        assert_true(ws_file_exists(temp_join(path, b.dir, name)));
+    }
+    close_bench(&b);
+}
+
+static void a_selection_of_fewer_than_two_says_what_to_do(void **state)
+{
+    static struct bench b;
+    struct ws_err err;
+    open_bench(&b, *state, "kd3", 2, the_teacher);
+    b.n_train = b.session.n_train = 2;
+    b.config.curate.p_cutoff = 1;
+    memset(the_teacher->net->values + the_teacher->net->params[ws_net_find_param(the_teacher->net, "fc.bias")].offset, 0,
+           sizeof(float) * CLASSES);
+    const enum ws_status status = run(&b, &ws_method_kd3, &err);
+    /* Two images of equal prediction reach the cutoff 1 only with certainty. */
+    assert_int_equal(status, WS_E_NUMERIC);
+    assert_non_null(strstr(err.text, "expected at least 2"));
+    assert_non_null(strstr(err.hint, "curate.p_cutoff"));
+    close_bench(&b);
+}
+
+static void labels_are_needed_by_ce_alone(void **state)
+{
+    static struct bench b;
+    struct ws_err err;
+    open_bench(&b, *state, "ce", 2, the_teacher);
+    for (size_t i = 0; i < N; i++)
+        b.data.labels[i] = WS_NO_LABEL;
+    assert_int_equal(run(&b, &ws_method_ce, &err), WS_E_CONFIG);
+    assert_non_null(strstr(err.text, "0 of"));
+    assert_non_null(strstr(err.hint, "distill.methods"));
+    must_run(&b, &ws_method_kd3);
+    close_bench(&b);
+}
+
+static void unlabelled_images_are_left_out_of_ce(void **state)
+{
+    static struct bench b;
+    open_bench(&b, *state, "ce", 2, the_teacher);
+    for (size_t i = 0; i < N; i += 2)
+        b.data.labels[i] = WS_NO_LABEL;
+    size_t n_labelled = 0;
+    for (size_t i = 0; i < b.n_train; i++)
+        n_labelled += b.data.labels[b.train[i]] >= 0;
+    b.options.steps_per_epoch = 0;
+    must_run(&b, &ws_method_ce);
+    assert_in_range(b.result.images_seen, EPOCHS * (n_labelled - 1), EPOCHS * n_labelled);
+    close_bench(&b);
+}
+
+static void a_loss_that_is_not_finite_names_the_node_and_keeps_the_batch(void **state)
+{
+    static struct bench b;
+    struct ws_err err;
+    char path[TEMP_PATH];
+    open_bench(&b, *state, "ce", 2, NULL);
+    b.config.distill.optim.lr = 1e30;
+    b.config.distill.optim.schedule = WS_SCHEDULE_CONSTANT;
+    assert_int_equal(run(&b, &ws_method_ce, &err), WS_E_NUMERIC);
+    assert_non_null(strstr(err.text, "step "));
+    assert_non_null(strstr(err.text, "first node"));
+    assert_non_null(strstr(err.hint, "nonfinite-batch.safetensors"));
+    assert_true(ws_file_exists(temp_join(path, b.dir, "nonfinite-batch.safetensors")));
+    assert_false(ws_file_exists(b.last));
+    close_bench(&b);
+}
+
+static void a_pool_of_one_image_is_refused(void **state)
+{
+    static struct bench b;
+    struct ws_err err;
+    open_bench(&b, *state, "kd", 2, the_teacher);
+    b.session.n_train = 1;
+    assert_int_equal(run(&b, &ws_method_kd, &err), WS_E_CONFIG);
+    assert_non_null(strstr(err.text, "expected at least 2"));
+    close_bench(&b);
+}
+
+static void without_a_hold_out_the_best_epoch_is_the_last(void **state)
+{
+    static struct bench b;
+    open_bench(&b, *state, "kd", 2, the_teacher);
+    b.options.n_held = 0;
+    must_run(&b, &ws_method_kd);
+    assert_same_file(b.last, b.best);
+    assert_true(b.result.held_last < 0);
+    close_bench(&b);
+}
+
+static void a_step_budget_ends_inside_an_epoch(void **state)
+{
+    static struct bench b;
+    open_bench(&b, *state, "ce", 2, NULL);
+    b.options.steps = 7;
+    must_run(&b, &ws_method_ce);
+    assert_int_equal(b.result.steps, 7);
+    close_bench(&b);
+}
+
+static void steps_per_epoch_cycle_the_images(void **state)
+{
+    static struct bench b;
+    open_bench(&b, *state, "kd", 2, the_teacher);
+    b.options.steps_per_epoch = 13;
+    b.session.epochs = 2;
+    must_run(&b, &ws_method_kd);
+    assert_int_equal(b.result.steps, 26);
+    close_bench(&b);
+}
+
+static void a_pass_shows_every_image_once(void **state)
+{
+    (void)state;
+    uint32_t images[33], order[33], batch[8], pass;
+    int seen[2][100] = {{0}};
+    for (uint32_t i = 0; i < 33; i++)
+        images[i] = 3 * i;
+    struct ws_sampler sampler = {.seed = 1, .epoch = 1, .order = order, .images = images, .n = 33, .batch = 8, .pass = -1};
+    assert_int_equal(ws_sampler_pass_batches(33, 8), 4); /* one image alone is left out */
+    assert_int_equal(ws_sampler_pass_batches(34, 8), 5);
+    for (int64_t k = 0; k < 8; k++) {
+        const int n = ws_sampler_batch(&sampler, k, batch, &pass);
+        assert_int_equal(n, 8);
+        assert_int_equal(pass, k / 4);
+        for (int i = 0; i < n; i++)
+            seen[pass][batch[i]]++;
+    }
+    for (int p = 0; p < 2; p++) {
+        int n = 0;
+        for (int i = 0; i < 100; i++) {
+            assert_true(seen[p][i] <= 1);
+            n += seen[p][i];
+        }
+        assert_int_equal(n, 32);
+    }
+    assert_memory_not_equal(seen[0], seen[1], sizeof seen[0]);
+}
+
+static void the_step_schedule_falls_behind_its_milestones(void **state)
+{
+    (void)state;
+    double milestones[] = {.625, .75, .875};
+    const struct ws_conf_optim optim = {
+        .lr = .05, .schedule = WS_SCHEDULE_STEP, .milestones = milestones, .n_milestones = 3, .gamma = .1};
+    assert_near(ws_train_lr(&optim, 0, 1, 150, 240), .05, 1e-15);
+    assert_near(ws_train_lr(&optim, 0, 1, 151, 240), .005, 1e-15);
+    assert_near(ws_train_lr(&optim, 0, 1, 180, 240), .005, 1e-15);
+    assert_near(ws_train_lr(&optim, 0, 1, 181, 240), .0005, 1e-15);
+    assert_near(ws_train_lr(&optim, 0, 1, 240, 240), .00005, 1e-15);
+}
+
+static void a_split_is_by_id_whatever_the_others_are(void **state)
+{
+    (void)state;
+    struct ws_dataset small, large;
+    static uint32_t train[1000], held[1000], train_small[100], held_small[100];
+    size_t n_train, n_held, n_train_small, n_held_small;
+    pool_data_make(&large, 1000, 2, 1, 2);
+    pool_data_make(&small, 100, 2, 1, 2);
+    ws_dataset_split(&large, .2, 9, train, &n_train, held, &n_held);
+    ws_dataset_split(&small, .2, 9, train_small, &n_train_small, held_small, &n_held_small);
+    assert_int_equal(n_train + n_held, 1000);
+    assert_in_range(n_held, 150, 250);
+    assert_memory_equal(held, held_small, n_held_small * sizeof *held);
+    ws_dataset_split(&large, 0, 9, train, &n_train, held, &n_held);
+    assert_int_equal(n_held, 0);
+    ws_dataset_close(&small);
+    ws_dataset_close(&large);
+}
+
+static void an_unknown_method_is_told_its_nearest(void **state)
+{
+    (void)state;
+    const struct ws_method *method;
+    struct ws_err err = {0};
+    assert_int_equal(ws_method_find("kd3", &method, &err), WS_OK);
+    assert_ptr_equal(method, &ws_method_kd3);
+    assert_int_equal(ws_method_find("dk3", &method, &err), WS_E_CONFIG);
+    assert_non_null(strstr(err.text, "did you mean \"kd3\""));
+    assert_non_null(strstr(err.hint, "ce"));
+}
+
+static void metrics_are_cut_back_to_what_the_checkpoint_vouches_for(void **state)
+{
+    struct ws_metrics metrics;
+    struct ws_err err = {0};
+    struct ws_buf text = {0};
+    char path[TEMP_PATH];
+    temp_join(path, *state, "metrics.jsonl");
+    assert_int_equal(ws_metrics_open(&metrics, path, 0, &err), WS_OK);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(ws_metrics_add(&metrics, json_pack("{s:i}", "i", i), &err), WS_OK);
+    ws_metrics_close(&metrics);
+    assert_int_equal(ws_metrics_open(&metrics, path, 2, &err), WS_OK);
+    assert_int_equal(ws_metrics_add(&metrics, json_pack("{s:i}", "i", 9), &err), WS_OK);
+    assert_int_equal(metrics.n_lines, 3);
+    ws_metrics_close(&metrics);
+    read_file(path, &text);
+    assert_string_equal(text.ptr, "{\"i\":0}\n{\"i\":1}\n{\"i\":9}\n");
+    ws_buf_fini(&text);
+    assert_int_equal(ws_metrics_open(&metrics, path, 7, &err), WS_E_DAMAGED);
+}
+
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, temp_setup, temp_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_FOLDER(every_method_runs_and_beats_chance),
+        IN_FOLDER(one_two_and_five_threads_give_the_same_bytes),
+        IN_FOLDER(a_run_cut_anywhere_ends_with_the_same_bytes),
+        IN_FOLDER(what_a_killed_run_left_behind_its_checkpoint_is_done_again),
+        IN_FOLDER(a_checkpoint_of_another_key_is_not_used),
+        IN_FOLDER(the_teacher_and_its_shared_classifier_never_change),
+        IN_FOLDER(contrast_reaches_the_student_through_its_own_embedding),
+        IN_FOLDER(each_epoch_tells_what_it_selected),
+        IN_FOLDER(labels_are_needed_by_ce_alone),
+        IN_FOLDER(unlabelled_images_are_left_out_of_ce),
+        IN_FOLDER(a_loss_that_is_not_finite_names_the_node_and_keeps_the_batch),
+        IN_FOLDER(a_pool_of_one_image_is_refused),
+        IN_FOLDER(without_a_hold_out_the_best_epoch_is_the_last),
+        IN_FOLDER(a_step_budget_ends_inside_an_epoch),
+        IN_FOLDER(steps_per_epoch_cycle_the_images),
+        cmocka_unit_test(a_pass_shows_every_image_once),
+        cmocka_unit_test(the_step_schedule_falls_behind_its_milestones),
+        cmocka_unit_test(a_split_is_by_id_whatever_the_others_are),
+        cmocka_unit_test(an_unknown_method_is_told_its_nearest),
+        IN_FOLDER(metrics_are_cut_back_to_what_the_checkpoint_vouches_for),
+        IN_FOLDER(a_selection_of_fewer_than_two_says_what_to_do),
+    };
+    return cmocka_run_group_tests_name("train", tests, train_teacher, free_teacher);
+}
