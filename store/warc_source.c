@@ -250,6 +250,17 @@ static bool begins_record(const uint8_t *bytes, size_t len)
     return yes;
 }
 
+/** "WARC/1.1\r\n"; also 0.17 to 1.0. */
+static bool begins_plain_record(const uint8_t *p, size_t len)
+{
+    if (len < 10 || memcmp(p, "WARC/", 5) != 0 || (p[5] != '0' && p[5] != '1') || p[6] != '.')
+        return false;
+    size_t i = 7;
+    while (i < 9 && p[i] >= '0' && p[i] <= '9')
+        i++;
+    return i > 7 && i + 1 < len && p[i] == '\r' && p[i + 1] == '\n';
+}
+
 enum ws_status ws_warc_source_resync(struct ws_warc_source *source, uint64_t offset, struct ws_err *err)
 {
     /* A candidate needs some bytes behind it to be judged; windows overlap by so many. */
@@ -268,9 +279,8 @@ enum ws_status ws_warc_source_resync(struct ws_warc_source *source, uint64_t off
             if (source->gzip && left >= 18 && p[0] == 0x1f && p[1] == 0x8b && p[2] == 8 &&
                 begins_record(p, left < NEEDED ? left : NEEDED))
                 return seek_to(source, at + i, err);
-            if (!source->gzip && left >= 8 && p[0] == '\n' && memcmp(p + 1, "WARC/", 5) == 0 &&
-                (p[6] == '0' || p[6] == '1') && p[7] == '.')
-                return seek_to(source, at + i + 1, err);
+            if (!source->gzip && p[0] == 'W' && begins_plain_record(p, left))
+                return seek_to(source, at + i, err);
         }
         if (last)
             return WS_DONE;
