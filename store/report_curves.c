@@ -161,6 +161,8 @@ static void add_legend(const struct ws_report *report, struct ws_html *html)
 {
     ws_html_add(html, "<div class=\"legend\">");
     for (size_t r = 0; r < report->n_runs; r++) {
+        if (report->runs[r].n_steps == 0 && json_array_size(report->runs[r].epochs) == 0)
+            continue;
         ws_html_addf(html, "<span><span class=\"key k%d\"></span>", report->runs[r].slot);
         ws_html_text(html, report->runs[r].name);
         ws_html_add(html, "</span>");

@@ -278,6 +278,25 @@ static void add_configuration(struct ws_html *html, const char *title, const jso
     ws_html_add(html, "</pre>\n");
 }
 
+static void add_configurations(const struct ws_report *report, struct ws_html *html)
+{
+    const struct ws_report_run *lead = ws_report_lead(report);
+    const struct {
+        const char *title;
+        const json_t *manifest;
+    } stages[] = {{"crawl", report->crawl}, {"store", report->store},   {"teacher", report->teacher},
+                  {"score", report->score}, {"curate", report->curate}, {"distill", lead ? lead->manifest : NULL}};
+    bool is_any = false;
+    for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
+        is_any = is_any || stages[i].manifest;
+    if (!is_any)
+        return;
+    ws_html_add(html, "<details><summary>The configuration each stage ran under</summary>\n");
+    for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
+        add_configuration(html, stages[i].title, stages[i].manifest);
+    ws_html_add(html, "</details>\n");
+}
+
 void ws_report_add_stages(const struct ws_report *report, struct ws_html *html)
 {
     const struct {
@@ -299,13 +318,9 @@ void ws_report_add_stages(const struct ws_report *report, struct ws_html *html)
         snprintf(title, sizeof(title), "distill %.80s", report->runs[r].name);
         add_stage_row(html, title, report->runs[r].manifest);
     }
-    ws_html_add(html, "</tbody></table></div>\n<details><summary>The configuration each stage ran under</summary>\n");
-    for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
-        add_configuration(html, stages[i].title, stages[i].manifest);
-    const struct ws_report_run *lead = ws_report_lead(report);
-    if (lead)
-        add_configuration(html, "distill", lead->manifest);
-    ws_html_add(html, "</details>\n</section>\n");
+    ws_html_add(html, "</tbody></table></div>\n");
+    add_configurations(report, html);
+    ws_html_add(html, "</section>\n");
 }
 
 enum ws_status ws_report_write(const struct ws_report *report, struct ws_html *html, struct ws_err *err)

@@ -25,6 +25,7 @@ const char ws_report_style[] =
     ".eyebrow{font-size:13px;letter-spacing:.08em;text-transform:uppercase;color:var(--soft);margin:0}\n"
     ".small{font-size:13.5px;margin-top:16px;max-width:none}\n"
     ".missing{border-left:3px solid var(--warn);padding:.35em 0 .35em 14px;color:var(--soft)}\n"
+    ".missing code{white-space:nowrap}\n"
     "code,pre{font:13px/1.5 ui-monospace,'SF Mono',Menlo,Consolas,'DejaVu Sans Mono',monospace}\n"
     "pre{overflow:auto;max-height:420px;background:var(--tint);padding:14px 16px;border-radius:8px;margin:.6em 0}\n"
     "a{color:inherit;text-decoration-color:var(--soft);text-underline-offset:2px}\n"

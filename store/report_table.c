@@ -165,10 +165,8 @@ static void add_class_row(const struct ws_report *report, struct ws_html *html, 
     ws_html_add(html, "</tr>\n");
 }
 
-void ws_report_add_classes(const struct ws_report *report, struct ws_html *html)
+static void add_class_table(const struct ws_report *report, struct ws_html *html, const int64_t *labels)
 {
-    int64_t *labels = count_labels(report);
-    ws_html_add(html, "<section id=\"classes\">\n<h2>Class by class</h2>\n");
     ws_html_add(html,
                 "<p>“Found by” counts the stored images that a search for the class brought; the other counts go by "
                 "the class that teacher and student predict together in the last epoch. Accuracies are those of "
@@ -189,6 +187,14 @@ void ws_report_add_classes(const struct ws_report *report, struct ws_html *html)
         ws_html_count(html, labels[report->config->n_classes]);
         ws_html_add(html, " more stored images were found under no class.</p>\n");
     }
+}
+
+void ws_report_add_classes(const struct ws_report *report, struct ws_html *html)
+{
+    int64_t *labels = count_labels(report);
+    ws_html_add(html, "<section id=\"classes\">\n<h2>Class by class</h2>\n");
+    if (labels || report->last.n > 0 || report->teacher_eval || find_best(report))
+        add_class_table(report, html, labels);
     if (!report->images)
         ws_report_add_missing(html, "Nothing has been stored.", "store");
     if (report->last.n == 0)
