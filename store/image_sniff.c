@@ -32,7 +32,7 @@ static const char *sniff_text(struct ws_span body)
     if (left > 0 && (*p == '{' || *p == '['))
         return "json";
     for (size_t i = 0; i < left && i < 512; i++)
-        if ((unsigned char)p[i] < 0x20 && !strchr("\t\r\n\f\x1b", p[i]))
+        if ((unsigned char)p[i] < 0x20 && (p[i] == 0 || !strchr("\t\r\n\f\x1b", p[i])))
             return "unknown";
     return left > 0 ? "text" : "unknown";
 }

@@ -119,7 +119,9 @@ static bool lock_down(const struct ws_image_rule *rule)
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)signal(SIGINT, SIG_IGN); /* the parent decides when a worker ends */
     (void)signal(SIGTERM, SIG_IGN);
-    (void)signal(SIGPIPE, SIG_DFL);
+    static const int fatal[] = {SIGPIPE, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGALRM};
+    for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++)
+        (void)signal(fatal[i], SIG_DFL); /* handlers of the parent mean nothing here */
     if (!HAS_SANITIZER && used > 0)
         set_limit(RLIMIT_AS, used + BASE_BYTES + rule->max_pixels * BYTES_PER_PIXEL);
     set_limit(RLIMIT_CORE, 0);
