@@ -474,8 +474,8 @@ static enum ws_status run_locked(const struct stage *stage, struct ws_err *err)
         return status;
     char reasons[500];
     describe_refused(&totals, reasons, sizeof reasons);
-    ws_log(WS_LOG_INFO, "%" PRId64 " images from %" PRId64 " pictures: %" PRId64 " duplicates, %" PRId64 " refused%s%s%s%s",
-           totals.n_images, totals.sums.images, totals.sums.duplicates, totals.n_refused, reasons[0] ? " (" : "", reasons,
+    ws_log(WS_LOG_INFO, "%" PRId64 " image%s from %" PRId64 " pictures: %" PRId64 " duplicates, %" PRId64 " refused%s%s%s%s",
+           totals.n_images, totals.n_images == 1 ? "" : "s", totals.sums.images, totals.sums.duplicates, totals.n_refused, reasons[0] ? " (" : "", reasons,
            reasons[0] ? ")" : "", limited ? "; stopped at --limit" : "");
     if (totals.sums.damaged > 0)
         ws_log(WS_LOG_WARN, "%" PRId64 " damaged WARC records were stepped over", totals.sums.damaged);
