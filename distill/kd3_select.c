@@ -63,13 +63,18 @@ static enum ws_status predict_pool(struct ws_predictor *predictor, const struct 
     return status;
 }
 
+/* Usual causes: a cutoff that nothing reaches, or a student that decides alone before it has learnt anything. */
 static enum ws_status check_size(const struct ws_selection *found, uint32_t number, double p_cutoff, struct ws_err *err)
 {
     if (found->n_kept_total >= 2)
         return WS_OK;
-    ws_fail(err, WS_E_NUMERIC, "epoch %" PRIu32 ": the selection keeps %" PRId64 " of %zu images; expected at least 2",
-            number, found->n_kept_total, found->n);
-    ws_err_hint(err, "lower curate.p_cutoff (now %g), crawl more images, or set distill.kd3.select to false", p_cutoff);
+    ws_fail(err, WS_E_NUMERIC,
+            "epoch %" PRIu32 ": the selection keeps %" PRId64 " of %zu images; expected at least 2 (teacher's weight %.3f)",
+            number, found->n_kept_total, found->n, found->alpha);
+    ws_err_hint(err,
+                "lower curate.p_cutoff (now %g), give the teacher more say (curate.alpha_zero_share, distill.epochs), crawl "
+                "more images, or set distill.kd3.select to false",
+                p_cutoff);
     return WS_E_NUMERIC;
 }
 

@@ -1,0 +1,387 @@
+/* The stages teacher, score, curate, distill, eval and export as commands, on a made-up store. */
+#include "../../curate/commands.h"
+#include "../../distill/commands.h"
+#include "workdir.h"
+
+#include "webstill/base/cli.h"
+#include "webstill/base/clock.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+enum { N_WEB = 80, N_TRAIN = 150, N_TEST = 60, SIDE = WORKDIR_SIDE };
+
+/* A working directory with crawl and store done, and everything else still to do. */
+struct place {
+    struct workdir work;
+    char *folder;
+};
+
+static void write_idx(const char *folder, const char *name, size_t first, size_t n, bool is_images)
+{
+    char path[TEMP_PATH];
+    static uint8_t bytes[16 + N_TRAIN * SIDE * SIDE];
+    const uint8_t head[] = {0, 0, 8, is_images ? 3 : 1, 0, 0, 0, (uint8_t)n, 0, 0, 0, SIDE, 0, 0, 0, SIDE};
+    size_t len = is_images ? 16 : 8;
+    memcpy(bytes, head, len);
+    for (size_t i = first; i < first + n; i++) {
+        if (is_images)
+            workdir_draw(bytes + len, i, (int)(i % 3));
+        else
+            bytes[len] = (uint8_t)(i % 3);
+        len += is_images ? SIDE * SIDE : 1;
+    }
+    temp_write(temp_join(path, folder, name), bytes, len);
+}
+
+static void make_place(struct place *place, char *folder, const char *methods)
+{
+    char text[4096], path[TEMP_PATH];
+    place->folder = folder;
+    place->work = (struct workdir){.n_images = N_WEB};
+    write_idx(folder, "train-images", 0, N_TRAIN, true);
+    write_idx(folder, "train-labels", 0, N_TRAIN, false);
+    write_idx(folder, "test-images", 1000, N_TEST, true);
+    write_idx(folder, "test-labels", 1000, N_TEST, false);
+    snprintf(text, sizeof text,
+             "classes: [one, two, three]\nstore: {size: 28, channels: 1}\n"
+             "teacher: {train_images: %s/train-images, train_labels: %s/train-labels, arch: resnet8, steps: 30, batch: 16,\n"
+             "  holdout: 0.2, lr: 0.1, schedule: onecycle}\n"
+             "distill: {methods: [%s], arch: resnet8, epochs: 2, steps_per_epoch: 6, batch: 16, holdout: 0.2,\n"
+             "  kd3: {embedding: 16}}\n"
+             "curate: {p_cutoff: 0.3}\n"
+             "eval: {images: %s/test-images, labels: %s/test-labels}\n",
+             folder, folder, methods, folder, folder);
+    temp_write(temp_join(path, folder, "c.yaml"), text, strlen(text));
+    snprintf(place->work.folder, sizeof place->work.folder, "%s", folder);
+    workdir_config(&place->work, folder);
+    place->work.ids = calloc(N_WEB, sizeof *place->work.ids);
+    for (size_t i = 0; i < N_WEB; i++) {
+        const struct ws_digest digest = ws_sha256(&i, sizeof i);
+        place->work.ids[i] = ws_image_id_of(&digest);
+    }
+    qsort(place->work.ids, N_WEB, sizeof *place->work.ids, workdir_compare_ids);
+    workdir_store(&place->work);
+    workdir_manifest(&place->work, "store", "store", NULL, "store", N_WEB);
+}
+
+static void free_place(struct place *place)
+{
+    ws_config_free(&place->work.config);
+    free(place->work.ids);
+}
+
+/* Load the configuration again, with the methods changed in the file. */
+static void set_methods(struct place *place, const char *from, const char *to)
+{
+    char path[TEMP_PATH], text[4096], changed[4096];
+    temp_join(path, place->folder, "c.yaml");
+    FILE *stream = fopen(path, "r");
+    const size_t len = fread(text, 1, sizeof text - 1, stream);
+    fclose(stream);
+    text[len] = '\0';
+    char *at = strstr(text, from);
+    assert_non_null(at);
+    snprintf(changed, sizeof changed, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+    temp_write(path, changed, strlen(changed));
+    ws_config_free(&place->work.config);
+    WORKDIR_OK(ws_config_load(&place->work.config, path, NULL, 0, err));
+}
+
+typedef enum ws_status command_fn(const struct ws_run *run, struct ws_err *err);
+
+static enum ws_status run_with(struct place *place, command_fn *command, const struct ws_option_value *options,
+                               int64_t limit, struct ws_err *err)
+{
+    static const struct ws_option_value none = {NULL, NULL};
+    const struct ws_run run = {.config = place->work.config,
+                               .config_path = place->work.config_path,
+                               .work = place->folder,
+                               .limit = limit,
+                               .options = options ? options : &none};
+    *err = (struct ws_err){0};
+    return command(&run, err);
+}
+
+static void must(struct place *place, command_fn *command)
+{
+    struct ws_err err;
+    if (run_with(place, command, NULL, 0, &err) != WS_OK)
+        fail_msg("%s", err.text);
+}
+
+static struct ws_digest digest_of(const struct place *place, const char *name)
+{
+    char path[TEMP_PATH];
+    struct ws_digest digest;
+    temp_join(path, place->folder, name);
+    WORKDIR_OK(ws_sha256_file(path, &digest, err));
+    return digest;
+}
+
+static int64_t modified_ns(const struct place *place, const char *name)
+{
+    char path[TEMP_PATH];
+    struct stat facts;
+    assert_int_equal(stat(temp_join(path, place->folder, name), &facts), 0);
+    return (int64_t)facts.st_mtim.tv_sec * 1000000000 + facts.st_mtim.tv_nsec;
+}
+
+static command_fn *const in_order[] = {ws_teacher_command, ws_score_command, ws_curate_command,
+                                       ws_distill_command, ws_eval_command,  ws_export_command};
+
+static void the_stages_run_in_order_and_then_have_nothing_to_do(void **state)
+{
+    static const char *const made[] = {"teacher/teacher.safetensors", "scores/teacher.safetensors",
+                                       "selection/epoch.safetensors", "runs/kd3/student.safetensors",
+                                       "runs/kd3/best.safetensors",   "runs/kd3/selection/epoch-002.safetensors",
+                                       "runs/kd/student.safetensors", "runs/ce/student.safetensors",
+                                       "runs/kd3/eval.json",          "runs/kd3/best-eval.json",
+                                       "teacher/eval.json",           "runs/kd3/student.onnx",
+                                       "runs/ce/student.onnx",        "runs/kd3/manifest.json"};
+    static const char *const targets[] = {"teacher/manifest.json", "scores/manifest.json", "selection/manifest.json",
+                                          "runs/manifest.json",    "eval/manifest.json",   "export/manifest.json"};
+    struct place place;
+    int64_t before[sizeof made / sizeof *made], targets_before[6];
+    make_place(&place, *state, "kd3, kd, ce");
+    for (int i = 0; i < 6; i++) {
+        must(&place, in_order[i]);
+        targets_before[i] = modified_ns(&place, targets[i]);
+    }
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++)
+        before[i] = modified_ns(&place, made[i]);
+    for (int i = 0; i < 6; i++)
+        must(&place, in_order[i]);
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++)
+        assert_true(before[i] == modified_ns(&place, made[i]));
+    for (int i = 0; i < 6; i++) /* touched, so that make sees them as newer than what they depend on */
+        assert_true(modified_ns(&place, targets[i]) > targets_before[i]);
+    free_place(&place);
+}
+
+static void adding_a_method_trains_that_one_alone(void **state)
+{
+    struct place place;
+    char path[TEMP_PATH];
+    make_place(&place, *state, "kd3");
+    must(&place, ws_teacher_command);
+    must(&place, ws_distill_command);
+    const int64_t before = modified_ns(&place, "runs/kd3/student.safetensors");
+    set_methods(&place, "methods: [kd3]", "methods: [kd, kd3], kd: {temperature: 2}");
+    must(&place, ws_distill_command);
+    assert_true(before == modified_ns(&place, "runs/kd3/student.safetensors"));
+    assert_true(ws_file_exists(temp_join(path, place.folder, "runs/kd/student.safetensors")));
+    free_place(&place);
+}
+
+static void a_changed_key_of_a_method_trains_it_anew(void **state)
+{
+    struct place place;
+    make_place(&place, *state, "kd3");
+    must(&place, ws_teacher_command);
+    must(&place, ws_distill_command);
+    const struct ws_digest before = digest_of(&place, "runs/kd3/student.safetensors");
+    set_methods(&place, "embedding: 16", "embedding: 8");
+    must(&place, ws_distill_command);
+    const struct ws_digest after = digest_of(&place, "runs/kd3/student.safetensors");
+    assert_memory_not_equal(&before, &after, sizeof before);
+    free_place(&place);
+}
+
+static void a_stage_without_its_forerunner_names_it(void **state)
+{
+    static const struct {
+        command_fn *command;
+        const char *hint;
+    } cases[] = {{ws_score_command, "webstill teacher"},
+                 {ws_curate_command, "webstill score"},
+                 {ws_distill_command, "webstill teacher"},
+                 {ws_eval_command, "webstill teacher"},
+                 {ws_export_command, "webstill distill"}};
+    struct place place;
+    make_place(&place, *state, "kd3");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct ws_err err;
+        assert_int_equal(run_with(&place, cases[i].command, NULL, 0, &err), WS_E_IO);
+        if (!strstr(err.hint, cases[i].hint))
+            fail_msg("%s (hint: %s)", err.text, err.hint);
+    }
+    free_place(&place);
+}
+
+static void a_missing_labelled_set_says_where_data_comes_from(void **state)
+{
+    struct place place;
+    struct ws_err err;
+    make_place(&place, *state, "kd3");
+    set_methods(&place, "train-images", "nowhere");
+    assert_int_equal(run_with(&place, ws_teacher_command, NULL, 0, &err), WS_E_CONFIG);
+    assert_non_null(strstr(err.text, "teacher.train_images"));
+    assert_non_null(strstr(err.text, "nowhere does not exist"));
+    assert_non_null(strstr(err.hint, "make data"));
+    free_place(&place);
+}
+
+static void a_renamed_class_is_told_before_anything_is_trained(void **state)
+{
+    struct place place;
+    struct ws_err err;
+    make_place(&place, *state, "kd3");
+    must(&place, ws_teacher_command);
+    set_methods(&place, "two", "zwei");
+    assert_int_equal(run_with(&place, ws_distill_command, NULL, 0, &err), WS_E_CONFIG);
+    assert_non_null(strstr(err.text, "class 1 is \"two\" in the model and \"zwei\" in the configuration"));
+    free_place(&place);
+}
+
+static void a_held_lock_is_respected(void **state)
+{
+    struct place place;
+    struct ws_err err = {0};
+    struct ws_lock lock;
+    char path[TEMP_PATH];
+    make_place(&place, *state, "kd3");
+    assert_int_equal(ws_lock_take(&lock, temp_join(path, place.folder, "teacher/lock"), "somebody", &err), WS_OK);
+    assert_int_equal(run_with(&place, ws_teacher_command, NULL, 0, &err), WS_E_LOCKED);
+    ws_lock_release(&lock);
+    must(&place, ws_teacher_command);
+    free_place(&place);
+}
+
+static void an_imported_teacher_is_the_same_teacher(void **state)
+{
+    struct place place;
+    char path[TEMP_PATH], other[TEMP_PATH], change[2 * TEMP_PATH];
+    make_place(&place, *state, "kd3");
+    must(&place, ws_teacher_command);
+    const struct ws_digest trained = digest_of(&place, "teacher/teacher.safetensors");
+    temp_join(path, place.folder, "teacher/teacher.safetensors");
+    temp_join(other, place.folder, "given.safetensors");
+    assert_int_equal(rename(path, other), 0);
+    snprintf(change, sizeof change, "teacher: {kind: import, import_path: %s, ", other);
+    set_methods(&place, "teacher: {", change);
+    must(&place, ws_teacher_command);
+    const struct ws_digest imported = digest_of(&place, "teacher/teacher.safetensors");
+    assert_memory_equal(&trained, &imported, sizeof trained);
+    free_place(&place);
+}
+
+static void a_students_scores_can_be_curated_with(void **state)
+{
+    struct place place;
+    struct ws_err err;
+    char student[TEMP_PATH], scores[TEMP_PATH];
+    make_place(&place, *state, "kd3");
+    must(&place, ws_teacher_command);
+    must(&place, ws_score_command);
+    must(&place, ws_distill_command);
+    temp_join(student, place.folder, "runs/kd3/student.safetensors");
+    temp_join(scores, place.folder, "scores/kd3.safetensors");
+    const struct ws_option_value model[] = {{"model", student}, {NULL, NULL}};
+    assert_int_equal(run_with(&place, ws_score_command, model, 0, &err), WS_OK);
+    assert_true(ws_file_exists(scores));
+    must(&place, ws_curate_command);
+    const struct ws_digest alone = digest_of(&place, "selection/epoch.safetensors");
+    const struct ws_option_value with[] = {{"student", scores}, {NULL, NULL}};
+    place.work.config->curate.epoch = 2;
+    assert_int_equal(run_with(&place, ws_curate_command, with, 0, &err), WS_OK);
+    const struct ws_digest both = digest_of(&place, "selection/epoch.safetensors");
+    assert_memory_not_equal(&alone, &both, sizeof alone);
+    free_place(&place);
+}
+
+/* Run a command in a child and kill it after a while; true when it ended by itself, well. */
+static bool run_and_kill(struct place *place, command_fn *command, int64_t after_ms)
+{
+    fflush(NULL);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct ws_err err;
+        _exit(run_with(place, command, NULL, 0, &err) == WS_OK ? 0 : 1);
+    }
+    int status;
+    for (int64_t waited_ms = 0;; waited_ms += 5) {
+        const pid_t done = waitpid(child, &status, WNOHANG);
+        if (done == child)
+            return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        if (waited_ms >= after_ms)
+            break;
+        ws_clock_sleep_ms(5);
+    }
+    kill(child, SIGKILL);
+    waitpid(child, &status, 0);
+    return false;
+}
+
+/* The first place is left alone, the second killed again and again, at ever later instants. */
+static void killed_at_any_instant_the_bytes_end_up_the_same(void **state)
+{
+    static const char *const made[] = {"teacher/teacher.safetensors",   "runs/kd3/student.safetensors",
+                                       "runs/kd3/best.safetensors",     "runs/ce/student.safetensors",
+                                       "runs/kd3/selection/epoch-002.safetensors"};
+    struct place whole, killed;
+    char folder[TEMP_PATH];
+    (void)state;
+    temp_make(folder);
+    make_place(&whole, *state, "kd3, ce");
+    make_place(&killed, folder, "kd3, ce");
+    must(&whole, ws_teacher_command);
+    must(&whole, ws_distill_command);
+    killed.work.config->teacher.checkpoint_s = killed.work.config->distill.checkpoint_s = 0;
+    int n_kills = 0;
+    static command_fn *const commands[] = {ws_teacher_command, ws_distill_command};
+    for (int i = 0; i < 2; i++)
+        for (int64_t after_ms = 20; !run_and_kill(&killed, commands[i], after_ms); after_ms += 35) {
+            n_kills++;
+            assert_true(n_kills < 200);
+        }
+    assert_true(n_kills >= 3);
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
+        struct ws_tensors *a, *b;
+        char path[TEMP_PATH];
+        WORKDIR_OK(ws_tensors_open(&a, temp_join(path, whole.folder, made[i]), err));
+        WORKDIR_OK(ws_tensors_open(&b, temp_join(path, killed.folder, made[i]), err));
+        /* The two places name their inputs by different paths, so the cards' configuration digests differ. */
+        assert_memory_equal(ws_tensors_digest(a), ws_tensors_digest(b), sizeof(struct ws_digest));
+        ws_tensors_close(&a);
+        ws_tensors_close(&b);
+    }
+    free_place(&whole);
+    free_place(&killed);
+    temp_remove(folder);
+}
+
+static void a_limit_is_refused_where_it_has_no_meaning(void **state)
+{
+    struct place place;
+    struct ws_err err;
+    make_place(&place, *state, "kd3");
+    for (int i = 0; i < 6; i++)
+        if (in_order[i] != ws_teacher_command && in_order[i] != ws_distill_command)
+            assert_int_equal(run_with(&place, in_order[i], NULL, 5, &err), WS_E_CONFIG);
+    assert_int_equal(run_with(&place, ws_teacher_command, NULL, 5, &err), WS_E_BUDGET);
+    assert_non_null(strstr(err.hint, "again"));
+    must(&place, ws_teacher_command);
+    free_place(&place);
+}
+
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, temp_setup, temp_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_FOLDER(the_stages_run_in_order_and_then_have_nothing_to_do),
+        IN_FOLDER(adding_a_method_trains_that_one_alone),
+        IN_FOLDER(a_changed_key_of_a_method_trains_it_anew),
+        IN_FOLDER(a_stage_without_its_forerunner_names_it),
+        IN_FOLDER(a_missing_labelled_set_says_where_data_comes_from),
+        IN_FOLDER(a_renamed_class_is_told_before_anything_is_trained),
+        IN_FOLDER(a_held_lock_is_respected),
+        IN_FOLDER(an_imported_teacher_is_the_same_teacher),
+        IN_FOLDER(a_students_scores_can_be_curated_with),
+        IN_FOLDER(killed_at_any_instant_the_bytes_end_up_the_same),
+        IN_FOLDER(a_limit_is_refused_where_it_has_no_meaning),
+    };
+    return cmocka_run_group_tests_name("stages", tests, NULL, NULL);
+}
