@@ -197,19 +197,16 @@ static enum ws_status inspect_lines(const char *path, struct ws_err *err)
     if (status != WS_OK)
         return status;
     int64_t n_lines = 0, n_bad = 0;
-    const char *line = (const char *)map.bytes.ptr, *end = line + map.bytes.len;
+    struct ws_span rest = map.bytes, line;
     json_t *last = NULL;
-    while (line < end) {
-        const char *stop = memchr(line, '\n', (size_t)(end - line));
-        stop = stop ? stop : end;
-        json_t *value = json_loadb(line, (size_t)(stop - line), 0, NULL);
+    while (ws_line_next(&rest, &line)) {
+        json_t *value = json_loadb((const char *)line.ptr, line.len, 0, NULL);
         n_lines++;
         n_bad += value == NULL;
         if (value) {
             json_decref(last);
             last = value;
         }
-        line = stop + 1;
     }
     printf("%s: JSON lines, %" PRId64 " lines, %" PRId64 " of them damaged; the last one:\n", path, n_lines, n_bad);
     print_members(last, "  ");

@@ -162,26 +162,23 @@ static void verify_json(struct tally *tally, const char *relative)
         return;
     }
     const bool is_lines = ends_with(relative, ".jsonl");
-    const char *at = (const char *)map.bytes.ptr, *end = at + map.bytes.len;
-    int64_t n_lines = 0;
+    struct ws_span rest = map.bytes, part = map.bytes;
+    int64_t n_parts = 0;
     bool is_good = true;
-    while (is_good && at < end) {
-        const char *stop = is_lines ? memchr(at, '\n', (size_t)(end - at)) : end;
-        stop = stop ? stop : end;
+    while (is_good && (is_lines ? ws_line_next(&rest, &part) : n_parts == 0)) {
         json_error_t error;
-        json_t *value = json_loadb(at, (size_t)(stop - at), 0, &error);
-        n_lines++;
+        json_t *value = json_loadb(part.len > 0 ? (const char *)part.ptr : "", part.len, 0, &error);
+        n_parts++;
         if (!value) {
             char why[300];
-            snprintf(why, sizeof(why), "line %" PRId64 ": %s", is_lines ? n_lines : (int64_t)error.line, error.text);
+            snprintf(why, sizeof(why), "line %" PRId64 ": %s", is_lines ? n_parts : (int64_t)error.line, error.text);
             report_bad(tally, relative, why);
             is_good = false;
         }
         json_decref(value);
-        at = stop + 1;
     }
     if (is_good)
-        report_ok(tally, relative, "%" PRId64 " JSON %s", n_lines, is_lines ? "lines" : "document");
+        report_ok(tally, relative, "%" PRId64 " JSON %s", n_parts, is_lines ? "lines" : "document");
     ws_file_map_close(&map);
 }
 

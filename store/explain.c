@@ -239,15 +239,12 @@ json_t *ws_story_find_failure(const char *work, const char *url)
         ws_file_map_open(&map, path, NULL) != WS_OK)
         return NULL;
     json_t *found = NULL;
-    const char *line = (const char *)map.bytes.ptr, *end = line + map.bytes.len;
-    while (!found && line < end) {
-        const char *stop = memchr(line, '\n', (size_t)(end - line));
-        stop = stop ? stop : end;
-        json_t *failure = json_loadb(line, (size_t)(stop - line), 0, NULL);
+    struct ws_span rest = map.bytes, line;
+    while (!found && ws_line_next(&rest, &line)) {
+        json_t *failure = json_loadb((const char *)line.ptr, line.len, 0, NULL);
         if (strcmp(ws_json_text(failure, "url"), url) == 0)
             found = json_incref(failure);
         json_decref(failure);
-        line = stop + 1;
     }
     ws_file_map_close(&map);
     return found;

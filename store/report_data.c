@@ -77,19 +77,16 @@ static enum ws_status read_metrics(struct ws_report *report, struct ws_report_ru
     enum ws_status status = ws_file_map_open(&map, path, err);
     if (status != WS_OK)
         return status;
-    const char *at = (const char *)map.bytes.ptr, *end = at + map.bytes.len;
+    struct ws_span rest = map.bytes, line;
     size_t n_lines = 1;
-    for (const char *c = at; c < end; c++)
-        n_lines += *c == '\n';
+    while (ws_line_next(&rest, &line))
+        n_lines++;
     run->step_x = ws_calloc(n_lines, sizeof(*run->step_x));
     run->step_loss = ws_calloc(n_lines, sizeof(*run->step_loss));
     bool is_whole = run->step_x && run->step_loss;
-    while (is_whole && at < end) {
-        const char *stop = memchr(at, '\n', (size_t)(end - at));
-        stop = stop ? stop : end;
-        is_whole = take_line(run, at, (size_t)(stop - at));
-        at = stop + 1;
-    }
+    rest = map.bytes;
+    while (is_whole && ws_line_next(&rest, &line))
+        is_whole = take_line(run, (const char *)line.ptr, line.len);
     ws_file_map_close(&map);
     return is_whole ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for %s", relative);
 }

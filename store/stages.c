@@ -64,6 +64,17 @@ double ws_json_number(const json_t *object, const char *key)
     return json_is_number(value) ? json_number_value(value) : (double)NAN;
 }
 
+bool ws_line_next(struct ws_span *rest, struct ws_span *line)
+{
+    if (rest->len == 0)
+        return false;
+    const uint8_t *stop = memchr(rest->ptr, '\n', rest->len);
+    const size_t len = stop ? (size_t)(stop - rest->ptr) : rest->len, taken = stop ? len + 1 : len;
+    *line = (struct ws_span){rest->ptr, len};
+    *rest = (struct ws_span){rest->ptr + taken, rest->len - taken};
+    return true;
+}
+
 enum ws_status ws_json_read(const char *path, json_t **out, struct ws_err *err)
 {
     *out = NULL;

@@ -52,6 +52,8 @@ void ws_stage_view_fini(struct ws_stage_view *view);
 const char *ws_json_text(const json_t *object, const char *key);
 /** A number member, or NaN. */
 double ws_json_number(const json_t *object, const char *key);
+/** Take the next line (without its end) off `rest`; false at the end. Both are borrowed from the same bytes. */
+bool ws_line_next(struct ws_span *rest, struct ws_span *line);
 /** Read a JSON file of at most 64 MiB; a missing file is WS_OK with NULL. WS_E_DAMAGED names the line. */
 WS_MUST_USE enum ws_status ws_json_read(const char *path, json_t **out, struct ws_err *err);
 
