@@ -17,7 +17,8 @@
 enum { PATH_BYTES = 4096 };
 
 const struct ws_option ws_curate_options[] = {
-    {"student", "PATH", "scores of a student (scores/NAME.safetensors); without it the teacher decides alone (alpha 1)"},
+    {"student", "PATH",
+     "scores of a student (scores/NAME.safetensors); without it the teacher decides alone (alpha 1)"},
     {NULL, NULL, NULL},
 };
 
@@ -121,11 +122,11 @@ static enum ws_status record(struct ws_manifest *manifest, const struct ws_selec
     const enum ws_status status = ws_tensors_open(&written, path, err);
     if (status != WS_OK)
         return status;
-    bool is_whole = ws_manifest_output(manifest, "selection/epoch.safetensors", ws_tensors_digest(written),
-                                       (int64_t)found->n) &&
-                    ws_manifest_count(manifest, "images", (int64_t)found->n) &&
-                    ws_manifest_count(manifest, "kept", found->n_kept_total) &&
-                    ws_manifest_fact(manifest, "alpha", json_real(found->alpha));
+    bool is_whole =
+        ws_manifest_output(manifest, "selection/epoch.safetensors", ws_tensors_digest(written), (int64_t)found->n) &&
+        ws_manifest_count(manifest, "images", (int64_t)found->n) &&
+        ws_manifest_count(manifest, "kept", found->n_kept_total) &&
+        ws_manifest_fact(manifest, "alpha", json_real(found->alpha));
     json_t *kept = json_object();
     for (int c = 0; c < found->n_classes; c++)
         json_object_set_new(kept, config->classes[c].name, json_integer(found->n_kept[c]));
@@ -225,7 +226,8 @@ static enum ws_status curate(const struct ws_run *run, struct ws_err *err)
 enum ws_status ws_curate_command(const struct ws_run *run, struct ws_err *err)
 {
     if (run->limit > 0)
-        return ws_fail(err, WS_E_CONFIG, "--limit: `webstill curate` works on the whole pool, as thresholds depend on it");
+        return ws_fail(err, WS_E_CONFIG,
+                       "--limit: `webstill curate` works on the whole pool, as thresholds depend on it");
     struct ws_lock lock = {0};
     char path[PATH_BYTES];
     enum ws_status status = join(path, run->work, "selection/lock", err);

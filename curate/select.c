@@ -15,7 +15,8 @@ double ws_select_threshold(double p_cutoff, double b)
     return p_cutoff * b / (2.0 - b);
 }
 
-/* alpha is a weight, not a blend by arithmetic: at its ends the other network's logits, NaN included, must not count. */
+/* alpha is a weight, not a blend by arithmetic: at its ends the other network's logits, NaN included, must not count.
+ */
 static double combine(const float *teacher, const float *student, size_t at, double alpha)
 {
     if (alpha >= 1.0)

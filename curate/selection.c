@@ -12,9 +12,8 @@ static struct ws_metadata number(char text[32], const char *key, double value)
     return (struct ws_metadata){key, text};
 }
 
-enum ws_status ws_selection_write(const char *path, const struct ws_image_id *ids,
-                                  const struct ws_selection *selection, const struct ws_selection_facts *facts,
-                                  struct ws_err *err)
+enum ws_status ws_selection_write(const char *path, const struct ws_image_id *ids, const struct ws_selection *selection,
+                                  const struct ws_selection_facts *facts, struct ws_err *err)
 {
     const int64_t n = (int64_t)selection->n, n_classes = selection->n_classes;
     const size_t images = selection->n, classes = (size_t)selection->n_classes;

@@ -17,10 +17,10 @@ enum ws_augment_kind {
 /** How inputs are made: the view drawn, then (x/255 - mean)/std per channel. */
 struct ws_augment {
     enum ws_augment_kind kind;
-    bool flip;              /**< horizontal, half of the time */
-    int pad;                /**< shift */
-    double min_area;        /**< resized-crop: smallest share of the area; the largest is 1 */
-    float mean[3], std[3];  /**< of inputs scaled to 0..1 */
+    bool flip;             /**< horizontal, half of the time */
+    int pad;               /**< shift */
+    double min_area;       /**< resized-crop: smallest share of the area; the largest is 1 */
+    float mean[3], std[3]; /**< of inputs scaled to 0..1 */
 };
 
 /** A crop in pixels of the source. */
@@ -37,9 +37,9 @@ struct ws_crop ws_crop_draw(struct ws_rng *rng, int height, int width, double mi
 /**
  * Write one image, height x width x channels floats, interleaved.
  *
- * With `rng` NULL the clean view: no crop, no flip. The crop is never larger than the output, so bilinear sampling (pixel
- * centres at half integers, edges repeated, as PIL and torch do) needs no antialias filter and both libraries agree; we
- * do not round to bytes in between.
+ * With `rng` NULL the clean view: no crop, no flip. The crop is never larger than the output, so bilinear sampling
+ * (pixel centres at half integers, edges repeated, as PIL and torch do) needs no antialias filter and both libraries
+ * agree; we do not round to bytes in between.
  *
  * Determinism: a function of the pixels, the settings and the state of `rng` alone.
  */

@@ -22,14 +22,14 @@ void ws_batch_load(struct ws_pool *pool, const struct ws_dataset *set, const str
                    const uint32_t *images, int n, float *input);
 
 /**
- * The order of one epoch over `n` images in batches: pass after pass, each pass a fresh permutation of all, so that no batch
- * holds an image twice. A pass's last batch is the rest if that is at least 2 images (BatchNorm and a contrast need two), else
- * it is left out.
+ * The order of one epoch over `n` images in batches: pass after pass, each pass a fresh permutation of all, so that no
+ * batch holds an image twice. A pass's last batch is the rest if that is at least 2 images (BatchNorm and a contrast
+ * need two), else it is left out.
  */
 struct ws_sampler {
     uint64_t seed;
     uint32_t epoch;
-    uint32_t *order; /**< borrowed: room for n */
+    uint32_t *order;        /**< borrowed: room for n */
     const uint32_t *images; /**< borrowed: [n] */
     size_t n;
     int batch;
@@ -39,7 +39,8 @@ struct ws_sampler {
 /** Batches of one pass. */
 int64_t ws_sampler_pass_batches(size_t n, int batch);
 
-/** Images of batch `index` of the epoch (0, 1, …) into `out` (room for `batch`); returns how many, and the pass number. */
+/** Images of batch `index` of the epoch (0, 1, …) into `out` (room for `batch`); returns how many, and the pass number.
+ */
 int ws_sampler_batch(struct ws_sampler *sampler, int64_t index, uint32_t *out, uint32_t *pass);
 
 #endif

@@ -87,12 +87,11 @@ static json_t *class_list(const struct ws_card *card)
 
 char *ws_card_text(const struct ws_card *card)
 {
-    json_t *root = json_pack("{s:i,s:s,s:o,s:i,s:i,s:i,s:o,s:o,s:s,s:I,s:s,s:s}", "format", CARD_FORMAT, "arch",
-                             card->arch, "classes", class_list(card), "height", card->height, "width", card->width,
-                             "channels", card->channels, "mean", float_list(card->mean, card->channels), "std",
-                             float_list(card->std, card->channels), "method", card->method, "seed",
-                             (json_int_t)card->seed, "teacher_sha256", card->teacher_sha256, "config_sha256",
-                             card->config_sha256);
+    json_t *root = json_pack(
+        "{s:i,s:s,s:o,s:i,s:i,s:i,s:o,s:o,s:s,s:I,s:s,s:s}", "format", CARD_FORMAT, "arch", card->arch, "classes",
+        class_list(card), "height", card->height, "width", card->width, "channels", card->channels, "mean",
+        float_list(card->mean, card->channels), "std", float_list(card->std, card->channels), "method", card->method,
+        "seed", (json_int_t)card->seed, "teacher_sha256", card->teacher_sha256, "config_sha256", card->config_sha256);
     bool is_whole = root != NULL;
     if (is_whole && card->accuracy >= 0.0)
         is_whole = json_object_set_new(root, "accuracy", json_real(card->accuracy)) == 0;
@@ -184,8 +183,9 @@ static enum ws_status read_head(const json_t *root, struct ws_card *card, struct
     if (status == WS_OK)
         status = read_int(root, "projector_pool", 1, 4096, &card->projector_pool, err);
     if (status == WS_OK && (!card->projector_factor || !card->projector_channels || !card->projector_pool))
-        status = ws_fail(err, WS_E_FORMAT, "model card: head \"kd3\" needs projector_factor, projector_channels and "
-                                           "projector_pool");
+        status = ws_fail(err, WS_E_FORMAT,
+                         "model card: head \"kd3\" needs projector_factor, projector_channels and "
+                         "projector_pool");
     return status;
 }
 
@@ -214,12 +214,12 @@ static enum ws_status read_scalars(const json_t *root, struct ws_card *card, str
 
 static enum ws_status check_card(const struct ws_card *card, struct ws_err *err)
 {
-    const char *lacking = !card->arch[0]                         ? "arch"
-                          : card->n_classes < 2                  ? "classes"
-                          : card->height < 1 || card->width < 1  ? "height and width"
-                          : card->channels < 1                   ? "channels"
-                          : !(card->std[0] > 0.0f)               ? "mean and std"
-                                                                 : NULL;
+    const char *lacking = !card->arch[0]                        ? "arch"
+                          : card->n_classes < 2                 ? "classes"
+                          : card->height < 1 || card->width < 1 ? "height and width"
+                          : card->channels < 1                  ? "channels"
+                          : !(card->std[0] > 0.0f)              ? "mean and std"
+                                                                : NULL;
     if (!lacking)
         return WS_OK;
     ws_fail(err, WS_E_FORMAT, "model card: %s: the file does not tell, and nothing else does", lacking);

@@ -2,8 +2,8 @@
  * checkpoint.safetensors: everything a run needs to go on as if it had never been interrupted.
  *
  * Tensors: per network "PREFIX.NAME" for each parameter and running statistic (file order) and "PREFIX.velocity", the
- * optimiser's momentum in the network's memory order; besides, what the loop and the method add. Metadata: "webstill.key",
- * the digest of all that the training depends on, and "webstill.loop", the loop's numbers as JSON.
+ * optimiser's momentum in the network's memory order; besides, what the loop and the method add. Metadata:
+ * "webstill.key", the digest of all that the training depends on, and "webstill.loop", the loop's numbers as JSON.
  */
 #ifndef WEBSTILL_DISTILL_CHECKPOINT_H
 #define WEBSTILL_DISTILL_CHECKPOINT_H
@@ -35,14 +35,14 @@ WS_MUST_USE enum ws_status ws_checkpoint_write(struct ws_checkpoint *checkpoint,
 void ws_checkpoint_fini(struct ws_checkpoint *checkpoint);
 
 /**
- * Open a checkpoint made under the same key. WS_DONE when there is none; WS_E_CONFIG when its key differs (the caller decides
- * to start anew); WS_E_DAMAGED or WS_E_FORMAT when it cannot be read. Close `file` and json_decref(*loop).
+ * Open a checkpoint made under the same key. WS_DONE when there is none; WS_E_CONFIG when its key differs (the caller
+ * decides to start anew); WS_E_DAMAGED or WS_E_FORMAT when it cannot be read. Close `file` and json_decref(*loop).
  */
 WS_MUST_USE enum ws_status ws_checkpoint_open(struct ws_tensors **file, json_t **loop, const char *path,
                                               const char *key, struct ws_err *err);
 /** Restore a network and its optimiser; WS_E_DAMAGED names a tensor that is missing or of another size. */
-WS_MUST_USE enum ws_status ws_checkpoint_get_net(const struct ws_tensors *file, const char *prefix,
-                                                 struct ws_net *net, struct ws_sgd *sgd, struct ws_err *err);
+WS_MUST_USE enum ws_status ws_checkpoint_get_net(const struct ws_tensors *file, const char *prefix, struct ws_net *net,
+                                                 struct ws_sgd *sgd, struct ws_err *err);
 /** A list of `dtype`; NULL when absent or of another type. */
 const void *ws_checkpoint_get_list(const struct ws_tensors *file, const char *name, enum ws_dtype dtype, size_t *n);
 

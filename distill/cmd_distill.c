@@ -205,8 +205,9 @@ static enum ws_status train_student(struct workshop *shop, struct ws_job *job, c
     ws_card_fini(&session.card);
     if (status != WS_OK)
         return status;
-    ws_log(WS_LOG_INFO, "%s: %" PRId64 " steps, %" PRId64 " images in %.0f s; agreement with the teacher on %zu held-out images: "
-                        "%.1f %% (best %.1f %%, epoch %" PRIu32 ")",
+    ws_log(WS_LOG_INFO,
+           "%s: %" PRId64 " steps, %" PRId64 " images in %.0f s; agreement with the teacher on %zu held-out images: "
+           "%.1f %% (best %.1f %%, epoch %" PRIu32 ")",
            method->name, result.steps, result.images_seen, result.seconds, shop->n_held, 100.0 * result.held_last,
            100.0 * result.held_best, result.best_epoch);
     return note_result(job, shop, method->name, &result, err);

@@ -121,10 +121,10 @@ static json_t *list_classes(const struct ws_evaluation *found, const struct ws_c
     json_t *list = json_array();
     for (int c = 0; c < found->n_classes; c++) {
         const int64_t n = found->n_label[c], chosen = found->n_predicted[c], right = found->n_right[c];
-        json_array_append_new(list, json_pack("{s:s,s:I,s:o,s:o}", "class", card->classes[c], "n", (json_int_t)n,
-                                              "accuracy", n > 0 ? json_real((double)right / (double)n) : json_null(),
-                                              "precision",
-                                              chosen > 0 ? json_real((double)right / (double)chosen) : json_null()));
+        json_array_append_new(list,
+                              json_pack("{s:s,s:I,s:o,s:o}", "class", card->classes[c], "n", (json_int_t)n, "accuracy",
+                                        n > 0 ? json_real((double)right / (double)n) : json_null(), "precision",
+                                        chosen > 0 ? json_real((double)right / (double)chosen) : json_null()));
     }
     return list;
 }
@@ -183,8 +183,7 @@ static enum ws_status examine(struct exam *exam, const char *model_file, const c
     if (status == WS_OK)
         status = ask_model(exam, model, name, logits, err);
     if (status == WS_OK && !ws_evaluate(&found, &arena, logits, exam->data.labels,
-                                        is_teacher ? NULL : exam->teacher_logits, exam->data.n,
-                                        model->card.n_classes))
+                                        is_teacher ? NULL : exam->teacher_logits, exam->data.n, model->card.n_classes))
         status = ws_fail(err, WS_E_MEMORY, "out of memory for the confusion of %d classes", model->card.n_classes);
     if (status == WS_OK)
         status = write_result(exam, output, describe(&found, model, name), err);
@@ -198,8 +197,7 @@ static enum ws_status examine(struct exam *exam, const char *model_file, const c
 static enum ws_status examine_all(struct exam *exam, struct ws_err *err)
 {
     const struct ws_conf_distill *distill = &exam->run->config->distill;
-    enum ws_status status =
-        examine(exam, "teacher/teacher.safetensors", "teacher", "teacher/eval.json", true, err);
+    enum ws_status status = examine(exam, "teacher/teacher.safetensors", "teacher", "teacher/eval.json", true, err);
     for (unsigned i = 0; status == WS_OK && i < distill->n_methods; i++) {
         static const char *const files[][2] = {{"student", "eval.json"}, {"best", "best-eval.json"}};
         for (int k = 0; status == WS_OK && k < 2; k++) {

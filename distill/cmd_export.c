@@ -64,8 +64,9 @@ static enum ws_status check_fold(struct ws_model *model, struct ws_pool *pool, d
     if (status == WS_OK) {
         *difference = compare(&plain, &folded, CHECK_IMAGES * image, CHECK_IMAGES * (size_t)card->n_classes);
         if (!(*difference <= fold_tolerance))
-            status = ws_fail(err, WS_E_INTERNAL, "folding BatchNorm moved the logits by %g of the largest; at most %g is "
-                                                 "expected",
+            status = ws_fail(err, WS_E_INTERNAL,
+                             "folding BatchNorm moved the logits by %g of the largest; at most %g is "
+                             "expected",
                              *difference, fold_tolerance);
     }
     ws_predictor_close(&plain);

@@ -125,8 +125,9 @@ static enum ws_status read_classes(struct ws_dataset *set, const struct ws_dir_l
         for (size_t k = 0; status == WS_OK && k < lists[c].n; k++, i++) {
             snprintf(full, sizeof full, "%.2800s/%s/%.900s", path, name, lists[c].names[k]);
             set->labels[i] = (int32_t)c;
-            status = ws_stop_asked() ? ws_fail(err, WS_E_STOPPED, "stopped by a signal after %zu of %zu images", i, set->n)
-                                     : read_image(set, i, full, config, &file, err);
+            status = ws_stop_asked()
+                         ? ws_fail(err, WS_E_STOPPED, "stopped by a signal after %zu of %zu images", i, set->n)
+                         : read_image(set, i, full, config, &file, err);
             ws_progress_step(&progress, (int64_t)i, NULL);
         }
     }

@@ -62,8 +62,7 @@ static enum ws_status read_head(struct idx *idx, int min_rank, int max_rank, str
     if (status != WS_OK)
         return status;
     idx->rank = magic[3];
-    if (magic[0] != 0 || magic[1] != 0 || magic[2] != IDX_UNSIGNED_BYTE || idx->rank < min_rank ||
-        idx->rank > max_rank)
+    if (magic[0] != 0 || magic[1] != 0 || magic[2] != IDX_UNSIGNED_BYTE || idx->rank < min_rank || idx->rank > max_rank)
         return ws_fail(err, WS_E_FORMAT,
                        "%s: magic number %02x%02x%02x%02x at byte 0: expected 000008%02x%s (unsigned bytes, rank %d%s)",
                        idx->path, magic[0], magic[1], magic[2], magic[3], (unsigned)min_rank,
@@ -130,8 +129,9 @@ static enum ws_status read_images(struct ws_dataset *set, const char *path, stru
     if (channels != 1 && channels != 3)
         status = ws_fail(err, WS_E_UNSUPPORTED, "%s: %zu channels: expected 1 or 3", path, channels);
     else if (bytes > max_payload_bytes || idx.shape[1] > 4096 || idx.shape[2] > 4096 || n > INT32_MAX)
-        status = ws_fail(err, WS_E_MEMORY, "%s: announces %zu images of %zu x %zu: more than %zu GiB or 4096 pixels a side",
-                         path, n, idx.shape[1], idx.shape[2], max_payload_bytes >> 30);
+        status =
+            ws_fail(err, WS_E_MEMORY, "%s: announces %zu images of %zu x %zu: more than %zu GiB or 4096 pixels a side",
+                    path, n, idx.shape[1], idx.shape[2], max_payload_bytes >> 30);
     else if (!ws_dataset_alloc(set, n, (int)idx.shape[1], (int)idx.shape[2], (int)channels, true))
         status = ws_fail(err, WS_E_MEMORY, "%s: out of memory for %zu bytes of pixels", path, bytes);
     if (status == WS_OK)
@@ -154,9 +154,10 @@ static enum ws_status read_labels(struct ws_dataset *set, const char *path, int 
     for (size_t i = 0; status == WS_OK && i < set->n; i++) {
         set->labels[i] = labels[i];
         if (labels[i] >= n_classes)
-            status = ws_fail(err, WS_E_FORMAT,
-                             "%s: label %d at byte %zu: expected a class below %d, as the configuration lists %d classes",
-                             path, labels[i], 8 + i, n_classes, n_classes);
+            status =
+                ws_fail(err, WS_E_FORMAT,
+                        "%s: label %d at byte %zu: expected a class below %d, as the configuration lists %d classes",
+                        path, labels[i], 8 + i, n_classes, n_classes);
     }
     free(labels);
     return close_idx(&idx, status, err);

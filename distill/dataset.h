@@ -18,12 +18,12 @@ struct ws_images;
 struct ws_dataset {
     size_t n;
     int height, width, channels;
-    const uint8_t **pixels;   /**< owned: [n] pointers into `block` or into the store's mapping */
-    int32_t *labels;          /**< owned: [n] class index, or WS_NO_LABEL */
-    struct ws_image_id *ids;  /**< owned: [n] */
-    struct ws_digest digest;  /**< content: equal images, labels and order give equal digests */
-    uint8_t *block;           /**< owned: pixels that were read into memory, or NULL */
-    struct ws_images *store;  /**< owned: the opened store, or NULL */
+    const uint8_t **pixels;  /**< owned: [n] pointers into `block` or into the store's mapping */
+    int32_t *labels;         /**< owned: [n] class index, or WS_NO_LABEL */
+    struct ws_image_id *ids; /**< owned: [n] */
+    struct ws_digest digest; /**< content: equal images, labels and order give equal digests */
+    uint8_t *block;          /**< owned: pixels that were read into memory, or NULL */
+    struct ws_images *store; /**< owned: the opened store, or NULL */
 };
 
 static inline size_t ws_dataset_image_bytes(const struct ws_dataset *set)
@@ -38,8 +38,8 @@ static inline size_t ws_dataset_image_bytes(const struct ws_dataset *set)
  * Strict: magic, dimensions and lengths must agree to the byte, labels must be below `n_classes`. Ids are the image's
  * index as a big-endian number. WS_E_IO, WS_E_FORMAT (names file, offset and expectation), WS_E_MEMORY.
  */
-WS_MUST_USE enum ws_status ws_dataset_open_idx(struct ws_dataset *set, const char *images_path,
-                                               const char *labels_path, int n_classes, struct ws_err *err);
+WS_MUST_USE enum ws_status ws_dataset_open_idx(struct ws_dataset *set, const char *images_path, const char *labels_path,
+                                               int n_classes, struct ws_err *err);
 
 /**
  * Read a folder that holds one folder per class, named as the class is ('/' as '_'), with JPEG, PNG or WebP files. Each
@@ -55,8 +55,8 @@ WS_MUST_USE enum ws_status ws_dataset_folder_digest(const char *path, const stru
                                                     struct ws_digest *digest, struct ws_err *err);
 
 /**
- * The image store, in id order; labels are what the web's queries said. WS_E_FORMAT when it holds no image. `digest` stays
- * zero: the stage `store` has written it into its manifest.
+ * The image store, in id order; labels are what the web's queries said. WS_E_FORMAT when it holds no image. `digest`
+ * stays zero: the stage `store` has written it into its manifest.
  */
 WS_MUST_USE enum ws_status ws_dataset_open_web(struct ws_dataset *set, const char *store_dir, struct ws_err *err);
 

@@ -8,8 +8,7 @@
 enum ws_status ws_embedding_open(struct ws_embedding *embedding, const char *name, const struct ws_session *session,
                                  int features, int width, bool input_gradient, struct ws_err *err)
 {
-    *embedding = (struct ws_embedding){
-        .features = features, .width = width, .has_input_gradient = input_gradient};
+    *embedding = (struct ws_embedding){.features = features, .width = width, .has_input_gradient = input_gradient};
     enum ws_status status = WS_OK;
     embedding->net = ws_net_new(1, 1, features);
     embedding->scratch = ws_calloc_aligned(ws_loss_ntxent_scratch(session->batch, width), sizeof(float));

@@ -89,7 +89,9 @@ enum ws_status ws_eval_table_print(const struct ws_run *run, FILE *out, struct w
     for (unsigned i = 0; status == WS_OK && i < run->config->distill.n_methods; i++)
         status = print_model(run, run->config->distill.methods[i], out, err);
     if (status == WS_OK)
-        fprintf(out, "accuracy: last epoch, clean test set; best epoch: the one that agreed best with the teacher on held-out "
-                     "web images;\nagreement: with the teacher on the test set.\n");
+        fprintf(
+            out,
+            "accuracy: last epoch, clean test set; best epoch: the one that agreed best with the teacher on held-out "
+            "web images;\nagreement: with the teacher on the test set.\n");
     return status;
 }

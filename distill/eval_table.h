@@ -6,7 +6,8 @@
 
 #include <stdio.h>
 
-/** Teacher, then a line per method: size, cost, accuracy of the last and the best epoch, agreement, training time, images. */
+/** Teacher, then a line per method: size, cost, accuracy of the last and the best epoch, agreement, training time,
+ * images. */
 WS_MUST_USE enum ws_status ws_eval_table_print(const struct ws_run *run, FILE *out, struct ws_err *err);
 
 #endif

@@ -9,12 +9,12 @@
 
 /** Memory of the selection pass, taken once. All-zero is a valid closed one. */
 struct kd3_selection {
-    bool is_off;            /**< the whole pool each epoch */
-    float *teacher_logits;  /**< owned: [n_train][n_classes] */
-    float *student_logits;  /**< owned: likewise */
-    uint32_t *images;       /**< owned: the kept ones */
+    bool is_off;             /**< the whole pool each epoch */
+    float *teacher_logits;   /**< owned: [n_train][n_classes] */
+    float *student_logits;   /**< owned: likewise */
+    uint32_t *images;        /**< owned: the kept ones */
     struct ws_image_id *ids; /**< owned: of the training images, in id order */
-    struct ws_arena arena;  /**< owned: the selection of this epoch */
+    struct ws_arena arena;   /**< owned: the selection of this epoch */
 };
 
 WS_MUST_USE enum ws_status kd3_selection_open(struct kd3_selection *selection, const struct ws_session *session,
@@ -23,26 +23,27 @@ void kd3_selection_close(struct kd3_selection *selection);
 
 /**
  * Selection of one epoch: both networks in evaluation mode on one random view of each training image (stream
- * WS_STREAM_SELECT), then the rule. Writes DIR/selection/epoch-NNN.safetensors. Fewer than 2 kept images are WS_E_NUMERIC.
+ * WS_STREAM_SELECT), then the rule. Writes DIR/selection/epoch-NNN.safetensors. Fewer than 2 kept images are
+ * WS_E_NUMERIC.
  */
 WS_MUST_USE enum ws_status kd3_select(struct kd3_selection *selection, const struct ws_session *session,
                                       uint32_t number, struct ws_epoch *epoch, struct ws_err *err);
 
 struct kd3 {
-    const struct ws_session *session;   /**< borrowed */
-    const struct ws_conf_kd3 *options;  /**< borrowed */
-    struct ws_trainee trainee;          /**< owned: backbone, phi, g; runs on X */
-    struct ws_net backbone;             /**< borrowed: the trainee's network up to its pooled features */
-    struct ws_exec *mixed;              /**< owned: the backbone on X' */
+    const struct ws_session *session;     /**< borrowed */
+    const struct ws_conf_kd3 *options;    /**< borrowed */
+    struct ws_trainee trainee;            /**< owned: backbone, phi, g; runs on X */
+    struct ws_net backbone;               /**< borrowed: the trainee's network up to its pooled features */
+    struct ws_exec *mixed;                /**< owned: the backbone on X' */
     struct ws_embedding embed_s, embed_t; /**< owned */
     bool has_contrast;
-    int teacher_pool;    /**< the teacher's map is averaged over windows of this side; 1 = as it is */
-    size_t map_floats;   /**< of one image's compared map */
-    double *lam;         /**< owned: [batch] */
-    uint32_t *partner;   /**< owned: [batch] */
-    void *mix_scratch;   /**< owned */
-    float *weights;      /**< owned: [batch] w_i */
-    float *teacher_map;  /**< owned: [batch][map_floats], used when teacher_pool > 1 */
+    int teacher_pool;               /**< the teacher's map is averaged over windows of this side; 1 = as it is */
+    size_t map_floats;              /**< of one image's compared map */
+    double *lam;                    /**< owned: [batch] */
+    uint32_t *partner;              /**< owned: [batch] */
+    void *mix_scratch;              /**< owned */
+    float *weights;                 /**< owned: [batch] w_i */
+    float *teacher_map;             /**< owned: [batch][map_floats], used when teacher_pool > 1 */
     struct kd3_selection selection; /**< owned */
 };
 

@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum ws_status kd3_selection_open(struct kd3_selection *selection, const struct ws_session *session,
-                                  struct ws_err *err)
+enum ws_status kd3_selection_open(struct kd3_selection *selection, const struct ws_session *session, struct ws_err *err)
 {
     *selection = (struct kd3_selection){0};
     const struct ws_config *config = session->config;
@@ -57,8 +56,8 @@ static enum ws_status predict_pool(struct ws_predictor *predictor, const struct 
     snprintf(what, sizeof what, "epoch %" PRIu32 ": %s looks", number, who);
     struct ws_progress progress;
     ws_progress_begin(&progress, what, "images", (int64_t)session->n_train, 0);
-    const enum ws_status status = ws_predict(predictor, session->data, &view, session->train, session->n_train, logits,
-                                             &progress, err);
+    const enum ws_status status =
+        ws_predict(predictor, session->data, &view, session->train, session->n_train, logits, &progress, err);
     ws_progress_end(&progress, (int64_t)session->n_train, NULL);
     return status;
 }
@@ -69,12 +68,14 @@ static enum ws_status check_size(const struct ws_selection *found, uint32_t numb
     if (found->n_kept_total >= 2)
         return WS_OK;
     ws_fail(err, WS_E_NUMERIC,
-            "epoch %" PRIu32 ": the selection keeps %" PRId64 " of %zu images; expected at least 2 (teacher's weight %.3f)",
+            "epoch %" PRIu32 ": the selection keeps %" PRId64
+            " of %zu images; expected at least 2 (teacher's weight %.3f)",
             number, found->n_kept_total, found->n, found->alpha);
-    ws_err_hint(err,
-                "lower curate.p_cutoff (now %g), give the teacher more say (curate.alpha_zero_share, distill.epochs), crawl "
-                "more images, or set distill.kd3.select to false",
-                p_cutoff);
+    ws_err_hint(
+        err,
+        "lower curate.p_cutoff (now %g), give the teacher more say (curate.alpha_zero_share, distill.epochs), crawl "
+        "more images, or set distill.kd3.select to false",
+        p_cutoff);
     return WS_E_NUMERIC;
 }
 
@@ -106,8 +107,8 @@ static enum ws_status apply_rule(struct kd3_selection *selection, const struct w
     if (status != WS_OK)
         return status;
     ws_arena_reset(&selection->arena);
-    if (!ws_select_kd3(found, &selection->arena, selection->teacher_logits, selection->student_logits,
-                       session->n_train, session->card.n_classes, alpha, curate->p_cutoff))
+    if (!ws_select_kd3(found, &selection->arena, selection->teacher_logits, selection->student_logits, session->n_train,
+                       session->card.n_classes, alpha, curate->p_cutoff))
         return ws_fail(err, WS_E_MEMORY, "out of memory for a selection among %zu images", session->n_train);
     return WS_OK;
 }

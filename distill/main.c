@@ -6,44 +6,49 @@ static const struct ws_command commands[] = {
     {.name = "teacher",
      .summary = "train the teacher on labelled images, or import one",
      .usage = "CONFIG [options]",
-     .details = "Reads the labelled set of section `teacher` (IDX files, or one folder a class), or imports a .safetensors\n"
-                "file. Writes teacher/teacher.safetensors with its card, metrics.jsonl, checkpoint.safetensors and\n"
-                "manifest.json. --limit N ends after N steps with exit code 12 and goes on next time.\n\n"
-                "Example: webstill teacher configs/web-fashion.yaml",
+     .details =
+         "Reads the labelled set of section `teacher` (IDX files, or one folder a class), or imports a .safetensors\n"
+         "file. Writes teacher/teacher.safetensors with its card, metrics.jsonl, checkpoint.safetensors and\n"
+         "manifest.json. --limit N ends after N steps with exit code 12 and goes on next time.\n\n"
+         "Example: webstill teacher configs/web-fashion.yaml",
      .needs_config = true,
      .run = ws_teacher_command},
     {.name = "score",
      .summary = "predict every image of the store with one model",
      .usage = "CONFIG [options]",
-     .details = "Reads store/ and teacher/ (or --model). Writes scores/teacher.safetensors (or scores/NAME.safetensors):\n"
-                "ids U8 [n,16] and logits F32 [n,classes], in id order.\n\n"
-                "Example: webstill score configs/web-fashion.yaml --model work/web-fashion/runs/kd3/student.safetensors",
+     .details =
+         "Reads store/ and teacher/ (or --model). Writes scores/teacher.safetensors (or scores/NAME.safetensors):\n"
+         "ids U8 [n,16] and logits F32 [n,classes], in id order.\n\n"
+         "Example: webstill score configs/web-fashion.yaml --model work/web-fashion/runs/kd3/student.safetensors",
      .needs_config = true,
      .options = ws_score_options,
      .run = ws_score_command},
     {.name = "distill",
      .summary = "train the students from the store and the teacher",
      .usage = "CONFIG [options]",
-     .details = "Reads store/ and teacher/. For each method of distill.methods it writes runs/METHOD/: student.safetensors\n"
-                "(last epoch), best.safetensors (best agreement with the teacher on held-out web images), metrics.jsonl,\n"
-                "selection/epoch-NNN.safetensors, checkpoint.safetensors and manifest.json. Finished runs are left alone.\n"
-                "--limit N ends after N steps of a run with exit code 12 and goes on next time.\n\n"
-                "Example: webstill distill configs/web-fashion.yaml --method kd3",
+     .details =
+         "Reads store/ and teacher/. For each method of distill.methods it writes runs/METHOD/: student.safetensors\n"
+         "(last epoch), best.safetensors (best agreement with the teacher on held-out web images), metrics.jsonl,\n"
+         "selection/epoch-NNN.safetensors, checkpoint.safetensors and manifest.json. Finished runs are left alone.\n"
+         "--limit N ends after N steps of a run with exit code 12 and goes on next time.\n\n"
+         "Example: webstill distill configs/web-fashion.yaml --method kd3",
      .needs_config = true,
      .options = ws_distill_options,
      .run = ws_distill_command},
     {.name = "eval",
      .summary = "evaluate teacher and students on the clean test set",
      .usage = "CONFIG [options]",
-     .details = "Reads the test set of section `eval`, which no other stage opens. Writes eval.json and best-eval.json into\n"
-                "each run's folder, teacher/eval.json, and prints a table.\n\n"
-                "Example: webstill eval configs/web-fashion.yaml",
+     .details =
+         "Reads the test set of section `eval`, which no other stage opens. Writes eval.json and best-eval.json into\n"
+         "each run's folder, teacher/eval.json, and prints a table.\n\n"
+         "Example: webstill eval configs/web-fashion.yaml",
      .needs_config = true,
      .run = ws_eval_command},
     {.name = "export",
      .summary = "write the students as ONNX",
      .usage = "CONFIG [options]",
-     .details = "Writes runs/METHOD/student.onnx: BatchNorm folded (export.fold_bn), normalisation inside (export.normalise),\n"
+     .details = "Writes runs/METHOD/student.onnx: BatchNorm folded (export.fold_bn), normalisation inside "
+                "(export.normalise),\n"
                 "class names, mean, std and card in the metadata.\n\n"
                 "Example: webstill export configs/web-fashion.yaml",
      .needs_config = true,

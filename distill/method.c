@@ -44,8 +44,8 @@ enum ws_status ws_trainee_open(struct ws_trainee *trainee, const struct ws_sessi
     if (status == WS_OK)
         status = ws_net_alloc_gradients(trainee->model->net, err);
     if (status == WS_OK)
-        status = ws_sgd_init(&trainee->sgd, trainee->model->net, session->optim->momentum,
-                             session->optim->weight_decay, session->optim->nesterov, err);
+        status = ws_sgd_init(&trainee->sgd, trainee->model->net, session->optim->momentum, session->optim->weight_decay,
+                             session->optim->nesterov, err);
     if (status == WS_OK) {
         ws_net_init(trainee->model->net, session->seed);
         const struct ws_model *model = trainee->model;
@@ -97,7 +97,11 @@ enum ws_status ws_step_check(const struct ws_session *session, const struct ws_s
     snprintf(path, sizeof path, "%s/nonfinite-batch.safetensors", session->dir);
     const struct ws_dataset *data = session->data;
     const struct ws_tensor_entry entries[] = {
-        {"input", WS_F32, 4, {step->n, data->height, data->width, data->channels}, ws_exec_input(exec),
+        {"input",
+         WS_F32,
+         4,
+         {step->n, data->height, data->width, data->channels},
+         ws_exec_input(exec),
          (size_t)step->n * ws_dataset_image_bytes(data) * sizeof(float)},
         {"images", WS_I32, 1, {step->n}, step->images, (size_t)step->n * sizeof(int32_t)},
     };

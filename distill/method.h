@@ -1,8 +1,9 @@
 /**
  * Training methods: what the loop knows of them.
  *
- * A method is one file and one line in the table of method.c. The loop owns data, order of images, learning rate, metrics,
- * checkpoints, hold-out and files; a method owns networks, losses and optimisers, and says each epoch which images count.
+ * A method is one file and one line in the table of method.c. The loop owns data, order of images, learning rate,
+ * metrics, checkpoints, hold-out and files; a method owns networks, losses and optimisers, and says each epoch which
+ * images count.
  */
 #ifndef WEBSTILL_DISTILL_METHOD_H
 #define WEBSTILL_DISTILL_METHOD_H
@@ -22,12 +23,12 @@ struct ws_session {
     const char *dir;                /**< of the run, "…/runs/kd3" */
     struct ws_pool *pool;
     const struct ws_dataset *data;
-    const uint32_t *train;          /**< images that may be trained on, ascending: all but the held-out ones */
+    const uint32_t *train; /**< images that may be trained on, ascending: all but the held-out ones */
     size_t n_train;
-    struct ws_card card;            /**< of the network to train: arch, classes, sizes, normalisation, origin */
-    const struct ws_model *teacher; /**< NULL when a teacher is being trained */
+    struct ws_card card;                    /**< of the network to train: arch, classes, sizes, normalisation, origin */
+    const struct ws_model *teacher;         /**< NULL when a teacher is being trained */
     struct ws_predictor *teacher_predictor; /**< folded, max_batch = batch; NULL likewise */
-    struct ws_predictor *student;   /**< set by the loop behind open(): reads the current weights */
+    struct ws_predictor *student;           /**< set by the loop behind open(): reads the current weights */
     const struct ws_conf_optim *optim;
     struct ws_augment augment;
     double label_smoothing;
@@ -36,13 +37,14 @@ struct ws_session {
     uint32_t epochs;
 };
 
-/** What an epoch trains on. Arrays are owned by the method and live until its next epoch_begin(); NULL = not applicable. */
+/** What an epoch trains on. Arrays are owned by the method and live until its next epoch_begin(); NULL = not
+ * applicable. */
 struct ws_epoch {
     const uint32_t *images; /**< [n] indices into the data */
     size_t n;
-    double alpha;             /**< weight of the teacher in the selection; negative = no selection */
-    const double *threshold;  /**< [n_classes] */
-    const int64_t *n_kept;    /**< [n_classes] */
+    double alpha;            /**< weight of the teacher in the selection; negative = no selection */
+    const double *threshold; /**< [n_classes] */
+    const int64_t *n_kept;   /**< [n_classes] */
 };
 
 enum { WS_MAX_LOSSES = 4 };
@@ -51,10 +53,10 @@ enum { WS_MAX_LOSSES = 4 };
 struct ws_step {
     const uint32_t *images; /**< [n] */
     int n;
-    uint32_t view_pass;     /**< key of the augmentation (ws_view.pass) */
-    int64_t index;          /**< over the whole run, from 0 */
+    uint32_t view_pass; /**< key of the augmentation (ws_view.pass) */
+    int64_t index;      /**< over the whole run, from 0 */
     double lr;
-    bool wants_norm;        /**< gradient_norm is asked for */
+    bool wants_norm; /**< gradient_norm is asked for */
 
     double loss;
     struct {
@@ -62,8 +64,8 @@ struct ws_step {
         double value;
     } losses[WS_MAX_LOSSES]; /**< parts, unweighted */
     int n_losses;
-    int n_right;             /**< images whose label was predicted; -1 = the method knows no labels */
-    double gradient_norm;    /**< over all trained parameters */
+    int n_right;          /**< images whose label was predicted; -1 = the method knows no labels */
+    double gradient_norm; /**< over all trained parameters */
 };
 
 enum ws_method_needs {
@@ -77,9 +79,9 @@ struct ws_method {
     unsigned needs;      /**< enum ws_method_needs */
 
     /** Build everything; *model (borrowed from the state) is what is evaluated and saved. All memory is taken here. */
-    enum ws_status (*open)(void **state, const struct ws_session *session, struct ws_model **model,
-                           struct ws_err *err);
-    /** Choose the images of epoch `number` (from 1). Called once per epoch, before its first step, not on a resume inside. */
+    enum ws_status (*open)(void **state, const struct ws_session *session, struct ws_model **model, struct ws_err *err);
+    /** Choose the images of epoch `number` (from 1). Called once per epoch, before its first step, not on a resume
+     * inside. */
     enum ws_status (*epoch_begin)(void *state, uint32_t number, struct ws_epoch *epoch, struct ws_err *err);
     /** Forward, backward, update. WS_E_NUMERIC for a loss that is not finite. */
     enum ws_status (*step)(void *state, struct ws_step *step, struct ws_err *err);
@@ -119,8 +121,8 @@ void ws_step_load(const struct ws_session *session, const struct ws_step *step, 
 void ws_step_add_loss(struct ws_step *step, const char *name, double value);
 
 /**
- * WS_OK when step->loss is finite. Otherwise keeps the batch (tensors input, images) in DIR/nonfinite-batch.safetensors and
- * returns WS_E_NUMERIC naming the step and the first node of `exec` whose value is not finite.
+ * WS_OK when step->loss is finite. Otherwise keeps the batch (tensors input, images) in DIR/nonfinite-batch.safetensors
+ * and returns WS_E_NUMERIC naming the step and the first node of `exec` whose value is not finite.
  */
 WS_MUST_USE enum ws_status ws_step_check(const struct ws_session *session, const struct ws_step *step,
                                          const struct ws_net *net, struct ws_exec *exec, struct ws_err *err);

@@ -1,6 +1,6 @@
 /*
- * Knowledge distillation on the whole pool, without selection and without labels (Hinton, Vinyals, Dean, "Distilling the
- * Knowledge in a Neural Network", 2015): T^2 KL(teacher || student) at temperature T, the student's own classifier.
+ * Knowledge distillation on the whole pool, without selection and without labels (Hinton, Vinyals, Dean, "Distilling
+ * the Knowledge in a Neural Network", 2015): T^2 KL(teacher || student) at temperature T, the student's own classifier.
  */
 #include "method.h"
 

@@ -3,15 +3,19 @@
  * Images", ICCV 2023, as the authors' released code computes it.
  *
  *   X, X'      a batch and its MixDistribution copy
- *   F_t, F_s   last feature maps of teacher and student; phi the projector; g the teacher's classifier, frozen and shared
- *   f_t, f_s   pooled F_t, F_s (the student's BEFORE phi); E_t, E_s linear embeddings
- *   z_t, z_s   logits g(GAP(F_t)), g(GAP(phi(F_s)))
+ *   F_t, F_s   last feature maps of teacher and student
+ *   phi        the projector
+ *   g          the teacher's classifier, frozen, shared by both
+ *   f_t, f_s   F_t and F_s pooled (the student's BEFORE phi)
+ *   E_t, E_s   linear embeddings
+ *   z_t, z_s   logits g(GAP(F_t)) and g(GAP(phi(F_s)))
+ *   w_i        logistic of |z_s - z_t|, a constant
  *
- *   L = 1/(B D) sum_i w_i |phi(F_s)_i - F_t_i|^2 + 0.001 (NTXent(E_s f_s(X), E_s f_s(X')) + NTXent(E_t f_t(X), E_t f_t(X')))
+ *   L = 1/(B D) sum_i w_i |phi(F_s)_i - F_t_i|^2
+ *       + 0.001 ( NTXent(E_s f_s(X), E_s f_s(X')) + NTXent(E_t f_t(X), E_t f_t(X')) )
  *
- * with w_i from |z_s - z_t| (a constant), over {student, phi, E_s, E_t}. The teacher's term trains E_t alone; it does not touch
- * the student, as in the released code. The student runs on X, then on X': both runs update its running statistics; phi
- * sees X only.
+ * over {student, phi, E_s, E_t}. The last term trains E_t alone; it does not touch the student, as in the released
+ * code. The student runs on X, then on X': both runs update its running statistics; phi sees X only.
  */
 #include "kd3.h"
 #include "mix.h"
@@ -62,8 +66,9 @@ static enum ws_status match_maps(struct kd3 *kd3, struct ws_card *card, const st
     card->projector_channels = t->channels;
     card->projector_factor = (int)kd3->options->projector_factor;
     if (card->projector_factor < 1 || t->channels / card->projector_factor < 1)
-        return ws_fail(err, WS_E_CONFIG, "distill.kd3.projector_factor: expected 1 to %d (the teacher's channels), found %d",
-                       t->channels, card->projector_factor);
+        return ws_fail(err, WS_E_CONFIG,
+                       "distill.kd3.projector_factor: expected 1 to %d (the teacher's channels), found %d", t->channels,
+                       card->projector_factor);
     return WS_OK;
 }
 
@@ -76,8 +81,9 @@ static enum ws_status share_classifier(struct kd3 *kd3, struct ws_err *err)
     for (int i = 0; i < 2; i++) {
         const int source = ws_net_find_param(from, names[i]), target = ws_net_find_param(to, names[i]);
         if (source < 0 || from->params[source].n != to->params[target].n)
-            return ws_fail(err, WS_E_UNSUPPORTED, "kd3 needs a teacher that ends in one linear classifier \"fc\" behind "
-                                                  "global average pooling");
+            return ws_fail(err, WS_E_UNSUPPORTED,
+                           "kd3 needs a teacher that ends in one linear classifier \"fc\" behind "
+                           "global average pooling");
         memcpy(to->values + to->params[target].offset, from->values + from->params[source].offset,
                to->params[target].n * sizeof *to->values);
     }
@@ -100,8 +106,8 @@ static enum ws_status open_student(struct kd3 *kd3, struct ws_err *err)
 }
 
 /*
- * The run on X' ends at the pooled features: phi and g must not see X'. Nodes are in topological order, so a network that
- * ends behind `pooled` is the backbone; it shares values and gradients with the whole.
+ * The run on X' ends at the pooled features: phi and g must not see X'. Nodes are in topological order, so a network
+ * that ends behind `pooled` is the backbone; it shares values and gradients with the whole.
  */
 static enum ws_status open_mixed_run(struct kd3 *kd3, struct ws_err *err)
 {
@@ -215,12 +221,10 @@ static const float *teacher_map(struct kd3 *kd3, int n)
 static void run_teacher(struct kd3 *kd3, const float *input, int n, int first)
 {
     struct ws_predictor *teacher = kd3->session->teacher_predictor;
-    memcpy(ws_exec_input(teacher->exec), input,
-           (size_t)n * ws_dataset_image_bytes(kd3->session->data) * sizeof *input);
+    memcpy(ws_exec_input(teacher->exec), input, (size_t)n * ws_dataset_image_bytes(kd3->session->data) * sizeof *input);
     ws_predictor_forward(teacher, n);
     if (kd3->has_contrast)
-        memcpy(ws_embedding_input(&kd3->embed_t, first),
-               ws_exec_value(teacher->exec, teacher->model->head_pooled),
+        memcpy(ws_embedding_input(&kd3->embed_t, first), ws_exec_value(teacher->exec, teacher->model->head_pooled),
                (size_t)n * (size_t)kd3->embed_t.features * sizeof *input);
 }
 

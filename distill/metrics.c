@@ -51,8 +51,8 @@ enum ws_status ws_metrics_add(struct ws_metrics *metrics, json_t *line, struct w
     json_decref(line);
     if (!text)
         return ws_fail(err, WS_E_MEMORY, "%s: out of memory for a line", metrics->path);
-    const bool is_written = fputs(text, metrics->stream) >= 0 && putc('\n', metrics->stream) != EOF &&
-                            fflush(metrics->stream) == 0;
+    const bool is_written =
+        fputs(text, metrics->stream) >= 0 && putc('\n', metrics->stream) != EOF && fflush(metrics->stream) == 0;
     free(text);
     if (!is_written)
         return ws_fail_errno(err, "%s", metrics->path);

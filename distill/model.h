@@ -1,5 +1,6 @@
 /**
- * A classifier with everything that must travel with it: architecture, weights, class names, input normalisation, origin.
+ * A classifier with everything that must travel with it: architecture, weights, class names, input normalisation,
+ * origin.
  *
  * On disk: safetensors with torchvision's tensor names and one metadata key, "webstill.card":
  *
@@ -7,8 +8,9 @@
  *    "method":"kd3","seed":1,"teacher_sha256":"…","config_sha256":"…","accuracy":0.91,
  *    "head":"kd3","projector_factor":2,"projector_channels":64,"projector_pool":1}
  *
- * `mean` and `std` are per channel, of inputs scaled to 0..1. The last four keys stand in students that carry a projector and
- * the teacher's classifier ("projector.0.weight" …, "fc.weight", "fc.bias"); the student's own classifier does not exist then.
+ * `mean` and `std` are per channel, of inputs scaled to 0..1. The last four keys stand in students that carry a
+ * projector and the teacher's classifier ("projector.0.weight" …, "fc.weight", "fc.bias"); the student's own classifier
+ * does not exist then.
  */
 #ifndef WEBSTILL_DISTILL_MODEL_H
 #define WEBSTILL_DISTILL_MODEL_H
@@ -31,25 +33,25 @@ struct ws_card {
     int n_classes;
     int height, width, channels;
     float mean[3], std[3];
-    char method[WS_ARCH_MAX];          /**< "ce", "kd", "kd3", "import" */
+    char method[WS_ARCH_MAX]; /**< "ce", "kd", "kd3", "import" */
     uint64_t seed;
     char teacher_sha256[WS_DIGEST_HEX]; /**< content digest of the teacher, or "" */
     char config_sha256[WS_DIGEST_HEX];  /**< of what the training depended on, or "" */
     double accuracy;                    /**< on held-out labelled images (a teacher); negative = unknown */
     int projector_factor;               /**< 0 = the architecture's own classifier */
     int projector_channels;             /**< the teacher's feature channels */
-    int projector_pool;                 /**< the student's map is averaged over windows of this side first; 1 = as it is */
+    int projector_pool; /**< the student's map is averaged over windows of this side first; 1 = as it is */
 };
 
 /** A network with its card. */
 struct ws_model {
     struct ws_net *net; /**< owned */
     struct ws_card card;
-    int features;       /**< node: the backbone's last map */
-    int pooled;         /**< node: global average of it */
-    int projected;      /**< node: the projector's output, or `features` without one */
-    int head_pooled;    /**< node: what the classifier reads; `pooled` without a projector */
-    int logits;         /**< node */
+    int features;            /**< node: the backbone's last map */
+    int pooled;              /**< node: global average of it */
+    int projected;           /**< node: the projector's output, or `features` without one */
+    int head_pooled;         /**< node: what the classifier reads; `pooled` without a projector */
+    int logits;              /**< node */
     struct ws_digest digest; /**< content digest of the weights: set by load and save */
 };
 
@@ -63,8 +65,8 @@ WS_MUST_USE enum ws_status ws_card_check_classes(const struct ws_card *card, con
                                                  struct ws_err *err);
 
 /**
- * Build the network that a card describes, values zero (students with a projector: its classifier frozen). The card is copied.
- * WS_E_CONFIG for an unknown architecture or shapes that do not fit, WS_E_MEMORY.
+ * Build the network that a card describes, values zero (students with a projector: its classifier frozen). The card is
+ * copied. WS_E_CONFIG for an unknown architecture or shapes that do not fit, WS_E_MEMORY.
  */
 WS_MUST_USE enum ws_status ws_model_build(struct ws_model **out, const struct ws_card *card, struct ws_err *err);
 void ws_model_free(struct ws_model **model);

@@ -62,11 +62,10 @@ static enum ws_status open_data(struct task *task, struct ws_err *err)
 {
     const struct ws_config *config = task->run->config;
     const struct ws_conf_teacher *teacher = &config->teacher;
-    const enum ws_status status =
-        teacher->kind == WS_TEACHER_FOLDERS
-            ? ws_dataset_open_folder(&task->data, teacher->folder, config, err)
-            : ws_dataset_open_idx(&task->data, teacher->train_images, teacher->train_labels, (int)config->n_classes,
-                                  err);
+    const enum ws_status status = teacher->kind == WS_TEACHER_FOLDERS
+                                      ? ws_dataset_open_folder(&task->data, teacher->folder, config, err)
+                                      : ws_dataset_open_idx(&task->data, teacher->train_images, teacher->train_labels,
+                                                            (int)config->n_classes, err);
     if (status != WS_OK)
         return status;
     const size_t n = task->data.n;
@@ -204,7 +203,8 @@ static enum ws_status train_teacher(struct task *task, struct ws_err *err)
     return WS_OK;
 }
 
-/* A file of ours, or anyone's state dictionary with torchvision's names: the configuration tells what its card lacks. */
+/* A file of ours, or anyone's state dictionary with torchvision's names: the configuration tells what its card lacks.
+ */
 static enum ws_status import_teacher(const struct ws_run *run, struct ws_err *err)
 {
     const struct ws_config *config = run->config;

@@ -117,7 +117,8 @@ static enum ws_status begin_epoch(struct loop *loop, struct ws_err *err)
     return WS_OK;
 }
 
-/* Where the run stands on its schedule: exact for a fixed number of steps, else as if every epoch were as long as this one. */
+/* Where the run stands on its schedule: exact for a fixed number of steps, else as if every epoch were as long as this
+ * one. */
 static double current_lr(const struct loop *loop)
 {
     const struct loop_counters *c = &loop->counters;
@@ -175,8 +176,7 @@ static enum ws_status pause_if_asked(struct loop *loop, int64_t steps_here, stru
     if (status != WS_OK || (!is_stopped && !is_over))
         return status;
     ws_fail(err, is_stopped ? WS_E_STOPPED : WS_E_BUDGET, "%s at step %" PRId64 " (epoch %" PRIu32 "); checkpoint kept",
-            is_stopped ? "stopped by a signal" : "step limit reached", loop->counters.step,
-            loop->counters.epoch);
+            is_stopped ? "stopped by a signal" : "step limit reached", loop->counters.step, loop->counters.epoch);
     ws_err_hint(err, "run the same command again to go on");
     return is_stopped ? WS_E_STOPPED : WS_E_BUDGET;
 }

@@ -12,8 +12,9 @@ struct loop_counters {
     int64_t step_in_epoch; /**< done in this epoch */
     bool is_begun;         /**< the method has chosen this epoch's images */
     int64_t images_seen;
-    int64_t epoch_images, epoch_right; /**< of this epoch: images, and those whose label was predicted (-1 = no labels) */
-    double epoch_loss;                 /**< sum over the epoch's steps */
+    int64_t epoch_images,
+        epoch_right;   /**< of this epoch: images, and those whose label was predicted (-1 = no labels) */
+    double epoch_loss; /**< sum over the epoch's steps */
     int n_losses;
     struct {
         char name[32];
@@ -29,22 +30,22 @@ struct loop {
     const struct ws_method *method;
     struct ws_session *session;
     const struct ws_train_options *options;
-    void *state;             /**< owned: the method's */
-    struct ws_model *model;  /**< borrowed from the method */
+    void *state;                 /**< owned: the method's */
+    struct ws_model *model;      /**< borrowed from the method */
     struct ws_predictor student; /**< owned */
     struct ws_metrics metrics;   /**< owned */
     struct loop_counters counters;
     struct ws_epoch epoch;
-    uint32_t *images;        /**< owned: [n_train] restored list of a resumed epoch */
-    double *threshold;       /**< owned: [n_classes] likewise */
-    int64_t *n_kept;         /**< owned: [n_classes] likewise */
-    uint32_t *order;         /**< owned: [n_train] the sampler's */
-    uint32_t *batch;         /**< owned: [batch] */
-    float *held_logits;      /**< owned: [n_held][n_classes] */
+    uint32_t *images;   /**< owned: [n_train] restored list of a resumed epoch */
+    double *threshold;  /**< owned: [n_classes] likewise */
+    int64_t *n_kept;    /**< owned: [n_classes] likewise */
+    uint32_t *order;    /**< owned: [n_train] the sampler's */
+    uint32_t *batch;    /**< owned: [batch] */
+    float *held_logits; /**< owned: [n_held][n_classes] */
     struct ws_sampler sampler;
-    int64_t steps_in_epoch;  /**< of the epoch under way */
+    int64_t steps_in_epoch;               /**< of the epoch under way */
     double start_s, checkpoint_s, line_s; /**< monotonic: this call began; last checkpoint; last step line */
-    int64_t line_images;     /**< images since the last step line */
+    int64_t line_images;                  /**< images since the last step line */
     char checkpoint_path[4096];
 };
 

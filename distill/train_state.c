@@ -23,14 +23,13 @@ static json_t *pack_losses(const struct loop_counters *c)
 static json_t *pack_counters(const struct loop *loop)
 {
     const struct loop_counters *c = &loop->counters;
-    return json_pack("{s:I,s:I,s:I,s:b,s:I,s:I,s:I,s:f,s:o,s:f,s:f,s:f,s:I,s:f,s:I,s:f}", "epoch",
-                     (json_int_t)c->epoch, "step", (json_int_t)c->step, "step_in_epoch", (json_int_t)c->step_in_epoch,
-                     "is_begun", c->is_begun, "images_seen", (json_int_t)c->images_seen, "epoch_images",
-                     (json_int_t)c->epoch_images, "epoch_right", (json_int_t)c->epoch_right, "epoch_loss",
-                     c->epoch_loss, "losses", pack_losses(c), "lr", c->lr, "held_last", c->held_last, "held_best",
-                     c->held_best, "best_epoch", (json_int_t)c->best_epoch, "seconds", loop_seconds(loop),
-                     "metrics_lines", (json_int_t)loop->metrics.n_lines, "alpha",
-                     c->is_begun ? loop->epoch.alpha : -1.0);
+    return json_pack(
+        "{s:I,s:I,s:I,s:b,s:I,s:I,s:I,s:f,s:o,s:f,s:f,s:f,s:I,s:f,s:I,s:f}", "epoch", (json_int_t)c->epoch, "step",
+        (json_int_t)c->step, "step_in_epoch", (json_int_t)c->step_in_epoch, "is_begun", c->is_begun, "images_seen",
+        (json_int_t)c->images_seen, "epoch_images", (json_int_t)c->epoch_images, "epoch_right",
+        (json_int_t)c->epoch_right, "epoch_loss", c->epoch_loss, "losses", pack_losses(c), "lr", c->lr, "held_last",
+        c->held_last, "held_best", c->held_best, "best_epoch", (json_int_t)c->best_epoch, "seconds", loop_seconds(loop),
+        "metrics_lines", (json_int_t)loop->metrics.n_lines, "alpha", c->is_begun ? loop->epoch.alpha : -1.0);
 }
 
 enum ws_status loop_save(struct loop *loop, struct ws_err *err)
@@ -96,7 +95,8 @@ static bool unpack_counters(struct loop *loop, json_t *root, int64_t *metrics_li
     return true;
 }
 
-/* The images of an epoch under way: chosen with the networks as they were at its beginning, so not to be chosen again. */
+/* The images of an epoch under way: chosen with the networks as they were at its beginning, so not to be chosen again.
+ */
 static enum ws_status restore_epoch(struct loop *loop, const struct ws_tensors *file, struct ws_err *err)
 {
     const size_t n_classes = (size_t)loop->model->card.n_classes;
@@ -210,11 +210,10 @@ enum ws_status loop_step_line(struct loop *loop, const struct ws_step *step, str
     const double rate = now > loop->line_s ? (double)loop->line_images / (now - loop->line_s) : 0.0;
     loop->line_s = now;
     loop->line_images = 0;
-    json_t *line = json_pack("{s:s,s:s,s:I,s:I,s:f,s:o,s:o,s:o,s:f,s:f}", "kind", "step", "method",
-                             loop->options->name, "epoch", (json_int_t)loop->counters.epoch, "step",
-                             (json_int_t)loop->counters.step, "lr", step->lr, "loss", real_or_null(step->loss),
-                             "losses", losses, "gradient_norm", real_or_null(step->gradient_norm), "images_per_s",
-                             rate, "seconds", loop_seconds(loop));
+    json_t *line = json_pack("{s:s,s:s,s:I,s:I,s:f,s:o,s:o,s:o,s:f,s:f}", "kind", "step", "method", loop->options->name,
+                             "epoch", (json_int_t)loop->counters.epoch, "step", (json_int_t)loop->counters.step, "lr",
+                             step->lr, "loss", real_or_null(step->loss), "losses", losses, "gradient_norm",
+                             real_or_null(step->gradient_norm), "images_per_s", rate, "seconds", loop_seconds(loop));
     return ws_metrics_add(&loop->metrics, line, err);
 }
 
@@ -227,16 +226,16 @@ enum ws_status loop_epoch_line(struct loop *loop, struct ws_err *err)
     for (int i = 0; i < c->n_losses; i++)
         json_object_set_new(losses, c->losses[i].name, real_or_null(c->losses[i].sum / steps));
     const bool is_held = loop->options->n_held > 0, is_labelled = c->epoch_right >= 0 && c->epoch_images > 0;
-    json_t *line = json_pack(
-        "{s:s,s:s,s:I,s:I,s:f,s:o,s:o,s:o,s:o,s:I,s:I,s:o,s:o,s:o,s:I,s:f}", "kind", "epoch", "method",
-        loop->options->name, "epoch", (json_int_t)c->epoch, "step", (json_int_t)c->step, "lr", c->lr, "loss",
-        real_or_null(c->epoch_loss / steps), "losses", losses, loop->options->held_name,
-        is_held ? json_real(c->held_last) : json_null(), "train_accuracy",
-        is_labelled ? json_real((double)c->epoch_right / (double)c->epoch_images) : json_null(), "n_selected",
-        (json_int_t)loop->epoch.n, "n_pool", (json_int_t)loop->session->n_train, "alpha",
-        loop->epoch.alpha >= 0.0 ? json_real(loop->epoch.alpha) : json_null(), "selected_per_class",
-        counts_or_null(loop->epoch.n_kept, n_classes), "threshold_per_class",
-        reals_or_null(loop->epoch.threshold, n_classes), "images_seen", (json_int_t)c->images_seen, "seconds",
-        loop_seconds(loop));
+    json_t *line =
+        json_pack("{s:s,s:s,s:I,s:I,s:f,s:o,s:o,s:o,s:o,s:I,s:I,s:o,s:o,s:o,s:I,s:f}", "kind", "epoch", "method",
+                  loop->options->name, "epoch", (json_int_t)c->epoch, "step", (json_int_t)c->step, "lr", c->lr, "loss",
+                  real_or_null(c->epoch_loss / steps), "losses", losses, loop->options->held_name,
+                  is_held ? json_real(c->held_last) : json_null(), "train_accuracy",
+                  is_labelled ? json_real((double)c->epoch_right / (double)c->epoch_images) : json_null(), "n_selected",
+                  (json_int_t)loop->epoch.n, "n_pool", (json_int_t)loop->session->n_train, "alpha",
+                  loop->epoch.alpha >= 0.0 ? json_real(loop->epoch.alpha) : json_null(), "selected_per_class",
+                  counts_or_null(loop->epoch.n_kept, n_classes), "threshold_per_class",
+                  reals_or_null(loop->epoch.threshold, n_classes), "images_seen", (json_int_t)c->images_seen, "seconds",
+                  loop_seconds(loop));
     return ws_metrics_add(&loop->metrics, line, err);
 }

@@ -1,8 +1,8 @@
 /*
  * One step of KD3 as a whole: its gradients against finite differences of its loss, and who influences whom.
  *
- * A step with learning rate 0 leaves the weights alone, and the same step index draws the same view and the same mix, so the
- * method's own step is the function that is differentiated.
+ * A step with learning rate 0 leaves the weights alone, and the same step index draws the same view and the same mix,
+ * so the method's own step is the function that is differentiated.
  */
 #include "../../distill/kd3.h"
 #include "../unit/pool_data.h"
@@ -90,8 +90,8 @@ static struct ws_step step_once(struct bench *b)
 }
 
 /*
- * The same step from the same running statistics: the engine takes batch moments around the running mean, so that rounding
- * (and nothing else) depends on it.
+ * The same step from the same running statistics: the engine takes batch moments around the running mean, so that
+ * rounding (and nothing else) depends on it.
  */
 static struct ws_step step_from(struct bench *b, const float *values)
 {
@@ -142,9 +142,9 @@ static void gradients_are_the_slopes_of_the_whole_loss(void **state)
     static struct bench b;
     open_bench(&b, 1.0, false);
     struct kd3 *kd3 = b.state;
-    static const char *const names[] = {"conv1.weight",          "bn1.bias",           "layer1.0.conv2.weight",
-                                        "layer3.0.conv1.weight", "layer3.0.bn2.weight", "projector.0.weight",
-                                        "projector.4.bias",      "projector.6.weight"};
+    static const char *const names[] = {
+        "conv1.weight",        "bn1.bias",           "layer1.0.conv2.weight", "layer3.0.conv1.weight",
+        "layer3.0.bn2.weight", "projector.0.weight", "projector.4.bias",      "projector.6.weight"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         check_slope(&b, b.model->net, names[i]);
     check_slope(&b, kd3->embed_s.net, "embed_s.weight");

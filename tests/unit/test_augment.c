@@ -28,8 +28,7 @@ static void the_clean_view_is_the_normalised_image(void **state)
     fill(pixels, sizeof pixels);
     ws_augment_image(&plain, NULL, pixels, H, W, 3, out);
     for (int i = 0; i < H * W * 3; i++)
-        assert_near(out[i], ((double)pixels[i] / 255 - (double)plain.mean[i % 3]) / (double)plain.std[i % 3],
-                           1e-5);
+        assert_near(out[i], ((double)pixels[i] / 255 - (double)plain.mean[i % 3]) / (double)plain.std[i % 3], 1e-5);
 }
 
 static void the_clean_view_ignores_every_augmentation(void **state)
@@ -83,8 +82,7 @@ static void a_resized_ramp_stays_a_ramp(void **state)
     (void)state;
     uint8_t pixels[32 * 32];
     float out[32 * 32];
-    struct ws_augment crop = {
-        .kind = WS_AUGMENT_RESIZED_CROP, .min_area = .3, .mean = {0}, .std = {1.0f / 255, 1, 1}};
+    struct ws_augment crop = {.kind = WS_AUGMENT_RESIZED_CROP, .min_area = .3, .mean = {0}, .std = {1.0f / 255, 1, 1}};
     for (int i = 0; i < 32 * 32; i++)
         pixels[i] = (uint8_t)(4 * (i % 32));
     for (uint32_t k = 0; k < 50; k++) {
@@ -237,8 +235,7 @@ static void mixing_keeps_the_structure_of_an_image(void **state)
             moments(m.x, b, c, &old_mean, &old_deviation);
             for (int p = 0; p < P; p++) {
                 const int at = (b * P + p) * C + c;
-                assert_near(((double)m.out[at] - mean) / deviation, ((double)m.x[at] - old_mean) / old_deviation,
-                                   1e-4);
+                assert_near(((double)m.out[at] - mean) / deviation, ((double)m.x[at] - old_mean) / old_deviation, 1e-4);
             }
         }
 }

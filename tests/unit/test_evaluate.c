@@ -20,7 +20,7 @@ static void equal_logits_have_the_entropy_of_the_dice(void **state)
     struct ws_arena arena = {0};
     const struct ws_evaluation found = evaluate(&arena, logits, labels, NULL, 4, 10);
     assert_near(found.nll, log(10), 1e-12);
-    assert_near(found.brier, .9, 1e-12); /* 9/100 + 81/100 */
+    assert_near(found.brier, .9, 1e-12);     /* 9/100 + 81/100 */
     assert_near(found.accuracy, .25, 1e-12); /* the first of equals */
     assert_near(found.ece, fabs(.25 - .1), 1e-12);
     assert_near(found.top5, .5, 1e-12); /* of equals, classes 0 to 4 */

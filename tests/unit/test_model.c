@@ -111,8 +111,9 @@ static void every_misfit_is_named_in_one_message(void **state)
     assert_int_equal(ws_model_load(&loaded, path, &card, &err), WS_E_FORMAT);
     const char *tail = strstr(err.text, "does not fit");
     assert_non_null(tail);
-    assert_string_equal(tail, "does not fit resnet8 with 3 classes: 1 missing: layer2.0.bn1.bias; 1 misshapen: fc.weight "
-                              "(expected [3,64], found [10,64]); 1 extra: head.extra");
+    assert_string_equal(tail,
+                        "does not fit resnet8 with 3 classes: 1 missing: layer2.0.bn1.bias; 1 misshapen: fc.weight "
+                        "(expected [3,64], found [10,64]); 1 extra: head.extra");
     ws_model_free(&model);
 }
 
@@ -243,9 +244,16 @@ static void the_teacher_behind_an_identity_projector_is_the_teacher(void **state
 
 static void a_card_that_is_no_card_is_refused(void **state)
 {
-    static const char *const texts[] = {"[]", "{", "{\"format\":2}", "{\"channels\":7}", "{\"classes\":[\"one\"]}",
-                                        "{\"mean\":[1,2]}", "{\"std\":[0,1,1]}", "{\"arch\":\"resnet9\"}",
-                                        "{\"head\":\"kd3\"}", "{\"head\":\"other\"}"};
+    static const char *const texts[] = {"[]",
+                                        "{",
+                                        "{\"format\":2}",
+                                        "{\"channels\":7}",
+                                        "{\"classes\":[\"one\"]}",
+                                        "{\"mean\":[1,2]}",
+                                        "{\"std\":[0,1,1]}",
+                                        "{\"arch\":\"resnet9\"}",
+                                        "{\"head\":\"kd3\"}",
+                                        "{\"head\":\"other\"}"};
     struct ws_card card = make_card();
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         char path[TEMP_PATH];

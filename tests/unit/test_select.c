@@ -17,8 +17,8 @@ static void alpha_follows_the_papers_table(void **state)
     (void)state;
     static const struct {
         double epoch, alpha;
-    } table[] = {{1, .9924}, {10, .9869}, {20, .9770}, {40, .9371},  {60, .8525},
-                 {80, .7045}, {100, .4933}, {110, .3743}, {119, .2684}, {120, 0}, {240, 0}};
+    } table[] = {{1, .9924},   {10, .9869},  {20, .9770},  {40, .9371}, {60, .8525}, {80, .7045},
+                 {100, .4933}, {110, .3743}, {119, .2684}, {120, 0},    {240, 0}};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         assert_near(ws_alpha_at(&paper, table[i].epoch), table[i].alpha, 5e-5);
 }

@@ -43,15 +43,16 @@ static void make_place(struct place *place, char *folder, const char *methods)
     write_idx(folder, "train-labels", 0, N_TRAIN, false);
     write_idx(folder, "test-images", 1000, N_TEST, true);
     write_idx(folder, "test-labels", 1000, N_TEST, false);
-    snprintf(text, sizeof text,
-             "classes: [one, two, three]\nstore: {size: 28, channels: 1}\n"
-             "teacher: {train_images: %s/train-images, train_labels: %s/train-labels, arch: resnet8, steps: 30, batch: 16,\n"
-             "  holdout: 0.2, lr: 0.1, schedule: onecycle}\n"
-             "distill: {methods: [%s], arch: resnet8, epochs: 2, steps_per_epoch: 6, batch: 16, holdout: 0.2,\n"
-             "  kd3: {embedding: 16}}\n"
-             "curate: {p_cutoff: 0.3}\n"
-             "eval: {images: %s/test-images, labels: %s/test-labels}\n",
-             folder, folder, methods, folder, folder);
+    snprintf(
+        text, sizeof text,
+        "classes: [one, two, three]\nstore: {size: 28, channels: 1}\n"
+        "teacher: {train_images: %s/train-images, train_labels: %s/train-labels, arch: resnet8, steps: 30, batch: 16,\n"
+        "  holdout: 0.2, lr: 0.1, schedule: onecycle}\n"
+        "distill: {methods: [%s], arch: resnet8, epochs: 2, steps_per_epoch: 6, batch: 16, holdout: 0.2,\n"
+        "  kd3: {embedding: 16}}\n"
+        "curate: {p_cutoff: 0.3}\n"
+        "eval: {images: %s/test-images, labels: %s/test-labels}\n",
+        folder, folder, methods, folder, folder);
     temp_write(temp_join(path, folder, "c.yaml"), text, strlen(text));
     snprintf(place->work.folder, sizeof place->work.folder, "%s", folder);
     workdir_config(&place->work, folder);
@@ -132,13 +133,12 @@ static command_fn *const in_order[] = {ws_teacher_command, ws_score_command, ws_
 
 static void the_stages_run_in_order_and_then_have_nothing_to_do(void **state)
 {
-    static const char *const made[] = {"teacher/teacher.safetensors", "scores/teacher.safetensors",
-                                       "selection/epoch.safetensors", "runs/kd3/student.safetensors",
-                                       "runs/kd3/best.safetensors",   "runs/kd3/selection/epoch-002.safetensors",
-                                       "runs/kd/student.safetensors", "runs/ce/student.safetensors",
-                                       "runs/kd3/eval.json",          "runs/kd3/best-eval.json",
-                                       "teacher/eval.json",           "runs/kd3/student.onnx",
-                                       "runs/ce/student.onnx",        "runs/kd3/manifest.json"};
+    static const char *const made[] = {
+        "teacher/teacher.safetensors",  "scores/teacher.safetensors",  "selection/epoch.safetensors",
+        "runs/kd3/student.safetensors", "runs/kd3/best.safetensors",   "runs/kd3/selection/epoch-002.safetensors",
+        "runs/kd/student.safetensors",  "runs/ce/student.safetensors", "runs/kd3/eval.json",
+        "runs/kd3/best-eval.json",      "teacher/eval.json",           "runs/kd3/student.onnx",
+        "runs/ce/student.onnx",         "runs/kd3/manifest.json"};
     static const char *const targets[] = {"teacher/manifest.json", "scores/manifest.json", "selection/manifest.json",
                                           "runs/manifest.json",    "eval/manifest.json",   "export/manifest.json"};
     struct place place;
@@ -317,8 +317,8 @@ static bool run_and_kill(struct place *place, command_fn *command, int64_t after
 /* The first place is left alone, the second killed again and again, at ever later instants. */
 static void killed_at_any_instant_the_bytes_end_up_the_same(void **state)
 {
-    static const char *const made[] = {"teacher/teacher.safetensors",   "runs/kd3/student.safetensors",
-                                       "runs/kd3/best.safetensors",     "runs/ce/student.safetensors",
+    static const char *const made[] = {"teacher/teacher.safetensors", "runs/kd3/student.safetensors",
+                                       "runs/kd3/best.safetensors", "runs/ce/student.safetensors",
                                        "runs/kd3/selection/epoch-002.safetensors"};
     struct place whole, killed;
     char folder[TEMP_PATH];

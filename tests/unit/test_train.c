@@ -1,6 +1,6 @@
 /* The training loop and its methods on a made-up pool: resumable, repeatable, and clear about what it cannot do. */
-#include "../../distill/train.h"
 #include "../../distill/metrics.h"
+#include "../../distill/train.h"
 #include "pool_data.h"
 #include "temp.h"
 
@@ -337,7 +337,8 @@ static void the_teacher_and_its_shared_classifier_never_change(void **state)
         const struct ws_param *a = &the_teacher->net->params[ws_net_find_param(the_teacher->net, names[i])];
         const struct ws_param *c = &student->net->params[ws_net_find_param(student->net, names[i])];
         assert_int_equal(a->n, c->n);
-        assert_memory_equal(the_teacher->net->values + a->offset, student->net->values + c->offset, a->n * sizeof(float));
+        assert_memory_equal(the_teacher->net->values + a->offset, student->net->values + c->offset,
+                            a->n * sizeof(float));
     }
     assert_true(student->net->values != the_teacher->net->values);
     ws_model_free(&student);
@@ -400,8 +401,8 @@ static void a_selection_of_fewer_than_two_says_what_to_do(void **state)
     open_bench(&b, *state, "kd3", 2, the_teacher);
     b.n_train = b.session.n_train = 2;
     b.config.curate.p_cutoff = 1;
-    memset(the_teacher->net->values + the_teacher->net->params[ws_net_find_param(the_teacher->net, "fc.bias")].offset, 0,
-           sizeof(float) * CLASSES);
+    memset(the_teacher->net->values + the_teacher->net->params[ws_net_find_param(the_teacher->net, "fc.bias")].offset,
+           0, sizeof(float) * CLASSES);
     const enum ws_status status = run(&b, &ws_method_kd3, &err);
     /* Two images of equal prediction reach the cutoff 1 only with certainty. */
     assert_int_equal(status, WS_E_NUMERIC);
@@ -506,7 +507,8 @@ static void a_pass_shows_every_image_once(void **state)
     int seen[2][100] = {{0}};
     for (uint32_t i = 0; i < 33; i++)
         images[i] = 3 * i;
-    struct ws_sampler sampler = {.seed = 1, .epoch = 1, .order = order, .images = images, .n = 33, .batch = 8, .pass = -1};
+    struct ws_sampler sampler = {
+        .seed = 1, .epoch = 1, .order = order, .images = images, .n = 33, .batch = 8, .pass = -1};
     assert_int_equal(ws_sampler_pass_batches(33, 8), 4); /* one image alone is left out */
     assert_int_equal(ws_sampler_pass_batches(34, 8), 5);
     for (int64_t k = 0; k < 8; k++) {

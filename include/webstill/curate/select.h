@@ -32,13 +32,13 @@ double ws_alpha_at(const struct ws_alpha_schedule *schedule, double epoch);
 double ws_select_threshold(double p_cutoff, double b);
 
 struct ws_selection {
-    size_t n;           /**< images */
+    size_t n; /**< images */
     int n_classes;
     double alpha;
-    uint8_t *keep;      /**< [n] 1 = kept */
-    float *confidence;  /**< [n] conf(x) */
-    int32_t *predicted; /**< [n] yhat(x) */
-    double *threshold;  /**< [n_classes] tau_c */
+    uint8_t *keep;        /**< [n] 1 = kept */
+    float *confidence;    /**< [n] conf(x) */
+    int32_t *predicted;   /**< [n] yhat(x) */
+    double *threshold;    /**< [n_classes] tau_c */
     int64_t *n_predicted; /**< [n_classes] n_c */
     int64_t *n_kept;      /**< [n_classes] */
     int64_t n_kept_total;
