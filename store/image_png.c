@@ -122,7 +122,7 @@ void ws_image_png(struct ws_span body, const struct ws_image_rule *rule, struct 
     }
     if (transparent)
         result->flags |= WS_IMAGE_FLAG_ALPHA;
-done:
+done:;
     /* Not png_read_end(): what lies behind the last row is no concern of the picture. */
     png_infop last_info = info;
     png_destroy_read_struct(&png, last_info ? &last_info : NULL, NULL);
