@@ -297,6 +297,16 @@ static struct ws_net *build_max_pool(struct ws_rng *rng)
     return net;
 }
 
+/* A pool over a pool of stride 1, whose neighbours are mostly equal: of several largest, one alone gets the gradient.
+ */
+static struct ws_net *build_max_pool_with_ties(struct ws_rng *rng)
+{
+    struct ws_net *net = new_net(rng, 11, 33);
+    const int x = ws_net_max_pool(net, "first", 0, (struct ws_window){3, 1, 1});
+    ws_net_max_pool(net, "pool", x, pick_window(rng, net->nodes[0].height, net->nodes[0].width));
+    return net;
+}
+
 static struct ws_net *build_global_pool(struct ws_rng *rng)
 {
     struct ws_net *net = new_net(rng, 11, 33);
@@ -372,6 +382,12 @@ static void max_pool_equals_its_twin(void **state)
 {
     (void)state;
     run_trials("max pool", build_max_pool, 60, WS_BN_TRAIN, false);
+}
+
+static void max_pool_gives_the_gradient_of_a_tie_once(void **state)
+{
+    (void)state;
+    run_trials("max pool, ties", build_max_pool_with_ties, 40, WS_BN_TRAIN, false);
 }
 
 static void global_pool_equals_its_twin(void **state)
@@ -479,6 +495,7 @@ int main(void)
         cmocka_unit_test(gemm_flattens_in_file_order_and_equals_its_twin),
         cmocka_unit_test(average_pool_equals_its_twin),
         cmocka_unit_test(max_pool_equals_its_twin),
+        cmocka_unit_test(max_pool_gives_the_gradient_of_a_tie_once),
         cmocka_unit_test(global_pool_equals_its_twin),
         cmocka_unit_test(relu_equals_its_twin),
         cmocka_unit_test(add_gives_gradient_to_both_inputs),

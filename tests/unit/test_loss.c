@@ -237,8 +237,11 @@ static void alignment_gradient_matches_differences(void **state)
 
 static double ntxent_pairs(const float *u, const float *v, int batch, float *gu, float *gv)
 {
-    float *scratch = malloc(ws_loss_ntxent_scratch(batch, D) * sizeof *scratch);
+    const size_t n_scratch = ws_loss_ntxent_scratch(batch, D);
+    float *scratch = malloc(n_scratch * sizeof *scratch);
     assert_non_null(scratch);
+    for (size_t i = 0; i < n_scratch; i++)
+        scratch[i] = NAN; /* nothing may depend on what was there */
     const double loss = ws_loss_ntxent(u, v, batch, D, 0.3, 1.0, gu, gv, scratch);
     free(scratch);
     return loss;

@@ -15,7 +15,8 @@
 
 struct field {
     unsigned number;
-    uint64_t integer;          /* varint and fixed32 */
+    uint64_t integer;          /* varint */
+    float real;                /* fixed32 */
     const unsigned char *data; /* length-delimited, or NULL */
     size_t size;
 };
@@ -52,6 +53,7 @@ static bool next_field(const unsigned char **p, const unsigned char *end, struct
         return true;
     case 5:
         assert_true(end - *p >= 4);
+        memcpy(&field->real, *p, 4);
         *p += 4;
         return true;
     default:
@@ -89,7 +91,15 @@ static bool has_text(struct field message, unsigned number, int nth, const char 
 /* Field numbers of onnx.proto. */
 enum { MODEL_IR = 1, MODEL_PRODUCER = 2, MODEL_GRAPH = 7, MODEL_OPSET = 8, MODEL_METADATA = 14 };
 enum { GRAPH_NODE = 1, GRAPH_INITIALIZER = 5, GRAPH_INPUT = 11, GRAPH_OUTPUT = 12 };
-enum { NODE_INPUT = 1, NODE_OUTPUT = 2, NODE_OP = 4, TENSOR_DIMS = 1, TENSOR_NAME = 8, TENSOR_RAW = 9 };
+enum {
+    NODE_INPUT = 1,
+    NODE_OUTPUT = 2,
+    NODE_OP = 4,
+    NODE_ATTRIBUTE = 5,
+    TENSOR_DIMS = 1,
+    TENSOR_NAME = 8,
+    TENSOR_RAW = 9
+};
 
 static int count_ops(struct field graph, const char *op)
 {
@@ -266,6 +276,33 @@ static void folded_graph_writes_fused_add_and_relu_as_nodes(void **state)
     ws_net_free(&net);
 }
 
+static void batchnorm_momentum_is_the_share_of_the_old_value(void **state)
+{
+    (void)state;
+    struct ws_zoo_taps taps;
+    struct ws_net *net = make_resnet8(&taps);
+    struct ws_buf buf = {0};
+    const struct ws_onnx_options options = {.opset = 13, .output = taps.logits};
+    const struct field graph = graph_of(write_model(net, &options, &buf));
+    struct field node, attribute, value;
+    int n_found = 0;
+    for (int i = 0; find_field(graph, GRAPH_NODE, i, &node); i++) {
+        if (!has_text(node, NODE_OP, 0, "BatchNormalization"))
+            continue;
+        for (int j = 0; find_field(node, NODE_ATTRIBUTE, j, &attribute); j++) {
+            const bool is_momentum = has_text(attribute, 1, 0, "momentum");
+            if (!is_momentum && !has_text(attribute, 1, 0, "epsilon"))
+                continue;
+            assert_true(find_field(attribute, 2, 0, &value));
+            assert_float_equal(value.real, is_momentum ? 0.9F : 1e-5F, 1e-9);
+            n_found++;
+        }
+    }
+    assert_int_equal(n_found, 2 * 9);
+    ws_buf_fini(&buf);
+    ws_net_free(&net);
+}
+
 static void normalisation_goes_in_as_two_nodes(void **state)
 {
     (void)state;
@@ -358,6 +395,7 @@ int main(void)
         cmocka_unit_test(weights_are_written_in_file_order),
         cmocka_unit_test(each_input_was_written_before_it_is_read),
         cmocka_unit_test(folded_graph_writes_fused_add_and_relu_as_nodes),
+        cmocka_unit_test(batchnorm_momentum_is_the_share_of_the_old_value),
         cmocka_unit_test(normalisation_goes_in_as_two_nodes),
         cmocka_unit_test(only_what_the_output_needs_is_written),
         cmocka_unit_test(what_cannot_be_written_is_refused),
