@@ -3,12 +3,15 @@
 #include "job.h"
 #include "predict.h"
 
+#include "webstill/base/clock.h"
 #include "webstill/base/log.h"
 #include "webstill/base/mem.h"
 #include "webstill/store/tensors.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { BATCHES_PER_PIECE = 16, SECONDS_PER_SAVE = 60 };
 
 const struct ws_option ws_score_options[] = {
     {"model", "PATH", "a model of ours to score instead of the teacher, e.g. work/X/runs/kd3/student.safetensors"},
@@ -97,25 +100,88 @@ static enum ws_status write_scores(const struct ws_run *run, const struct target
     return status;
 }
 
-static enum ws_status predict_store(const struct ws_run *run, const struct target *target, struct ws_model *model,
-                                    const struct ws_dataset *data, struct ws_pool *pool, float *logits,
-                                    struct ws_err *err)
+/* Logits so far, so that a killed run of hours does not begin again: scores/NAME.part.safetensors. */
+struct partial {
+    char path[WS_PATH_BYTES];
+    char key[WS_DIGEST_HEX];
+    size_t n_done;
+    double saved_s;
+};
+
+static enum ws_status save_partial(struct partial *partial, const float *logits, int n_classes, struct ws_err *err)
+{
+    const struct ws_tensor_entry entry = {"logits", WS_F32,
+                                          2,        {(int64_t)partial->n_done, n_classes},
+                                          logits,   partial->n_done * (size_t)n_classes * sizeof *logits};
+    partial->saved_s = ws_clock_mono_s();
+    return ws_tensors_write(partial->path, &entry, 1, &(struct ws_metadata){"webstill.key", partial->key}, 1, err);
+}
+
+/* What another model, store or configuration left behind, or a damaged file, is simply not used. */
+static void load_partial(struct partial *partial, float *logits, size_t n, int n_classes)
+{
+    struct ws_tensors *file = NULL;
+    struct ws_err ignored = {0};
+    if (!ws_file_exists(partial->path) || ws_tensors_open(&file, partial->path, &ignored) != WS_OK)
+        return;
+    const char *key = ws_tensors_metadata(file, "webstill.key");
+    const struct ws_tensor_entry *entry = ws_tensors_find(file, "logits");
+    if (key && strcmp(key, partial->key) == 0 && entry && entry->dtype == WS_F32 && entry->rank == 2 &&
+        entry->shape[1] == n_classes && (size_t)entry->shape[0] <= n) {
+        partial->n_done = (size_t)entry->shape[0];
+        memcpy(logits, entry->data, entry->size_bytes);
+        ws_log(WS_LOG_INFO, "going on behind image %zu of %zu", partial->n_done, n);
+    }
+    ws_tensors_close(&file);
+}
+
+/* In pieces of some batches; each piece ends at a multiple of the batch, so that the pieces do not show. */
+static enum ws_status predict_pieces(struct ws_predictor *predictor, const struct ws_dataset *data,
+                                     const uint32_t *images, struct partial *partial, const char *name, float *logits,
+                                     struct ws_err *err)
+{
+    struct ws_augment augment;
+    const struct ws_view view = ws_view_clean(&predictor->model->card, &augment);
+    const int n_classes = predictor->model->card.n_classes;
+    const size_t piece = (size_t)predictor->max_batch * BATCHES_PER_PIECE;
+    struct ws_progress progress;
+    enum ws_status status = WS_OK;
+    load_partial(partial, logits, data->n, n_classes);
+    partial->saved_s = ws_clock_mono_s();
+    ws_progress_begin(&progress, name, "images", (int64_t)data->n, (int64_t)partial->n_done);
+    while (status == WS_OK && partial->n_done < data->n) {
+        const size_t left = data->n - partial->n_done, n = left < piece ? left : piece;
+        status = ws_predict(predictor, data, &view, images + partial->n_done, n,
+                            logits + partial->n_done * (size_t)n_classes, NULL, err);
+        if (status == WS_OK)
+            partial->n_done += n;
+        ws_progress_step(&progress, (int64_t)partial->n_done, NULL);
+        if (status == WS_E_STOPPED || ws_clock_mono_s() - partial->saved_s > SECONDS_PER_SAVE) {
+            const enum ws_status saved = save_partial(partial, logits, n_classes, err);
+            status = saved == WS_OK ? status : saved;
+        }
+    }
+    ws_progress_end(&progress, (int64_t)partial->n_done, NULL);
+    return status;
+}
+
+static enum ws_status predict_store(const struct ws_run *run, const struct ws_job *job, const struct target *target,
+                                    struct ws_model *model, const struct ws_dataset *data, struct ws_pool *pool,
+                                    float *logits, struct ws_err *err)
 {
     struct ws_predictor predictor = {0};
-    struct ws_augment augment;
-    const struct ws_view view = ws_view_clean(&model->card, &augment);
+    struct partial partial = {.n_done = 0};
     uint32_t *images = ws_calloc(data->n, sizeof *images);
     if (!images)
         return ws_fail(err, WS_E_MEMORY, "out of memory for the list of %zu images", data->n);
     for (size_t i = 0; i < data->n; i++)
         images[i] = (uint32_t)i;
-    enum ws_status status = ws_predictor_open(&predictor, model, pool, (int)run->config->score.batch, true, err);
-    if (status == WS_OK) {
-        struct ws_progress progress;
-        ws_progress_begin(&progress, target->name, "images", (int64_t)data->n, 0);
-        status = ws_predict(&predictor, data, &view, images, data->n, logits, &progress, err);
-        ws_progress_end(&progress, (int64_t)data->n, NULL);
-    }
+    ws_job_key(job, partial.key);
+    enum ws_status status = ws_work_path(partial.path, run->work, err, "scores/%s.part.safetensors", target->name);
+    if (status == WS_OK)
+        status = ws_predictor_open(&predictor, model, pool, (int)run->config->score.batch, true, err);
+    if (status == WS_OK)
+        status = predict_pieces(&predictor, data, images, &partial, target->name, logits, err);
     ws_predictor_close(&predictor);
     free(images);
     return status;
@@ -135,6 +201,14 @@ static void tell_choices(struct ws_job *job, const struct ws_model *model, const
     }
     ws_job_fact(job, "first_choice", list);
     free(counts);
+}
+
+static void remove_partial(const char *work, const struct target *target)
+{
+    char path[WS_PATH_BYTES];
+    struct ws_err ignored = {0};
+    if (ws_work_path(path, work, &ignored, "scores/%s.part.safetensors", target->name) == WS_OK)
+        remove(path);
 }
 
 static enum ws_status score_store(const struct ws_run *run, struct ws_job *job, const struct target *target,
@@ -160,7 +234,7 @@ static enum ws_status score_store(const struct ws_run *run, struct ws_job *job, 
     if (status == WS_OK)
         status = ws_pool_open(&pool, (int)run->config->threads, err);
     if (status == WS_OK)
-        status = predict_store(run, target, model, &data, pool, logits, err);
+        status = predict_store(run, job, target, model, &data, pool, logits, err);
     if (status == WS_OK)
         status = write_scores(run, target, model, &data, logits, &digest, err);
     if (status == WS_OK)
@@ -168,6 +242,7 @@ static enum ws_status score_store(const struct ws_run *run, struct ws_job *job, 
     if (status == WS_OK) {
         tell_choices(job, model, logits, data.n);
         status = ws_job_finish(job, err);
+        remove_partial(run->work, target);
     }
     ws_pool_close(&pool);
     free(logits);
