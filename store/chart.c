@@ -69,7 +69,7 @@ static struct axis plan_x(double lo, double hi)
 /** As few decimals as tell two marks apart; thousands as "12k". */
 static void add_tick(struct ws_html *html, double value, double step)
 {
-    if (step >= 1000) {
+    if (step >= 1000 && fabs(value) >= 1000) {
         ws_html_addf(html, "%.0fk", value / 1000);
         return;
     }

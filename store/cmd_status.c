@@ -13,19 +13,28 @@ enum { COUNTS_SHOWN = 4 };
 const struct ws_option ws_status_options[] = {{"json", NULL, "print one JSON object instead of the table"},
                                               {NULL, NULL, NULL}};
 
-static void print_counts(const json_t *manifest)
+/** The first numbers of an object, as far as there is room; returns how many have been shown in all. */
+static int print_numbers(json_t *object, int n_shown)
 {
-    int n_shown = 0;
     const char *key;
     json_t *value;
-    json_object_foreach(json_object_get(manifest, "counts"), key, value)
+    json_object_foreach(object, key, value)
     {
-        if (!json_is_integer(value) || json_integer_value(value) == 0)
+        if (!json_is_number(value) || json_number_value(value) == 0 || n_shown == COUNTS_SHOWN)
             continue;
-        if (n_shown++ == COUNTS_SHOWN)
-            break;
-        printf("%s%s %" PRId64, n_shown > 1 ? " · " : "  ", key, (int64_t)json_integer_value(value));
+        printf("%s%s ", n_shown++ > 0 ? " · " : "  ", key);
+        if (json_is_integer(value))
+            printf("%" PRId64, (int64_t)json_integer_value(value));
+        else
+            printf("%.4g", json_real_value(value));
     }
+    return n_shown;
+}
+
+static void print_counts(const json_t *manifest)
+{
+    const int n_shown = print_numbers(json_object_get(manifest, "counts"), 0);
+    print_numbers(json_object_get(manifest, "facts"), n_shown);
 }
 
 static void print_table(const struct ws_stage *stages, const struct ws_stage_view *views, size_t n)

@@ -118,7 +118,7 @@ static void print_runs(const json_t *story)
         const int64_t n_epochs = (int64_t)json_array_size(json_object_get(run, "epochs"));
         const char *name = ws_json_text(run, "run"), *state = is_set(run, "finished") ? "" : " so far";
         if (get_integer(run, "n_selections") == 0)
-            printf("    %-10s has written no selection\n", name);
+            printf("    %-10s writes no selection: it learns from its whole pool\n", name);
         else if (n_epochs == 0)
             printf("    %-10s not in its pool: held out, or stored after the run\n", name);
         else

@@ -96,8 +96,9 @@ static void add_tiles(const struct ws_report *report, struct ws_html *html)
             n_kept += report->last.n_kept[c];
         open_tile(html);
         ws_html_count(html, n_kept);
-        snprintf(text, sizeof(text), "of %zu pool images kept in the last epoch", report->last.n);
-        close_tile(html, text);
+        ws_html_add(html, "</b><span>of ");
+        ws_html_count(html, (int64_t)report->last.n);
+        ws_html_add(html, " pool images kept in the last epoch</span></div>\n");
     } else if (report->images) {
         open_tile(html);
         ws_html_count(html, (int64_t)ws_images_count(report->images));

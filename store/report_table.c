@@ -22,6 +22,13 @@ static double get_seconds(const struct ws_report_run *run, const json_t *manifes
     return isfinite(seconds) ? seconds : ws_json_number(manifest, "seconds");
 }
 
+/** The network's size: as `eval` measured it, else as the stage that trained it noted. */
+static double get_size(const json_t *eval, const json_t *manifest, const char *key)
+{
+    const double size = ws_json_number(eval, key);
+    return isfinite(size) ? size : ws_json_number(json_object_get(manifest, "facts"), key);
+}
+
 static void add_count_cell(struct ws_html *html, double value)
 {
     ws_html_add(html, "<td>");
@@ -56,8 +63,8 @@ static void add_result_row(struct ws_html *html, const struct ws_report_run *run
     ws_html_add(html, "</th><td class=\"left\">");
     ws_html_text(html, ws_json_text(eval, "arch")[0] ? ws_json_text(eval, "arch") : arch);
     ws_html_add(html, "</td>");
-    add_count_cell(html, ws_json_number(eval, "parameters"));
-    add_number_cell(html, ws_json_number(eval, "multiply_adds") / 1e6, 2);
+    add_count_cell(html, get_size(eval, manifest, "parameters"));
+    add_number_cell(html, get_size(eval, manifest, "multiply_adds") / 1e6, 2);
     add_percent_cell(html, ws_json_number(eval, "accuracy"), is_best);
     add_percent_cell(html, ws_json_number(best_eval, "accuracy"), false);
     add_percent_cell(html, is_teacher ? (double)NAN : ws_json_number(eval, "agreement"), false);
@@ -160,7 +167,7 @@ static void add_class_row(const struct ws_report *report, struct ws_html *html, 
     add_percent_cell(html, get_class_accuracy(report->teacher_eval, c), false);
     for (size_t r = 0; r < report->n_runs; r++) {
         const double accuracy = get_class_accuracy(report->runs[r].eval, c);
-        add_percent_cell(html, accuracy, report->n_runs > 1 && accuracy >= best);
+        add_percent_cell(html, accuracy, report->n_runs > 1 && accuracy > 0 && accuracy >= best);
     }
     ws_html_add(html, "</tr>\n");
 }
