@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -584,6 +585,34 @@ static void test_kills_at_any_instant_change_nothing_in_the_end(void **state)
     json_decref(y);
 }
 
+static void test_a_failed_write_keeps_what_was_stored(void **state)
+{
+    const char *dir = *state;
+    char a[TEMP_PATH], b[TEMP_PATH];
+    make_web(dir, "web", 1500);
+    expect_store(dir, "web", "calm", "", 0);
+    const struct ws_digest calm = digest_of(temp_join(a, dir, "calm/store"));
+    const pid_t pid = fork();
+    if (pid == 0) { /* a ceiling on the size of files stands in for the end of the disk */
+        struct ws_err err;
+        const struct rlimit limit = {300000, 300000};
+        (void)signal(SIGXFSZ, SIG_IGN);
+        if (setrlimit(RLIMIT_FSIZE, &limit) != 0)
+            _exit(2);
+        const enum ws_status status = run_store(dir, "web", "tight", "", 0, &err);
+        _exit(status == WS_E_IO && strstr(err.text, "tight/store") ? 0 : 1);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    struct ws_images *images = open_work(dir, "tight");
+    assert_in_range(ws_images_count(images), 1, 1469);
+    ws_images_close(&images);
+    expect_store(dir, "web", "tight", "", 0);
+    const struct ws_digest tight = digest_of(temp_join(b, dir, "tight/store"));
+    assert_memory_equal(&tight, &calm, sizeof calm);
+}
+
 static void test_a_damaged_record_costs_itself_and_is_counted(void **state)
 {
     const char *dir = *state;
@@ -641,6 +670,7 @@ int main(void)
         IN_FOLDER(test_a_new_file_adds_to_the_store),
         IN_FOLDER(test_a_limit_stops_and_the_next_run_goes_on),
         IN_FOLDER(test_kills_at_any_instant_change_nothing_in_the_end),
+        IN_FOLDER(test_a_failed_write_keeps_what_was_stored),
         IN_FOLDER(test_a_damaged_record_costs_itself_and_is_counted),
         IN_FOLDER(test_no_warc_and_no_image_are_errors_that_say_so),
     };
