@@ -153,11 +153,12 @@ static enum ws_status read_labels(struct ws_dataset *set, const char *path, int 
         status = read_payload(&idx, labels, set->n, err);
     for (size_t i = 0; status == WS_OK && i < set->n; i++) {
         set->labels[i] = labels[i];
-        if (labels[i] >= n_classes)
-            status =
-                ws_fail(err, WS_E_FORMAT,
-                        "%s: label %d at byte %zu: expected a class below %d, as the configuration lists %d classes",
-                        path, labels[i], 8 + i, n_classes, n_classes);
+        if (labels[i] < n_classes)
+            continue;
+        status = ws_fail(err, WS_E_FORMAT,
+                         "%s: label %d at byte %zu: expected a class below %d, as the configuration lists %d classes",
+                         path, labels[i], 8 + i, n_classes, n_classes);
+        ws_err_hint(err, "list every class of the labels under `classes`, in the labels' order");
     }
     free(labels);
     return close_idx(&idx, status, err);
@@ -171,6 +172,9 @@ enum ws_status ws_dataset_open_idx(struct ws_dataset *set, const char *images_pa
     if (status == WS_OK)
         status = read_labels(set, labels_path, n_classes, err);
     if (status != WS_OK) {
+        if (status == WS_E_FORMAT)
+            ws_err_hint(err, "the file is cut or damaged, or another one than its key asks for: fetch it again (for the "
+                             "demo: remove build/data/fashion-mnist, then `make data`)");
         ws_dataset_close(set);
         return status;
     }

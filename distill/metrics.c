@@ -29,7 +29,7 @@ enum ws_status ws_metrics_open(struct ws_metrics *metrics, const char *path, int
         return ws_fail(err, WS_E_CONFIG, "path too long: %s", path);
     metrics->stream = fopen(path, keep_lines > 0 ? "r+" : "w+");
     if (!metrics->stream)
-        return ws_fail_errno(err, "%s", path);
+        return ws_file_fail(err, "cannot open", path);
     int64_t found;
     const long end = find_end(metrics->stream, keep_lines, &found);
     enum ws_status status = WS_OK;
@@ -55,7 +55,7 @@ enum ws_status ws_metrics_add(struct ws_metrics *metrics, json_t *line, struct w
         fputs(text, metrics->stream) >= 0 && putc('\n', metrics->stream) != EOF && fflush(metrics->stream) == 0;
     free(text);
     if (!is_written)
-        return ws_fail_errno(err, "%s", metrics->path);
+        return ws_file_fail(err, "cannot write", metrics->path);
     metrics->n_lines++;
     return WS_OK;
 }
@@ -63,7 +63,7 @@ enum ws_status ws_metrics_add(struct ws_metrics *metrics, json_t *line, struct w
 enum ws_status ws_metrics_sync(struct ws_metrics *metrics, struct ws_err *err)
 {
     if (fflush(metrics->stream) != 0 || fsync(fileno(metrics->stream)) != 0)
-        return ws_fail_errno(err, "%s", metrics->path);
+        return ws_file_fail(err, "cannot write", metrics->path);
     return WS_OK;
 }
 

@@ -252,6 +252,9 @@ enum ws_status ws_tensors_open(struct ws_tensors **out, const char *path, struct
     if (status == WS_OK)
         status = align_entries(t, path, err);
     if (status != WS_OK) {
+        if (status == WS_E_FORMAT)
+            ws_err_hint(err, "the file is damaged, or was cut on its way: copy it anew; one that webstill made: remove it "
+                             "and run its stage again (`webstill verify CONFIG` looks for more)");
         ws_tensors_close(&t);
         return status;
     }

@@ -189,7 +189,7 @@ static enum ws_status write_file(const char *path, const struct ws_buf *header, 
         const struct ws_tensor_entry *e = &entries[layout->order[i]];
         is_written = e->size_bytes == 0 || fwrite(e->data, 1, e->size_bytes, writer.stream) == e->size_bytes;
     }
-    status = is_written ? ws_file_writer_finish(&writer, err) : ws_fail_errno(err, "cannot write %s", path);
+    status = is_written ? ws_file_writer_finish(&writer, err) : ws_file_fail(err, "cannot write", path);
     ws_file_writer_close(&writer);
     return status;
 }

@@ -18,8 +18,7 @@
 
 enum { READ_STEP_BYTES = 64 * 1024 };
 
-/* Fail with errno; a full disk gets a hint that names the place. */
-static enum ws_status fail_path(struct ws_err *err, const char *action, const char *path)
+enum ws_status ws_file_fail(struct ws_err *err, const char *action, const char *path)
 {
     int code = errno;
     enum ws_status status = ws_fail_errno(err, "%s %s", action, path);
@@ -80,7 +79,7 @@ static enum ws_status read_all(int fd, const char *path, size_t max_bytes, struc
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return fail_path(err, "cannot read", path);
+            return ws_file_fail(err, "cannot read", path);
         if (n == 0)
             return WS_OK;
         out->len += (size_t)n;
@@ -114,13 +113,13 @@ enum ws_status ws_file_map_open(struct ws_file_map *map, const char *path, struc
     enum ws_status status = WS_OK;
     struct stat facts;
     if (fstat(fd, &facts) != 0) {
-        status = fail_path(err, "cannot look at", path);
+        status = ws_file_fail(err, "cannot look at", path);
     } else if (!S_ISREG(facts.st_mode)) {
         status = ws_fail(err, WS_E_IO, "cannot map %s: it is not a regular file", path);
     } else if (facts.st_size > 0) {
         void *bytes = mmap(NULL, (size_t)facts.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (bytes == MAP_FAILED)
-            status = fail_path(err, "cannot map", path);
+            status = ws_file_fail(err, "cannot map", path);
         else
             map->bytes = (struct ws_span){bytes, (size_t)facts.st_size};
     }
@@ -198,14 +197,14 @@ enum ws_status ws_file_writer_open(struct ws_file_writer *writer, const char *pa
     snprintf(writer->temporary, sizeof writer->temporary, "%s.tmp.%ld", path, (long)getpid());
     int fd = open(writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0) {
-        status = fail_path(err, "cannot create", writer->temporary);
+        status = ws_file_fail(err, "cannot create", writer->temporary);
         writer->temporary[0] = '\0';
         return status;
     }
     flock(fd, LOCK_EX | LOCK_NB); /* says "in use" to sweep_leftovers(); where locks are missing nothing is swept */
     writer->stream = fdopen(fd, "w");
     if (writer->stream == NULL) {
-        status = fail_path(err, "cannot write", writer->temporary);
+        status = ws_file_fail(err, "cannot write", writer->temporary);
         close(fd);
         unlink(writer->temporary);
         writer->temporary[0] = '\0';
@@ -230,9 +229,9 @@ enum ws_status ws_file_writer_finish(struct ws_file_writer *writer, struct ws_er
     ws_assert(writer->stream != NULL);
     enum ws_status status = WS_OK;
     if (!flush_whole(writer->stream) || fsync(fileno(writer->stream)) != 0)
-        status = fail_path(err, "cannot write", writer->path);
+        status = ws_file_fail(err, "cannot write", writer->path);
     else if (rename(writer->temporary, writer->path) != 0)
-        status = fail_path(err, "cannot replace", writer->path);
+        status = ws_file_fail(err, "cannot replace", writer->path);
     else
         writer->temporary[0] = '\0';
     ws_file_writer_close(writer);
@@ -256,7 +255,7 @@ enum ws_status ws_file_replace(const char *path, const void *bytes, size_t len, 
     if (status != WS_OK)
         return status;
     if (len > 0 && fwrite(bytes, 1, len, writer.stream) != len) {
-        status = fail_path(err, "cannot write", path);
+        status = ws_file_fail(err, "cannot write", path);
         ws_file_writer_close(&writer);
         return status;
     }
@@ -289,7 +288,7 @@ static enum ws_status make_one(const char *path, struct ws_err *err)
         return ws_fail(err, WS_E_IO, "cannot make folder %s: a file has that name", path);
     }
     errno = code;
-    return fail_path(err, "cannot make folder", path);
+    return ws_file_fail(err, "cannot make folder", path);
 }
 
 enum ws_status ws_dir_make(const char *path, struct ws_err *err)
@@ -318,10 +317,10 @@ enum ws_status ws_dir_sync(const char *path, struct ws_err *err)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return fail_path(err, "cannot open folder", path);
+        return ws_file_fail(err, "cannot open folder", path);
     enum ws_status status = WS_OK;
     if (fsync(fd) != 0 && errno != EINVAL) /* EINVAL: a file system that has no such operation */
-        status = fail_path(err, "cannot sync folder", path);
+        status = ws_file_fail(err, "cannot sync folder", path);
     close(fd);
     return status;
 }
@@ -356,7 +355,7 @@ enum ws_status ws_dir_list_open(struct ws_dir_list *list, const char *path, cons
     *list = (struct ws_dir_list){0};
     DIR *folder = opendir(path);
     if (folder == NULL)
-        return errno == ENOENT ? WS_OK : fail_path(err, "cannot list", path);
+        return errno == ENOENT ? WS_OK : ws_file_fail(err, "cannot list", path);
     enum ws_status status = WS_OK;
     size_t cap = 0;
     for (;;) {
@@ -364,7 +363,7 @@ enum ws_status ws_dir_list_open(struct ws_dir_list *list, const char *path, cons
         struct dirent *entry = readdir(folder);
         if (entry == NULL) {
             if (errno != 0)
-                status = fail_path(err, "cannot list", path);
+                status = ws_file_fail(err, "cannot list", path);
             break;
         }
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
@@ -412,7 +411,7 @@ static enum ws_status write_holder(int fd, const char *path, const char *program
     ws_clock_text((int64_t)time(NULL), since); /* not ws_clock_unix_s(): people compare it with their clock */
     int length = snprintf(holder, sizeof holder, "pid %ld program %.128s since %s\n", (long)getpid(), program, since);
     if (ftruncate(fd, 0) != 0 || pwrite(fd, holder, (size_t)length, 0) != length)
-        return fail_path(err, "cannot write", path);
+        return ws_file_fail(err, "cannot write", path);
     return WS_OK;
 }
 
@@ -430,13 +429,13 @@ enum ws_status ws_lock_take(struct ws_lock *lock, const char *path, const char *
         errno = code;
     }
     if (fd < 0)
-        return fail_path(err, "cannot open", path);
+        return ws_file_fail(err, "cannot open", path);
     int result;
     do
         result = flock(fd, LOCK_EX | LOCK_NB);
     while (result != 0 && errno == EINTR);
     if (result != 0)
-        status = errno == EWOULDBLOCK ? fail_held(fd, path, err) : fail_path(err, "cannot lock", path);
+        status = errno == EWOULDBLOCK ? fail_held(fd, path, err) : ws_file_fail(err, "cannot lock", path);
     else
         status = write_holder(fd, path, program, err);
     if (status != WS_OK) {

@@ -48,11 +48,15 @@ struct ws_file_map {
 WS_MUST_USE enum ws_status ws_file_map_open(struct ws_file_map *map, const char *path, struct ws_err *err);
 void ws_file_map_close(struct ws_file_map *map);
 
+/** Fail with errno as "ACTION PATH: reason"; a full disk and missing rights get a hint that names the place. */
+enum ws_status ws_file_fail(struct ws_err *err, const char *action, const char *path);
+
 /** mkdir -p. */
 WS_MUST_USE enum ws_status ws_dir_make(const char *path, struct ws_err *err);
 /** fsync a folder, so that a rename in it survives a power cut. */
 WS_MUST_USE enum ws_status ws_dir_sync(const char *path, struct ws_err *err);
 bool ws_file_exists(const char *path);
+
 /** Size in bytes, or -1. */
 int64_t ws_file_size(const char *path);
 
