@@ -294,7 +294,8 @@ static void batchnorm_momentum_is_the_share_of_the_old_value(void **state)
             if (!is_momentum && !has_text(attribute, 1, 0, "epsilon"))
                 continue;
             assert_true(find_field(attribute, 2, 0, &value));
-            assert_float_equal(value.real, is_momentum ? 0.9F : 1e-5F, 1e-9);
+            const float expected = is_momentum ? 0.9F : 1e-5F;
+            assert_float_equal(value.real, expected, 1e-9F);
             n_found++;
         }
     }
