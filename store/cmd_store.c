@@ -28,7 +28,7 @@ enum { PATH_BYTES = 4096 };
 /** The run: where it works, what it reads. */
 struct stage {
     const struct ws_run *run;
-    char dir[WS_DIR_BYTES];  /**< work/X/store */
+    char dir[WS_DIR_BYTES]; /**< work/X/store */
     char manifest_path[PATH_BYTES];
     struct ws_ingest_input *inputs; /**< owned */
     size_t n_inputs;
@@ -50,12 +50,14 @@ void ws_store_libraries(char *text, size_t size_bytes)
     const struct scmp_version *filter = seccomp_version();
     int major = 0, minor = 0, patch = 0;
     (void)mdb_version(&major, &minor, &patch);
-    (void)snprintf(text, size_bytes, "libjpeg-turbo %s, libpng %s, libwebp %d.%d.%d, LMDB %d.%d.%d, libseccomp %u.%u.%u, "
-                   "zlib %s", EXPANDED(LIBJPEG_TURBO_VERSION), png_get_libpng_ver(NULL), webp >> 16, webp >> 8 & 0xff,
-                   webp & 0xff, major, minor, patch, filter->major, filter->minor, filter->micro, zlibVersion());
+    (void)snprintf(text, size_bytes,
+                   "libjpeg-turbo %s, libpng %s, libwebp %d.%d.%d, LMDB %d.%d.%d, libseccomp %u.%u.%u, "
+                   "zlib %s",
+                   EXPANDED(LIBJPEG_TURBO_VERSION), png_get_libpng_ver(NULL), webp >> 16, webp >> 8 & 0xff, webp & 0xff,
+                   major, minor, patch, filter->major, filter->minor, filter->micro, zlibVersion());
 }
 
-/* --- inputs --------------------------------------------------------------------------------------------------------- */
+/* --- inputs ------------------------------------------------------------------------------------------------------ */
 
 static bool ends_with(const char *text, const char *suffix)
 {
@@ -106,7 +108,8 @@ static enum ws_status add_crawl(struct stage *stage, struct ws_err *err)
         char file[PATH_BYTES];
         if (status != WS_OK || !name || !sha256 || !is_warc_name(name))
             continue;
-        (void)snprintf(file, sizeof file, "%s%s%s", name[0] == '/' ? "" : stage->run->work, name[0] == '/' ? "" : "/", name);
+        (void)snprintf(file, sizeof file, "%s%s%s", name[0] == '/' ? "" : stage->run->work, name[0] == '/' ? "" : "/",
+                       name);
         status = add_input(stage, name, file, sha256, json_integer_value(json_object_get(output, "count")), err);
     }
     json_decref(manifest);
@@ -159,21 +162,24 @@ static enum ws_status collect_inputs(struct stage *stage, struct ws_err *err)
     for (unsigned i = 0; status == WS_OK && i < conf->n_warc; i++)
         status = add_foreign(stage, conf->warc[i], err);
     if (status == WS_OK && stage->n_inputs == 0) {
-        status = ws_fail(err, WS_E_FORMAT, "nothing to read: %s/crawl/manifest.json names no WARC file", stage->run->work);
+        status =
+            ws_fail(err, WS_E_FORMAT, "nothing to read: %s/crawl/manifest.json names no WARC file", stage->run->work);
         ws_err_hint(err, "look into the crawl's own messages, or name WARC files in store.warc");
     }
     return status;
 }
 
-/* --- is the store on disk one of this configuration and these inputs? ------------------------------------------------ */
+/* --- is the store on disk one of this configuration and these inputs? -------------------------------------------- */
 
 /** Everything that the pixels and labels depend on, as one line. */
 static bool describe_rule(const struct ws_config *config, struct ws_buf *out)
 {
     const struct ws_conf_store *s = &config->store;
-    bool ok = ws_buf_addf(out, "size=%u channels=%u fit=%d background=%d invert=%d min_side=%u max_megapixels=%.9g "
-                          "max_aspect=%.9g classes=", s->size, s->channels, (int)s->fit, (int)s->background,
-                          (int)s->invert, s->min_side, s->max_megapixels, s->max_aspect);
+    bool ok = ws_buf_addf(out,
+                          "size=%u channels=%u fit=%d background=%d invert=%d min_side=%u max_megapixels=%.9g "
+                          "max_aspect=%.9g classes=",
+                          s->size, s->channels, (int)s->fit, (int)s->background, (int)s->invert, s->min_side,
+                          s->max_megapixels, s->max_aspect);
     for (unsigned i = 0; ok && i < config->n_classes; i++)
         ok = ws_buf_addf(out, "%s|", config->classes[i].name);
     return ok;
@@ -206,8 +212,8 @@ static enum ws_status check_shard(void *argument, struct ws_span key, struct ws_
             (void)snprintf(check->reason, sizeof check->reason, "%.150s has changed", input->name);
         return status;
     }
-    (void)snprintf(check->reason, sizeof check->reason, "%.*s is no input any more", (int)(key.len < 150 ? key.len : 150),
-                   (const char *)key.ptr);
+    (void)snprintf(check->reason, sizeof check->reason, "%.*s is no input any more",
+                   (int)(key.len < 150 ? key.len : 150), (const char *)key.ptr);
     return WS_DONE;
 }
 
@@ -250,7 +256,8 @@ static enum ws_status open_store(const struct stage *stage, struct ws_images_db 
     const double map_gib = stage->run->config->store.map_gib;
     struct ws_buf rule = {0};
     char reason[200];
-    enum ws_status status = describe_rule(stage->run->config, &rule) ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory");
+    enum ws_status status =
+        describe_rule(stage->run->config, &rule) ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory");
     if (status == WS_OK)
         status = ws_images_db_open(db, stage->dir, map_gib, err);
     if (status == WS_OK)
@@ -268,7 +275,7 @@ static enum ws_status open_store(const struct stage *stage, struct ws_images_db 
     return status;
 }
 
-/* --- the end: counts and manifest ------------------------------------------------------------------------------------ */
+/* --- the end: counts and manifest -------------------------------------------------------------------------------- */
 
 static enum ws_status count_refused(void *argument, struct ws_span key, struct ws_span value, struct ws_err *err)
 {
@@ -317,8 +324,8 @@ static void describe_refused(const struct totals *totals, char *text, size_t siz
     for (int i = 0; i < WS_IMAGE_N_REASONS; i++) {
         if (totals->refused[i] == 0 || len >= size_bytes)
             continue;
-        const int n = snprintf(text + len, size_bytes - len, "%s%" PRId64 " %s", len > 0 ? ", " : "", totals->refused[i],
-                               ws_image_reason_name((enum ws_image_reason)i));
+        const int n = snprintf(text + len, size_bytes - len, "%s%" PRId64 " %s", len > 0 ? ", " : "",
+                               totals->refused[i], ws_image_reason_name((enum ws_image_reason)i));
         len += n > 0 ? (size_t)n : 0;
     }
 }
@@ -327,14 +334,16 @@ static enum ws_status fail_empty(const struct stage *stage, const struct totals 
 {
     char reasons[500];
     describe_refused(totals, reasons, sizeof reasons);
-    (void)ws_fail(err, WS_E_FORMAT, "no image in %" PRId64 " records of %zu WARC file%s (the first is %s): %" PRId64
-                  " bodies were pictures or wanted as such%s%s", totals->sums.records, stage->n_inputs,
-                  stage->n_inputs == 1 ? "" : "s", stage->inputs[0].path, totals->sums.images,
-                  reasons[0] ? "; refused: " : "", reasons);
-    ws_err_hint(err, "%s", totals->n_refused > 0 ? "look at store.min_side, max_megapixels and max_aspect; `webstill explain "
-                                                   "CONFIG URL` tells why one URL was refused"
-                                                 : "the crawl brought no image: look at its class names, sources and "
-                                                   "crawl/failures.jsonl");
+    (void)ws_fail(err, WS_E_FORMAT,
+                  "no image in %" PRId64 " records of %zu WARC file%s (the first is %s): %" PRId64
+                  " bodies were pictures or wanted as such%s%s",
+                  totals->sums.records, stage->n_inputs, stage->n_inputs == 1 ? "" : "s", stage->inputs[0].path,
+                  totals->sums.images, reasons[0] ? "; refused: " : "", reasons);
+    ws_err_hint(err, "%s",
+                totals->n_refused > 0 ? "look at store.min_side, max_megapixels and max_aspect; `webstill explain "
+                                        "CONFIG URL` tells why one URL was refused"
+                                      : "the crawl brought no image: look at its class names, sources and "
+                                        "crawl/failures.jsonl");
     return WS_E_FORMAT;
 }
 
@@ -383,24 +392,23 @@ static enum ws_status publish(const struct stage *stage, struct ws_manifest *man
     enum ws_status status = ws_images_open(&images, stage->dir, err);
     if (status == WS_OK)
         status = ws_images_digest(images, &digest, err);
-    if (status == WS_OK &&
-        (!ws_manifest_output(manifest, "store", &digest, totals->n_images) ||
-         !ws_manifest_count(manifest, "records", totals->sums.records) ||
-         !ws_manifest_count(manifest, "damaged_records", totals->sums.damaged) ||
-         !ws_manifest_count(manifest, "pictures", totals->sums.images) ||
-         !ws_manifest_count(manifest, "images", totals->n_images) ||
-         !ws_manifest_count(manifest, "duplicates", totals->sums.duplicates) ||
-         !ws_manifest_count(manifest, "refused", totals->n_refused) ||
-         !ws_manifest_count(manifest, "refused_again", totals->sums.refused_again) ||
-         !ws_manifest_fact(manifest, "refused_by_reason", make_reasons(totals)) ||
-         !ws_manifest_fact(manifest, "images_per_class", make_classes(stage->run->config, images)) ||
-         !ws_manifest_fact(manifest, "images_per_format", make_formats(images))))
+    if (status == WS_OK && (!ws_manifest_output(manifest, "store", &digest, totals->n_images) ||
+                            !ws_manifest_count(manifest, "records", totals->sums.records) ||
+                            !ws_manifest_count(manifest, "damaged_records", totals->sums.damaged) ||
+                            !ws_manifest_count(manifest, "pictures", totals->sums.images) ||
+                            !ws_manifest_count(manifest, "images", totals->n_images) ||
+                            !ws_manifest_count(manifest, "duplicates", totals->sums.duplicates) ||
+                            !ws_manifest_count(manifest, "refused", totals->n_refused) ||
+                            !ws_manifest_count(manifest, "refused_again", totals->sums.refused_again) ||
+                            !ws_manifest_fact(manifest, "refused_by_reason", make_reasons(totals)) ||
+                            !ws_manifest_fact(manifest, "images_per_class", make_classes(stage->run->config, images)) ||
+                            !ws_manifest_fact(manifest, "images_per_format", make_formats(images))))
         status = ws_fail(err, WS_E_MEMORY, "out of memory");
     ws_images_close(&images);
     return status == WS_OK ? ws_manifest_finish(manifest, stage->manifest_path, err) : status;
 }
 
-/* --- the command ----------------------------------------------------------------------------------------------------- */
+/* --- the command ------------------------------------------------------------------------------------------------- */
 
 /** A manifest with every input: what a complete run would write. */
 static enum ws_status begin_manifest(const struct stage *stage, struct ws_manifest *manifest, bool with_inputs,
@@ -408,12 +416,13 @@ static enum ws_status begin_manifest(const struct stage *stage, struct ws_manife
 {
     char libraries[256];
     ws_store_libraries(libraries, sizeof libraries);
-    enum ws_status status = ws_manifest_begin(manifest, "store", libraries, stage->run->config,
-                                              ws_config_sections("store"), err);
+    enum ws_status status =
+        ws_manifest_begin(manifest, "store", libraries, stage->run->config, ws_config_sections("store"), err);
     for (size_t i = 0; status == WS_OK && with_inputs && i < stage->n_inputs; i++) {
         struct ws_digest digest;
         if (!ws_digest_parse(stage->inputs[i].sha256, &digest))
-            status = ws_fail(err, WS_E_FORMAT, "%s: its SHA-256 in the crawl's manifest is no digest", stage->inputs[i].name);
+            status = ws_fail(err, WS_E_FORMAT, "%s: its SHA-256 in the crawl's manifest is no digest",
+                             stage->inputs[i].name);
         else if (!ws_manifest_input(manifest, stage->inputs[i].name, &digest))
             status = ws_fail(err, WS_E_MEMORY, "out of memory");
     }
@@ -474,9 +483,11 @@ static enum ws_status run_locked(const struct stage *stage, struct ws_err *err)
         return status;
     char reasons[500];
     describe_refused(&totals, reasons, sizeof reasons);
-    ws_log(WS_LOG_INFO, "%" PRId64 " image%s from %" PRId64 " pictures: %" PRId64 " duplicates, %" PRId64 " refused%s%s%s%s",
-           totals.n_images, totals.n_images == 1 ? "" : "s", totals.sums.images, totals.sums.duplicates, totals.n_refused, reasons[0] ? " (" : "", reasons,
-           reasons[0] ? ")" : "", limited ? "; stopped at --limit" : "");
+    ws_log(WS_LOG_INFO,
+           "%" PRId64 " image%s from %" PRId64 " pictures: %" PRId64 " duplicates, %" PRId64 " refused%s%s%s%s",
+           totals.n_images, totals.n_images == 1 ? "" : "s", totals.sums.images, totals.sums.duplicates,
+           totals.n_refused, reasons[0] ? " (" : "", reasons, reasons[0] ? ")" : "",
+           limited ? "; stopped at --limit" : "");
     if (totals.sums.damaged > 0)
         ws_log(WS_LOG_WARN, "%" PRId64 " damaged WARC records were stepped over", totals.sums.damaged);
     return WS_OK;
@@ -508,7 +519,8 @@ enum ws_status ws_store_command(const struct ws_run *run, struct ws_err *err)
         status = is_current(&stage, &current, err);
     if (status == WS_OK && current) {
         ws_log(WS_LOG_INFO, "up to date");
-        (void)utimensat(AT_FDCWD, stage.manifest_path, NULL, 0); /* make need not ask again; failing costs one more look */
+        (void)utimensat(AT_FDCWD, stage.manifest_path, NULL,
+                        0); /* make need not ask again; failing costs one more look */
     } else if (status == WS_OK) {
         status = run_locked(&stage, err);
     }

@@ -71,8 +71,8 @@ bool ws_image_admit(struct ws_image_result *result, const struct ws_image_rule *
         ws_image_refuse(result, WS_IMAGE_TOO_MANY_PIXELS, "%u x %u pixels; at most %llu are decoded", result->width,
                         result->height, (unsigned long long)rule->max_pixels);
     else if (shorter < rule->min_side)
-        ws_image_refuse(result, WS_IMAGE_TOO_SMALL, "%u x %u pixels; the shorter side must be at least %u", result->width,
-                        result->height, rule->min_side);
+        ws_image_refuse(result, WS_IMAGE_TOO_SMALL, "%u x %u pixels; the shorter side must be at least %u",
+                        result->width, result->height, rule->min_side);
     else if ((double)longer > rule->max_aspect * (double)shorter)
         ws_image_refuse(result, WS_IMAGE_ASPECT, "%u x %u pixels; the longer side may be at most %g times the shorter",
                         result->width, result->height, rule->max_aspect);
@@ -142,7 +142,8 @@ bool ws_picture_orient(struct ws_picture *picture, unsigned orientation)
                 sx = w - 1 - sx;
             if (orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7)
                 sy = h - 1 - sy;
-            memcpy(upright.pixels + ((size_t)y * upright.width + x) * n, picture->pixels + ((size_t)sy * w + sx) * n, n);
+            memcpy(upright.pixels + ((size_t)y * upright.width + x) * n, picture->pixels + ((size_t)sy * w + sx) * n,
+                   n);
         }
     }
     free(picture->pixels);

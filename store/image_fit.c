@@ -21,8 +21,8 @@ struct weights {
  * The weights of target i.
  *
  * Shrinking from s to d: on a common ruler of s*d units target i covers [i*s, (i+1)*s) and source j covers
- * [j*d, (j+1)*d); a weight is the length of the overlap, so a target's weights sum to s. Growing: linear between the two
- * sources whose centres enclose the target's centre, in units of 1/(2d), so they sum to 2d.
+ * [j*d, (j+1)*d); a weight is the length of the overlap, so a target's weights sum to s. Growing: linear between the
+ * two sources whose centres enclose the target's centre, in units of 1/(2d), so they sum to 2d.
  */
 static struct weights weights_of(const struct axis *axis, uint32_t i)
 {

@@ -6,8 +6,8 @@
  *  - Limits are checked on the header, before a pixel is decoded.
  *  - Samples are taken as sRGB; ICC profiles, gAMA and cHRM are ignored. 16-bit samples are rounded to 8.
  *  - Transparency (alpha channel, tRNS) is composited on the background colour, on sRGB values.
- *  - Palettes become RGB. CMYK and YCCK become RGB as C*K/255 (Adobe's inverted inks; without an Adobe marker the inks are
- *    inverted first).
+ *  - Palettes become RGB. CMYK and YCCK become RGB as C*K/255 (Adobe's inverted inks; without an Adobe marker the inks
+ * are inverted first).
  *  - One channel means BT.601 luma: for a YCbCr JPEG its Y plane, else (19595 R + 38470 G + 7471 B + 32768) >> 16.
  *  - JPEG: EXIF orientation is applied. PNG and WebP: it is ignored, as browsers long did.
  *  - Animated WebP is refused; an animated PNG shows its default image.
@@ -26,18 +26,18 @@
 /** Why an image was refused. Names (ws_image_reason_name) are part of the store's format. */
 enum ws_image_reason {
     WS_IMAGE_OK,
-    WS_IMAGE_EMPTY,            /**< no bytes */
-    WS_IMAGE_NOT_AN_IMAGE,     /**< no JPEG, PNG or WebP by its first bytes; the detail says what it looks like */
-    WS_IMAGE_UNSUPPORTED,      /**< well-formed, but not done here: animated WebP, 12-bit JPEG */
-    WS_IMAGE_TRUNCATED,        /**< ends before its pixels do */
-    WS_IMAGE_CORRUPT,          /**< breaks its format */
+    WS_IMAGE_EMPTY,        /**< no bytes */
+    WS_IMAGE_NOT_AN_IMAGE, /**< no JPEG, PNG or WebP by its first bytes; the detail says what it looks like */
+    WS_IMAGE_UNSUPPORTED,  /**< well-formed, but not done here: animated WebP, 12-bit JPEG */
+    WS_IMAGE_TRUNCATED,    /**< ends before its pixels do */
+    WS_IMAGE_CORRUPT,      /**< breaks its format */
     WS_IMAGE_TOO_MANY_PIXELS,
     WS_IMAGE_TOO_SMALL,
-    WS_IMAGE_ASPECT,           /**< longer side over shorter side above the limit */
-    WS_IMAGE_TOO_MANY_SCANS,   /**< a progressive JPEG built to burn time */
-    WS_IMAGE_OVERSIZED,        /**< its transfer was cut at the byte ceiling */
-    WS_IMAGE_MISSING,          /**< wanted, but its record is damaged or absent */
-    WS_IMAGE_DECODER_MEMORY,   /**< decoding needs more memory than the sandbox has */
+    WS_IMAGE_ASPECT,         /**< longer side over shorter side above the limit */
+    WS_IMAGE_TOO_MANY_SCANS, /**< a progressive JPEG built to burn time */
+    WS_IMAGE_OVERSIZED,      /**< its transfer was cut at the byte ceiling */
+    WS_IMAGE_MISSING,        /**< wanted, but its record is damaged or absent */
+    WS_IMAGE_DECODER_MEMORY, /**< decoding needs more memory than the sandbox has */
     WS_IMAGE_DECODER_TIMEOUT,
     WS_IMAGE_DECODER_CRASH,
     WS_IMAGE_N_REASONS,
@@ -111,8 +111,8 @@ void ws_image_row(const uint8_t *from, uint32_t from_channels, uint8_t *to, uint
 bool ws_picture_orient(struct ws_picture *picture, unsigned orientation);
 
 /**
- * Resample to the square: exact area average where an axis shrinks, bilinear where it grows; all in integers, rounded to
- * nearest, so the bytes do not depend on the machine. False when out of memory.
+ * Resample to the square: exact area average where an axis shrinks, bilinear where it grows; all in integers, rounded
+ * to nearest, so the bytes do not depend on the machine. False when out of memory.
  */
 bool ws_picture_fit(const struct ws_picture *picture, const struct ws_image_rule *rule, uint8_t *square);
 

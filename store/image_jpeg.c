@@ -90,7 +90,8 @@ static unsigned get_u16(const uint8_t *p, bool big)
 
 static uint32_t get_u32(const uint8_t *p, bool big)
 {
-    return big ? (uint32_t)get_u16(p, big) << 16 | get_u16(p + 2, big) : (uint32_t)get_u16(p + 2, big) << 16 | get_u16(p, big);
+    return big ? (uint32_t)get_u16(p, big) << 16 | get_u16(p + 2, big)
+               : (uint32_t)get_u16(p + 2, big) << 16 | get_u16(p, big);
 }
 
 /** Orientation of an APP1 "Exif" segment (Exif 2.32 §4.5.2: a TIFF file behind six bytes); 1 when it says nothing. */
@@ -178,8 +179,7 @@ static void mix_inks(uint8_t *row, uint32_t width, bool inverted)
 }
 
 /** Decode the rows; jumps to the caller's escape on failure. */
-static void read_rows(struct jpeg_decompress_struct *decoder, uint32_t bytes, uint8_t *row,
-                      struct ws_picture *picture)
+static void read_rows(struct jpeg_decompress_struct *decoder, uint32_t bytes, uint8_t *row, struct ws_picture *picture)
 {
     bool transparent = false;
     while (decoder->output_scanline < decoder->output_height) {

@@ -44,11 +44,10 @@ enum ws_image_format ws_image_sniff(struct ws_span body, const char **kind)
         uint8_t at, len;
         const char *kind;
     } others[] = {
-        {"GIF8", 0, 4, "gif"},        {"BM", 0, 2, "bmp"},          {"\0\0\1\0", 0, 4, "ico"},
-        {"II*\0", 0, 4, "tiff"},      {"MM\0*", 0, 4, "tiff"},      {"ftypavif", 4, 8, "avif"},
-        {"ftypavis", 4, 8, "avif"},   {"ftypheic", 4, 8, "heic"},   {"ftypmif1", 4, 8, "heic"},
-        {"\xff\x0a", 0, 2, "jxl"},    {"JXL ", 4, 4, "jxl"},        {"%PDF-", 0, 5, "pdf"},
-        {"\x1f\x8b", 0, 2, "gzip"},   {"PK\3\4", 0, 4, "zip"},      {"ftyp", 4, 4, "video"},
+        {"GIF8", 0, 4, "gif"},      {"BM", 0, 2, "bmp"},        {"\0\0\1\0", 0, 4, "ico"},  {"II*\0", 0, 4, "tiff"},
+        {"MM\0*", 0, 4, "tiff"},    {"ftypavif", 4, 8, "avif"}, {"ftypavis", 4, 8, "avif"}, {"ftypheic", 4, 8, "heic"},
+        {"ftypmif1", 4, 8, "heic"}, {"\xff\x0a", 0, 2, "jxl"},  {"JXL ", 4, 4, "jxl"},      {"%PDF-", 0, 5, "pdf"},
+        {"\x1f\x8b", 0, 2, "gzip"}, {"PK\3\4", 0, 4, "zip"},    {"ftyp", 4, 4, "video"},
     };
     if (body.len == 0) {
         *kind = "empty";

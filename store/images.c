@@ -24,9 +24,9 @@ struct ws_images {
 /**
  * The environment, its snapshot and its tables.
  *
- * With LMDB's lock file, also for reading: a reader that is not in it could see its pages reused by a `store` run beside
- * it. MDB_NOTLS because the snapshot belongs to the handle, not to the thread that opened it. Only where the folder
- * cannot be written, hence no writer can run, the lock is left out.
+ * With LMDB's lock file, also for reading: a reader that is not in it could see its pages reused by a `store` run
+ * beside it. MDB_NOTLS because the snapshot belongs to the handle, not to the thread that opened it. Only where the
+ * folder cannot be written, hence no writer can run, the lock is left out.
  */
 static enum ws_status open_env(struct ws_images *images, struct ws_err *err)
 {
@@ -78,7 +78,8 @@ static enum ws_status take_image(struct ws_images *images, size_t i, const MDB_v
         images->pixels[i] = bytes + WS_RECORD_BYTES;
         if (record->version != 1)
             wrong = "unknown version";
-        else if (record->width != images->size || record->height != images->size || record->channels != images->channels)
+        else if (record->width != images->size || record->height != images->size ||
+                 record->channels != images->channels)
             wrong = "wrong shape";
         else if (ws_xxh64(images->pixels[i], want, 0) != record->checksum)
             wrong = "wrong checksum";
@@ -104,8 +105,8 @@ static enum ws_status load_index(struct ws_images *images, struct ws_err *err)
     images->size = read_meta(images, "size");
     images->channels = read_meta(images, "channels");
     if (images->size < 1 || images->size > UINT16_MAX || (images->channels != 1 && images->channels != 3))
-        return ws_fail(err, WS_E_DAMAGED, "store %s: its meta table says size %d, channels %d", images->dir, images->size,
-                       images->channels);
+        return ws_fail(err, WS_E_DAMAGED, "store %s: its meta table says size %d, channels %d", images->dir,
+                       images->size, images->channels);
     MDB_stat stat;
     int rc = mdb_stat(images->txn, images->tables[WS_TABLE_IMAGES], &stat);
     if (rc != 0)

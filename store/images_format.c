@@ -92,13 +92,15 @@ enum ws_status ws_images_fail(struct ws_err *err, int rc, const char *dir, const
     const bool full = is_disk_full(rc, dir);
     (void)ws_fail(err, status, "store %s: cannot %s: %s", dir, what, full ? "the disk is full" : mdb_strerror(rc));
     if (rc == MDB_MAP_FULL)
-        ws_err_hint(err, "raise store.map_gib (largest size of the store; it costs address space, not disk) and run the "
-                         "same command again; what is stored stays");
+        ws_err_hint(err,
+                    "raise store.map_gib (largest size of the store; it costs address space, not disk) and run the "
+                    "same command again; what is stored stays");
     else if (full)
         ws_err_hint(err, "free some space on the disk of %s and run the same command again; what is stored stays", dir);
     else if (rc == ENOMEM)
         ws_err_hint(err, "the map does not fit in the address space: lower store.map_gib, or raise ulimit -v");
     else if (status == WS_E_DAMAGED)
-        ws_err_hint(err, "remove the folder %s and run `webstill store` again: it is made anew from the WARC files", dir);
+        ws_err_hint(err, "remove the folder %s and run `webstill store` again: it is made anew from the WARC files",
+                    dir);
     return status;
 }

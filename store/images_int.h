@@ -13,8 +13,15 @@
 
 enum { WS_RECORD_BYTES = 32, WS_URL_KEY_BYTES = 400, WS_ORIGIN_KEY_BYTES = 24, WS_DIR_BYTES = 3800 };
 
-enum ws_images_table { WS_TABLE_IMAGES, WS_TABLE_ORIGINS, WS_TABLE_URLS, WS_TABLE_REFUSED, WS_TABLE_SHARDS, WS_TABLE_META,
-                       WS_N_TABLES };
+enum ws_images_table {
+    WS_TABLE_IMAGES,
+    WS_TABLE_ORIGINS,
+    WS_TABLE_URLS,
+    WS_TABLE_REFUSED,
+    WS_TABLE_SHARDS,
+    WS_TABLE_META,
+    WS_N_TABLES
+};
 extern const char *const ws_images_table_names[WS_N_TABLES];
 
 void ws_images_record_encode(const struct ws_image_record *record, uint8_t bytes[WS_RECORD_BYTES]);
@@ -29,8 +36,8 @@ enum ws_status ws_images_fail(struct ws_err *err, int rc, const char *dir, const
 /** A store open for writing: one at a time, under the stage's lock. */
 struct ws_images_db {
     char dir[WS_DIR_BYTES];
-    MDB_env *env;             /**< owned */
-    MDB_txn *txn;             /**< owned: the open write transaction, or NULL */
+    MDB_env *env; /**< owned */
+    MDB_txn *txn; /**< owned: the open write transaction, or NULL */
     MDB_dbi tables[WS_N_TABLES];
 };
 

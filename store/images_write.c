@@ -165,8 +165,7 @@ enum ws_status ws_images_db_put_image(struct ws_images_db *db, const struct ws_i
     return WS_OK;
 }
 
-enum ws_status ws_images_db_label(struct ws_images_db *db, const struct ws_image_id *id, int label,
-                                  struct ws_err *err)
+enum ws_status ws_images_db_label(struct ws_images_db *db, const struct ws_image_id *id, int label, struct ws_err *err)
 {
     struct ws_span value;
     const struct ws_span key = ws_span_of(id->bytes, sizeof id->bytes);

@@ -21,15 +21,15 @@ struct ingest {
     struct ws_sandbox *sandbox; /**< owned */
     struct ws_item items[BATCH_ITEMS];
     size_t n_items;
-    int64_t n_records;          /**< read in this batch, items or not */
+    int64_t n_records; /**< read in this batch, items or not */
     size_t square_bytes;
-    struct ws_arena arena;      /**< texts and pixels of the batch */
+    struct ws_arena arena; /**< texts and pixels of the batch */
     struct ws_progress progress;
-    int64_t n_done;             /**< records, for the progress line */
+    int64_t n_done;              /**< records, for the progress line */
     int64_t n_images, n_refused; /**< rows in the store after the last commit */
 };
 
-/* --- the books ------------------------------------------------------------------------------------------------------ */
+/* --- the books --------------------------------------------------------------------------------------------------- */
 
 static struct ws_span shard_key(const char *name, char key[WS_URL_KEY_BYTES])
 {
@@ -70,16 +70,16 @@ static enum ws_status write_shard(struct ws_images_db *db, const char *name, con
                                   struct ws_err *err)
 {
     char key[WS_URL_KEY_BYTES], text[512];
-    const int len = snprintf(text, sizeof text,
-                             "{\"bytes\":%" PRIu64 ",\"damaged\":%" PRId64 ",\"done\":%s,\"duplicates\":%" PRId64
-                             ",\"images\":%" PRId64 ",\"records\":%" PRId64 ",\"refused_again\":%" PRId64
-                             ",\"sha256\":\"%s\"}",
-                             shard->bytes, shard->damaged, shard->done ? "true" : "false", shard->duplicates,
-                             shard->images, shard->records, shard->refused_again, shard->sha256);
+    const int len =
+        snprintf(text, sizeof text,
+                 "{\"bytes\":%" PRIu64 ",\"damaged\":%" PRId64 ",\"done\":%s,\"duplicates\":%" PRId64
+                 ",\"images\":%" PRId64 ",\"records\":%" PRId64 ",\"refused_again\":%" PRId64 ",\"sha256\":\"%s\"}",
+                 shard->bytes, shard->damaged, shard->done ? "true" : "false", shard->duplicates, shard->images,
+                 shard->records, shard->refused_again, shard->sha256);
     return ws_images_db_put(db, WS_TABLE_SHARDS, shard_key(name, key), ws_span_of(text, (size_t)len), err);
 }
 
-/* --- from a record to an item --------------------------------------------------------------------------------------- */
+/* --- from a record to an item ------------------------------------------------------------------------------------ */
 
 static const char *copy_text(struct ingest *ingest, const char *text)
 {
@@ -122,8 +122,8 @@ static enum ws_status is_known(const struct ingest *ingest, const struct ws_dige
     enum ws_status status =
         ws_images_db_get(ingest->setup->db, WS_TABLE_IMAGES, ws_span_of(id.bytes, sizeof id.bytes), &value, err);
     if (status == WS_DONE)
-        status = ws_images_db_get(ingest->setup->db, WS_TABLE_REFUSED,
-                                  ws_span_of(digest->bytes, sizeof digest->bytes), &value, err);
+        status = ws_images_db_get(ingest->setup->db, WS_TABLE_REFUSED, ws_span_of(digest->bytes, sizeof digest->bytes),
+                                  &value, err);
     *known = status == WS_OK;
     return status == WS_DONE ? WS_OK : status;
 }
@@ -212,7 +212,7 @@ static enum ws_status add_record(struct ingest *ingest, const char *name, const 
     return status;
 }
 
-/* --- batches -------------------------------------------------------------------------------------------------------- */
+/* --- batches ----------------------------------------------------------------------------------------------------- */
 
 static enum ws_status begin_batch(struct ingest *ingest, struct ws_err *err)
 {
@@ -328,10 +328,12 @@ static enum ws_status read_file(struct ingest *ingest, const struct ws_ingest_in
         status = read_batches(ingest, input, reader, &shard, err);
     ws_warc_reader_close(&reader);
     if (status == WS_OK && shard.done && shard.records == 0) {
-        status = ws_fail(err, WS_E_FORMAT, "%s is no WARC file: it holds no readable record (%" PRId64 " places looked at)",
-                         input->path, shard.damaged);
-        ws_err_hint(err, "a WARC begins with \"WARC/1.\", plain or in gzip; take the file out of store.warc, or crawl again "
-                         "if it is a crawl's own");
+        status =
+            ws_fail(err, WS_E_FORMAT, "%s is no WARC file: it holds no readable record (%" PRId64 " places looked at)",
+                    input->path, shard.damaged);
+        ws_err_hint(err,
+                    "a WARC begins with \"WARC/1.\", plain or in gzip; take the file out of store.warc, or crawl again "
+                    "if it is a crawl's own");
     }
     return status;
 }
@@ -386,7 +388,8 @@ enum ws_status ws_ingest_run(const struct ws_ingest_setup *setup, const struct w
     }
     if (ingest->progress.what) {
         char note[80];
-        (void)snprintf(note, sizeof note, "%" PRId64 " images, %" PRId64 " refused", ingest->n_images, ingest->n_refused);
+        (void)snprintf(note, sizeof note, "%" PRId64 " images, %" PRId64 " refused", ingest->n_images,
+                       ingest->n_refused);
         ws_progress_end(&ingest->progress, ingest->n_done, note);
     }
     ws_sandbox_close(&ingest->sandbox);

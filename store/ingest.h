@@ -1,4 +1,5 @@
-/** From WARC records to the image store: read, decode in the sandbox, commit batch by batch with the position read to. */
+/** From WARC records to the image store: read, decode in the sandbox, commit batch by batch with the position read to.
+ */
 #ifndef WEBSTILL_STORE_INGEST_H
 #define WEBSTILL_STORE_INGEST_H
 
@@ -11,8 +12,8 @@
 
 /** A WARC file to read. */
 struct ws_ingest_input {
-    char *name;       /**< owned: its key in the store's books, relative to the working directory */
-    char *path;       /**< owned: how to open it */
+    char *name; /**< owned: its key in the store's books, relative to the working directory */
+    char *path; /**< owned: how to open it */
     char sha256[WS_DIGEST_HEX];
     int64_t n_records; /**< for the progress line; 0 = unknown */
 };
@@ -30,10 +31,10 @@ struct ws_ingest_shard {
 };
 
 struct ws_ingest_setup {
-    struct ws_images_db *db;         /**< borrowed: open */
-    const struct ws_config *config;  /**< borrowed */
-    const char *crash_dir;           /**< borrowed: where bodies that ended a decoder are kept */
-    int64_t limit;                   /**< stop when the store holds so many images; 0 = none */
+    struct ws_images_db *db;        /**< borrowed: open */
+    const struct ws_config *config; /**< borrowed */
+    const char *crash_dir;          /**< borrowed: where bodies that ended a decoder are kept */
+    int64_t limit;                  /**< stop when the store holds so many images; 0 = none */
 };
 
 /**
@@ -45,7 +46,7 @@ WS_MUST_USE enum ws_status ws_ingest_run(const struct ws_ingest_setup *setup, co
                                          size_t n_inputs, bool *limited, struct ws_err *err);
 
 /** What the books say about a file: all-zero when nothing. Needs an open transaction. */
-WS_MUST_USE enum ws_status ws_ingest_shard_read(struct ws_images_db *db, const char *name, struct ws_ingest_shard *shard,
-                                                struct ws_err *err);
+WS_MUST_USE enum ws_status ws_ingest_shard_read(struct ws_images_db *db, const char *name,
+                                                struct ws_ingest_shard *shard, struct ws_err *err);
 
 #endif

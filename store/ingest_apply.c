@@ -68,8 +68,8 @@ static bool is_missing(const struct url_value *value)
 }
 
 /** A JSON object of a table; NULL when absent or damaged. */
-static enum ws_status get_json(const struct ws_apply *apply, enum ws_images_table table, struct ws_span key, json_t **out,
-                               struct ws_err *err)
+static enum ws_status get_json(const struct ws_apply *apply, enum ws_images_table table, struct ws_span key,
+                               json_t **out, struct ws_err *err)
 {
     struct ws_span value;
     *out = NULL;
@@ -271,7 +271,8 @@ static enum ws_status attach(const struct ws_apply *apply, const struct ws_item 
     } else if (!marked) {
         key = ws_sha256(url, strlen(url));
         missing = true;
-        status = refuse(apply, item, url, WS_IMAGE_MISSING, "no readable answer for this URL in the WARC files", &key, err);
+        status =
+            refuse(apply, item, url, WS_IMAGE_MISSING, "no readable answer for this URL in the WARC files", &key, err);
     }
     return status == WS_OK ? add_to_refused(apply, &key, metadata, missing, err) : status;
 }
@@ -354,7 +355,8 @@ static enum ws_status apply_image(const struct ws_apply *apply, const struct ws_
         has_row(apply, WS_TABLE_REFUSED, item->digest.bytes, sizeof item->digest.bytes, &status, err)) {
         json_t *row = NULL;
         apply->shard->refused_again++;
-        status = get_json(apply, WS_TABLE_REFUSED, ws_span_of(item->digest.bytes, sizeof item->digest.bytes), &row, err);
+        status =
+            get_json(apply, WS_TABLE_REFUSED, ws_span_of(item->digest.bytes, sizeof item->digest.bytes), &row, err);
         const char *reason = row ? text_of(row, "reason") : "corrupt";
         if (status == WS_OK)
             status = put_url_mark(apply, item->url, '-', reason, &item->digest, err);
@@ -398,9 +400,8 @@ static enum ws_status apply_body(const struct ws_apply *apply, const struct ws_i
     }
     size_t i;
     json_t *metadata;
-    json_array_foreach(json_object_get(missing, "origins"), i, metadata)
-        if (status == WS_OK)
-            status = attach(apply, item, item->url, metadata, err);
+    json_array_foreach(json_object_get(missing, "origins"), i, metadata) if (status == WS_OK) status =
+        attach(apply, item, item->url, metadata, err);
     json_decref(missing);
     return status;
 }

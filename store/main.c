@@ -8,13 +8,14 @@ static const struct ws_command commands[] = {
         .name = "store",
         .summary = "WARC files to images: decode, resize, keep once with their origins",
         .usage = "CONFIG [options]",
-        .details = "Reads WORK/crawl/*.warc.gz (the finished shards that the crawl's manifest names) and the files and\n"
-                   "folders of store.warc: anyone's WARC, gzip or plain. Each answer 200 whose first bytes are those of a\n"
-                   "JPEG, PNG or WebP is decoded in a sandbox, brought to store.size and kept once in WORK/store (LMDB).\n"
-                   "What is refused is counted under a reason; `webstill explain CONFIG URL` tells it.\n\n"
-                   "Can be stopped at any instant and run again. A changed section `store` or list of classes makes the\n"
-                   "store anew. --limit N stops at N stored images.\n\n"
-                   "Example: webstill store configs/web-fashion.yaml -o 'store.warc=[other/crawl]'",
+        .details =
+            "Reads WORK/crawl/*.warc.gz (the finished shards that the crawl's manifest names) and the files and\n"
+            "folders of store.warc: anyone's WARC, gzip or plain. Each answer 200 whose first bytes are those of a\n"
+            "JPEG, PNG or WebP is decoded in a sandbox, brought to store.size and kept once in WORK/store (LMDB).\n"
+            "What is refused is counted under a reason; `webstill explain CONFIG URL` tells it.\n\n"
+            "Can be stopped at any instant and run again. A changed section `store` or list of classes makes the\n"
+            "store anew. --limit N stops at N stored images.\n\n"
+            "Example: webstill store configs/web-fashion.yaml -o 'store.warc=[other/crawl]'",
         .needs_config = true,
         .run = ws_store_command,
     },
@@ -59,9 +60,11 @@ static const struct ws_command commands[] = {
         .name = "report",
         .summary = "one HTML page about everything: WORK/report/index.html",
         .usage = "CONFIG [options]",
-        .details = "Made from the manifests, metrics, evaluations and selections of all stages and from the image store; a\n"
-                   "stage that has not been run is named where its part would stand. The page loads nothing from elsewhere.\n\n"
-                   "Example: webstill report configs/web-fashion.yaml -o report.contact=120",
+        .details =
+            "Made from the manifests, metrics, evaluations and selections of all stages and from the image store; a\n"
+            "stage that has not been run is named where its part would stand. The page loads nothing from "
+            "elsewhere.\n\n"
+            "Example: webstill report configs/web-fashion.yaml -o report.contact=120",
         .needs_config = true,
         .run = ws_report_command,
     },

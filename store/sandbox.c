@@ -45,8 +45,8 @@ struct slot {
 _Static_assert(sizeof(struct slot) <= SLOT_HEAD, "the slot's head must fit in its page");
 
 struct worker {
-    pid_t pid;     /**< 0: none */
-    int to, from;  /**< owned: command and answer pipes */
+    pid_t pid;         /**< 0: none */
+    int to, from;      /**< owned: command and answer pipes */
     struct slot *slot; /**< owned mapping */
     clockid_t cpu_clock;
     bool busy;
@@ -68,7 +68,7 @@ static uint8_t *square_of(struct slot *slot)
     return (uint8_t *)slot + SLOT_HEAD;
 }
 
-/* --- inside a worker ------------------------------------------------------------------------------------------------ */
+/* --- inside a worker --------------------------------------------------------------------------------------------- */
 
 static bool load_filter(void)
 {
@@ -161,7 +161,7 @@ WS_NORETURN static void run_worker(const struct ws_sandbox *sandbox, struct slot
     _exit(0);
 }
 
-/* --- in the parent -------------------------------------------------------------------------------------------------- */
+/* --- in the parent ----------------------------------------------------------------------------------------------- */
 
 static double cpu_s(clockid_t clock)
 {
@@ -251,8 +251,8 @@ enum ws_status ws_sandbox_open(struct ws_sandbox **out, const struct ws_sandbox_
     if (!sandbox->workers || !sandbox->polls)
         status = ws_fail(err, WS_E_MEMORY, "out of memory");
     for (int i = 0; status == WS_OK && i < sandbox->n_workers; i++) {
-        void *map = mmap(NULL, sandbox->slot_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE,
-                         -1, 0);
+        void *map =
+            mmap(NULL, sandbox->slot_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (map == MAP_FAILED) {
             status = ws_fail_errno(err, "cannot share %zu bytes with a decoder", sandbox->slot_bytes);
             break;
@@ -272,7 +272,8 @@ static void deliver(struct ws_sandbox *sandbox, struct worker *worker, const str
 {
     struct ws_image_result result = given ? *given : worker->slot->result;
     if (result.reason >= WS_IMAGE_N_REASONS || result.format > WS_IMAGE_WEBP)
-        result = (struct ws_image_result){.reason = WS_IMAGE_DECODER_CRASH, .detail = "the decoder's answer makes no sense"};
+        result =
+            (struct ws_image_result){.reason = WS_IMAGE_DECODER_CRASH, .detail = "the decoder's answer makes no sense"};
     result.flags &= WS_IMAGE_FLAG_INVERTED | WS_IMAGE_FLAG_ALPHA | WS_IMAGE_FLAG_ORIENTED;
     result.detail[WS_IMAGE_DETAIL - 1] = 0;
     for (char *p = result.detail; *p; p++)
@@ -320,8 +321,8 @@ static enum ws_status wait_some(struct ws_sandbox *sandbox, struct ws_err *err)
     int n_done = 0;
     while (n_done == 0) {
         for (int i = 0; i < sandbox->n_workers; i++)
-            sandbox->polls[i] = (struct pollfd){.fd = sandbox->workers[i].busy ? sandbox->workers[i].from : -1,
-                                                .events = POLLIN};
+            sandbox->polls[i] =
+                (struct pollfd){.fd = sandbox->workers[i].busy ? sandbox->workers[i].from : -1, .events = POLLIN};
         const int ready = poll(sandbox->polls, (nfds_t)sandbox->n_workers, LOOK_MS);
         if (ready < 0 && errno != EINTR)
             return ws_fail_errno(err, "cannot wait for the decoders");

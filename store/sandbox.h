@@ -1,9 +1,10 @@
 /**
  * Decoding in processes that can do nothing else.
  *
- * Each worker is a forked process with a seccomp filter (read its command pipe, write its answer pipe, manage memory, exit), no
- * open files, a memory ceiling and a CPU budget per image. Bodies and pixels travel through memory shared with one worker.
- * A worker that crashes, or spends its budget, costs one image: the image is refused and a new worker takes its place.
+ * Each worker is a forked process with a seccomp filter (read its command pipe, write its answer pipe, manage memory,
+ * exit), no open files, a memory ceiling and a CPU budget per image. Bodies and pixels travel through memory shared
+ * with one worker. A worker that crashes, or spends its budget, costs one image: the image is refused and a new worker
+ * takes its place.
  */
 #ifndef WEBSTILL_STORE_SANDBOX_H
 #define WEBSTILL_STORE_SANDBOX_H

@@ -46,7 +46,8 @@ enum ws_warc_match ws_warc_digest_match(const char *labelled, struct ws_span byt
             algorithm = EVP_get_digestbyname(algorithms[i]);
     uint8_t digest[EVP_MAX_MD_SIZE];
     unsigned len = 0;
-    if (!algorithm || !EVP_Digest(bytes.ptr ? bytes.ptr : (const uint8_t *)"", bytes.len, digest, &len, algorithm, NULL))
+    if (!algorithm ||
+        !EVP_Digest(bytes.ptr ? bytes.ptr : (const uint8_t *)"", bytes.len, digest, &len, algorithm, NULL))
         return WS_WARC_MATCH_UNKNOWN;
     const char *value = colon + 1;
     size_t value_len = strlen(value);

@@ -16,10 +16,10 @@ struct ws_warc_reader {
     struct ws_warc_source *source; /**< owned */
     char *path;                    /**< owned */
     uint64_t max_block_bytes;
-    size_t pending;            /**< bytes of the last record, consumed at the next step */
-    struct ws_buf header;      /**< copy of the record's header, its lines cut into texts */
-    struct ws_buf scratch[2];  /**< bodies with codings undone */
-    const char *block_digest;  /**< borrowed from `header` */
+    size_t pending;           /**< bytes of the last record, consumed at the next step */
+    struct ws_buf header;     /**< copy of the record's header, its lines cut into texts */
+    struct ws_buf scratch[2]; /**< bodies with codings undone */
+    const char *block_digest; /**< borrowed from `header` */
     bool ended;
 };
 
@@ -110,8 +110,8 @@ static enum ws_status find_header(struct ws_warc_reader *reader, uint64_t offset
 
 static enum ws_warc_type type_of(const char *name)
 {
-    static const char *const names[] = {"warcinfo", "request",    "response",    "resource", "metadata",
-                                        "revisit",  "conversion", "continuation"};
+    static const char *const names[] = {"warcinfo", "request", "response",   "resource",
+                                        "metadata", "revisit", "conversion", "continuation"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcasecmp(name, names[i]) == 0)
             return (enum ws_warc_type)i;
@@ -199,8 +199,9 @@ static enum ws_status skip_large(struct ws_warc_reader *reader, size_t header_le
     while (left > 0) {
         const enum ws_status status = need(reader, 1, err);
         if (status != WS_OK)
-            return status == WS_DONE ? ws_fail(err, WS_E_FORMAT, "%s: the record at byte %" PRIu64
-                                               " is cut off by the end of the file", reader->path, record->offset_bytes)
+            return status == WS_DONE ? ws_fail(err, WS_E_FORMAT,
+                                               "%s: the record at byte %" PRIu64 " is cut off by the end of the file",
+                                               reader->path, record->offset_bytes)
                                      : status;
         const size_t have = ws_warc_source_view(reader->source).len;
         const size_t part = left < have ? (size_t)left : have;
@@ -279,23 +280,27 @@ static enum ws_status read_record(struct ws_warc_reader *reader, struct ws_warc_
         if ((status = skip_large(reader, header_len, content_length, record, err)) != WS_OK)
             return status;
         *resync = false;
-        return ws_fail(err, WS_E_FORMAT, "%s: the record at byte %" PRIu64 " (%.200s) has a block of %" PRIu64
-                       " bytes; at most %" PRIu64 " are read", reader->path, record->offset_bytes,
-                       record->target_uri ? record->target_uri : "no URI", content_length, reader->max_block_bytes);
+        return ws_fail(err, WS_E_FORMAT,
+                       "%s: the record at byte %" PRIu64 " (%.200s) has a block of %" PRIu64 " bytes; at most %" PRIu64
+                       " are read",
+                       reader->path, record->offset_bytes, record->target_uri ? record->target_uri : "no URI",
+                       content_length, reader->max_block_bytes);
     }
     const size_t whole = header_len + (size_t)content_length;
     status = need(reader, whole + 4, err);
     view = ws_warc_source_view(reader->source);
     if (status != WS_OK && (status != WS_DONE || view.len < whole))
         return status != WS_DONE ? status
-                                 : ws_fail(err, WS_E_FORMAT, "%s: the record at byte %" PRIu64 " announces %" PRIu64
-                                           " bytes, but the file ends after %zu", reader->path, record->offset_bytes,
-                                           content_length, view.len - header_len);
+                                 : ws_fail(err, WS_E_FORMAT,
+                                           "%s: the record at byte %" PRIu64 " announces %" PRIu64
+                                           " bytes, but the file ends after %zu",
+                                           reader->path, record->offset_bytes, content_length, view.len - header_len);
     const int trailer = count_trailer(view, whole);
     if (trailer < 0)
-        return ws_fail(err, WS_E_FORMAT, "%s: the record at byte %" PRIu64 " announces %" PRIu64
-                       " bytes, but no blank line stands behind them", reader->path, record->offset_bytes,
-                       content_length);
+        return ws_fail(err, WS_E_FORMAT,
+                       "%s: the record at byte %" PRIu64 " announces %" PRIu64
+                       " bytes, but no blank line stands behind them",
+                       reader->path, record->offset_bytes, content_length);
     const size_t ahead = whole + (size_t)trailer;
     if ((status = ws_warc_source_boundary(reader->source, ahead, &record->end_bytes, err)) != WS_OK)
         return status;

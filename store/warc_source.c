@@ -15,7 +15,7 @@
 enum { IN_BYTES = 1 << 16, OUT_STEP = 1 << 16, GZIP_WINDOW = 15 + 16 };
 
 struct ws_warc_source {
-    int fd; /**< owned */
+    int fd;     /**< owned */
     char *path; /**< owned */
     uint8_t in[IN_BYTES];
     size_t in_pos, in_len;
@@ -83,8 +83,9 @@ enum ws_status ws_warc_source_open(struct ws_warc_source **out, const char *path
     else if (!S_ISREG(about.st_mode))
         status = ws_fail(err, WS_E_IO, "%s is not a regular file", path);
     else if (start_bytes > (uint64_t)about.st_size)
-        status = ws_fail(err, WS_E_FORMAT, "%s has %lld bytes, but reading was to go on at byte %" PRIu64 ": it was cut",
-                         path, (long long)about.st_size, start_bytes);
+        status =
+            ws_fail(err, WS_E_FORMAT, "%s has %lld bytes, but reading was to go on at byte %" PRIu64 ": it was cut",
+                    path, (long long)about.st_size, start_bytes);
     uint8_t magic[2] = {0, 0};
     if (status == WS_OK) {
         source->gzip = pread(source->fd, magic, 2, 0) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;

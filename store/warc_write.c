@@ -18,13 +18,13 @@
 #include <zlib.h>
 
 struct ws_warc_writer {
-    char *dir;            /**< owned */
-    char *info_fields;    /**< owned */
+    char *dir;         /**< owned */
+    char *info_fields; /**< owned */
     uint64_t max_bytes;
     uint32_t shard;
-    uint64_t bytes;       /**< length of the open shard */
-    uint64_t info_bytes;  /**< length of its warcinfo record */
-    int fd;               /**< owned: -1 when no shard is open */
+    uint64_t bytes;      /**< length of the open shard */
+    uint64_t info_bytes; /**< length of its warcinfo record */
+    int fd;              /**< owned: -1 when no shard is open */
     bool z_ready;
     z_stream z;
     struct ws_buf header; /**< of the record at hand */
@@ -58,14 +58,14 @@ static enum ws_status make_record_id(char id[64], struct ws_err *err)
         return ws_fail(err, WS_E_INTERNAL, "no random bytes for a WARC-Record-ID: libcrypto's generator failed");
     u[6] = (uint8_t)((u[6] & 0x0f) | 0x40);
     u[8] = (uint8_t)((u[8] & 0x3f) | 0x80);
-    (void)snprintf(id, 64, "<urn:uuid:%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x>", u[0], u[1],
-                   u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+    (void)snprintf(id, 64, "<urn:uuid:%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x>", u[0],
+                   u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
     return WS_OK;
 }
 
 static const char *const type_names[] = {
-    [WS_WARC_WARCINFO] = "warcinfo",     [WS_WARC_REQUEST] = "request",     [WS_WARC_RESPONSE] = "response",
-    [WS_WARC_RESOURCE] = "resource",     [WS_WARC_METADATA] = "metadata",   [WS_WARC_REVISIT] = "revisit",
+    [WS_WARC_WARCINFO] = "warcinfo",     [WS_WARC_REQUEST] = "request",           [WS_WARC_RESPONSE] = "response",
+    [WS_WARC_RESOURCE] = "resource",     [WS_WARC_METADATA] = "metadata",         [WS_WARC_REVISIT] = "revisit",
     [WS_WARC_CONVERSION] = "conversion", [WS_WARC_CONTINUATION] = "continuation",
 };
 
@@ -160,11 +160,14 @@ static enum ws_status append(struct ws_warc_writer *writer, struct ws_err *err)
             if (ftruncate(writer->fd, (off_t)writer->bytes) == 0)
                 (void)lseek(writer->fd, (off_t)writer->bytes, SEEK_SET);
             errno = reason;
-            const enum ws_status status = ws_fail_errno(err, "cannot append %zu bytes to WARC shard %05" PRIu32 " in %s",
-                                                        writer->packed.len, writer->shard, writer->dir);
+            const enum ws_status status =
+                ws_fail_errno(err, "cannot append %zu bytes to WARC shard %05" PRIu32 " in %s", writer->packed.len,
+                              writer->shard, writer->dir);
             if (reason == ENOSPC || reason == EDQUOT)
-                ws_err_hint(err, "free some space on the disk of %s and run the same command again; what was written "
-                                 "stays", writer->dir);
+                ws_err_hint(err,
+                            "free some space on the disk of %s and run the same command again; what was written "
+                            "stays",
+                            writer->dir);
             return status;
         }
         bytes += n;
@@ -281,9 +284,10 @@ static enum ws_status reopen_shard(struct ws_warc_writer *writer, uint64_t resum
         writer->info_bytes = record.end_bytes;
     ws_warc_reader_close(&reader);
     if (status != WS_OK)
-        return status == WS_DONE ? ws_fail(err, WS_E_DAMAGED, "%s holds no record, but %" PRIu64 " bytes are vouched for",
-                                           path, resume_bytes)
-                                 : status;
+        return status == WS_DONE
+                   ? ws_fail(err, WS_E_DAMAGED, "%s holds no record, but %" PRIu64 " bytes are vouched for", path,
+                             resume_bytes)
+                   : status;
     writer->fd = open(path, O_WRONLY | O_CLOEXEC);
     if (writer->fd < 0)
         return ws_fail_errno(err, "cannot open %s", path);
@@ -313,9 +317,10 @@ static enum ws_status resume(struct ws_warc_writer *writer, uint64_t resume_byte
         return begin_shard(writer, err);
     const int64_t have = whole >= 0 && (uint64_t)whole < resume_bytes ? whole : ws_file_size(part);
     if (have < 0 || (uint64_t)have < resume_bytes) {
-        status = ws_fail(err, WS_E_DAMAGED, "%s: %" PRId64 " bytes on disk, but %" PRIu64 " were committed",
-                         part, have < 0 ? 0 : have, resume_bytes);
-        ws_err_hint(err, "a file in %s was cut or removed; restore it, or remove the folder to crawl anew", writer->dir);
+        status = ws_fail(err, WS_E_DAMAGED, "%s: %" PRId64 " bytes on disk, but %" PRIu64 " were committed", part,
+                         have < 0 ? 0 : have, resume_bytes);
+        ws_err_hint(err, "a file in %s was cut or removed; restore it, or remove the folder to crawl anew",
+                    writer->dir);
         return status;
     }
     return reopen_shard(writer, resume_bytes, err);
@@ -337,7 +342,8 @@ enum ws_status ws_warc_writer_open(struct ws_warc_writer **out, const char *dir,
     writer->dir = strdup(dir);
     writer->info_fields = strdup(info_fields ? info_fields : "");
     enum { GZIP_WINDOW = 15 + 16 }; /* zlib: 15 bits of window, 16 asks for the gzip wrapper */
-    writer->z_ready = deflateInit2(&writer->z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP_WINDOW, 8, Z_DEFAULT_STRATEGY) == Z_OK;
+    writer->z_ready =
+        deflateInit2(&writer->z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP_WINDOW, 8, Z_DEFAULT_STRATEGY) == Z_OK;
     if (!writer->dir || !writer->info_fields || !writer->z_ready)
         status = ws_fail(err, WS_E_MEMORY, "out of memory");
     else

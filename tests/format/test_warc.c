@@ -84,7 +84,8 @@ static struct found walk(const char *path, uint64_t start)
         found.n_records++;
         int n = 0;
         char want[64];
-        if (record.type == WS_WARC_RESPONSE && record.target_uri && sscanf(record.target_uri, "http://h.test/%d", &n) == 1 && n < 32) {
+        if (record.type == WS_WARC_RESPONSE && record.target_uri &&
+            sscanf(record.target_uri, "http://h.test/%d", &n) == 1 && n < 32) {
             snprintf(want, sizeof want, "body number %d", n);
             if (span_is(record.payload, want))
                 found.responses |= 1u << n;
@@ -157,7 +158,8 @@ static void test_fields_survive_the_way_to_disk_and_back(void **state)
     char path[TEMP_PATH];
     struct ws_warc_reader *reader = NULL;
     struct ws_warc_record record;
-    assert_int_equal(ws_warc_reader_open(&reader, temp_join(path, dir, "webstill-00000.warc.gz"), 0, MAX_BLOCK, &err), WS_OK);
+    assert_int_equal(ws_warc_reader_open(&reader, temp_join(path, dir, "webstill-00000.warc.gz"), 0, MAX_BLOCK, &err),
+                     WS_OK);
     assert_int_equal(ws_warc_next(reader, &record, &err), WS_OK);
     assert_int_equal(record.type, WS_WARC_WARCINFO);
     assert_true(span_is(record.block, "software: test\r\n"));
@@ -190,7 +192,8 @@ static void test_a_line_break_in_a_field_is_refused(void **state)
     struct ws_warc_writer *writer = NULL;
     struct ws_err err = {0};
     assert_int_equal(ws_warc_writer_open(&writer, *state, "", 0, 0, 0, &err), WS_OK);
-    struct ws_warc_record_out record = {.type = WS_WARC_RESPONSE, .target_uri = "http://h.test/\r\nWARC-Type: warcinfo"};
+    struct ws_warc_record_out record = {.type = WS_WARC_RESPONSE,
+                                        .target_uri = "http://h.test/\r\nWARC-Type: warcinfo"};
     assert_int_equal(ws_warc_write(writer, &record, &err), WS_E_FORMAT);
     ws_warc_writer_close(&writer);
 }
@@ -512,7 +515,8 @@ static void test_a_compression_bomb_stops_at_the_ceiling(void **state)
     char *zeros = calloc(1, BOMB);
     const size_t n = squeeze(zeros, BOMB, 15 + 16, packed, sizeof packed);
     free(zeros);
-    write_plain(temp_join(path, *state, "bomb.warc"), "", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", packed, n);
+    write_plain(temp_join(path, *state, "bomb.warc"), "", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", packed,
+                n);
     expect_payload(path, 1 << 20, NULL);
 }
 

@@ -1,4 +1,5 @@
-/** Another implementation's view of our WARC files, and ours of its: warcio under node. Skipped where it is not installed. */
+/** Another implementation's view of our WARC files, and ours of its: warcio under node. Skipped where it is not
+ * installed. */
 #include "../unit/temp.h"
 
 #include "webstill/base/hash.h"
@@ -31,19 +32,28 @@ static void test_warcio_reads_what_we_write(void **state)
     struct ws_warc_writer *writer = NULL;
     struct ws_err err = {0};
     static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n\r\n", body[] = "a body of our own";
-    const struct ws_span head_span = {(const uint8_t *)head, strlen(head)}, body_span = {(const uint8_t *)body, strlen(body)};
+    const struct ws_span head_span = {(const uint8_t *)head, strlen(head)},
+                         body_span = {(const uint8_t *)body, strlen(body)};
     assert_int_equal(ws_warc_writer_open(&writer, *state, "software: webstill\r\n", 0, 0, 0, &err), WS_OK);
-    struct ws_warc_record_out response = {.type = WS_WARC_RESPONSE, .target_uri = "http://h.test/a%20b.png?c=d",
-                                          .content_type = "application/http; msgtype=response", .head = head_span,
-                                          .payload = body_span, .identified_type = "image/png"};
+    struct ws_warc_record_out response = {.type = WS_WARC_RESPONSE,
+                                          .target_uri = "http://h.test/a%20b.png?c=d",
+                                          .content_type = "application/http; msgtype=response",
+                                          .head = head_span,
+                                          .payload = body_span,
+                                          .identified_type = "image/png"};
     assert_int_equal(ws_warc_write(writer, &response, &err), WS_OK);
-    struct ws_warc_record_out metadata = {.type = WS_WARC_METADATA, .target_uri = "http://h.test/a%20b.png?c=d",
-                                          .content_type = "application/json", .concurrent_to = response.id,
+    struct ws_warc_record_out metadata = {.type = WS_WARC_METADATA,
+                                          .target_uri = "http://h.test/a%20b.png?c=d",
+                                          .content_type = "application/json",
+                                          .concurrent_to = response.id,
                                           .payload = {(const uint8_t *)"{}", 2}};
     assert_int_equal(ws_warc_write(writer, &metadata, &err), WS_OK);
-    struct ws_warc_record_out revisit = {.type = WS_WARC_REVISIT, .target_uri = "http://h.test/again",
-                                         .content_type = "application/http; msgtype=response", .head = head_span,
-                                         .payload = body_span, .refers_to_uri = "http://h.test/a%20b.png?c=d",
+    struct ws_warc_record_out revisit = {.type = WS_WARC_REVISIT,
+                                         .target_uri = "http://h.test/again",
+                                         .content_type = "application/http; msgtype=response",
+                                         .head = head_span,
+                                         .payload = body_span,
+                                         .refers_to_uri = "http://h.test/a%20b.png?c=d",
                                          .profile = "http://netpreserve.org/warc/1.1/revisit/identical-payload-digest"};
     assert_int_equal(ws_warc_write(writer, &revisit, &err), WS_OK);
     assert_int_equal(ws_warc_writer_finish(writer, &err), WS_OK);
@@ -56,7 +66,8 @@ static void test_warcio_reads_what_we_write(void **state)
     fclose(file);
     const struct ws_digest digest = ws_sha256(body, strlen(body));
     ws_digest_hex(&digest, hex);
-    snprintf(want, sizeof want, "\nresponse http://h.test/a%%20b.png?c=d %s\nmetadata http://h.test/a%%20b.png?c=d ", hex);
+    snprintf(want, sizeof want, "\nresponse http://h.test/a%%20b.png?c=d %s\nmetadata http://h.test/a%%20b.png?c=d ",
+             hex);
     assert_memory_equal(text, "warcinfo - ", 11);
     assert_non_null(strstr(text, want));
     assert_non_null(strstr(text, "\nrevisit http://h.test/again "));

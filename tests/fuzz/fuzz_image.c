@@ -9,8 +9,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct ws_image_rule rules[] = {
-        {.size = 28, .channels = 1, .fit = WS_FIT_PAD, .background = 255, .invert = WS_INVERT_BRIGHT, .min_side = 1,
-         .max_pixels = 1 << 18, .max_aspect = 100},
+        {.size = 28,
+         .channels = 1,
+         .fit = WS_FIT_PAD,
+         .background = 255,
+         .invert = WS_INVERT_BRIGHT,
+         .min_side = 1,
+         .max_pixels = 1 << 18,
+         .max_aspect = 100},
         {.size = 9, .channels = 3, .fit = WS_FIT_CROP, .min_side = 1, .max_pixels = 1 << 18, .max_aspect = 100},
         {.size = 64, .channels = 3, .fit = WS_FIT_STRETCH, .min_side = 1, .max_pixels = 1 << 18, .max_aspect = 100},
     };

@@ -1,5 +1,6 @@
 /**
- * Small pictures for tests, encoded by the libraries: JPEG (any colour space, scans, EXIF), PNG (any colour type), WebP.
+ * Small pictures for tests, encoded by the libraries: JPEG (any colour space, scans, EXIF), PNG (any colour type),
+ * WebP.
  *
  * Each maker returns malloc'ed bytes; free with free(). Pixels are rows top to bottom, channels interleaved.
  */
@@ -23,18 +24,19 @@ struct picture_bytes {
 struct picture_jpeg {
     J_COLOR_SPACE space; /**< of the given pixels */
     int channels;
-    int quality;          /**< 0 = 100 */
+    int quality; /**< 0 = 100 */
     int progressive;
-    int separate_scans;   /**< sequential, one scan per component */
-    int orientation;      /**< 1 … 8: an EXIF segment; 0: none */
-    int full_chroma;      /**< no subsampling */
+    int separate_scans; /**< sequential, one scan per component */
+    int orientation;    /**< 1 … 8: an EXIF segment; 0: none */
+    int full_chroma;    /**< no subsampling */
 };
 
 /** Little-endian TIFF with one entry: orientation. */
 static inline void picture_exif(struct jpeg_compress_struct *encoder, int orientation)
 {
-    const uint8_t exif[] = {'E', 'x', 'i', 'f', 0, 0, 'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 0x01, 3, 0,
-                            1, 0, 0, 0, (uint8_t)orientation, 0, 0, 0, 0, 0, 0, 0};
+    const uint8_t exif[] = {
+        'E', 'x', 'i', 'f', 0, 0, 'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 0x01, 3, 0, 1, 0, 0, 0, (uint8_t)orientation,
+        0,   0,   0,   0,   0, 0, 0};
     jpeg_write_marker(encoder, JPEG_APP0 + 1, exif, sizeof exif);
 }
 
@@ -126,7 +128,8 @@ static inline struct picture_bytes picture_make_png(const uint8_t *rows, int wid
 /** An 8-bit grey PNG. */
 static inline struct picture_bytes picture_make_gray(const uint8_t *pixels, int width, int height)
 {
-    return picture_make_png(pixels, width, height, (size_t)width, (struct picture_png){.color_type = PNG_COLOR_TYPE_GRAY});
+    return picture_make_png(pixels, width, height, (size_t)width,
+                            (struct picture_png){.color_type = PNG_COLOR_TYPE_GRAY});
 }
 
 /** Lossless (quality < 0) or lossy, with or without alpha (4 or 3 channels). */

@@ -41,7 +41,8 @@ static struct picture_bytes mutate(struct picture_bytes seed, struct ws_rng *rng
             out.len = ws_rng_below(rng, 8) ? out.len : at + 1;
             break;
         default: {
-            const uint32_t from = ws_rng_below(rng, (uint32_t)out.len), room = (uint32_t)out.len - (at > from ? at : from);
+            const uint32_t from = ws_rng_below(rng, (uint32_t)out.len),
+                           room = (uint32_t)out.len - (at > from ? at : from);
             memmove(out.ptr + at, out.ptr + from, room < 16 ? room : 16);
         }
         }
@@ -73,15 +74,17 @@ static void test_no_mutated_image_breaks_the_decoders(void **state)
         pixels[i] = (uint8_t)(i * 2654435761u >> 9);
     static const png_color palette[256] = {{1, 2, 3}};
     struct picture_bytes seeds[] = {
-        picture_make_jpeg(pixels, W, H, (struct picture_jpeg){.space = JCS_RGB, .channels = 3, .quality = 80, .orientation = 6}),
+        picture_make_jpeg(pixels, W, H,
+                          (struct picture_jpeg){.space = JCS_RGB, .channels = 3, .quality = 80, .orientation = 6}),
         picture_make_jpeg(pixels, W, H, (struct picture_jpeg){.space = JCS_RGB, .channels = 3, .progressive = 1}),
         picture_make_jpeg(pixels, W, H, (struct picture_jpeg){.space = JCS_GRAYSCALE, .channels = 1}),
         picture_make_jpeg(pixels, W, H, (struct picture_jpeg){.space = JCS_CMYK, .channels = 4}),
         picture_make_png(pixels, W, H, W * 4, (struct picture_png){.color_type = PNG_COLOR_TYPE_RGBA}),
-        picture_make_png(pixels, W, H, W, (struct picture_png){.color_type = PNG_COLOR_TYPE_PALETTE, .palette = palette,
-                                                              .n_palette = 256}),
-        picture_make_png(pixels, W / 2, H, W, (struct picture_png){.color_type = PNG_COLOR_TYPE_GRAY, .bit_depth = 16,
-                                                                  .interlaced = 1}),
+        picture_make_png(
+            pixels, W, H, W,
+            (struct picture_png){.color_type = PNG_COLOR_TYPE_PALETTE, .palette = palette, .n_palette = 256}),
+        picture_make_png(pixels, W / 2, H, W,
+                         (struct picture_png){.color_type = PNG_COLOR_TYPE_GRAY, .bit_depth = 16, .interlaced = 1}),
         picture_make_webp(pixels, W, H, 4, 60),
         picture_make_webp(pixels, W, H, 3, -1),
     };
@@ -108,9 +111,13 @@ static void test_no_mutated_warc_breaks_the_reader(void **state)
     static const char body[] = "5\r\nhello\r\n0\r\n\r\n";
     for (int i = 0; i < 3; i++) {
         struct ws_warc_record_out record = {
-            .type = WS_WARC_RESPONSE, .target_uri = "http://h.test/", .content_type = "application/http",
-            .date = "2026-01-02T03:04:05Z", .id = "<urn:uuid:00000000-0000-4000-8000-000000000000>",
-            .head = {(const uint8_t *)head, strlen(head)}, .payload = {(const uint8_t *)body, strlen(body)},
+            .type = WS_WARC_RESPONSE,
+            .target_uri = "http://h.test/",
+            .content_type = "application/http",
+            .date = "2026-01-02T03:04:05Z",
+            .id = "<urn:uuid:00000000-0000-4000-8000-000000000000>",
+            .head = {(const uint8_t *)head, strlen(head)},
+            .payload = {(const uint8_t *)body, strlen(body)},
         };
         assert_int_equal(ws_warc_write(writer, &record, &err), WS_OK);
     }

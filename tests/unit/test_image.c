@@ -10,8 +10,14 @@
 #include <cmocka.h>
 
 static const struct ws_image_rule usual = {
-    .size = 8, .channels = 1, .fit = WS_FIT_PAD, .background = 255, .invert = WS_INVERT_NEVER,
-    .min_side = 1, .max_pixels = 1000000, .max_aspect = 8,
+    .size = 8,
+    .channels = 1,
+    .fit = WS_FIT_PAD,
+    .background = 255,
+    .invert = WS_INVERT_NEVER,
+    .min_side = 1,
+    .max_pixels = 1000000,
+    .max_aspect = 8,
 };
 
 static uint8_t square[256 * 256 * 3];
@@ -34,7 +40,8 @@ static struct ws_image_result decode_free(struct picture_bytes bytes, const stru
 }
 
 /** A grey picture decoded under a rule. */
-static struct ws_image_result decode_gray(const uint8_t *pixels, int width, int height, const struct ws_image_rule *rule)
+static struct ws_image_result decode_gray(const uint8_t *pixels, int width, int height,
+                                          const struct ws_image_rule *rule)
 {
     return decode_free(picture_make_gray(pixels, width, height), rule);
 }
@@ -235,8 +242,8 @@ static void test_transparency_shows_the_background(void **state)
     const uint8_t gray_alpha[] = {100, 128, 100, 255};
     rule.background = 255;
     rule.channels = 1;
-    (void)decode_free(picture_make_png(gray_alpha, 2, 1, 4, (struct picture_png){.color_type = PNG_COLOR_TYPE_GRAY_ALPHA}),
-                      &rule);
+    (void)decode_free(
+        picture_make_png(gray_alpha, 2, 1, 4, (struct picture_png){.color_type = PNG_COLOR_TYPE_GRAY_ALPHA}), &rule);
     assert_int_equal(square[0], 177);
     assert_int_equal(square[1], 100);
 }
@@ -251,21 +258,23 @@ static void test_palette_sixteen_and_one_bit_pngs_become_eight(void **state)
     const png_color palette[] = {{10, 20, 30}, {200, 100, 50}};
     const uint8_t alpha[] = {255, 0};
     const uint8_t index[] = {0, 1};
-    struct picture_png how = {.color_type = PNG_COLOR_TYPE_PALETTE, .palette = palette, .n_palette = 2,
-                              .palette_alpha = alpha};
+    struct picture_png how = {
+        .color_type = PNG_COLOR_TYPE_PALETTE, .palette = palette, .n_palette = 2, .palette_alpha = alpha};
     struct ws_image_result result = decode_free(picture_make_png(index, 2, 1, 2, how), &rule);
     assert_int_equal(result.flags, WS_IMAGE_FLAG_ALPHA);
     const uint8_t want[] = {10, 20, 30, 255, 255, 255};
     assert_memory_equal(square, want, 6);
     const uint8_t deep[] = {0x80, 0xff, 0x7f, 0x00}; /* 33023 / 257 = 128.5 and 32512 / 257 = 126.5, rounded */
     rule.channels = 1;
-    (void)decode_free(picture_make_png(deep, 2, 1, 4, (struct picture_png){.color_type = PNG_COLOR_TYPE_GRAY, .bit_depth = 16}),
-                      &rule);
+    (void)decode_free(
+        picture_make_png(deep, 2, 1, 4, (struct picture_png){.color_type = PNG_COLOR_TYPE_GRAY, .bit_depth = 16}),
+        &rule);
     assert_in_range(square[0], 128, 129);
     assert_in_range(square[1], 126, 127);
     const uint8_t bits[] = {0x40};
-    (void)decode_free(picture_make_png(bits, 2, 1, 1, (struct picture_png){.color_type = PNG_COLOR_TYPE_GRAY, .bit_depth = 1}),
-                      &rule);
+    (void)decode_free(
+        picture_make_png(bits, 2, 1, 1, (struct picture_png){.color_type = PNG_COLOR_TYPE_GRAY, .bit_depth = 1}),
+        &rule);
     assert_int_equal(square[0], 0);
     assert_int_equal(square[1], 255);
 }
@@ -314,7 +323,8 @@ static void test_all_eight_orientations_come_out_upright(void **state)
                 static const char sides[9][3] = {"", "tl", "tr", "br", "bl", "lt", "rt", "rb", "lb"};
                 const int row_is_vertical = sides[o][0] == 't' || sides[o][0] == 'b';
                 const int v = row_is_vertical ? y : x, h = row_is_vertical ? x : y;
-                const char vside = row_is_vertical ? sides[o][0] : sides[o][1], hside = row_is_vertical ? sides[o][1] : sides[o][0];
+                const char vside = row_is_vertical ? sides[o][0] : sides[o][1],
+                           hside = row_is_vertical ? sides[o][1] : sides[o][0];
                 const int uy = vside == 't' ? v : N - 1 - v, ux = hside == 'l' ? h : N - 1 - h;
                 memcpy(stored + 3 * (y * N + x), upright + 3 * (uy * N + ux), 3);
             }
@@ -363,7 +373,8 @@ static void test_grey_of_a_jpeg_and_of_a_png_agree(void **state)
     enum { N = 32 };
     uint8_t pixels[N * N * 3], png[64];
     paint_quarters(pixels, N, N);
-    (void)decode_free(picture_make_png(pixels, N, N, N * 3, (struct picture_png){.color_type = PNG_COLOR_TYPE_RGB}), &usual);
+    (void)decode_free(picture_make_png(pixels, N, N, N * 3, (struct picture_png){.color_type = PNG_COLOR_TYPE_RGB}),
+                      &usual);
     memcpy(png, square, sizeof png);
     struct picture_jpeg how = {.space = JCS_RGB, .channels = 3, .full_chroma = 1};
     (void)decode_free(picture_make_jpeg(pixels, N, N, how), &usual);
@@ -386,7 +397,8 @@ static void test_a_scaled_decode_is_near_the_full_one(void **state)
     rule.channels = 3;
     rule.size = 28;
     uint8_t from_png[28 * 28 * 3];
-    (void)decode_free(picture_make_png(pixels, W, H, W * 3, (struct picture_png){.color_type = PNG_COLOR_TYPE_RGB}), &rule);
+    (void)decode_free(picture_make_png(pixels, W, H, W * 3, (struct picture_png){.color_type = PNG_COLOR_TYPE_RGB}),
+                      &rule);
     memcpy(from_png, square, sizeof from_png);
     struct picture_jpeg how = {.space = JCS_RGB, .channels = 3, .quality = 95};
     const struct ws_image_result result = decode_free(picture_make_jpeg(pixels, W, H, how), &rule);
@@ -418,7 +430,8 @@ static void test_a_cut_image_is_never_taken_for_whole(void **state)
         for (size_t len = 20; len < files[f].len * 3 / 4; len += 97) {
             const struct ws_image_result result = decode((struct picture_bytes){files[f].ptr, len}, &usual);
             if (result.reason != WS_IMAGE_TRUNCATED && result.reason != WS_IMAGE_CORRUPT)
-                fail_msg("file %zu cut to %zu of %zu bytes: %s", f, len, files[f].len, ws_image_reason_name(result.reason));
+                fail_msg("file %zu cut to %zu of %zu bytes: %s", f, len, files[f].len,
+                         ws_image_reason_name(result.reason));
         }
         free(files[f].ptr);
     }
@@ -473,10 +486,11 @@ static void test_webp_is_exact_without_loss_and_shows_its_alpha(void **state)
 static void test_an_animated_webp_is_refused_by_name(void **state)
 {
     (void)state;
-    const uint8_t head[] = {'R', 'I', 'F', 'F', 40, 0, 0, 0, 'W', 'E', 'B', 'P', 'V', 'P', '8', 'X', 10, 0, 0, 0,
-                            0x02, 0, 0, 0, 15, 0, 0, 15, 0, 0, 'A', 'N', 'I', 'M', 6, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-                            0, 0, 0, 0};
-    const struct ws_image_result result = decode((struct picture_bytes){(uint8_t *)(uintptr_t)head, sizeof head}, &usual);
+    const uint8_t head[] = {'R', 'I', 'F', 'F', 40,   0, 0, 0, 'W', 'E', 'B', 'P', 'V', 'P', '8', 'X',
+                            10,  0,   0,   0,   0x02, 0, 0, 0, 15,  0,   0,   15,  0,   0,   'A', 'N',
+                            'I', 'M', 6,   0,   0,    0, 0, 0, 0,   0,   0,   0,   0,   0,   0,   0};
+    const struct ws_image_result result =
+        decode((struct picture_bytes){(uint8_t *)(uintptr_t)head, sizeof head}, &usual);
     assert_int_equal(result.reason, WS_IMAGE_UNSUPPORTED);
     assert_string_equal(result.detail, "an animation");
 }
