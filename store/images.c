@@ -3,6 +3,7 @@
 
 #include "webstill/base/file.h"
 #include "webstill/base/mem.h"
+#include "webstill/store/lmdb.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -41,6 +42,8 @@ static enum ws_status open_env(struct ws_images *images, struct ws_err *err)
         mdb_env_close(images->env);
         images->env = NULL;
     }
+    if (rc == 0)
+        rc = ws_lmdb_restore_length(images->env, images->dir);
     if (rc != 0)
         return ws_images_fail(err, rc, images->dir, "open it");
     if ((rc = mdb_txn_begin(images->env, NULL, MDB_RDONLY, &images->txn)) != 0)

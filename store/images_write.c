@@ -2,6 +2,7 @@
 #include "images_int.h"
 
 #include "webstill/base/file.h"
+#include "webstill/store/lmdb.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -43,6 +44,8 @@ enum ws_status ws_images_db_open(struct ws_images_db *db, const char *dir, doubl
         rc = mdb_env_set_mapsize(db->env, map_bytes > 16 * page ? map_bytes : 16 * page);
     if (rc == 0)
         rc = mdb_env_open(db->env, dir, MDB_NOTLS, 0666);
+    if (rc == 0)
+        rc = ws_lmdb_restore_length(db->env, dir);
     if (rc == 0)
         (void)mdb_reader_check(db->env, NULL); /* slots of readers that were killed keep old pages alive */
     status = rc == 0 ? open_tables(db, err) : ws_images_fail(err, rc, dir, "open it");

@@ -3,6 +3,7 @@
 
 #include "webstill/base/mem.h"
 #include "webstill/store/images.h"
+#include "webstill/store/lmdb.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -51,6 +52,8 @@ static enum ws_status print_environment(const char *folder, struct ws_err *err)
         rc = mdb_env_set_maxdbs(env, DATABASES_MAX);
     if (rc == 0)
         rc = mdb_env_open(env, folder, MDB_RDONLY, 0600);
+    if (rc == 0)
+        rc = ws_lmdb_restore_length(env, folder);
     if (rc == 0)
         rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
     if (rc == 0)

@@ -1,0 +1,17 @@
+/** What LMDB leaves to its users. */
+#ifndef WEBSTILL_STORE_LMDB_H
+#define WEBSTILL_STORE_LMDB_H
+
+#include <lmdb.h>
+
+/**
+ * Give DIR/data.mdb at least the length that its own books promise; call it right behind mdb_env_open().
+ *
+ * A file that was cut off (a copy that ended early) would end the process with SIGBUS at the first read behind its end.
+ * A short file alone proves nothing, as LMDB need not write its last pages when they are unused: so what is missing becomes
+ * zeros, and LMDB's page checks and our checksums find it. Bytes that are there stay as they are, also with a writer
+ * beside. Returns 0, or MDB_CORRUPTED for a short file that cannot be written.
+ */
+int ws_lmdb_restore_length(MDB_env *env, const char *dir);
+
+#endif

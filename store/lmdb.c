@@ -1,0 +1,27 @@
+#include "webstill/store/lmdb.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int ws_lmdb_restore_length(MDB_env *env, const char *dir)
+{
+    MDB_envinfo info;
+    MDB_stat pages;
+    struct stat about;
+    char path[4096];
+    const int len = snprintf(path, sizeof path, "%s/data.mdb", dir);
+    if (len < 0 || (size_t)len >= sizeof path || mdb_env_info(env, &info) != 0 || mdb_env_stat(env, &pages) != 0 ||
+        stat(path, &about) != 0)
+        return MDB_CORRUPTED;
+    const off_t promised = (off_t)((info.me_last_pgno + 1) * pages.ms_psize);
+    if (about.st_size >= promised)
+        return 0;
+    const int fd = open(path, O_WRONLY | O_CLOEXEC);
+    /* Not ftruncate(): it would cut off what a writer has added since stat(). */
+    const int failed = fd < 0 || posix_fallocate(fd, about.st_size, promised - about.st_size) != 0;
+    if (fd >= 0)
+        close(fd);
+    return failed ? MDB_CORRUPTED : 0;
+}
