@@ -137,14 +137,23 @@ static double softmax_others(float *row, int n, int i, int positive)
     for (int j = 0; j < n; j++)
         if (j != i)
             top = fmax(top, (double)row[j]);
+    const double gap = top - (double)row[positive];
     double sum = 0.0;
+    for (int j = 0; j < n; j++) {
+        const double e = j == i ? 0.0 : exp((double)row[j] - top);
+        row[j] = (float)e;
+        sum += e;
+    }
     for (int j = 0; j < n; j++)
-        if (j != i)
-            sum += exp((double)row[j] - top);
-    const double lse = top + log(sum), loss = lse - (double)row[positive];
-    for (int j = 0; j < n; j++)
-        row[j] = j == i ? 0.0f : (float)exp((double)row[j] - lse);
-    return loss;
+        row[j] = (float)((double)row[j] / sum);
+    return gap + log(sum);
+}
+
+/* sum += coefficient * x; the whole chunk has a constant length, which compilers turn into vectors. */
+static inline void add_scaled(double *sum, double coefficient, const float *x, int length)
+{
+    for (int d = 0; d < length; d++)
+        sum[d] += coefficient * (double)x[d];
 }
 
 /* dr_i = sum_{j!=i} (q_ij + q_ji) r_j - 2 r_pos(i), without the factor 1/(2Bt). */
@@ -158,8 +167,10 @@ static void fill_unit_gradient(const float *r, const float *q, int n, int dim, i
             const double coefficient = (double)q[(size_t)i * (size_t)n + (size_t)j] +
                                        (double)q[(size_t)j * (size_t)n + (size_t)i] - (j == positive ? 2.0 : 0.0);
             const float *rj = r + (size_t)j * (size_t)dim + begin;
-            for (int d = 0; d < width; d++)
-                sum[d] += coefficient * (double)rj[d];
+            if (width == CHUNK)
+                add_scaled(sum, coefficient, rj, CHUNK);
+            else
+                add_scaled(sum, coefficient, rj, width);
         }
         for (int d = 0; d < width; d++)
             dr[begin + d] = (float)sum[d];
