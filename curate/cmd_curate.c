@@ -208,7 +208,7 @@ static enum ws_status curate(const struct ws_run *run, struct ws_err *err)
         return status;
     status = note_inputs(&manifest, run->work, student_path, err);
     if (status == WS_OK && ws_manifest_is_current(&manifest, manifest_path, run->work)) {
-        ws_log(WS_LOG_INFO, "curate: up to date");
+        ws_log(WS_LOG_INFO, "up to date");
         if (!run->dry_run)
             utimensat(AT_FDCWD, manifest_path, NULL, 0); /* for make; failing costs one more look */
     } else if (status == WS_OK && run->dry_run) {

@@ -247,7 +247,7 @@ static enum ws_status sum_up(const struct ws_run *run, struct ws_err *err)
 {
     struct ws_job job;
     const struct ws_conf_distill *distill = &run->config->distill;
-    enum ws_status status = ws_job_open(&job, run, "distill", "distill", "runs", run->config, err);
+    enum ws_status status = ws_job_open(&job, run, "all runs", "distill", "runs", run->config, err);
     if (status != WS_OK)
         return status;
     for (unsigned i = 0; status == WS_OK && i < distill->n_methods; i++) {

@@ -14,9 +14,19 @@
 
 const char *ws_job_libraries(char text[256])
 {
-    snprintf(text, 256, "%.60s, LMDB %d.%d.%d, zlib %.20s, jansson %s", openblas_get_config(), MDB_VERSION_MAJOR,
+    /* "OpenBLAS 0.3.21 NO_LAPACKE …": name and version are the first two words. */
+    const char *blas = openblas_get_config();
+    const size_t name_len = strcspn(blas, " ");
+    const size_t len = blas[name_len] ? name_len + 1 + strcspn(blas + name_len + 1, " ") : name_len;
+    snprintf(text, 256, "%.*s, LMDB %d.%d.%d, zlib %.20s, jansson %s", (int)len, blas, MDB_VERSION_MAJOR,
              MDB_VERSION_MINOR, MDB_VERSION_PATCH, zlibVersion(), JANSSON_VERSION);
     return text;
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
 }
 
 enum ws_status ws_work_path(char path[WS_PATH_BYTES], const char *work, struct ws_err *err, const char *format, ...)
@@ -113,7 +123,9 @@ bool ws_job_is_current(const struct ws_job *job)
 
 void ws_job_tell_current(const struct ws_job *job, bool touch)
 {
-    ws_log(WS_LOG_INFO, "%s: up to date", job->title);
+    /* The log names the stage already. */
+    const bool is_stage = strcmp(job->title, text_of(job->manifest.root, "stage")) == 0;
+    ws_log(WS_LOG_INFO, "%s%sup to date", is_stage ? "" : job->title, is_stage ? "" : ": ");
     if (touch)
         utimensat(AT_FDCWD, job->manifest_path, NULL, 0); /* failing costs make one more look, no more */
 }
@@ -123,12 +135,6 @@ enum ws_status ws_job_start(struct ws_job *job, struct ws_err *err)
     if (unlink(job->manifest_path) != 0 && errno != ENOENT)
         return ws_fail_errno(err, "%s", job->manifest_path);
     return WS_OK;
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
 }
 
 void ws_job_key(const struct ws_job *job, char hex[WS_DIGEST_HEX])

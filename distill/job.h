@@ -53,7 +53,7 @@ WS_MUST_USE enum ws_status ws_job_input_classes(struct ws_job *job, const struct
 /** True when the manifest on disk was made from the same configuration and inputs, and its outputs exist. */
 bool ws_job_is_current(const struct ws_job *job);
 
-/** Say "TITLE: up to date" and give the manifest today's time, for make. */
+/** Say "TITLE: up to date" and, with `touch`, give the manifest today's time, for make. */
 void ws_job_tell_current(const struct ws_job *job, bool touch);
 
 /** Take the old manifest away before anything it vouches for is overwritten. */
