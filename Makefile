@@ -33,6 +33,7 @@ FLAGS_debug   := -O0 -g3
 FLAGS_asan    := -O1 -g -fsanitize=address -fno-omit-frame-pointer
 FLAGS_ubsan   := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all
 FLAGS_tsan    := -O1 -g -fsanitize=thread
+FLAGS_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer
 FLAGS    := $(FLAGS_$(MODE)) -fstack-protector-strong -fPIE
 CPPFLAGS_ALL := -D_POSIX_C_SOURCE=200809L -Iinclude $(CPPFLAGS)
 CFLAGS_ALL   := -std=c17 $(FLAGS) $(WARN) $(CFLAGS)
@@ -159,6 +160,22 @@ asan ubsan tsan:
 	@tests/install.sh build test
 	@$(MAKE) --no-print-directory MODE=$@ unit
 
+# Each tests/fuzz/fuzz_*.c under clang's engine for FUZZ_S seconds; what it learns stays in build/corpus/ for the next time.
+FUZZ_S  ?= 60
+FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+$(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(ALL_LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer $< -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $(call pkg_libs,$(PKGS_all)) -o $@
+fuzz:
+	@tests/install.sh build fuzz
+	@$(MAKE) --no-print-directory MODE=fuzz CC=clang run-fuzz
+run-fuzz: $(FUZZERS)
+	@for target in $(FUZZERS); do \
+	    name=$${target##*/}; log=build/corpus/$$name.log; mkdir -p build/corpus/$$name; \
+	    $$target -max_total_time=$(FUZZ_S) -max_len=65536 -artifact_prefix=build/corpus/$$name- build/corpus/$$name >$$log 2>&1 || \
+	        { tail -n 60 $$log; echo "$$name: found something; the input is kept as build/corpus/$$name-*"; exit 1; }; \
+	    echo "$$name: $$(tail -n 1 $$log)"; done
+
 # --- stages -----------------------------------------------------------------------------------------------------------
 # A stage's manifest is its make target. Its part of the configuration is a file of its own, rewritten only when it changes,
 # so a change in `distill:` reruns what depends on it and nothing else. OPTS goes to every stage: OPTS='-o seed=2'.
@@ -230,7 +247,7 @@ lint:
 	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --suppress=missingIncludeSystem -Iinclude \
 	    $(LIB_DIRS)
 clean:
-	rm -rf build/release build/debug build/asan build/ubsan build/tsan
+	rm -rf build/release build/debug build/asan build/ubsan build/tsan build/fuzz
 
 help:
 	@echo "Two commands for a fresh machine (each installs what is missing, and names it first):"
@@ -245,8 +262,9 @@ help:
 	@echo "  make             the programs, into build/release/bin"
 	@echo "  make unit        the C tests alone          make asan ubsan tsan   the same under a sanitizer"
 	@echo "  make bench       beside PyTorch, in one run make golden            PyTorch's tensors anew"
+	@echo "  make fuzz        each parser under clang's fuzzing engine for FUZZ_S=$(FUZZ_S) seconds"
 	@echo "  make data        Fashion-MNIST only         make install           into PREFIX=$(PREFIX)"
 	@echo "  make format lint clean                      V=1 shows commands, MODE=debug|asan|… picks flags"
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all test run-tests unit demo data bench golden asan ubsan tsan $(STAGES) pipeline install format lint clean help
+.PHONY: all test run-tests unit demo data bench golden asan ubsan tsan fuzz run-fuzz $(STAGES) pipeline install format lint clean help

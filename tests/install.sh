@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install what a job needs from Debian's packages: names what is missing and why, installs only that.
 #
-# usage: tests/install.sh build|web|test|bench …        as root, or by sudo
+# usage: tests/install.sh build|web|test|bench|fuzz …   as root, or by sudo
 set -euo pipefail
 
 build="gcc libc6-dev make pkg-config libcurl4-openssl-dev libc-ares-dev libxml2-dev zlib1g-dev libjpeg62-turbo-dev libpng-dev
@@ -10,12 +10,13 @@ build="gcc libc6-dev make pkg-config libcurl4-openssl-dev libc-ares-dev libxml2-
 web="nginx-light nodejs npm librsvg2-dev curl ca-certificates xz-utils"
 test="libcmocka-dev jq lmdb-utils procps python3 python3-numpy"
 bench="python3-torch"
+fuzz="clang libclang-rt-14-dev"
 declare -A why=([build]="to build webstill" [web]="to build and serve the miniature web" [test]="for the tests"
-    [bench]="as the peer of the benchmarks")
+    [bench]="as the peer of the benchmarks" [fuzz]="for its fuzzing engine")
 
 missing=()
 for job in "$@"; do
-    [ -n "${why[$job]:-}" ] || { echo "install: expected build, web, test or bench, found \"$job\"" >&2; exit 2; }
+    [ -n "${why[$job]:-}" ] || { echo "install: expected build, web, test, bench or fuzz, found \"$job\"" >&2; exit 2; }
     lacking=()
     for package in ${!job}; do
         dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || lacking+=("$package")
