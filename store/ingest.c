@@ -310,7 +310,7 @@ static enum ws_status read_batches(struct ingest *ingest, const struct ws_ingest
 
 static enum ws_status read_file(struct ingest *ingest, const struct ws_ingest_input *input, struct ws_err *err)
 {
-    struct ws_ingest_shard shard;
+    struct ws_ingest_shard shard = {0};
     enum ws_status status = ws_images_db_begin(ingest->setup->db, err);
     if (status == WS_OK)
         status = ws_ingest_shard_read(ingest->setup->db, input->name, &shard, err);
