@@ -48,19 +48,19 @@ WS_MUST_USE enum ws_status ws_frontier_put_meta(struct ws_frontier *frontier, co
 
 /* --- pictures --- */
 
-enum ws_url_state {
-    WS_URL_QUEUED = 1,
-    WS_URL_DONE,
-    WS_URL_DUPLICATE,  /**< done, with bytes that another URL had before */
-    WS_URL_REDIRECTED, /**< `detail` is the next URL */
-    WS_URL_FAILED,
-    WS_URL_FORBIDDEN,  /**< by robots.txt; `rule` and `line` tell */
-    WS_URL_OPTED_OUT,  /**< by its answer's fields; `detail` tells */
-    WS_N_URL_STATES,
+enum ws_entry_state {
+    WS_ENTRY_QUEUED = 1,
+    WS_ENTRY_DONE,
+    WS_ENTRY_DUPLICATE,  /**< done, with bytes that another URL had before */
+    WS_ENTRY_REDIRECTED, /**< `detail` is the next URL */
+    WS_ENTRY_FAILED,
+    WS_ENTRY_FORBIDDEN,  /**< by robots.txt; `rule` and `line` tell */
+    WS_ENTRY_OPTED_OUT,  /**< by its answer's fields; `detail` tells */
+    WS_N_ENTRY_STATES,
 };
 
 struct ws_url_entry {
-    enum ws_url_state state;
+    enum ws_entry_state state;
     enum ws_failure failure;
     uint32_t tries;
     int32_t http_status;

@@ -17,7 +17,7 @@ static enum ws_status unpack_entry(struct ws_frontier *f, struct ws_span value, 
                                    struct ws_err *err)
 {
     struct ws_unpack u = {value, true};
-    entry->state = (enum ws_url_state)ws_unpack_u64(&u);
+    entry->state = (enum ws_entry_state)ws_unpack_u64(&u);
     entry->failure = (enum ws_failure)ws_unpack_u64(&u);
     entry->tries = (uint32_t)ws_unpack_u64(&u);
     entry->http_status = (int32_t)ws_unpack_u64(&u);
@@ -29,7 +29,7 @@ static enum ws_status unpack_entry(struct ws_frontier *f, struct ws_span value, 
     ws_unpack_text(&u, entry->rule, sizeof entry->rule);
     ws_unpack_text(&u, entry->robots_sha256, sizeof entry->robots_sha256);
     ws_unpack_text(&u, entry->robots_fetched, sizeof entry->robots_fetched);
-    const bool is_known = entry->state >= WS_URL_QUEUED && entry->state < WS_N_URL_STATES &&
+    const bool is_known = entry->state >= WS_ENTRY_QUEUED && entry->state < WS_N_ENTRY_STATES &&
                           (unsigned)entry->failure < WS_N_FAILURES;
     return u.is_ok && is_known ? WS_OK : ws_frontier_damaged(f, "the entry of a URL", err);
 }

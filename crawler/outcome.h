@@ -1,0 +1,39 @@
+/** What a crawl has come to, counted from its frontier: the manifest's figures, failures.jsonl, and the verdict. */
+#ifndef WEBSTILL_CRAWLER_OUTCOME_H
+#define WEBSTILL_CRAWLER_OUTCOME_H
+
+#include "crawl.h"
+
+#include "webstill/store/manifest.h"
+
+struct ws_outcome {
+    int64_t n_found;                      /**< picture URLs, redirects not counted */
+    int64_t states[WS_N_ENTRY_STATES];    /**< by enum ws_entry_state */
+    int64_t failures[WS_N_FAILURES];      /**< of the failed ones */
+    int64_t n_bytes;                      /**< of kept bodies */
+    int64_t *per_class;                   /**< owned: [n_classes] kept pictures that a search or page gave the class */
+    int64_t n_requests, n_pages_skipped, n_tasks_failed; /**< of searches and walks */
+};
+
+/** Count the whole frontier. */
+WS_MUST_USE enum ws_status ws_outcome_count(struct ws_outcome *outcome, struct ws_crawl *crawl, struct ws_err *err);
+void ws_outcome_fini(struct ws_outcome *outcome);
+
+/** Kept pictures, duplicates included. */
+int64_t ws_outcome_n_kept(const struct ws_outcome *outcome);
+
+/** Write `path`: a JSON line for each picture that was not kept and each search or walk that broke off. */
+WS_MUST_USE enum ws_status ws_outcome_write_failures(struct ws_crawl *crawl, const char *path, struct ws_err *err);
+
+/** Put the figures into a manifest; false when out of memory. */
+WS_MUST_USE bool ws_outcome_describe(const struct ws_outcome *outcome, const struct ws_config *config,
+                                     struct ws_manifest *manifest);
+
+/**
+ * Say what deserves a warning (classes without a picture), and judge: WS_E_NETWORK when nothing answered at all, WS_E_PARTIAL when
+ * a larger share failed than crawl.max_failure_share, else WS_OK.
+ */
+WS_MUST_USE enum ws_status ws_outcome_judge(const struct ws_outcome *outcome, const struct ws_crawl *crawl,
+                                            struct ws_err *err);
+
+#endif
