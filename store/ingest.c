@@ -128,6 +128,12 @@ static enum ws_status is_known(const struct ingest *ingest, const struct ws_dige
     return status == WS_DONE ? WS_OK : status;
 }
 
+/** Why the fetch was cut: at a ceiling on bytes, or by time or a lost connection. */
+static enum ws_image_reason reason_of_cut(const char *truncated)
+{
+    return strcasecmp(truncated, "length") == 0 ? WS_IMAGE_OVERSIZED : WS_IMAGE_TRUNCATED;
+}
+
 /** A body: judged by its first bytes; pictures go to the sandbox. */
 static enum ws_status add_body(struct ingest *ingest, const struct ws_warc_record *record, struct ws_item *item,
                                struct ws_err *err)
@@ -135,7 +141,11 @@ static enum ws_status add_body(struct ingest *ingest, const struct ws_warc_recor
     const struct ws_span type = ws_http_field(record->head, "Content-Type");
     item->wanted = type.len > 6 && strncasecmp((const char *)type.ptr, "image/", 6) == 0;
     item->is_image = ws_image_sniff(record->payload, &item->sniffed) != WS_IMAGE_UNKNOWN;
-    item->digest = ws_sha256(record->payload.len > 0 ? record->payload.ptr : (const uint8_t *)"", record->payload.len);
+    /* An empty body tells nothing from another: its row is that of the URL. */
+    item->digest = record->payload.len > 0 ? ws_sha256(record->payload.ptr, record->payload.len)
+                                           : ws_sha256(item->url, strlen(item->url));
+    if (!item->is_image && record->truncated)
+        item->sniffed = ws_image_reason_name(reason_of_cut(record->truncated));
     if (!item->is_image)
         return WS_OK;
     bool known = false;
@@ -144,8 +154,7 @@ static enum ws_status add_body(struct ingest *ingest, const struct ws_warc_recor
         return status;
     item->is_decoded = true;
     if (record->truncated) {
-        const bool length = strcasecmp(record->truncated, "length") == 0;
-        ws_image_refuse(&item->result, length ? WS_IMAGE_OVERSIZED : WS_IMAGE_TRUNCATED,
+        ws_image_refuse(&item->result, reason_of_cut(record->truncated),
                         "the transfer was cut (WARC-Truncated: %.40s) after %zu bytes", record->truncated,
                         record->payload.len);
         return WS_OK;

@@ -245,6 +245,16 @@ static enum ws_status add_to_refused(const struct ws_apply *apply, const struct 
     return status;
 }
 
+/** Why a body of this kind is no image. */
+static enum ws_image_reason reason_of_kind(const char *kind)
+{
+    static const enum ws_image_reason reasons[] = {WS_IMAGE_EMPTY, WS_IMAGE_OVERSIZED, WS_IMAGE_TRUNCATED};
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+        if (strcmp(kind, ws_image_reason_name(reasons[i])) == 0)
+            return reasons[i];
+    return WS_IMAGE_NOT_AN_IMAGE;
+}
+
 /** Attach metadata to whatever became of its URL. */
 static enum ws_status attach(const struct ws_apply *apply, const struct ws_item *item, const char *url,
                              const json_t *metadata, struct ws_err *err)
@@ -265,8 +275,7 @@ static enum ws_status attach(const struct ws_apply *apply, const struct ws_item 
         const size_t word = value.len - WS_DIGEST_HEX - 1;
         char kind[64];
         (void)snprintf(kind, sizeof kind, "%.*s", (int)word, value.bytes + 1);
-        const bool empty = strcmp(kind, "empty") == 0;
-        status = refuse(apply, item, url, empty ? WS_IMAGE_EMPTY : WS_IMAGE_NOT_AN_IMAGE, kind, &key, err);
+        status = refuse(apply, item, url, reason_of_kind(kind), kind, &key, err);
         apply->shard->images++;
     } else if (!marked) {
         key = ws_sha256(url, strlen(url));
@@ -392,9 +401,7 @@ static enum ws_status apply_body(const struct ws_apply *apply, const struct ws_i
         status = apply_image(apply, item, err);
     } else if (item->wanted) {
         apply->shard->images++;
-        const bool empty = strcmp(item->sniffed, "empty") == 0;
-        status = refuse(apply, item, item->url, empty ? WS_IMAGE_EMPTY : WS_IMAGE_NOT_AN_IMAGE, item->sniffed,
-                        &item->digest, err);
+        status = refuse(apply, item, item->url, reason_of_kind(item->sniffed), item->sniffed, &item->digest, err);
     } else {
         status = put_url_mark(apply, item->url, '?', item->sniffed, &item->digest, err);
     }

@@ -277,16 +277,22 @@ static void test_every_refused_image_is_counted_under_its_reason(void **state)
     web_metadata(&web, "http://h.test/sorry.png", "hat", "hat");
     respond(&web, "http://h.test/empty.png", text_bytes(""));
     web_metadata(&web, "http://h.test/empty.png", "hat", "hat");
+    respond(&web, "http://h.test/empty-too.png", text_bytes(""));
+    web_metadata(&web, "http://h.test/empty-too.png", "hat", "hat");
+    web_response(&web, "http://h.test/unread.png", (struct picture_bytes){NULL, 0}, "length"); /* announced too long */
+    web_metadata(&web, "http://h.test/unread.png", "hat", "hat");
     web_metadata(&web, "http://h.test/lost.png", "hat", "hat");
     web_close(&web);
     expect_store(dir, "web", "w", "", 0);
 
     json_t *manifest = read_manifest(dir, "w");
     assert_int_equal(number_at(manifest, "counts", "images"), 1);
-    assert_int_equal(number_at(manifest, "counts", "refused"), 6);
-    static const char *const reasons[] = {"truncated", "oversized", "too_small", "not_an_image", "empty", "missing"};
+    assert_int_equal(number_at(manifest, "counts", "refused"), 8);
+    static const char *const reasons[] = {"truncated", "too_small", "not_an_image", "missing"};
     for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
         assert_int_equal(refused_for(manifest, reasons[i]), 1);
+    assert_int_equal(refused_for(manifest, "oversized"), 2);
+    assert_int_equal(refused_for(manifest, "empty"), 2);
     json_decref(manifest);
     struct ws_images *images = open_work(dir, "w");
     struct ws_buf row = {0};
