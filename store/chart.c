@@ -231,7 +231,7 @@ static void draw_columns(struct ws_html *html, const struct ws_heatmap *map)
         ws_html_addf(html, "<text x=\"%.1f\" y=\"%zu\" class=\"mid\">", MAP_LEFT + width * ((double)c + 0.5),
                      map->n_rows * MAP_ROW + 13);
         if (map->columns)
-            ws_html_text_short(html, map->columns[c], width > 60 ? 10 : 5);
+            ws_html_text_short(html, map->columns[c], width > 60 ? 10 : 4);
         else
             ws_html_addf(html, "%zu", c + 1);
         ws_html_add(html, "</text>");

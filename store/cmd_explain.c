@@ -67,7 +67,7 @@ static enum ws_status print_refusal(const struct ws_run *run, const char *url, c
         json_decref(object);
         return is_written ? WS_OK : ws_fail(err, WS_E_IO, "cannot write the story as JSON");
     }
-    printf("%s\n  %s: %s%s%s\n", url, strcmp(stage, "crawl") == 0 ? "not fetched" : "refused",
+    printf("%s\n  %s: %s%s%s\n", url, strcmp(stage, "crawl") == 0 ? "not kept by crawl" : "not stored",
            ws_json_text(row, "reason"), ws_json_text(row, "detail")[0] ? ": " : "", ws_json_text(row, "detail"));
     const char *key;
     json_t *value;
@@ -115,7 +115,8 @@ static enum ws_status find_url(const struct ws_run *run, const struct ws_images 
             status = print_refusal(run, url, "crawl", row, err);
             break;
         }
-        status = ws_fail(err, WS_E_CONFIG, "%s was never seen: neither stored, nor refused, nor failed", url);
+        status = ws_fail(err, WS_E_CONFIG,
+                         "no stage has seen a picture at %s: it is neither stored, nor refused, nor failed", url);
         ws_err_hint(err, "give the URL exactly as it was fetched, or an image id (a few digits are enough)");
         break;
     }

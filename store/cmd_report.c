@@ -32,9 +32,9 @@ static enum ws_status add_input(struct ws_manifest *manifest, const char *work, 
 static enum ws_status add_inputs(struct ws_manifest *manifest, const struct ws_config *config, const char *work,
                                  struct ws_err *err)
 {
-    static const char *const fixed[] = {"crawl/manifest.json",  "store/manifest.json",     "teacher/manifest.json",
-                                        "scores/manifest.json", "selection/manifest.json", "teacher/eval.json",
-                                        "teacher/metrics.jsonl"};
+    static const char *const fixed[] = {"crawl/manifest.json",   "store/manifest.json",     "teacher/manifest.json",
+                                        "scores/manifest.json",  "selection/manifest.json", "teacher/eval.json",
+                                        "teacher/metrics.jsonl", "eval/manifest.json",      "export/manifest.json"};
     static const char *const per_run[] = {"manifest.json", "metrics.jsonl", "eval.json", "best-eval.json"};
     enum ws_status status = WS_OK;
     for (size_t i = 0; status == WS_OK && i < sizeof(fixed) / sizeof(fixed[0]); i++)

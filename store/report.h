@@ -31,12 +31,12 @@ struct ws_report_run {
 
 /** All that the page is made of. All-zero is valid and says that nothing has been run. */
 struct ws_report {
-    const struct ws_config *config;                   /**< borrowed */
-    const char *work;                                 /**< borrowed */
-    json_t *crawl, *store, *teacher, *score, *curate; /**< owned manifests, or NULL */
-    json_t *teacher_eval;                             /**< owned, or NULL */
-    json_t *card;                                     /**< owned: the teacher's card, or NULL */
-    struct ws_report_run teacher_run;                 /**< the teacher's metrics alone; `epochs` may be NULL */
+    const struct ws_config *config;                                    /**< borrowed */
+    const char *work;                                                  /**< borrowed */
+    json_t *crawl, *store, *teacher, *score, *curate, *eval, *export_; /**< owned manifests, or NULL */
+    json_t *teacher_eval;                                              /**< owned, or NULL */
+    json_t *card;                                                      /**< owned: the teacher's card, or NULL */
+    struct ws_report_run teacher_run; /**< the teacher's metrics alone; `epochs` may be NULL */
     struct ws_report_run runs[WS_RUNS_MAX];
     size_t n_runs;
     struct ws_images *images;             /**< owned, or NULL */

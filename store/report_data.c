@@ -163,6 +163,8 @@ enum ws_status ws_report_load(struct ws_report *report, const struct ws_config *
     report->teacher = read_json(report, "teacher/manifest.json", true);
     report->score = read_json(report, "scores/manifest.json", true);
     report->curate = read_json(report, "selection/manifest.json", true);
+    report->eval = read_json(report, "eval/manifest.json", true);
+    report->export_ = read_json(report, "export/manifest.json", true);
     report->teacher_eval = read_json(report, "teacher/eval.json", false);
     report->card = read_card(report);
     report->teacher_run.name = "teacher";
@@ -195,6 +197,8 @@ void ws_report_fini(struct ws_report *report)
     json_decref(report->teacher);
     json_decref(report->score);
     json_decref(report->curate);
+    json_decref(report->eval);
+    json_decref(report->export_);
     json_decref(report->teacher_eval);
     json_decref(report->card);
     fini_run(&report->teacher_run);

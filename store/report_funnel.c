@@ -124,7 +124,7 @@ void ws_report_add_funnel(const struct ws_report *report, struct ws_html *html)
         add_steps(html, steps, n);
     if (!report->crawl)
         ws_report_add_missing(html, "Nothing has been fetched by webstill itself.", "crawl");
-    add_reasons(html, "Not fetched, and why", get_fact(report->crawl, "failed_by_reason"));
+    add_reasons(html, "Not kept by the crawl, and why", get_fact(report->crawl, "failed_by_reason"));
     add_reasons(html, "Not stored, and why", get_fact(report->store, "refused_by_reason"));
     if (!report->store)
         ws_report_add_missing(html, "Nothing has been stored.", "store");

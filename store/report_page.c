@@ -84,7 +84,7 @@ static void add_tiles(const struct ws_report *report, struct ws_html *html)
         close_tile(html,
                    report->teacher_eval ? "teacher, clean test accuracy in %" : "teacher, validation accuracy in %");
     }
-    if (eval && teacher_work > 0 && ws_json_number(eval, "multiply_adds") > 0) {
+    if (eval && teacher_work > ws_json_number(eval, "multiply_adds") && ws_json_number(eval, "multiply_adds") > 0) {
         open_tile(html);
         ws_html_number(html, teacher_work / ws_json_number(eval, "multiply_adds"), 1);
         ws_html_add(html, "×");
@@ -131,6 +131,10 @@ static size_t list_manifests(const struct ws_report *report, const json_t **out,
         if (report->runs[r].manifest)
             out[n++] = report->runs[r].manifest;
     }
+    if (report->eval && n < n_max)
+        out[n++] = report->eval;
+    if (report->export_ && n < n_max)
+        out[n++] = report->export_;
     return n;
 }
 
@@ -143,7 +147,7 @@ struct span_of_work {
 
 static struct span_of_work measure_work(const struct ws_report *report)
 {
-    const json_t *manifests[WS_RUNS_MAX + 8];
+    const json_t *manifests[WS_RUNS_MAX + 8]; /* five stages before, two behind */
     const size_t n = list_manifests(report, manifests, WS_RUNS_MAX + 8);
     struct span_of_work span = {.first = "", .last = ""};
     for (size_t i = 0; i < n; i++) {
@@ -319,6 +323,8 @@ void ws_report_add_stages(const struct ws_report *report, struct ws_html *html)
         snprintf(title, sizeof(title), "distill %.80s", report->runs[r].name);
         add_stage_row(html, title, report->runs[r].manifest);
     }
+    add_stage_row(html, "eval", report->eval);
+    add_stage_row(html, "export", report->export_);
     ws_html_add(html, "</tbody></table></div>\n");
     add_configurations(report, html);
     ws_html_add(html, "</section>\n");

@@ -275,20 +275,21 @@ static void explain_answers_for_what_was_refused_or_failed(void **state)
     struct ws_err failure = {0};
     workdir_make(&work, *state, 12, 2);
     assert_int_equal(workdir_run(&work, ws_explain_command, "http://shop.test/tiny.png", false, &out, &failure), WS_OK);
-    assert_non_null(strstr(out, "refused: too_small: 12x9, at least 16 are asked for"));
+    assert_non_null(strstr(out, "not stored: too_small: 12x9, at least 16 are asked for"));
     free(out);
     assert_int_equal(workdir_run(&work, ws_explain_command, "http://shop.test/gone.png", false, &out, &failure), WS_OK);
-    assert_non_null(strstr(out, "not fetched: 4xx"));
+    assert_non_null(strstr(out, "not kept by crawl: 4xx"));
     free(out);
     workdir_free(&work);
 }
 
 static void explain_refuses_what_it_does_not_know_with_exit_code_2(void **state)
 {
-    static const char *const cases[][2] = {{"http://shop.test/never.png", "was never seen"},
-                                           {"nonsense", "neither an image id"},
-                                           {"abc", "neither an image id"},
-                                           {"00000000000000000000000000000000", "no image of 12"}};
+    static const char *const cases[][2] = {
+        {"http://shop.test/never.png", "no stage has seen a picture at http://shop.test/never.png"},
+        {"nonsense", "neither an image id"},
+        {"abc", "neither an image id"},
+        {"00000000000000000000000000000000", "no image of 12"}};
     struct workdir work;
     workdir_make(&work, *state, 12, 2);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
