@@ -255,6 +255,21 @@ static enum ws_image_reason reason_of_kind(const char *kind)
     return WS_IMAGE_NOT_AN_IMAGE;
 }
 
+/** The same in words; what a body looks like where that is all there is to say. */
+static const char *detail_of_kind(const char *kind)
+{
+    switch (reason_of_kind(kind)) {
+    case WS_IMAGE_EMPTY:
+        return "the answer had no body";
+    case WS_IMAGE_OVERSIZED:
+        return "the transfer was cut at the ceiling on bytes";
+    case WS_IMAGE_TRUNCATED:
+        return "the transfer was cut by time or a lost connection";
+    default:
+        return kind;
+    }
+}
+
 /** Attach metadata to whatever became of its URL. */
 static enum ws_status attach(const struct ws_apply *apply, const struct ws_item *item, const char *url,
                              const json_t *metadata, struct ws_err *err)
@@ -275,7 +290,7 @@ static enum ws_status attach(const struct ws_apply *apply, const struct ws_item 
         const size_t word = value.len - WS_DIGEST_HEX - 1;
         char kind[64];
         (void)snprintf(kind, sizeof kind, "%.*s", (int)word, value.bytes + 1);
-        status = refuse(apply, item, url, reason_of_kind(kind), kind, &key, err);
+        status = refuse(apply, item, url, reason_of_kind(kind), detail_of_kind(kind), &key, err);
         apply->shard->images++;
     } else if (!marked) {
         key = ws_sha256(url, strlen(url));
@@ -401,7 +416,8 @@ static enum ws_status apply_body(const struct ws_apply *apply, const struct ws_i
         status = apply_image(apply, item, err);
     } else if (item->wanted) {
         apply->shard->images++;
-        status = refuse(apply, item, item->url, reason_of_kind(item->sniffed), item->sniffed, &item->digest, err);
+        status = refuse(apply, item, item->url, reason_of_kind(item->sniffed), detail_of_kind(item->sniffed),
+                        &item->digest, err);
     } else {
         status = put_url_mark(apply, item->url, '?', item->sniffed, &item->digest, err);
     }
