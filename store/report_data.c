@@ -154,6 +154,18 @@ static void load_images(struct ws_report *report)
         note_problem(report, err.text);
 }
 
+static enum ws_status hash_config(struct ws_report *report, struct ws_err *err)
+{
+    struct ws_buf yaml = {0};
+    const enum ws_status status = ws_config_dump(report->config, NULL, &yaml, err);
+    if (status == WS_OK) {
+        const struct ws_digest digest = ws_sha256(yaml.ptr, yaml.len);
+        ws_digest_hex(&digest, report->config_sha256);
+    }
+    ws_buf_fini(&yaml);
+    return status;
+}
+
 enum ws_status ws_report_load(struct ws_report *report, const struct ws_config *config, const char *work,
                               struct ws_err *err)
 {
@@ -168,7 +180,9 @@ enum ws_status ws_report_load(struct ws_report *report, const struct ws_config *
     report->teacher_eval = read_json(report, "teacher/eval.json", false);
     report->card = read_card(report);
     report->teacher_run.name = "teacher";
-    enum ws_status status = read_metrics(report, &report->teacher_run, "teacher/metrics.jsonl", err);
+    enum ws_status status = hash_config(report, err);
+    if (status == WS_OK)
+        status = read_metrics(report, &report->teacher_run, "teacher/metrics.jsonl", err);
     for (unsigned i = 0; status == WS_OK && i < config->distill.n_methods && i < WS_RUNS_MAX; i++)
         status = load_run(report, config->distill.methods[i], err);
     if (status == WS_OK)

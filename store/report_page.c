@@ -185,7 +185,7 @@ static void add_short_facts(const struct ws_report *report, struct ws_html *html
     ws_html_addf(html, " in all stages · webstill " WS_VERSION " · seed %llu · configuration ",
                  (unsigned long long)report->config->seed);
     char hash[13];
-    snprintf(hash, sizeof(hash), "%.12s", ws_json_text(span.manifest, "config_sha256"));
+    snprintf(hash, sizeof(hash), "%.12s", report->config_sha256);
     ws_html_text(html, hash);
     ws_html_add(html, "</p>\n");
 }
@@ -205,7 +205,7 @@ static void add_facts(const struct ws_report *report, struct ws_html *html)
     add_fact(html, "Versions", text);
     snprintf(text, sizeof(text), "%llu", (unsigned long long)report->config->seed);
     add_fact(html, "Seed", text);
-    add_fact(html, "Configuration", ws_json_text(span.manifest, "config_sha256"));
+    add_fact(html, "Configuration", report->config_sha256);
     snprintf(text, sizeof(text), "%.40s to %.40s", span.first, span.last);
     add_fact(html, "Made", text);
     ws_html_add(html, "<dt>Time in all stages</dt><dd>");
