@@ -33,6 +33,7 @@ struct ws_report_run {
 struct ws_report {
     const struct ws_config *config;                                    /**< borrowed */
     const char *work;                                                  /**< borrowed */
+    char config_sha256[WS_DIGEST_HEX];                                 /**< of the whole resolved configuration */
     json_t *crawl, *store, *teacher, *score, *curate, *eval, *export_; /**< owned manifests, or NULL */
     json_t *teacher_eval;                                              /**< owned, or NULL */
     json_t *card;                                                      /**< owned: the teacher's card, or NULL */
