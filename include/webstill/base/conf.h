@@ -134,8 +134,9 @@ struct ws_conf_kd3 {
     uint32_t projector_factor;
     double mix_alpha; /**< Beta(mix_alpha, mix_alpha) of MixDistribution */
     double mix_eps;
-    bool select;  /**< false: the whole pool each epoch */
-    bool weights; /**< false: w = 1/2 */
+    bool select;     /**< false: the whole pool each epoch */
+    bool weights;    /**< false: w = 1/2 */
+    double lr_scale; /**< this method's learning rate is distill.lr times this */
 };
 
 struct ws_conf_kd {
@@ -230,9 +231,9 @@ struct ws_config_view {
 };
 
 /**
- * The configuration as one run of `distill` sees it: `methods` names that run alone, and what the run does not depend on
- * (other methods' keys, the checkpoint interval, `curate.epoch`) is empty. So adding a method does not make the finished
- * runs stale. The view borrows from `config`.
+ * The configuration as one run of `distill` sees it: `methods` names that run alone, and what the run does not depend
+ * on (other methods' keys, the checkpoint interval, `curate.epoch`) is empty. So adding a method does not make the
+ * finished runs stale. The view borrows from `config`.
  */
 void ws_config_view_init(struct ws_config_view *view, const struct ws_config *config, const char *method);
 
