@@ -1,8 +1,8 @@
 #include "job.h"
 
 #include "webstill/base/log.h"
+#include "webstill/nn/exec.h"
 
-#include <cblas.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
@@ -15,7 +15,7 @@
 const char *ws_job_libraries(char text[256])
 {
     /* "OpenBLAS 0.3.21 NO_LAPACKE …": name and version are the first two words. */
-    const char *blas = openblas_get_config();
+    const char *blas = ws_exec_library();
     const size_t name_len = strcspn(blas, " ");
     const size_t len = blas[name_len] ? name_len + 1 + strcspn(blas + name_len + 1, " ") : name_len;
     snprintf(text, 256, "%.*s, LMDB %d.%d.%d, zlib %.20s, jansson %s", (int)len, blas, MDB_VERSION_MAJOR,

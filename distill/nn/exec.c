@@ -195,6 +195,11 @@ void ws_exec_print_plan(const struct ws_exec *exec, FILE *out)
     fprintf(out, "total %.1f MiB for batches of up to %d\n", (double)exec->size_bytes / (1 << 20), exec->max_batch);
 }
 
+const char *ws_exec_library(void)
+{
+    return openblas_get_config();
+}
+
 int ws_exec_first_nonfinite(const struct ws_exec *exec)
 {
     for (int node = 0; node < exec->net->n_nodes; node++) {

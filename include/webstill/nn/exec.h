@@ -60,6 +60,9 @@ const float *ws_exec_input_gradient(const struct ws_exec *exec);
 size_t ws_exec_size_bytes(const struct ws_exec *exec);
 void ws_exec_print_plan(const struct ws_exec *exec, FILE *out);
 
+/** The matrix library and what it was built for ("OpenBLAS 0.3.21 …"), for --version and manifests; static. */
+const char *ws_exec_library(void);
+
 /** First node of the last forward with a NaN or Inf value, or -1. */
 int ws_exec_first_nonfinite(const struct ws_exec *exec);
 
