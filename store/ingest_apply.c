@@ -212,6 +212,8 @@ static enum ws_status refuse(const struct ws_apply *apply, const struct ws_item 
         else
             status = put_json(apply, WS_TABLE_REFUSED, row, value, err);
         json_decref(value);
+    } else if (status == WS_OK) {
+        apply->shard->refused_again++;
     }
     if (status == WS_OK)
         status = put_url_mark(apply, url, '-', ws_image_reason_name(reason), key, err);
