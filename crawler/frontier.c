@@ -3,6 +3,7 @@
 
 #include "webstill/base/file.h"
 #include "webstill/base/mem.h"
+#include "webstill/store/lmdb.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -25,9 +26,11 @@ static enum ws_status fail_lmdb(struct ws_frontier *f, int rc, const char *doing
     else if (rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_VERSION_MISMATCH || rc == MDB_INVALID ||
              rc == MDB_PANIC)
         status = WS_E_DAMAGED;
-    ws_fail(err, status, "frontier %s: cannot %s: %s", f->dir, doing, mdb_strerror(rc));
-    if (rc == ENOSPC)
-        ws_err_hint(err, "the disk of %s is full: free some space and run the same command again", f->dir);
+    const bool full = ws_lmdb_is_disk_full(rc, f->dir);
+    ws_fail(err, status, "frontier %s: cannot %s: %s", f->dir, doing, full ? "the disk is full" : mdb_strerror(rc));
+    if (full)
+        ws_err_hint(err, "free some space on the disk of %s and run the same command again; what was committed stays",
+                    f->dir);
     else if (rc == MDB_MAP_FULL)
         ws_err_hint(err, "the frontier has reached %zu GiB: crawl fewer classes or sites into this working directory",
                     map_bytes >> 30);
@@ -259,6 +262,8 @@ enum ws_status ws_frontier_open(struct ws_frontier **out, const char *dir, struc
         rc = mdb_env_set_mapsize(f->env, map_bytes);
     if (rc == 0)
         rc = mdb_env_open(f->env, dir, MDB_NORDAHEAD, 0666);
+    if (rc == 0)
+        rc = ws_lmdb_restore_length(f->env, dir);
     status = rc == 0 ? begin(f, err) : fail_lmdb(f, rc, "open it", err);
     if (status == WS_OK)
         status = open_tables(f, err);

@@ -1,10 +1,11 @@
 /** The image store's byte layouts and LMDB's errors. */
 #include "images_int.h"
 
+#include "webstill/store/lmdb.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
 const char *const ws_images_table_names[WS_N_TABLES] = {"images", "origins", "urls", "refused", "shards", "meta"};
 
@@ -69,16 +70,6 @@ size_t ws_images_url_key(const char *url, char key[WS_URL_KEY_BYTES])
     return WS_URL_KEY_BYTES;
 }
 
-/** Is the disk full? LMDB reports the short write of a full disk as EIO, so the code alone does not tell. */
-static bool is_disk_full(int rc, const char *dir)
-{
-    enum { LEAST_FREE_BYTES = 1 << 20 };
-    struct statvfs disk;
-    if (rc == ENOSPC || rc == EDQUOT || rc == EFBIG)
-        return true;
-    return rc == EIO && statvfs(dir, &disk) == 0 && disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES;
-}
-
 enum ws_status ws_images_fail(struct ws_err *err, int rc, const char *dir, const char *what)
 {
     enum ws_status status = WS_E_IO;
@@ -89,7 +80,7 @@ enum ws_status ws_images_fail(struct ws_err *err, int rc, const char *dir, const
         status = WS_E_MEMORY;
     else if (rc == EINVAL || rc == MDB_BAD_TXN || rc == MDB_BAD_VALSIZE || rc == MDB_INCOMPATIBLE)
         status = WS_E_INTERNAL;
-    const bool full = is_disk_full(rc, dir);
+    const bool full = ws_lmdb_is_disk_full(rc, dir);
     (void)ws_fail(err, status, "store %s: cannot %s: %s", dir, what, full ? "the disk is full" : mdb_strerror(rc));
     if (rc == MDB_MAP_FULL)
         ws_err_hint(err,

@@ -1,9 +1,20 @@
 #include "webstill/store/lmdb.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+
+bool ws_lmdb_is_disk_full(int rc, const char *dir)
+{
+    enum { LEAST_FREE_BYTES = 1 << 20 };
+    struct statvfs disk;
+    if (rc == ENOSPC || rc == EDQUOT || rc == EFBIG)
+        return true;
+    return rc == EIO && statvfs(dir, &disk) == 0 && disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES;
+}
 
 int ws_lmdb_restore_length(MDB_env *env, const char *dir)
 {

@@ -3,6 +3,10 @@
 #define WEBSTILL_STORE_LMDB_H
 
 #include <lmdb.h>
+#include <stdbool.h>
+
+/** Is `rc` what a full disk looks like? LMDB reports its short write as EIO, so the code alone does not tell. */
+bool ws_lmdb_is_disk_full(int rc, const char *dir);
 
 /**
  * Give DIR/data.mdb at least the length that its own books promise; call it right behind mdb_env_open().
