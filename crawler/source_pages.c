@@ -208,10 +208,11 @@ static enum ws_status read_answer(struct ws_crawl *crawl, const struct ws_task *
 static enum ws_status skip(struct ws_crawl *crawl, const struct ws_task *task, struct ws_cursor *cursor,
                            const char *reason, struct ws_err *err)
 {
-    cursor->n_skipped++;
-    if (cursor->page > 0)
+    if (cursor->page > 0) {
+        cursor->n_skipped++;
         return step(crawl, task, cursor, err);
-    cursor->is_done = true;
+    }
+    cursor->is_done = true; /* without its seed page the walk is broken off, and tried again by the next run */
     snprintf(cursor->failure, sizeof cursor->failure, "%s", reason);
     return WS_OK;
 }
