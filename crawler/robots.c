@@ -6,8 +6,8 @@
 #include <strings.h>
 
 enum {
-    MAX_PATTERN = 2048,
-    MAX_PATH = 3 * 4096,
+    MAX_PATH = 3 * 4096 + 4, /* of a URL whose every octet is coded */
+    MAX_PATTERN = MAX_PATH,  /* a longer one without "*" could match no path */
     MAX_STEPS = 20 * 1000 * 1000, /* of comparing octets in one decision: about 20 ms */
 };
 
@@ -217,7 +217,7 @@ static size_t normalise(const char *text, size_t len, bool is_rule, char *out, s
                 n += put_coded(out + n, c);
             else if (c != '*' || n == 0 || out[n - 1] != '*') /* "**" is "*" */
                 out[n++] = (char)c;
-        } else if (c <= ' ' || c >= 0x7f || strchr("\"<>\\^`{}|", c)) {
+        } else if (c <= ' ' || c >= 0x7f || strchr("%\"<>\\^`{}|", c)) {
             n += put_coded(out + n, c);
         } else {
             out[n++] = (char)c;

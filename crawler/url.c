@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -199,7 +200,7 @@ bool ws_url_join(const char *base_text, const char *reference, char *out, size_t
 
 /* --- normalising http and https ------------------------------------------------------------------------------------ */
 
-/** Octets that may stand in a path or query as they are (RFC 3986 §3.3, §3.4, and "[]|", which the web uses). */
+/** Octets that may stand in a path or query as they are (RFC 3986 §3.3, §3.4, and "[]", which the web uses). */
 static bool is_url_octet(unsigned char c)
 {
     return is_unreserved(c) || (c && strchr("!$&'()*+,;=:@/?[]", c));
@@ -219,13 +220,29 @@ static void put_normal(struct sink *sink, const char *text, size_t len)
             else
                 put(sink, coded, 3);
             i += 2;
-        } else if (is_url_octet(c) || c == '%') {
+        } else if (is_url_octet(c)) {
             put(sink, text + i, 1);
-        } else {
+        } else { /* also a "%" that codes nothing: it would begin to, beside what is undone */
             const char coded[3] = {'%', hex_digits[c >> 4], hex_digits[c & 15]};
             put(sink, coded, 3);
         }
     }
+}
+
+static bool put_ascii_host(struct sink *sink, const char *host, size_t len)
+{
+    if (len == 0 || len > 253 || host[len - 1] == '.')
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        const unsigned char c = (unsigned char)host[i];
+        if (!is_alpha(c) && !is_digit(c) && c != '-' && c != '.' && c != '_')
+            return false;
+        if (c == '.' && (i == 0 || host[i - 1] == '.'))
+            return false;
+        const char lowered = lower(host[i]);
+        put(sink, &lowered, 1);
+    }
+    return true;
 }
 
 /** The ASCII form of a host with other letters (IDNA), by curl, which also resolves it. */
@@ -236,15 +253,21 @@ static bool put_international_host(struct sink *sink, const char *host, size_t l
         return false;
     memcpy(utf8, host, len);
     utf8[len] = '\0';
+    /* curl's IDNA library reads names in the thread's charset, which is ASCII unless a program asks for another. */
+    const locale_t locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    if (!locale)
+        return false;
+    const locale_t before = uselocale(locale);
     CURLU *handle = curl_url();
     char *ascii = NULL;
     const bool is_known = handle && curl_url_set(handle, CURLUPART_SCHEME, "http", 0) == CURLUE_OK &&
                           curl_url_set(handle, CURLUPART_HOST, utf8, 0) == CURLUE_OK &&
-                          curl_url_get(handle, CURLUPART_HOST, &ascii, CURLU_PUNYCODE) == CURLUE_OK;
-    if (is_known)
-        put(sink, ascii, strlen(ascii));
+                          curl_url_get(handle, CURLUPART_HOST, &ascii, CURLU_PUNYCODE) == CURLUE_OK &&
+                          put_ascii_host(sink, ascii, strlen(ascii));
     curl_free(ascii);
     curl_url_cleanup(handle);
+    uselocale(before);
+    freelocale(locale);
     return is_known;
 }
 
@@ -267,25 +290,13 @@ static bool put_bracketed_host(struct sink *sink, const char *host, size_t len)
 static bool put_host(struct sink *sink, const char *host, size_t len)
 {
     if (len > 1 && host[len - 1] == '.')
-        len--;
-    if (len == 0 || len > 253)
-        return false;
-    if (host[0] == '[')
+        len--; /* the root of DNS, written out */
+    if (len && host[0] == '[')
         return put_bracketed_host(sink, host, len);
-    for (size_t i = 0; i < len; i++) {
-        const unsigned char c = (unsigned char)host[i];
-        if (c >= 0x80)
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)host[i] >= 0x80)
             return put_international_host(sink, host, len);
-        if (!is_alpha(c) && !is_digit(c) && c != '-' && c != '.' && c != '_')
-            return false;
-        if (c == '.' && (i == 0 || host[i - 1] == '.'))
-            return false;
-    }
-    for (size_t i = 0; i < len; i++) {
-        const char c = lower(host[i]);
-        put(sink, &c, 1);
-    }
-    return true;
+    return put_ascii_host(sink, host, len);
 }
 
 static bool parse_port(const char *text, size_t len, uint16_t *port)
