@@ -56,6 +56,15 @@ static bool is_valued(const char *text, size_t len)
     return false;
 }
 
+/** A crawler's name is one word; "25 Jun 2030 15" of a date with commas and colons is none. */
+static bool is_name(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (text[i] == ' ' || text[i] == '\t')
+            return false;
+    return len > 0;
+}
+
 unsigned ws_consent_robots_tag(const char *value, const char *token)
 {
     unsigned flags = 0;
@@ -69,7 +78,7 @@ unsigned ws_consent_robots_tag(const char *value, const char *token)
             const char *name = item;
             size_t name_len = (size_t)(colon - item);
             trim(&name, &name_len);
-            if (is_valued(name, name_len))
+            if (is_valued(name, name_len) || !is_name(name, name_len))
                 continue;
             is_for_us = is_text(name, name_len, token) || is_text(name, name_len, "*");
             len -= (size_t)(colon + 1 - item);

@@ -30,6 +30,8 @@ static bool next_field(struct ws_span head, size_t *at, struct field *field)
     field->name_len = (size_t)(colon - line);
     field->value = colon + 1;
     field->value_len = len - field->name_len - 1;
+    while (field->name_len && (line[field->name_len - 1] == ' ' || line[field->name_len - 1] == '\t'))
+        field->name_len--; /* not allowed, but an opt-out written so is meant */
     while (field->value_len && (*field->value == ' ' || *field->value == '\t')) {
         field->value++;
         field->value_len--;
