@@ -33,7 +33,7 @@ static const struct special specials_v6[] = {
 static const struct {
     const char *block;
     unsigned offset;
-} carriers[] = {{"::ffff:0:0/96", 12}, {"64:ff9b::/96", 12}, {"2002::/16", 2}};
+} carriers[] = {{"::ffff:0:0/96", 12}, {"::ffff:0:0:0/96", 12}, {"64:ff9b::/96", 12}, {"2002::/16", 2}};
 
 bool ws_block_parse(struct ws_block *block, const char *text)
 {
