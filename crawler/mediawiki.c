@@ -160,7 +160,8 @@ enum ws_status ws_mediawiki_read(struct ws_mediawiki_answer *answer, struct ws_s
     if (body.len > INT_MAX || memchr(body.ptr, '\0', body.len) || has_text(body, "<!DOCTYPE"))
         return ws_fail(err, WS_E_FORMAT, "expected an API answer in XML (UTF-8, no DOCTYPE), found something else");
     struct reader r = {.answer = answer};
-    r.xml = xmlReaderForMemory((const char *)body.ptr, (int)body.len, NULL, NULL,
+    /* UTF-8 whatever it declares: another encoding (UTF-7) could write a DOCTYPE that was not seen above. */
+    r.xml = xmlReaderForMemory((const char *)body.ptr, (int)body.len, NULL, "UTF-8",
                                XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
     if (!r.xml)
         return ws_fail(err, WS_E_MEMORY, "out of memory for the XML reader");
