@@ -123,10 +123,14 @@ static void offer_srcset(const char *srcset, struct ws_candidate *best, char bes
         return;
     if (*has_best && !ws_candidate_is_larger(&candidate, best))
         return;
-    memcpy(best_url, candidate.url, candidate.len);
-    best_url[candidate.len] = '\0';
+    char url[WS_URL_MAX];
+    memcpy(url, candidate.url, candidate.len);
+    url[candidate.len] = '\0';
+    if (!is_usable_reference(url))
+        return;
+    memcpy(best_url, url, candidate.len + 1);
     *best = candidate;
-    *has_best = is_usable_reference(best_url);
+    *has_best = true;
 }
 
 /** A source in a format that the store cannot decode is no candidate. */
