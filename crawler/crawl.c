@@ -15,7 +15,6 @@
 enum {
     MAX_WAIT_MS = 250,       /* of the loop for the network: so soon it sees a signal */
     ITEMS_AT_ONCE = 256,     /* concluded without a request (forbidden ones) before other hosts get their turn */
-    MAX_RETRY_AFTER_S = 600, /* a server that asks for more is left alone for this run */
 };
 static const double commit_interval_s = 1.0;
 
@@ -33,7 +32,8 @@ int64_t ws_crawl_retry_ms(const struct ws_crawl *crawl, const struct ws_image_id
     uint32_t word;
     memcpy(&word, id->bytes, sizeof word);
     if (retry_after_s > 0)
-        return ws_crawl_now_ms() + (retry_after_s < MAX_RETRY_AFTER_S ? retry_after_s : MAX_RETRY_AFTER_S) * 1000;
+        return ws_crawl_now_ms() +
+               1000 * (retry_after_s < WS_CRAWL_MAX_RETRY_AFTER_S ? retry_after_s : WS_CRAWL_MAX_RETRY_AFTER_S);
     ws_rng_init(&rng, crawl->config->seed, WS_STREAM_CRAWL, word, n_tries);
     const double doubled = (double)crawl->conf->retry_base_ms * (double)(1u << (n_tries < 16 ? n_tries - 1 : 15));
     return ws_crawl_now_ms() + (int64_t)(doubled * (0.5 + ws_rng_uniform(&rng)));
@@ -110,6 +110,8 @@ static enum ws_status serve(struct ws_crawl *crawl, struct ws_host *host, struct
 {
     enum ws_status status = WS_OK;
     ws_hosts_rest(&crawl->hosts, host);
+    if (host->state == WS_HOST_OPEN && ws_clock_mono_s() >= host->rules_until_s)
+        host->state = WS_HOST_UNKNOWN; /* a long run asks for robots.txt again */
     if (host->state == WS_HOST_UNKNOWN) {
         status = ws_gate_ask(crawl, host, err);
         if (status != WS_OK || host->state != WS_HOST_OPEN)
@@ -183,7 +185,7 @@ static void judge_host(struct ws_crawl *crawl, struct ws_host *host, const struc
                  response->detail);
         ws_hosts_park(&crawl->hosts, host, response->failure, false, reason);
         ws_log(WS_LOG_WARN, "%s: left alone: %s", host->origin, reason);
-    } else if (response->retry_after_s > MAX_RETRY_AFTER_S &&
+    } else if (response->retry_after_s > WS_CRAWL_MAX_RETRY_AFTER_S &&
                (response->http_status == 429 || response->http_status == 503)) {
         snprintf(reason, sizeof reason, "HTTP status %d asks to wait %lld s", response->http_status,
                  (long long)response->retry_after_s);

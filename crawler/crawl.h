@@ -18,6 +18,8 @@
 struct ws_task;
 struct ws_source_ops;
 
+enum { WS_CRAWL_MAX_RETRY_AFTER_S = 600 /**< a server that asks for more is left alone for this run */ };
+
 /** The robots.txt decision that a request was made under; it goes into the picture's provenance. */
 struct ws_permission {
     struct ws_robots_decision decision;

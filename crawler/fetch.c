@@ -72,6 +72,8 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose, struct cur
 static bool announces_too_much(const struct transfer *t)
 {
     char length[32];
+    if (t->request.is_beginning_enough)
+        return false;
     const struct ws_span head = {(const uint8_t *)t->head.ptr, t->head.len};
     return ws_head_field(head, "Content-Length", 0, length, sizeof length) && strlen(length) < 20 &&
            strtoull(length, NULL, 10) > t->max_bytes;

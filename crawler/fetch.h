@@ -29,6 +29,7 @@ struct ws_request {
     const char *accept;    /**< borrowed until released: the Accept field */
     bool may_be_coded;     /**< ask for gzip; else "Accept-Encoding: identity" */
     size_t max_bytes;      /**< 0 = crawl.max_body_kib */
+    bool is_beginning_enough; /**< read the beginning of a body that is announced as longer; else nothing of it */
 };
 
 /** An answer; spans are borrowed until ws_fetcher_release(). */

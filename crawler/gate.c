@@ -16,7 +16,10 @@
 #include <string.h>
 #include <time.h>
 
-enum { MAX_HOPS = 5 };
+enum {
+    MAX_HOPS = 5,
+    MIN_RULES_S = 3600, /* a run asks a host again once an hour at most, even when nothing is kept for the next run */
+};
 
 /** Its rules are known: set the pace, or park it when it asks for a pace that we are not given time for. */
 static enum ws_status open_host(struct ws_crawl *crawl, struct ws_host *host, const struct ws_robots_entry *entry)
@@ -30,9 +33,16 @@ static enum ws_status open_host(struct ws_crawl *crawl, struct ws_host *host, co
         ws_log(WS_LOG_WARN, "%s: skipped: %s", host->origin, reason);
         return WS_OK;
     }
-    if (delay_s > host->delay_s)
+    if (delay_s > host->delay_s) {
+        host->ready_s += delay_s - host->delay_s; /* the request for robots.txt was one, too */
         host->delay_s = delay_s;
+    }
+    const double left_s = (double)crawl->conf->robots_cache_h * 3600 - (double)((int64_t)time(NULL) - entry->fetched_s);
     host->state = WS_HOST_OPEN;
+    host->rules_until_s = ws_clock_mono_s() + (left_s > MIN_RULES_S ? left_s : MIN_RULES_S);
+    host->n_robots_tries = host->n_robots_hops = 0;
+    free(host->robots_url);
+    host->robots_url = NULL;
     return WS_OK;
 }
 
@@ -51,7 +61,8 @@ enum ws_status ws_gate_ask(struct ws_crawl *crawl, struct ws_host *host, struct 
     struct ws_request request = {
         .accept = "text/plain, */*;q=0.5",
         .may_be_coded = true,
-        .max_bytes = WS_ROBOTS_MAX_BYTES,
+        .max_bytes = WS_ROBOTS_MAX_BYTES + 1, /* one more shows that the last line is cut */
+        .is_beginning_enough = true,
     };
     snprintf(text, sizeof text, "%s/robots.txt", host->origin);
     if (!ws_url_parse(&request.url, host->robots_url ? host->robots_url : text))
@@ -81,7 +92,8 @@ static enum ws_status endure(struct ws_crawl *crawl, struct ws_host *host, const
     static const struct ws_image_id no_id = {0};
     char reason[400], cause[256];
     const unsigned n_tries = ++host->n_robots_tries;
-    const bool may_help = response->failure == WS_FAILURE_NONE || ws_failure_is_transient(response->failure);
+    const bool may_help = (response->failure == WS_FAILURE_NONE || ws_failure_is_transient(response->failure)) &&
+                          response->retry_after_s <= WS_CRAWL_MAX_RETRY_AFTER_S;
     if (may_help && n_tries <= crawl->conf->retries) {
         const int64_t due_ms = ws_crawl_retry_ms(crawl, &no_id, n_tries, response->retry_after_s);
         host->state = WS_HOST_UNKNOWN;

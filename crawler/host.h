@@ -26,6 +26,7 @@ struct ws_host {
     unsigned n_in_flight;
     double ready_s;         /**< monotonic: no request starts before */
     double delay_s;         /**< between the starts of two requests */
+    double rules_until_s;   /**< monotonic: its robots.txt is believed so long */
     unsigned n_robots_tries;
     char *robots_url;       /**< owned: where its robots.txt was moved to; NULL = at the origin */
     unsigned n_robots_hops;
