@@ -1,6 +1,7 @@
 #include "outcome.h"
 
 #include "task.h"
+#include "text.h"
 
 #include "webstill/base/file.h"
 #include "webstill/base/mem.h"
@@ -135,9 +136,10 @@ static json_t *describe_entry(struct ws_crawl *crawl, const struct ws_url_entry 
         break;
     }
     *is_wanted = reason != NULL;
-    return reason ? json_pack("{s:s,s:s,s:s,s:i,s:i,s:s}", "url", entry->url, "reason", reason, "detail",
-                              detail ? detail : "", "tries", (int)entry->tries, "http_status", (int)entry->http_status,
-                              "host", origin)
+    /* Rules and redirects are quoted as servers wrote them: any bytes. */
+    return reason ? json_pack("{s:s,s:s,s:o,s:i,s:i,s:s}", "url", entry->url, "reason", reason, "detail",
+                              ws_text_json(detail ? detail : ""), "tries", (int)entry->tries, "http_status",
+                              (int)entry->http_status, "host", origin)
                   : NULL;
 }
 
