@@ -129,18 +129,25 @@ $(B)/tests/web/render: tests/web/render.c
 	$(call say,LINK,$@)
 	$(Q)$(CC) -std=c17 -O2 $(WARN) -D_POSIX_C_SOURCE=200809L $< $$(pkg-config --cflags --libs librsvg-2.0 cairo libpng libwebp libjpeg) -lm -pthread -o $@
 
+# The judges of our files that npm ships; into build/npm, where the tests look for them and skip without them.
+npm = for package in $(1); do [ -d build/npm/node_modules/$${package%@*} ] || { echo "installing $$package below build/npm"; \
+	npm install --ignore-scripts --no-audit --no-fund --loglevel=error --prefix build/npm $$package || exit 4; }; done
+
 # Packages first, then the rest in a second make, which finds their pkg-config files.
 test:
 	@tests/install.sh build web test
+	@$(call npm,onnxruntime-node@1.30.0 warcio@2.4.11)
+	@$(MAKE) --no-print-directory -j$$(nproc) build-tests
 	@$(MAKE) --no-print-directory run-tests
-run-tests: all $(TESTS) $(B)/tests/web/render
+build-tests: all $(TESTS) $(B)/tests/web/render
+run-tests: build-tests
 	@tests/run.sh $(TESTS) $(TEST_SCRIPTS)
 unit: all $(TESTS)
 	@tests/run.sh $(TESTS)
 
 demo:
 	@tests/install.sh build web
-	@$(MAKE) --no-print-directory all $(B)/tests/web/render
+	@$(MAKE) --no-print-directory -j$$(nproc) all $(B)/tests/web/render
 	@tests/demo.sh
 
 data:
@@ -158,7 +165,7 @@ golden:
 
 asan ubsan tsan:
 	@tests/install.sh build test
-	@$(MAKE) --no-print-directory MODE=$@ unit
+	@$(MAKE) --no-print-directory -j$$(nproc) MODE=$@ unit
 
 # Each tests/fuzz/fuzz_*.c under clang's engine for FUZZ_S seconds; what it learns stays in build/corpus/ for the next time.
 FUZZ_S  ?= 60
