@@ -164,8 +164,10 @@ static bool is_current(const struct ws_run *run, const char *path)
     json_t *old = NULL;
     bool is_done = begin_manifest(&manifest, run, NULL) == WS_OK && ws_manifest_is_current(&manifest, path, run->work) &&
                    ws_manifest_read(path, &old, NULL) == WS_OK;
+    const json_t *counts = json_object_get(old, "counts");
     if (is_done)
-        is_done = run->limit > 0 || json_integer_value(json_object_get(json_object_get(old, "counts"), "left")) == 0;
+        is_done = run->limit > 0 || (json_integer_value(json_object_get(counts, "left")) == 0 &&
+                                     json_integer_value(json_object_get(counts, "sources_left")) == 0);
     json_decref(old);
     ws_manifest_fini(&manifest);
     return is_done;
@@ -195,8 +197,8 @@ static enum ws_status print_plan(const struct ws_run *run, struct ws_err *err)
     const enum ws_status status = ws_tasks_make(&crawl, err);
     for (size_t i = 0; status == WS_OK && i < crawl.n_tasks; i++) {
         const struct ws_task *task = &crawl.tasks[i];
-        printf("%-10s %-24s %s%s%s%s\n", task->ops->name, task->source_name, task->source->url,
-               task->query ? "  query: " : "", task->query ? task->query : "", "");
+        printf("%-10s %-24s %s%s%s\n", task->ops->name, task->source_name, task->source->url,
+               task->query ? "  query: " : "", task->query ? task->query : "");
     }
     printf("%zu searches and walks; at least %u ms between two requests to a host, %u at once per host, %u in all\n",
            crawl.n_tasks, (unsigned)crawl.conf->delay_ms, (unsigned)crawl.conf->per_host,

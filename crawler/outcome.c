@@ -52,6 +52,7 @@ static enum ws_status count_tasks(struct ws_outcome *outcome, struct ws_crawl *c
         outcome->n_requests += cursor.n_requests;
         outcome->n_pages_skipped += cursor.n_skipped;
         outcome->n_tasks_failed += cursor.failure[0] != '\0';
+        outcome->n_tasks_left += !cursor.is_done;
     }
     return WS_OK;
 }
@@ -235,6 +236,7 @@ bool ws_outcome_describe(const struct ws_outcome *outcome, const struct ws_confi
            ws_manifest_count(manifest, "source_requests", outcome->n_requests) &&
            ws_manifest_count(manifest, "pages_skipped", outcome->n_pages_skipped) &&
            ws_manifest_count(manifest, "sources_broken_off", outcome->n_tasks_failed) &&
+           ws_manifest_count(manifest, "sources_left", outcome->n_tasks_left) &&
            ws_manifest_fact(manifest, "failed_by_reason", make_reasons(outcome)) &&
            ws_manifest_fact(manifest, "images_per_class", make_classes(outcome, config));
 }

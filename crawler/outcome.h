@@ -13,6 +13,7 @@ struct ws_outcome {
     int64_t n_bytes;                      /**< of kept bodies */
     int64_t *per_class;                   /**< owned: [n_classes] kept pictures that a search or page gave the class */
     int64_t n_requests, n_pages_skipped, n_tasks_failed; /**< of searches and walks */
+    int64_t n_tasks_left;                 /**< searches and walks whose host could not be asked in this run */
 };
 
 /** Count the whole frontier. */
