@@ -128,6 +128,8 @@ static void print_failure(const struct ws_err *err, enum ws_status status, const
     struct ws_err shown = *err;
     if (!shown.text[0])
         (void)ws_fail(&shown, status, "%s", ws_status_name(status));
+    if (status == WS_E_STOPPED)
+        ws_err_hint(&shown, "run the same command again to go on"); /* wherever a stage was when the signal came */
     if (format == WS_LOG_JSON)
         ws_log(WS_LOG_ERROR, "%s%s%s", shown.text, shown.hint[0] ? "; hint: " : "", shown.hint);
     else
