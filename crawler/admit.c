@@ -39,7 +39,8 @@ static char *dump(const json_t *object)
 
 bool ws_admit_is_unsupported(const struct ws_url *url)
 {
-    static const char *const others[] = {"svg", "svgz", "gif", "ico", "bmp", "tif", "tiff", "avif", "heic", "heif", "jxl"};
+    static const char *const others[] = {"svg",  "svgz", "gif",  "ico",  "bmp", "tif",
+                                         "tiff", "avif", "heic", "heif", "jxl"};
     char extension[8];
     ws_url_extension(url, extension);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
@@ -72,9 +73,7 @@ static bool add_hop(const struct ws_crawl *crawl, json_t *find, const char *from
     json_t *hop;
     if (strcmp(from, to) == 0 || json_array_size(via) >= crawl->conf->max_redirects)
         return false;
-    json_array_foreach(via, i, hop)
-        if (strcmp(json_string_value(hop), to) == 0)
-            return false;
+    json_array_foreach(via, i, hop) if (strcmp(json_string_value(hop), to) == 0) return false;
     return json_array_append_new(via, json_string(from)) == 0;
 }
 
@@ -152,7 +151,7 @@ enum ws_status ws_admit_forward(struct ws_crawl *crawl, const struct ws_image_id
     return n_forwarded ? WS_OK : WS_DONE;
 }
 
-/* --- metadata records ------------------------------------------------------------------------------------------------- */
+/* --- metadata records --------------------------------------------------------------------------------------------- */
 
 /** By name, at the time of writing: a changed class list moves the indices. */
 static json_t *class_index(const struct ws_config *config, const char *name)

@@ -12,7 +12,7 @@
 
 static const char meta_position[] = "warc";
 
-/* --- the books -------------------------------------------------------------------------------------------------------- */
+/* --- the books ---------------------------------------------------------------------------------------------------- */
 
 static enum ws_status read_position(struct ws_frontier *frontier, uint32_t *shard, uint64_t *bytes, struct ws_err *err)
 {
@@ -83,7 +83,7 @@ void ws_archive_close(struct ws_archive *archive)
     ws_buf_fini(&archive->head);
 }
 
-/* --- records ---------------------------------------------------------------------------------------------------------- */
+/* --- records ------------------------------------------------------------------------------------------------------ */
 
 /** By magic bytes: what the payload is, not what it is called. */
 static const char *identify(struct ws_span body)
@@ -118,8 +118,7 @@ static enum ws_status write_request(struct ws_archive *archive, const struct ws_
     ws_buf_clear(&archive->head);
     if (line >= sizeof old - 1 && memcmp(text + line - (sizeof old - 1), old, sizeof old - 1) == 0)
         is_ok = ws_buf_add(&archive->head, text, line - (sizeof old - 1)) &&
-                ws_buf_add_str(&archive->head, " HTTP/1.1\r\n") &&
-                ws_buf_add(&archive->head, text + line, len - line);
+                ws_buf_add_str(&archive->head, " HTTP/1.1\r\n") && ws_buf_add(&archive->head, text + line, len - line);
     else
         is_ok = ws_buf_add(&archive->head, text, len);
     if (!is_ok)

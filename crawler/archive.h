@@ -1,9 +1,9 @@
 /**
  * The crawl's WARC records.
  *
- * For each answer that ends a request's story: `response` (or `revisit` when the same bytes came from another URL before) and
- * `request`. For each way a picture was found: a `metadata` record (application/json) with the picture's URL as target,
- * concurrent to its response.
+ * For each answer that ends a request's story: `response` (or `revisit` when the same bytes came from another URL
+ * before) and `request`. For each way a picture was found: a `metadata` record (application/json) with the picture's
+ * URL as target, concurrent to its response.
  */
 #ifndef WEBSTILL_CRAWLER_ARCHIVE_H
 #define WEBSTILL_CRAWLER_ARCHIVE_H
@@ -19,15 +19,16 @@
 struct ws_archive {
     struct ws_warc_writer *writer; /**< owned */
     char dir[4096];
-    struct ws_buf head;            /**< owned: scratch */
-    bool is_empty;                 /**< the open shard holds no record but its warcinfo */
+    struct ws_buf head; /**< owned: scratch */
+    bool is_empty;      /**< the open shard holds no record but its warcinfo */
 };
 
 /** Continue where the frontier's books end; what lies behind in the files is cut off. */
 WS_MUST_USE enum ws_status ws_archive_open(struct ws_archive *archive, const char *dir,
                                            const struct ws_conf_crawl *conf, struct ws_frontier *frontier,
                                            struct ws_err *err);
-/** Sync the files, then commit the frontier with their position: in this order, so that the books never promise too much. */
+/** Sync the files, then commit the frontier with their position: in this order, so that the books never promise too
+ * much. */
 WS_MUST_USE enum ws_status ws_archive_commit(struct ws_archive *archive, struct ws_frontier *frontier,
                                              struct ws_err *err);
 /** Give the open shard its final name, then commit. */

@@ -20,15 +20,16 @@ static bool join(char path[PATH_BYTES], const struct ws_run *run, const char *na
     return snprintf(path, PATH_BYTES, "%s/crawl/%s", run->work, name) < PATH_BYTES;
 }
 
-/* --- opening and closing ---------------------------------------------------------------------------------------------- */
+/* --- opening and closing ------------------------------------------------------------------------------------------ */
 
 static enum ws_status check_config(const struct ws_run *run, struct ws_err *err)
 {
     if (run->config->crawl.n_sources > 0)
         return WS_OK;
     ws_fail(err, WS_E_CONFIG, "%s: crawl.sources is empty: there is no place to look for pictures", run->config_path);
-    ws_err_hint(err, "add a search API or seed pages, as configs/reference.yaml shows; to use WARC files of others, list "
-                     "them under store.warc and skip this stage");
+    ws_err_hint(err,
+                "add a search API or seed pages, as configs/reference.yaml shows; to use WARC files of others, list "
+                "them under store.warc and skip this stage");
     return WS_E_CONFIG;
 }
 
@@ -53,7 +54,8 @@ static enum ws_status open_crawl(struct ws_crawl *crawl, const struct ws_run *ru
     dir[strlen(dir) - 1] = '\0';
     ws_robots_token(crawl->conf->user_agent, crawl->token);
     if (!crawl->token[0])
-        return ws_fail(err, WS_E_CONFIG, "crawl.user_agent: expected a product name of letters, - and _ first, found \"%s\"",
+        return ws_fail(err, WS_E_CONFIG,
+                       "crawl.user_agent: expected a product name of letters, - and _ first, found \"%s\"",
                        crawl->conf->user_agent);
     crawl->jobs = ws_calloc(crawl->conf->concurrency, sizeof *crawl->jobs);
     enum ws_status status = crawl->jobs ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for the transfers");
@@ -80,7 +82,7 @@ static void close_crawl(struct ws_crawl *crawl)
     free(crawl->jobs);
 }
 
-/* --- the manifest ----------------------------------------------------------------------------------------------------- */
+/* --- the manifest ------------------------------------------------------------------------------------------------- */
 
 static enum ws_status count_records(const char *path, int64_t *n, struct ws_err *err)
 {
@@ -103,7 +105,8 @@ static enum ws_status describe_shard(struct ws_crawl *crawl, const char *name, c
     long long count;
     snprintf(key, sizeof key, "shard %s", name);
     enum ws_status status = ws_frontier_get_meta(crawl->frontier, key, &known, err);
-    const bool is_known = status == WS_OK && sscanf(known.ptr, "%64s %lld", hex, &count) == 2 && ws_digest_parse(hex, digest);
+    const bool is_known =
+        status == WS_OK && sscanf(known.ptr, "%64s %lld", hex, &count) == 2 && ws_digest_parse(hex, digest);
     ws_buf_fini(&known);
     if (is_known) {
         *n_records = count;
@@ -162,8 +165,8 @@ static bool is_current(const struct ws_run *run, const char *path)
 {
     struct ws_manifest manifest = {0};
     json_t *old = NULL;
-    bool is_done = begin_manifest(&manifest, run, NULL) == WS_OK && ws_manifest_is_current(&manifest, path, run->work) &&
-                   ws_manifest_read(path, &old, NULL) == WS_OK;
+    bool is_done = begin_manifest(&manifest, run, NULL) == WS_OK &&
+                   ws_manifest_is_current(&manifest, path, run->work) && ws_manifest_read(path, &old, NULL) == WS_OK;
     const json_t *counts = json_object_get(old, "counts");
     if (is_done)
         is_done = run->limit > 0 || (json_integer_value(json_object_get(counts, "left")) == 0 &&
@@ -189,7 +192,7 @@ static enum ws_status publish(struct ws_crawl *crawl, const struct ws_run *run, 
     return status == WS_OK ? ws_manifest_finish(manifest, path, err) : status;
 }
 
-/* --- the command ------------------------------------------------------------------------------------------------------ */
+/* --- the command -------------------------------------------------------------------------------------------------- */
 
 static enum ws_status print_plan(const struct ws_run *run, struct ws_err *err)
 {
@@ -224,10 +227,11 @@ static enum ws_status run_crawl(const struct ws_run *run, struct ws_err *err)
     if (status == WS_OK)
         status = ws_outcome_judge(&outcome, crawl, err);
     if (status == WS_OK || status == WS_E_PARTIAL) {
-        const enum ws_status published =
-            publish(crawl, run, &outcome, &manifest, status == WS_OK ? err : NULL);
+        const enum ws_status published = publish(crawl, run, &outcome, &manifest, status == WS_OK ? err : NULL);
         status = status == WS_OK ? published : status;
-        ws_log(WS_LOG_INFO, "%lld pictures of %lld found (%lld duplicates, %lld failed, %lld forbidden by robots.txt, %lld opted out, %lld left)",
+        ws_log(WS_LOG_INFO,
+               "%lld pictures of %lld found (%lld duplicates, %lld failed, %lld forbidden by robots.txt, %lld opted "
+               "out, %lld left)",
                (long long)ws_outcome_n_kept(&outcome), (long long)outcome.n_found,
                (long long)outcome.states[WS_ENTRY_DUPLICATE], (long long)outcome.states[WS_ENTRY_FAILED],
                (long long)outcome.states[WS_ENTRY_FORBIDDEN], (long long)outcome.states[WS_ENTRY_OPTED_OUT],

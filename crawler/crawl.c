@@ -13,8 +13,8 @@
 #include <time.h>
 
 enum {
-    MAX_WAIT_MS = 250,       /* of the loop for the network: so soon it sees a signal */
-    ITEMS_AT_ONCE = 256,     /* concluded without a request (forbidden ones) before other hosts get their turn */
+    MAX_WAIT_MS = 250,   /* of the loop for the network: so soon it sees a signal */
+    ITEMS_AT_ONCE = 256, /* concluded without a request (forbidden ones) before other hosts get their turn */
 };
 static const double commit_interval_s = 1.0;
 
@@ -44,7 +44,7 @@ bool ws_crawl_has_reached_limit(const struct ws_crawl *crawl)
     return crawl->limit > 0 && crawl->tally.n_images + crawl->tally.n_images_in_flight >= crawl->limit;
 }
 
-/* --- turns ------------------------------------------------------------------------------------------------------------ */
+/* --- turns -------------------------------------------------------------------------------------------------------- */
 
 /** When an item may be asked for, in monotonic seconds. */
 static double due_mono_s(int64_t due_ms)
@@ -156,7 +156,7 @@ static enum ws_status start_due(struct ws_crawl *crawl, struct ws_err *err)
     return WS_OK;
 }
 
-/* --- answers ---------------------------------------------------------------------------------------------------------- */
+/* --- answers ------------------------------------------------------------------------------------------------------ */
 
 /** What an answer, or its lack, says about the host as a whole. */
 static void judge_host(struct ws_crawl *crawl, struct ws_host *host, const struct ws_response *response)
@@ -247,7 +247,7 @@ static enum ws_status commit_if_due(struct ws_crawl *crawl, struct ws_err *err)
     return ws_archive_commit(&crawl->archive, crawl->frontier, err);
 }
 
-/* --- the loop --------------------------------------------------------------------------------------------------------- */
+/* --- the loop ----------------------------------------------------------------------------------------------------- */
 
 static void show_progress(struct ws_crawl *crawl, bool is_end)
 {
@@ -297,7 +297,8 @@ enum ws_status ws_crawl_run(struct ws_crawl *crawl, struct ws_err *err)
     }
     show_progress(crawl, true);
     if (status == WS_OK || status == WS_E_STOPPED) {
-        const enum ws_status committed = ws_archive_commit(&crawl->archive, crawl->frontier, status == WS_OK ? err : NULL);
+        const enum ws_status committed =
+            ws_archive_commit(&crawl->archive, crawl->frontier, status == WS_OK ? err : NULL);
         status = status == WS_OK ? committed : status;
     }
     return status;

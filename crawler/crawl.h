@@ -33,35 +33,35 @@ enum ws_job_kind { WS_JOB_ROBOTS, WS_JOB_IMAGE, WS_JOB_TASK };
 struct ws_job {
     enum ws_job_kind kind;
     bool is_busy;
-    struct ws_host *host;      /**< borrowed: whose queue the item came from */
+    struct ws_host *host; /**< borrowed: whose queue the item came from */
     struct ws_item item;
     struct ws_permission permission;
 };
 
 /** What the run has seen so far; the frontier itself is counted at the end (outcome.c). */
 struct ws_tally {
-    int64_t n_images;       /**< kept, in all runs */
-    int64_t n_known;        /**< picture URLs that are not redirects */
+    int64_t n_images; /**< kept, in all runs */
+    int64_t n_known;  /**< picture URLs that are not redirects */
     int64_t n_failed;
-    int64_t n_answers;      /**< HTTP answers of any kind, in this run */
-    int64_t n_silences;     /**< transfers without any, in this run */
+    int64_t n_answers;  /**< HTTP answers of any kind, in this run */
+    int64_t n_silences; /**< transfers without any, in this run */
     int64_t n_images_in_flight;
     char silent_host[WS_ORIGIN_MAX]; /**< first host that did not answer, and what curl said */
     char silent_detail[256];
 };
 
 struct ws_crawl {
-    const struct ws_config *config;    /**< borrowed */
-    const struct ws_conf_crawl *conf;  /**< borrowed: &config->crawl */
-    int64_t limit;                     /**< pictures to keep in all; 0 = no limit */
+    const struct ws_config *config;   /**< borrowed */
+    const struct ws_conf_crawl *conf; /**< borrowed: &config->crawl */
+    int64_t limit;                    /**< pictures to keep in all; 0 = no limit */
     char token[WS_ROBOTS_TOKEN_MAX];
-    struct ws_frontier *frontier;      /**< owned */
-    struct ws_fetcher *fetcher;        /**< owned */
-    struct ws_archive archive;         /**< owned */
-    struct ws_hosts hosts;             /**< owned */
-    struct ws_task *tasks;             /**< owned: all searches and walks, in order of sources, classes, queries */
+    struct ws_frontier *frontier; /**< owned */
+    struct ws_fetcher *fetcher;   /**< owned */
+    struct ws_archive archive;    /**< owned */
+    struct ws_hosts hosts;        /**< owned */
+    struct ws_task *tasks;        /**< owned: all searches and walks, in order of sources, classes, queries */
     size_t n_tasks;
-    struct ws_job *jobs;               /**< owned: one for each transfer that may be in flight */
+    struct ws_job *jobs; /**< owned: one for each transfer that may be in flight */
     struct ws_tally tally;
     struct ws_progress progress;
     unsigned n_since_commit;
@@ -72,7 +72,8 @@ struct ws_crawl {
 
 /** Crawl until nothing is left to do, or `limit` is reached. WS_E_STOPPED when a signal came; what was done is kept. */
 WS_MUST_USE enum ws_status ws_crawl_run(struct ws_crawl *crawl, struct ws_err *err);
-/** Something was queued for this origin, to be asked for no earlier than `due_ms` (Unix time): see that its turn comes. */
+/** Something was queued for this origin, to be asked for no earlier than `due_ms` (Unix time): see that its turn comes.
+ */
 WS_MUST_USE enum ws_status ws_crawl_wake(struct ws_crawl *crawl, const char *origin, int64_t due_ms,
                                          struct ws_err *err);
 /** Queue an item at the origin of `url` and wake it. */
@@ -83,7 +84,8 @@ WS_MUST_USE enum ws_status ws_crawl_start(struct ws_crawl *crawl, struct ws_host
                                           const struct ws_request *request, struct ws_err *err);
 /** True when no further picture may be asked for. */
 bool ws_crawl_has_reached_limit(const struct ws_crawl *crawl);
-/** The Unix time of the next try after `n_tries` failed ones: doubling waits with jitter, or what the server asked for. */
+/** The Unix time of the next try after `n_tries` failed ones: doubling waits with jitter, or what the server asked for.
+ */
 int64_t ws_crawl_retry_ms(const struct ws_crawl *crawl, const struct ws_image_id *id, unsigned n_tries,
                           int64_t retry_after_s);
 int64_t ws_crawl_now_ms(void);
@@ -120,8 +122,8 @@ WS_MUST_USE enum ws_status ws_admit(struct ws_crawl *crawl, const struct ws_sigh
 /** True when the file name tells a format that the store cannot decode (svg, gif, …): not worth a request. */
 bool ws_admit_is_unsupported(const struct ws_url *url);
 /**
- * Hand all sightings of a redirected picture on to `target`, with `entry->url` added to their `via` chains. WS_DONE with the
- * reason in `entry->detail` when none could be handed on (a loop, too many hops).
+ * Hand all sightings of a redirected picture on to `target`, with `entry->url` added to their `via` chains. WS_DONE
+ * with the reason in `entry->detail` when none could be handed on (a loop, too many hops).
  */
 WS_MUST_USE enum ws_status ws_admit_forward(struct ws_crawl *crawl, const struct ws_image_id *key,
                                             struct ws_url_entry *entry, const struct ws_url *target,

@@ -1,4 +1,5 @@
-/** Why a URL was not kept: one short name per reason, the same in messages, failures.jsonl and the manifest's counts. */
+/** Why a URL was not kept: one short name per reason, the same in messages, failures.jsonl and the manifest's counts.
+ */
 #ifndef WEBSTILL_CRAWLER_FAILURE_H
 #define WEBSTILL_CRAWLER_FAILURE_H
 
@@ -7,12 +8,12 @@
 /** Stored in the frontier: new values go to the end. */
 enum ws_failure {
     WS_FAILURE_NONE,
-    WS_FAILURE_DNS,       /**< the name has no address, or nobody answered for it */
-    WS_FAILURE_CONNECT,   /**< refused, unreachable */
-    WS_FAILURE_TLS,       /**< no secure connection, or a certificate that does not hold */
-    WS_FAILURE_TIMEOUT,   /**< connect, whole transfer, or slower than the least speed */
-    WS_FAILURE_BROKEN,    /**< connection lost, body shorter than announced, not HTTP */
-    WS_FAILURE_ADDRESS,   /**< the address guard refused */
+    WS_FAILURE_DNS,     /**< the name has no address, or nobody answered for it */
+    WS_FAILURE_CONNECT, /**< refused, unreachable */
+    WS_FAILURE_TLS,     /**< no secure connection, or a certificate that does not hold */
+    WS_FAILURE_TIMEOUT, /**< connect, whole transfer, or slower than the least speed */
+    WS_FAILURE_BROKEN,  /**< connection lost, body shorter than announced, not HTTP */
+    WS_FAILURE_ADDRESS, /**< the address guard refused */
     WS_FAILURE_4XX,
     WS_FAILURE_5XX,       /**< and 429: come back later */
     WS_FAILURE_STATUS,    /**< any other status that is no picture */

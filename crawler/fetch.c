@@ -31,7 +31,7 @@ struct transfer {
     struct ws_buf request_head, head, body;
     char error[CURL_ERROR_SIZE];
     size_t max_bytes;
-    const char *refusal;         /* the guard's, static */
+    const char *refusal; /* the guard's, static */
     char refused_address[INET6_ADDRSTRLEN];
     bool is_busy, is_out_of_memory, is_head_too_long;
 };
@@ -45,7 +45,7 @@ struct ws_fetcher {
     unsigned n_in_flight;
 };
 
-/* --- what curl calls -------------------------------------------------------------------------------------------------- */
+/* --- what curl calls ---------------------------------------------------------------------------------------------- */
 
 static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
@@ -121,7 +121,7 @@ static int take_debug(CURL *easy, curl_infotype type, char *bytes, size_t len, v
     return 0;
 }
 
-/* --- options ---------------------------------------------------------------------------------------------------------- */
+/* --- options ------------------------------------------------------------------------------------------------------ */
 
 /** Options that stay the same for all transfers of a slot. */
 static bool set_lasting_options(struct transfer *t)
@@ -171,7 +171,8 @@ static bool set_request_options(struct transfer *t)
     rc |= curl_easy_setopt(t->easy, CURLOPT_URL, t->request.url.text);
     rc |= curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->fields);
     rc |= curl_easy_setopt(t->easy, CURLOPT_RESOLVE, t->resolved);
-    /* With any value set, curl undoes whatever coding the server uses all the same, and take_body counts what comes out. */
+    /* With any value set, curl undoes whatever coding the server uses all the same, and take_body counts what comes
+     * out. */
     rc |= curl_easy_setopt(t->easy, CURLOPT_ACCEPT_ENCODING, t->request.may_be_coded ? "gzip, deflate" : "identity");
     return rc == CURLE_OK;
 }
@@ -185,7 +186,7 @@ static void forget_request(struct transfer *t)
     t->fields = t->resolved = NULL;
 }
 
-/* --- open and close --------------------------------------------------------------------------------------------------- */
+/* --- open and close ----------------------------------------------------------------------------------------------- */
 
 enum ws_status ws_fetcher_open(struct ws_fetcher **out, const struct ws_conf_crawl *conf, struct ws_err *err)
 {
@@ -247,7 +248,7 @@ void ws_fetcher_close(struct ws_fetcher **fetcher)
     curl_global_cleanup();
 }
 
-/* --- transfers -------------------------------------------------------------------------------------------------------- */
+/* --- transfers ---------------------------------------------------------------------------------------------------- */
 
 static struct transfer *find_idle(struct ws_fetcher *f)
 {
@@ -257,8 +258,7 @@ static struct transfer *find_idle(struct ws_fetcher *f)
     return NULL;
 }
 
-enum ws_status ws_fetcher_start(struct ws_fetcher *f, const struct ws_request *request, void *owner,
-                                struct ws_err *err)
+enum ws_status ws_fetcher_start(struct ws_fetcher *f, const struct ws_request *request, void *owner, struct ws_err *err)
 {
     struct transfer *t = find_idle(f);
     ws_assert(t != NULL);

@@ -1,9 +1,9 @@
 /**
  * Transfers: libcurl's multi interface behind four calls (start, wait, next, release).
  *
- * A transfer is one request and one answer. Redirects are not followed here (each hop needs its own robots decision), no
- * cookies, credentials or proxies are used, TLS is verified, only http and https are spoken. The body is bounded after
- * content decoding; a longer one is cut. Every socket passes the address guard.
+ * A transfer is one request and one answer. Redirects are not followed here (each hop needs its own robots decision),
+ * no cookies, credentials or proxies are used, TLS is verified, only http and https are spoken. The body is bounded
+ * after content decoding; a longer one is cut. Every socket passes the address guard.
  *
  * Not thread-safe. Memory: at most `concurrency` bodies of `max_body_kib`.
  */
@@ -26,23 +26,23 @@ struct ws_fetcher;
 
 struct ws_request {
     struct ws_url url;
-    const char *accept;    /**< borrowed until released: the Accept field */
-    bool may_be_coded;     /**< ask for gzip; else "Accept-Encoding: identity" */
-    size_t max_bytes;      /**< 0 = crawl.max_body_kib */
+    const char *accept;       /**< borrowed until released: the Accept field */
+    bool may_be_coded;        /**< ask for gzip; else "Accept-Encoding: identity" */
+    size_t max_bytes;         /**< 0 = crawl.max_body_kib */
     bool is_beginning_enough; /**< read the beginning of a body that is announced as longer; else nothing of it */
 };
 
 /** An answer; spans are borrowed until ws_fetcher_release(). */
 struct ws_response {
     const struct ws_request *request;
-    void *owner;                /**< what ws_fetcher_start() was given */
+    void *owner;                             /**< what ws_fetcher_start() was given */
     struct ws_span request_head, head, body; /**< as sent; as received; chunked and content coding undone */
-    int http_status;            /**< 0 when nothing came */
-    bool is_cut;                /**< the body is longer than max_bytes; `body` holds its beginning, or nothing */
-    enum ws_failure failure;    /**< of the transfer; NONE for any complete answer, whatever its status */
-    char detail[256];           /**< what curl or the guard said */
+    int http_status;                         /**< 0 when nothing came */
+    bool is_cut;             /**< the body is longer than max_bytes; `body` holds its beginning, or nothing */
+    enum ws_failure failure; /**< of the transfer; NONE for any complete answer, whatever its status */
+    char detail[256];        /**< what curl or the guard said */
     char ip_address[64];
-    int64_t retry_after_s;      /**< 0 = not asked */
+    int64_t retry_after_s; /**< 0 = not asked */
     double seconds;
 };
 

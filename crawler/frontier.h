@@ -13,8 +13,8 @@
  *   bodies      SHA-256 -> record id, URL, date         who had these bytes first
  *
  * Integers in keys are big-endian, so that byte order is number order. Everything between two commits is one LMDB
- * transaction, and the WARC position is in it: after kill -9 the frontier, and the archive cut to the committed length, tell
- * the same story; what was in flight goes back into its queue.
+ * transaction, and the WARC position is in it: after kill -9 the frontier, and the archive cut to the committed length,
+ * tell the same story; what was in flight goes back into its queue.
  *
  * Tier 3 throughout: WS_E_IO (disk), WS_E_MEMORY, WS_E_DAMAGED (the environment fails LMDB's or our checks). A getter
  * returns WS_DONE when there is nothing. Not thread-safe.
@@ -54,8 +54,8 @@ enum ws_entry_state {
     WS_ENTRY_DUPLICATE,  /**< done, with bytes that another URL had before */
     WS_ENTRY_REDIRECTED, /**< `detail` is the next URL */
     WS_ENTRY_FAILED,
-    WS_ENTRY_FORBIDDEN,  /**< by robots.txt; `rule` and `line` tell */
-    WS_ENTRY_OPTED_OUT,  /**< by its answer's fields; `detail` tells */
+    WS_ENTRY_FORBIDDEN, /**< by robots.txt; `rule` and `line` tell */
+    WS_ENTRY_OPTED_OUT, /**< by its answer's fields; `detail` tells */
     WS_N_ENTRY_STATES,
 };
 
@@ -67,7 +67,7 @@ struct ws_url_entry {
     uint64_t body_bytes;
     uint32_t robots_line;
     char url[WS_URL_MAX];
-    char record[64];        /**< WARC-Record-ID of its response or revisit */
+    char record[64];         /**< WARC-Record-ID of its response or revisit */
     char detail[WS_URL_MAX]; /**< message, or the redirect's target */
     char rule[256];          /**< of robots.txt, at the time it was asked for */
     char robots_sha256[WS_DIGEST_HEX];

@@ -7,14 +7,23 @@
 #include <lmdb.h>
 
 enum ws_table {
-    WS_TABLE_META, WS_TABLE_URLS, WS_TABLE_FINDS, WS_TABLE_QUEUE, WS_TABLE_FLIGHT, WS_TABLE_TASKS, WS_TABLE_WALK,
-    WS_TABLE_SEEN, WS_TABLE_ROBOTS, WS_TABLE_BODIES, WS_N_TABLES,
+    WS_TABLE_META,
+    WS_TABLE_URLS,
+    WS_TABLE_FINDS,
+    WS_TABLE_QUEUE,
+    WS_TABLE_FLIGHT,
+    WS_TABLE_TASKS,
+    WS_TABLE_WALK,
+    WS_TABLE_SEEN,
+    WS_TABLE_ROBOTS,
+    WS_TABLE_BODIES,
+    WS_N_TABLES,
 };
 
 struct ws_frontier {
     char dir[4096];
-    MDB_env *env;     /**< owned */
-    MDB_txn *txn;     /**< owned: the open batch; NULL only while closing */
+    MDB_env *env; /**< owned */
+    MDB_txn *txn; /**< owned: the open batch; NULL only while closing */
     MDB_dbi tables[WS_N_TABLES];
     uint64_t next_seq;
     struct ws_buf scratch; /**< owned: values under construction */

@@ -6,7 +6,7 @@
 enum {
     KEY_TAIL = 1 + 8 + 8, /* NUL, due, seq */
     KEY_MAX = WS_ORIGIN_MAX + KEY_TAIL,
-    VALUE = 1 + 16,       /* kind, id */
+    VALUE = 1 + 16, /* kind, id */
 };
 
 static struct ws_span make_key(const char *origin, int64_t due_ms, uint64_t seq, uint8_t key[KEY_MAX])
@@ -44,8 +44,8 @@ enum ws_status ws_frontier_queue(struct ws_frontier *f, const char *origin, enum
 {
     uint8_t key[KEY_MAX], value[VALUE];
     make_value(kind, id, value);
-    return ws_table_put(f, WS_TABLE_QUEUE, make_key(origin, due_ms, f->next_seq++, key),
-                        (struct ws_span){value, VALUE}, err);
+    return ws_table_put(f, WS_TABLE_QUEUE, make_key(origin, due_ms, f->next_seq++, key), (struct ws_span){value, VALUE},
+                        err);
 }
 
 enum ws_status ws_frontier_peek(struct ws_frontier *f, const char *origin, struct ws_item *item, struct ws_err *err)

@@ -29,8 +29,8 @@ static enum ws_status unpack_entry(struct ws_frontier *f, struct ws_span value, 
     ws_unpack_text(&u, entry->rule, sizeof entry->rule);
     ws_unpack_text(&u, entry->robots_sha256, sizeof entry->robots_sha256);
     ws_unpack_text(&u, entry->robots_fetched, sizeof entry->robots_fetched);
-    const bool is_known = entry->state >= WS_ENTRY_QUEUED && entry->state < WS_N_ENTRY_STATES &&
-                          (unsigned)entry->failure < WS_N_FAILURES;
+    const bool is_known =
+        entry->state >= WS_ENTRY_QUEUED && entry->state < WS_N_ENTRY_STATES && (unsigned)entry->failure < WS_N_FAILURES;
     return u.is_ok && is_known ? WS_OK : ws_frontier_damaged(f, "the entry of a URL", err);
 }
 
@@ -78,7 +78,7 @@ enum ws_status ws_frontier_next_url(struct ws_frontier *f, struct ws_image_id *k
     return unpack_entry(f, value, entry, err);
 }
 
-/* --- finds ------------------------------------------------------------------------------------------------------------ */
+/* --- finds -------------------------------------------------------------------------------------------------------- */
 
 enum { FIND_KEY = 32 };
 
@@ -138,7 +138,7 @@ enum ws_status ws_frontier_next_find(struct ws_frontier *f, const struct ws_imag
     return WS_OK;
 }
 
-/* --- bodies ----------------------------------------------------------------------------------------------------------- */
+/* --- bodies ------------------------------------------------------------------------------------------------------- */
 
 enum ws_status ws_frontier_get_body(struct ws_frontier *f, const struct ws_digest *digest, struct ws_body_entry *entry,
                                     struct ws_err *err)

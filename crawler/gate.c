@@ -1,9 +1,9 @@
 /**
  * robots.txt before anything: fetched once per origin, kept for crawl.robots_cache_h hours.
  *
- * What the answer means (RFC 9309 §2.3.1): 2xx is read; 4xx means no rules; 429, 5xx and silence close the host, after the
- * usual tries; up to five redirects are followed, also to other hosts, more count as no rules. A kept copy serves while the
- * server is silent.
+ * What the answer means (RFC 9309 §2.3.1): 2xx is read; 4xx means no rules; 429, 5xx and silence close the host, after
+ * the usual tries; up to five redirects are followed, also to other hosts, more count as no rules. A kept copy serves
+ * while the server is silent.
  */
 #include "crawl.h"
 
@@ -148,7 +148,8 @@ enum ws_status ws_gate_conclude(struct ws_crawl *crawl, struct ws_job *job, cons
         return status;
     if (is_redirect(http_status)) {
         struct ws_url next;
-        if (host->n_robots_hops >= MAX_HOPS || !ws_head_field(response->head, "Location", 0, location, sizeof location) ||
+        if (host->n_robots_hops >= MAX_HOPS ||
+            !ws_head_field(response->head, "Location", 0, location, sizeof location) ||
             !ws_url_resolve(&next, &response->request->url, location))
             return settle(crawl, host, http_status, nothing, err);
         return follow(host, &next, err);

@@ -1,10 +1,10 @@
 /**
  * Which addresses a crawl may connect to.
  *
- * A page can name any address, so each socket is checked after name resolution and before it connects, for every redirect
- * hop and every address a name has: loopback, private, link-local, carrier-grade, documentation, multicast and reserved
- * blocks (the IANA special-purpose registries, RFC 6890) are refused, and so are IPv4 addresses of that kind inside mapped,
- * translated, NAT64 and 6to4 ones. `crawl.allow_addresses` makes exceptions.
+ * A page can name any address, so each socket is checked after name resolution and before it connects, for every
+ * redirect hop and every address a name has: loopback, private, link-local, carrier-grade, documentation, multicast and
+ * reserved blocks (the IANA special-purpose registries, RFC 6890) are refused, and so are IPv4 addresses of that kind
+ * inside mapped, translated, NAT64 and 6to4 ones. `crawl.allow_addresses` makes exceptions.
  */
 #ifndef WEBSTILL_CRAWLER_GUARD_H
 #define WEBSTILL_CRAWLER_GUARD_H

@@ -76,14 +76,16 @@ bool ws_head_for_archive(struct ws_span head, size_t body_len, bool is_whole, st
     size_t at = 0;
     bool is_ok = true;
     const bool was_chunked = ws_head_field(head, "Transfer-Encoding", 0, coding, sizeof coding);
-    const bool was_coded = ws_head_field(head, "Content-Encoding", 0, coding, sizeof coding) &&
-                           strcasecmp(coding, "identity") != 0;
+    const bool was_coded =
+        ws_head_field(head, "Content-Encoding", 0, coding, sizeof coding) && strcasecmp(coding, "identity") != 0;
     while (is_ok && next_field(head, &at, &field)) {
-        const bool is_stale = name_is(&field, "Transfer-Encoding") || (was_coded && name_is(&field, "Content-Encoding")) ||
+        const bool is_stale = name_is(&field, "Transfer-Encoding") ||
+                              (was_coded && name_is(&field, "Content-Encoding")) ||
                               ((was_chunked || was_coded || !is_whole) && name_is(&field, "Content-Length"));
         if (is_stale)
             is_ok = ws_buf_add_str(out, "X-Crawler-");
-        is_ok = is_ok && (field.name_len ? ws_buf_add(out, field.line, field.line_len) : put_status_line(&field, out)) &&
+        is_ok = is_ok &&
+                (field.name_len ? ws_buf_add(out, field.line, field.line_len) : put_status_line(&field, out)) &&
                 ws_buf_add_str(out, "\r\n");
     }
     if (was_chunked || was_coded || !is_whole)

@@ -13,7 +13,8 @@ static const struct ws_command commands[] = {
         .summary = "class names to WARC files, politely",
         .usage = "CONFIG [options]",
         .details =
-            "Asks the search APIs and seed pages of crawl.sources for each class's queries and fetches the pictures they\n"
+            "Asks the search APIs and seed pages of crawl.sources for each class's queries and fetches the pictures "
+            "they\n"
             "name into WORK/crawl/*.warc.gz (WARC 1.1). robots.txt comes before anything else; each host gets its\n"
             "delay; opt-outs in answers are obeyed; private addresses are refused unless crawl.allow_addresses names\n"
             "them. WORK/crawl/failures.jsonl tells what was not kept, and why.\n\n"
@@ -31,8 +32,8 @@ void ws_crawl_libraries(char *text, size_t size_bytes)
 {
     int major, minor, patch;
     (void)mdb_version(&major, &minor, &patch);
-    snprintf(text, size_bytes, "%s, libxml2 %s, LMDB %d.%d.%d", ws_fetcher_library(), LIBXML_DOTTED_VERSION, major, minor,
-             patch);
+    snprintf(text, size_bytes, "%s, libxml2 %s, LMDB %d.%d.%d", ws_fetcher_library(), LIBXML_DOTTED_VERSION, major,
+             minor, patch);
 }
 
 int main(int argc, char **argv)

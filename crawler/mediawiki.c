@@ -45,8 +45,15 @@ static const char *plain_value(struct reader *r)
 
 static void start_page(struct reader *r)
 {
-    r->image = (struct ws_mediawiki_image){.index = LONG_MAX, .licence = "", .licence_url = "", .author = "",
-                                           .attribution = "", .description = "", .url = "", .page = "", .mime = "",
+    r->image = (struct ws_mediawiki_image){.index = LONG_MAX,
+                                           .licence = "",
+                                           .licence_url = "",
+                                           .author = "",
+                                           .attribution = "",
+                                           .description = "",
+                                           .url = "",
+                                           .page = "",
+                                           .mime = "",
                                            .user = ""};
     const char *index = attribute(r, "index");
     if (*index)
@@ -80,8 +87,8 @@ static void read_continue(struct reader *r)
     struct ws_mediawiki_answer *answer = r->answer;
     while (xmlTextReaderMoveToNextAttribute(r->xml) == 1 && answer->n_parameters < WS_MEDIAWIKI_MAX_CONTINUE) {
         const xmlChar *name = xmlTextReaderConstName(r->xml), *value = xmlTextReaderConstValue(r->xml);
-        answer->parameters[answer->n_parameters++] = (struct ws_mediawiki_parameter){
-            keep(r, (const char *)name), keep(r, value ? (const char *)value : "")};
+        answer->parameters[answer->n_parameters++] =
+            (struct ws_mediawiki_parameter){keep(r, (const char *)name), keep(r, value ? (const char *)value : "")};
     }
     (void)xmlTextReaderMoveToElement(r->xml);
 }

@@ -1,8 +1,9 @@
 /**
- * Answers of MediaWiki's Action API in XML (action=query, generator=search, prop=imageinfo), read with libxml2's reader.
+ * Answers of MediaWiki's Action API in XML (action=query, generator=search, prop=imageinfo), read with libxml2's
+ * reader.
  *
- * A document with a DOCTYPE is refused before it reaches the parser: an API has none, and entities are how XML is made to
- * explode. No network, no external files.
+ * A document with a DOCTYPE is refused before it reaches the parser: an API has none, and entities are how XML is made
+ * to explode. No network, no external files.
  */
 #ifndef WEBSTILL_CRAWLER_MEDIAWIKI_H
 #define WEBSTILL_CRAWLER_MEDIAWIKI_H
@@ -16,10 +17,10 @@
 
 /** A picture found; all texts plain, "" when the answer has none. */
 struct ws_mediawiki_image {
-    long index;              /**< rank in the search */
-    const char *title;       /**< "File:Blue dress.jpg" */
-    const char *url;         /**< as it stands in the answer */
-    const char *page;        /**< description page */
+    long index;        /**< rank in the search */
+    const char *title; /**< "File:Blue dress.jpg" */
+    const char *url;   /**< as it stands in the answer */
+    const char *page;  /**< description page */
     const char *mime;
     const char *user;
     const char *licence, *licence_url, *author, *attribution, *description;
@@ -38,7 +39,7 @@ struct ws_mediawiki_answer {
     size_t n_images;
     struct ws_mediawiki_parameter parameters[WS_MEDIAWIKI_MAX_CONTINUE]; /**< of `continue`; none at the end */
     size_t n_parameters;
-    const char *error_code;            /**< "maxlag", "ratelimited", …; NULL when the answer is no error */
+    const char *error_code; /**< "maxlag", "ratelimited", …; NULL when the answer is no error */
     const char *error_info;
 };
 

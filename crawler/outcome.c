@@ -22,7 +22,8 @@ static enum ws_status count_classes(struct ws_outcome *outcome, struct ws_crawl 
     const struct ws_config *config = crawl->config;
     struct ws_find find = {0};
     bool *is_seen = ws_calloc(config->n_classes + 1, sizeof *is_seen);
-    enum ws_status status = is_seen ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for %u classes", config->n_classes);
+    enum ws_status status =
+        is_seen ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for %u classes", config->n_classes);
     for (bool is_first = true; status == WS_OK; is_first = false) {
         status = ws_frontier_next_find(crawl->frontier, key, is_first, &find, err);
         if (status != WS_OK)
@@ -93,7 +94,7 @@ int64_t ws_outcome_n_kept(const struct ws_outcome *outcome)
     return outcome->states[WS_ENTRY_DONE] + outcome->states[WS_ENTRY_DUPLICATE];
 }
 
-/* --- failures.jsonl --------------------------------------------------------------------------------------------------- */
+/* --- failures.jsonl ----------------------------------------------------------------------------------------------- */
 
 static enum ws_status write_line(FILE *out, json_t *line, struct ws_err *err)
 {
@@ -172,11 +173,12 @@ static enum ws_status write_tasks(struct ws_crawl *crawl, FILE *out, struct ws_e
             return status;
         if (status == WS_DONE || !cursor.failure[0])
             continue;
-        status = write_line(out,
-                            json_pack("{s:s,s:s,s:s,s:s,s:s?,s:s?}", "url", cursor.url[0] ? cursor.url : task->source->url,
-                                      "reason", "answer", "detail", cursor.failure, "source", task->source_name,
-                                      "class_name", task->class_name, "query", task->query),
-                            err);
+        status =
+            write_line(out,
+                       json_pack("{s:s,s:s,s:s,s:s,s:s?,s:s?}", "url", cursor.url[0] ? cursor.url : task->source->url,
+                                 "reason", "answer", "detail", cursor.failure, "source", task->source_name,
+                                 "class_name", task->class_name, "query", task->query),
+                       err);
         if (status != WS_OK)
             return status;
     }
@@ -197,7 +199,7 @@ enum ws_status ws_outcome_write_failures(struct ws_crawl *crawl, const char *pat
     return status;
 }
 
-/* --- manifest and verdict --------------------------------------------------------------------------------------------- */
+/* --- manifest and verdict ----------------------------------------------------------------------------------------- */
 
 /** What did not come, by reason: robots and opt-outs beside the failures of enum ws_failure. */
 static json_t *make_reasons(const struct ws_outcome *outcome)

@@ -7,13 +7,13 @@
 #include "webstill/store/manifest.h"
 
 struct ws_outcome {
-    int64_t n_found;                      /**< picture URLs, redirects not counted */
-    int64_t states[WS_N_ENTRY_STATES];    /**< by enum ws_entry_state */
-    int64_t failures[WS_N_FAILURES];      /**< of the failed ones */
-    int64_t n_bytes;                      /**< of kept bodies */
-    int64_t *per_class;                   /**< owned: [n_classes] kept pictures that a search or page gave the class */
+    int64_t n_found;                   /**< picture URLs, redirects not counted */
+    int64_t states[WS_N_ENTRY_STATES]; /**< by enum ws_entry_state */
+    int64_t failures[WS_N_FAILURES];   /**< of the failed ones */
+    int64_t n_bytes;                   /**< of kept bodies */
+    int64_t *per_class;                /**< owned: [n_classes] kept pictures that a search or page gave the class */
     int64_t n_requests, n_pages_skipped, n_tasks_failed; /**< of searches and walks */
-    int64_t n_tasks_left;                 /**< searches and walks whose host could not be asked in this run */
+    int64_t n_tasks_left; /**< searches and walks whose host could not be asked in this run */
 };
 
 /** Count the whole frontier. */
@@ -31,8 +31,8 @@ WS_MUST_USE bool ws_outcome_describe(const struct ws_outcome *outcome, const str
                                      struct ws_manifest *manifest);
 
 /**
- * Say what deserves a warning (classes without a picture), and judge: WS_E_NETWORK when nothing answered at all, WS_E_PARTIAL when
- * a larger share failed than crawl.max_failure_share, else WS_OK.
+ * Say what deserves a warning (classes without a picture), and judge: WS_E_NETWORK when nothing answered at all,
+ * WS_E_PARTIAL when a larger share failed than crawl.max_failure_share, else WS_OK.
  */
 WS_MUST_USE enum ws_status ws_outcome_judge(const struct ws_outcome *outcome, const struct ws_crawl *crawl,
                                             struct ws_err *err);

@@ -18,10 +18,10 @@ enum {
 struct reader {
     struct ws_page *page;
     const char *token;
-    char *base;                     /* first <base href>, in the arena */
+    char *base; /* first <base href>, in the arena */
     bool is_in_title, is_in_picture, has_picture_candidate;
     char picture_url[WS_URL_MAX];
-    struct ws_candidate picture;    /* its best <source> */
+    struct ws_candidate picture; /* its best <source> */
     char title[WS_PAGE_MAX_TEXT];
     size_t title_len;
     size_t cap_images, cap_links;
@@ -321,7 +321,8 @@ void ws_page_fini(struct ws_page *page)
     *page = (struct ws_page){.title = ""};
 }
 
-/* --- fragments ------------------------------------------------------------------------------------------------------- */
+/* --- fragments -------------------------------------------------------------------------------------------------------
+ */
 
 static void on_fragment_text(void *context, const xmlChar *text, int len)
 {
@@ -335,8 +336,7 @@ void ws_html_to_text(const char *html, char *text, size_t size_bytes)
     struct ws_buf raw = {.max_bytes = 64 * 1024};
     htmlParserCtxtPtr parser = htmlCreatePushParserCtxt(&handlers, &raw, NULL, 0, NULL, XML_CHAR_ENCODING_UTF8);
     if (parser) {
-        htmlCtxtUseOptions(parser,
-                           HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING | HTML_PARSE_NONET);
+        htmlCtxtUseOptions(parser, HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING | HTML_PARSE_NONET);
         (void)htmlParseChunk(parser, html, (int)strnlen(html, 64 * 1024), 1);
         xmlFreeDoc(parser->myDoc);
         htmlFreeParserCtxt(parser);

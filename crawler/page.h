@@ -1,8 +1,8 @@
 /**
  * What an HTML page holds for a crawler: its pictures, its links, its title and what it says about their use.
  *
- * Read with libxml2's push parser and its SAX events: no tree, no network, no entities of the page's own, fixed ceilings on
- * counts and text lengths. URLs are resolved against the first `<base href>`.
+ * Read with libxml2's push parser and its SAX events: no tree, no network, no entities of the page's own, fixed
+ * ceilings on counts and text lengths. URLs are resolved against the first `<base href>`.
  */
 #ifndef WEBSTILL_CRAWLER_PAGE_H
 #define WEBSTILL_CRAWLER_PAGE_H
@@ -31,9 +31,9 @@ struct ws_page {
     const char *title;            /**< of the page, or "" */
     struct ws_page_image *images; /**< in document order, each URL as often as it stands there */
     size_t n_images;
-    const char **links;           /**< normalised, in document order; those with rel=nofollow left out */
+    const char **links; /**< normalised, in document order; those with rel=nofollow left out */
     size_t n_links;
-    unsigned directives;          /**< enum ws_consent flags of its meta elements */
+    unsigned directives; /**< enum ws_consent flags of its meta elements */
 };
 
 /**

@@ -71,7 +71,8 @@ static enum ws_status retry(struct ws_crawl *crawl, struct ws_job *job, struct w
     entry->tries = is_parked ? 0 : entry->tries;
     if (!is_parked && entry->tries > crawl->conf->retries)
         return end_as(crawl, job, entry, WS_ENTRY_FAILED, failure, detail, err);
-    const int64_t due_ms = is_parked ? 0 : ws_crawl_retry_ms(crawl, &job->item.id, entry->tries, response->retry_after_s);
+    const int64_t due_ms =
+        is_parked ? 0 : ws_crawl_retry_ms(crawl, &job->item.id, entry->tries, response->retry_after_s);
     enum ws_status status = ws_frontier_put_url(crawl->frontier, &job->item.id, entry, err);
     if (status == WS_OK)
         status = ws_frontier_land(crawl->frontier, job->host->origin, &job->item, err);
@@ -112,8 +113,8 @@ static enum ws_status keep(struct ws_crawl *crawl, struct ws_job *job, struct ws
     const char *refusal = ws_consent_refusal(ws_consent_head(response->head, crawl->token));
     if (refusal)
         return end_as(crawl, job, entry, WS_ENTRY_OPTED_OUT, WS_FAILURE_NONE, refusal, err);
-    enum ws_status status = ws_archive_picture(&crawl->archive, crawl->frontier, response, entry->record, &is_duplicate,
-                                               err);
+    enum ws_status status =
+        ws_archive_picture(&crawl->archive, crawl->frontier, response, entry->record, &is_duplicate, err);
     if (status == WS_OK)
         status = ws_admit_write(crawl, &job->item.id, entry, err);
     if (status != WS_OK)

@@ -6,12 +6,12 @@
 #include <strings.h>
 
 enum {
-    MAX_PATH = 3 * 4096 + 4, /* of a URL whose every octet is coded */
-    MAX_PATTERN = MAX_PATH,  /* a longer one without "*" could match no path */
+    MAX_PATH = 3 * 4096 + 4,      /* of a URL whose every octet is coded */
+    MAX_PATTERN = MAX_PATH,       /* a longer one without "*" could match no path */
     MAX_STEPS = 20 * 1000 * 1000, /* of comparing octets in one decision: about 20 ms */
 };
 
-/* --- lines ------------------------------------------------------------------------------------------------------------ */
+/* --- lines -------------------------------------------------------------------------------------------------------- */
 
 struct line {
     const char *whole; /* trimmed, comment cut off */
@@ -93,7 +93,7 @@ static bool key_is(const struct line *line, const char *key)
     return line->key_len == strlen(key) && strncasecmp(line->key, key, line->key_len) == 0;
 }
 
-/* --- groups ----------------------------------------------------------------------------------------------------------- */
+/* --- groups ------------------------------------------------------------------------------------------------------- */
 
 enum group { GROUP_NONE, GROUP_ANY, GROUP_OURS };
 
@@ -129,7 +129,8 @@ static enum group group_of(const struct line *line, const char *token)
     return n > 0 && n == strlen(token) && strncasecmp(line->value, token, n) == 0 ? GROUP_OURS : GROUP_NONE;
 }
 
-/** Walks the rules and knows for each whom it is for: consecutive User-agent lines share what follows (RFC 9309 §2.1). */
+/** Walks the rules and knows for each whom it is for: consecutive User-agent lines share what follows (RFC 9309 §2.1).
+ */
 struct walk {
     struct lines lines;
     const char *token;
@@ -165,7 +166,7 @@ static bool names_us(struct ws_span text, const char *token)
     return false;
 }
 
-/* --- matching --------------------------------------------------------------------------------------------------------- */
+/* --- matching ----------------------------------------------------------------------------------------------------- */
 
 static int hex_value(char c)
 {

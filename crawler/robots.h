@@ -1,9 +1,10 @@
 /**
  * robots.txt as RFC 9309 says it.
  *
- * The text is read again for each question: no rule list is kept, a decision carries the line that made it, and the memory
- * of a crawl over many hosts stays flat. Groups that name the product token are merged, else those of "*"; the longest
- * matching rule wins, Allow on a tie; "*" and a final "$" are special; both sides are percent-normalised before comparing.
+ * The text is read again for each question: no rule list is kept, a decision carries the line that made it, and the
+ * memory of a crawl over many hosts stays flat. Groups that name the product token are merged, else those of "*"; the
+ * longest matching rule wins, Allow on a tie; "*" and a final "$" are special; both sides are percent-normalised before
+ * comparing.
  */
 #ifndef WEBSTILL_CRAWLER_ROBOTS_H
 #define WEBSTILL_CRAWLER_ROBOTS_H
@@ -32,7 +33,8 @@ void ws_robots_token(const char *user_agent, char token[WS_ROBOTS_TOKEN_MAX]);
  */
 void ws_robots_decide(struct ws_span text, const char *token, const char *path, struct ws_robots_decision *decision);
 
-/** Seconds of Crawl-delay for the group that applies to `token`, or -1 when there is none. Not in the RFC, but asked for. */
+/** Seconds of Crawl-delay for the group that applies to `token`, or -1 when there is none. Not in the RFC, but asked
+ * for. */
 double ws_robots_crawl_delay(struct ws_span text, const char *token);
 
 #endif

@@ -9,10 +9,10 @@
 struct ws_source_ops {
     enum ws_source_kind kind;
     const char *name;
-    const char *accept;  /**< the Accept field of its requests */
-    bool is_api;         /**< an interface for programs that the user named: its rules are the API's, not robots.txt's
-                              Disallow, which is written for crawlers (Crawl-delay still holds) */
-    bool has_groups;     /**< tasks that begin on one host run one after another */
+    const char *accept; /**< the Accept field of its requests */
+    bool is_api;        /**< an interface for programs that the user named: its rules are the API's, not robots.txt's
+                             Disallow, which is written for crawlers (Crawl-delay still holds) */
+    bool has_groups;    /**< tasks that begin on one host run one after another */
 
     /** One task for each class and query, or one for all? */
     bool (*is_per_query)(const struct ws_conf_source *source);

@@ -1,6 +1,6 @@
 /**
- * MediaWiki's Action API, as Wikimedia Commons speaks it: a full-text search in the File namespace for each query, with the
- * licence fields of each file.
+ * MediaWiki's Action API, as Wikimedia Commons speaks it: a full-text search in the File namespace for each query, with
+ * the licence fields of each file.
  *
  * Etiquette (mediawiki.org, API:Etiquette): requests of one search follow one another, maxlag=5, gzip, an identifying
  * User-Agent, and waiting as long as the server asks.
@@ -155,7 +155,8 @@ static enum ws_status take_answer(struct ws_crawl *crawl, const struct ws_task *
             cursor->is_done = true;
             return WS_OK;
         }
-        const enum ws_status status = admit_image(crawl, task, cursor, &answer->images[i], &response->request->url, err);
+        const enum ws_status status =
+            admit_image(crawl, task, cursor, &answer->images[i], &response->request->url, err);
         if (status != WS_OK)
             return status;
     }

@@ -1,9 +1,10 @@
 /**
- * Seed pages: breadth first over the links within the seed's host, up to crawl.max_pages and crawl.max_depth, pictures from
- * each page.
+ * Seed pages: breadth first over the links within the seed's host, up to crawl.max_pages and crawl.max_depth, pictures
+ * from each page.
  *
- * A seed with "{query}" searches for each class's queries, and what it finds is of that class. Pictures of other seeds belong
- * to the first class one of whose queries stands in their alt text, title or file name as whole words, or to none.
+ * A seed with "{query}" searches for each class's queries, and what it finds is of that class. Pictures of other seeds
+ * belong to the first class one of whose queries stands in their alt text, title or file name as whole words, or to
+ * none.
  */
 #include "source.h"
 
@@ -77,7 +78,7 @@ static bool may_follow(const struct ws_cursor *cursor, const struct ws_url *from
     return cursor->page == 0 || ws_url_same_host(from, to);
 }
 
-/* --- reading a page --------------------------------------------------------------------------------------------------- */
+/* --- reading a page ----------------------------------------------------------------------------------------------- */
 
 static bool is_html(const struct ws_response *response, char charset[64])
 {
@@ -179,7 +180,8 @@ static enum ws_status step(struct ws_crawl *crawl, const struct ws_task *task, s
     }
     const enum ws_status status =
         ws_frontier_get_page(crawl->frontier, &task->id, cursor->page, &cursor->depth, cursor->url, err);
-    return status == WS_DONE ? ws_fail(err, WS_E_DAMAGED, "frontier: page %u of a walk is missing", cursor->page) : status;
+    return status == WS_DONE ? ws_fail(err, WS_E_DAMAGED, "frontier: page %u of a walk is missing", cursor->page)
+                             : status;
 }
 
 static enum ws_status read_answer(struct ws_crawl *crawl, const struct ws_task *task, struct ws_cursor *cursor,

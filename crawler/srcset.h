@@ -8,8 +8,8 @@
 struct ws_candidate {
     const char *url; /**< borrowed from the attribute, not NUL-terminated */
     size_t len;
-    double width;    /**< of a "w" descriptor, else 0 */
-    double density;  /**< of an "x" descriptor, else 1 */
+    double width;   /**< of a "w" descriptor, else 0 */
+    double density; /**< of an "x" descriptor, else 1 */
 };
 
 /** True when `a` promises more pixels than `b`: width first, then density. */

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- the list --------------------------------------------------------------------------------------------------------- */
+/* --- the list ----------------------------------------------------------------------------------------------------- */
 
 static struct ws_image_id make_id(const struct ws_source_ops *ops, const char *url, const char *class_name,
                                   const char *query, struct ws_buf *scratch, bool *is_ok)
@@ -84,8 +84,9 @@ enum ws_status ws_tasks_make(struct ws_crawl *crawl, struct ws_err *err)
         }
         for (unsigned c = 0; c < config->n_classes; c++)
             for (unsigned q = 0; q < config->classes[c].n_queries; q++)
-                is_ok = add_task(crawl, source, ops, config->classes[c].name, config->classes[c].queries[q], &scratch) &&
-                        is_ok;
+                is_ok =
+                    add_task(crawl, source, ops, config->classes[c].name, config->classes[c].queries[q], &scratch) &&
+                    is_ok;
     }
     ws_buf_fini(&scratch);
     return is_ok ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for the searches");
@@ -114,7 +115,7 @@ static bool is_same_group(const struct ws_task *a, const struct ws_task *b)
     return a->has_group && b->has_group && ws_image_id_compare(&a->group, &b->group) == 0;
 }
 
-/* --- beginning and going on ------------------------------------------------------------------------------------------- */
+/* --- beginning and going on --------------------------------------------------------------------------------------- */
 
 static enum ws_status queue_task(struct ws_crawl *crawl, const struct ws_task *task, struct ws_cursor *cursor,
                                  int64_t due_ms, struct ws_err *err)
@@ -231,7 +232,7 @@ static enum ws_status skip(struct ws_crawl *crawl, const struct ws_task *task, s
     return status == WS_OK ? go_on(crawl, task, cursor, err) : status;
 }
 
-/* --- requests --------------------------------------------------------------------------------------------------------- */
+/* --- requests ----------------------------------------------------------------------------------------------------- */
 
 /** An item whose task is not in this configuration, or whose request belongs to another host, leaves this queue. */
 static enum ws_status send_home(struct ws_crawl *crawl, struct ws_host *host, const struct ws_item *item,
@@ -246,8 +247,8 @@ static enum ws_status send_home(struct ws_crawl *crawl, struct ws_host *host, co
     return ws_cursor_save(crawl->frontier, &item->id, cursor, err);
 }
 
-enum ws_status ws_task_start(struct ws_crawl *crawl, struct ws_host *host, const struct ws_item *item,
-                             bool *is_started, struct ws_err *err)
+enum ws_status ws_task_start(struct ws_crawl *crawl, struct ws_host *host, const struct ws_item *item, bool *is_started,
+                             struct ws_err *err)
 {
     char reason[400], origin[WS_ORIGIN_MAX] = "";
     struct ws_cursor cursor;
@@ -283,8 +284,7 @@ static enum ws_status retry(struct ws_crawl *crawl, const struct ws_job *job, co
     cursor->n_tries = is_parked ? 0 : cursor->n_tries + 1;
     if (cursor->n_tries > crawl->conf->retries)
         return skip(crawl, task, cursor, detail, err);
-    const int64_t due_ms =
-        is_parked ? 0 : ws_crawl_retry_ms(crawl, &task->id, cursor->n_tries, retry_after_s);
+    const int64_t due_ms = is_parked ? 0 : ws_crawl_retry_ms(crawl, &task->id, cursor->n_tries, retry_after_s);
     return queue_task(crawl, task, cursor, due_ms, err);
 }
 

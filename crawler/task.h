@@ -1,8 +1,8 @@
 /**
  * Tasks: one search or one page walk each, a chain of requests of which one is under way at any time.
  *
- * What a task has admitted depends on the answers alone, never on timing: its requests follow one another, and walks that
- * begin on the same host form a group that runs one after another, in order of sources, classes and queries.
+ * What a task has admitted depends on the answers alone, never on timing: its requests follow one another, and walks
+ * that begin on the same host form a group that runs one after another, in order of sources, classes and queries.
  */
 #ifndef WEBSTILL_CRAWLER_TASK_H
 #define WEBSTILL_CRAWLER_TASK_H
@@ -15,28 +15,28 @@ struct ws_task {
     const struct ws_conf_source *source; /**< borrowed */
     const char *source_name;             /**< borrowed, or owned when `is_name_owned` */
     bool is_name_owned;
-    const char *class_name, *query;      /**< borrowed; NULL for a seed without {query} */
+    const char *class_name, *query; /**< borrowed; NULL for a seed without {query} */
     bool has_group;
     struct ws_image_id group;
 };
 
 /** Where a task stands; kept in the frontier as JSON. */
 struct ws_cursor {
-    char url[WS_URL_MAX];   /**< the request under way or to come; empty when there is none */
-    uint32_t n_tries, n_hops; /**< of that request */
-    uint32_t n_requests;    /**< answered */
-    uint32_t n_found;       /**< pictures taken */
-    uint32_t n_before;      /**< of these, before the answer that `limit` cut */
-    uint32_t limit;         /**< crawl.per_query_max when it stopped there, else 0 */
-    uint32_t page, depth;   /**< walks: number and depth of the page under way */
-    uint32_t n_pages;       /**< walks: pages known */
+    char url[WS_URL_MAX];          /**< the request under way or to come; empty when there is none */
+    uint32_t n_tries, n_hops;      /**< of that request */
+    uint32_t n_requests;           /**< answered */
+    uint32_t n_found;              /**< pictures taken */
+    uint32_t n_before;             /**< of these, before the answer that `limit` cut */
+    uint32_t limit;                /**< crawl.per_query_max when it stopped there, else 0 */
+    uint32_t page, depth;          /**< walks: number and depth of the page under way */
+    uint32_t n_pages;              /**< walks: pages known */
     uint32_t max_pages, max_depth; /**< walks: crawl.max_pages and max_depth at its start */
-    uint32_t n_unsupported; /**< pictures in formats that the store cannot decode */
-    uint32_t n_skipped;     /**< pages of a walk that could not be had */
-    uint32_t n_opted_out;   /**< pages that say their pictures must not be used */
+    uint32_t n_unsupported;        /**< pictures in formats that the store cannot decode */
+    uint32_t n_skipped;            /**< pages of a walk that could not be had */
+    uint32_t n_opted_out;          /**< pages that say their pictures must not be used */
     bool is_queued, is_done;
-    char failure[256];      /**< why it is done before its end, or empty */
-    int64_t wait_s;         /**< not kept: the answer asks to repeat the request after so long */
+    char failure[256]; /**< why it is done before its end, or empty */
+    int64_t wait_s;    /**< not kept: the answer asks to repeat the request after so long */
 };
 
 /** Make crawl->tasks from the configuration. */

@@ -7,7 +7,8 @@ static size_t character_length(const uint8_t *p, size_t left)
 {
     const uint8_t c = p[0];
     size_t n;
-    uint8_t low = 0x80, high = 0xBF; /* bounds of the second octet: no overlong forms, no surrogates, nothing past U+10FFFF */
+    uint8_t low = 0x80,
+            high = 0xBF; /* bounds of the second octet: no overlong forms, no surrogates, nothing past U+10FFFF */
     if (c < 0x80)
         return 1;
     if (c >= 0xC2 && c <= 0xDF) {

@@ -198,7 +198,8 @@ bool ws_url_join(const char *base_text, const char *reference, char *out, size_t
     return !sink.is_full;
 }
 
-/* --- normalising http and https ------------------------------------------------------------------------------------ */
+/* --- normalising http and https ------------------------------------------------------------------------------------
+ */
 
 /** Octets that may stand in a path or query as they are (RFC 3986 §3.3, §3.4, and "[]", which the web uses). */
 static bool is_url_octet(unsigned char c)
@@ -376,7 +377,8 @@ bool ws_url_parse(struct ws_url *url, const char *text)
     return !sink.is_full;
 }
 
-/** What browsers forgive (WHATWG URL, "basic URL parser"): outer space, inner tabs and line ends, backslashes in paths. */
+/** What browsers forgive (WHATWG URL, "basic URL parser"): outer space, inner tabs and line ends, backslashes in paths.
+ */
 static bool clean_reference(const char *reference, char *out, size_t size)
 {
     size_t len = strlen(reference), n = 0;
@@ -407,7 +409,8 @@ bool ws_url_resolve(struct ws_url *url, const struct ws_url *base, const char *r
            ws_url_parse(url, joined);
 }
 
-/* --- parts ---------------------------------------------------------------------------------------------------------- */
+/* --- parts ----------------------------------------------------------------------------------------------------------
+ */
 
 void ws_url_origin(const struct ws_url *url, char origin[WS_ORIGIN_MAX])
 {

@@ -1,9 +1,9 @@
 /**
  * Addresses of the web: RFC 3986 references, resolved and normalised, so that one thing has one name.
  *
- * Only http and https pass ws_url_parse(). Normalised means: lower-case scheme and host, no default port, no fragment, dot
- * segments removed, `%xx` in upper case and undone where it stands for an unreserved character (RFC 3986 §6.2.2), octets
- * that may not stand in a URL encoded. Credentials in a URL are refused, never sent.
+ * Only http and https pass ws_url_parse(). Normalised means: lower-case scheme and host, no default port, no fragment,
+ * dot segments removed, `%xx` in upper case and undone where it stands for an unreserved character (RFC 3986 §6.2.2),
+ * octets that may not stand in a URL encoded. Credentials in a URL are refused, never sent.
  */
 #ifndef WEBSTILL_CRAWLER_URL_H
 #define WEBSTILL_CRAWLER_URL_H
@@ -15,16 +15,16 @@
 #include <stdint.h>
 
 enum {
-    WS_URL_MAX = 4096,    /**< longest URL taken, NUL included: beyond it lie tracking links and traps */
-    WS_ORIGIN_MAX = 280,  /**< "https://" + 253 octets of host + ":65535" + NUL */
+    WS_URL_MAX = 4096,   /**< longest URL taken, NUL included: beyond it lie tracking links and traps */
+    WS_ORIGIN_MAX = 280, /**< "https://" + 253 octets of host + ":65535" + NUL */
 };
 
 /** A normalised absolute http(s) URL. */
 struct ws_url {
     char text[WS_URL_MAX]; /**< plain: the whole URL */
     size_t host_at, host_len;
-    size_t path_at;        /**< path and query run from here to the end */
-    uint16_t port;         /**< the default one filled in */
+    size_t path_at; /**< path and query run from here to the end */
+    uint16_t port;  /**< the default one filled in */
     bool is_https;
 };
 
@@ -32,12 +32,13 @@ struct ws_url {
 bool ws_url_parse(struct ws_url *url, const char *text);
 
 /**
- * Resolve a reference as an HTML page writes it (surrounding white space, tabs, line ends and backslashes are forgiven, as
- * browsers do) and parse the result. `url` may be `base`.
+ * Resolve a reference as an HTML page writes it (surrounding white space, tabs, line ends and backslashes are forgiven,
+ * as browsers do) and parse the result. `url` may be `base`.
  */
 bool ws_url_resolve(struct ws_url *url, const struct ws_url *base, const char *reference);
 
-/** RFC 3986 §5.2: any base, any reference, no normalisation beyond dot segments. False when `size_bytes` is too small. */
+/** RFC 3986 §5.2: any base, any reference, no normalisation beyond dot segments. False when `size_bytes` is too small.
+ */
 bool ws_url_join(const char *base, const char *reference, char *out, size_t size_bytes);
 
 /** "http://host:port", port always written: the name of a politeness queue and of a robots.txt. */

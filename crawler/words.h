@@ -8,8 +8,8 @@
 #include <stddef.h>
 
 /**
- * True when the words of `phrase` stand in `text` one after another as whole words. Letters and digits make words (octets
- * from 0x80 on count as letters), everything else separates; ASCII case does not matter.
+ * True when the words of `phrase` stand in `text` one after another as whole words. Letters and digits make words
+ * (octets from 0x80 on count as letters), everything else separates; ASCII case does not matter.
  */
 bool ws_words_contain(const char *text, const char *phrase);
 
