@@ -15,6 +15,35 @@ static bool is_kept(const struct ws_url_entry *entry)
     return entry->state == WS_ENTRY_DONE || entry->state == WS_ENTRY_DUPLICATE;
 }
 
+/** The host of a URL when it is left alone for this run, else NULL. */
+static const struct ws_host *find_parked(struct ws_crawl *crawl, const char *text)
+{
+    char origin[WS_ORIGIN_MAX];
+    struct ws_url url;
+    if (!ws_url_parse(&url, text))
+        return NULL;
+    ws_url_origin(&url, origin);
+    const struct ws_host *host = ws_hosts_get(&crawl->hosts, origin, 0);
+    return host && host->state == WS_HOST_PARKED ? host : NULL;
+}
+
+/** Queued pictures of hosts that no further run will ask are no longer to be waited for. */
+static void count_state(struct ws_outcome *outcome, struct ws_crawl *crawl, const struct ws_url_entry *entry)
+{
+    const struct ws_host *host = entry->state == WS_ENTRY_QUEUED ? find_parked(crawl, entry->url) : NULL;
+    enum ws_entry_state state = entry->state;
+    enum ws_failure failure = entry->failure;
+    if (host && host->is_forbidden) {
+        state = WS_ENTRY_FORBIDDEN;
+    } else if (host && host->failure == WS_FAILURE_ADDRESS) {
+        state = WS_ENTRY_FAILED;
+        failure = host->failure;
+    }
+    outcome->states[state]++;
+    outcome->n_found += state != WS_ENTRY_REDIRECTED;
+    outcome->failures[failure] += state == WS_ENTRY_FAILED;
+}
+
 /** Mark the classes under which a picture was found. */
 static enum ws_status count_classes(struct ws_outcome *outcome, struct ws_crawl *crawl, const struct ws_image_id *key,
                                     struct ws_err *err)
@@ -53,7 +82,9 @@ static enum ws_status count_tasks(struct ws_outcome *outcome, struct ws_crawl *c
         outcome->n_requests += cursor.n_requests;
         outcome->n_pages_skipped += cursor.n_skipped;
         outcome->n_tasks_failed += cursor.failure[0] != '\0';
-        outcome->n_tasks_left += !cursor.is_done;
+        const struct ws_host *host = cursor.is_done ? NULL : find_parked(crawl, cursor.url);
+        const bool is_hopeless = host && (host->is_forbidden || host->failure == WS_FAILURE_ADDRESS);
+        outcome->n_tasks_left += !cursor.is_done && !is_hopeless;
     }
     return WS_OK;
 }
@@ -71,9 +102,7 @@ enum ws_status ws_outcome_count(struct ws_outcome *outcome, struct ws_crawl *cra
         status = ws_frontier_next_url(crawl->frontier, &key, is_first, entry, err);
         if (status != WS_OK)
             break;
-        outcome->states[entry->state]++;
-        outcome->n_found += entry->state != WS_ENTRY_REDIRECTED;
-        outcome->failures[entry->failure] += entry->state == WS_ENTRY_FAILED;
+        count_state(outcome, crawl, entry);
         if (!is_kept(entry))
             continue;
         outcome->n_bytes += (int64_t)entry->body_bytes;
@@ -128,8 +157,8 @@ static json_t *describe_entry(struct ws_crawl *crawl, const struct ws_url_entry 
         reason = "opted_out";
         break;
     case WS_ENTRY_QUEUED: /* of a host that is left alone for this run */
-        host = ws_hosts_get(&crawl->hosts, origin, 0);
-        if (host && host->state == WS_HOST_PARKED) {
+        host = find_parked(crawl, entry->url);
+        if (host) {
             reason = host->is_forbidden ? "robots" : ws_failure_name(host->failure);
             detail = host->reason;
         }

@@ -187,6 +187,14 @@ check 'and is not done: a further run asks again' kept ill /x.png
 crawl "$scratch/ill.yaml" --work "$work"
 check 'then it is up to date' grep -q 'up to date' "$scratch/crawl.log"
 
+work=$scratch/never
+configure "$scratch/never.yaml" private slow
+crawl "$scratch/never.yaml" --work "$work"
+check 'pictures that no run will fetch are not left for one' equal 0 "$(count left)"
+check 'they have failed' equal 2 "$(count address)"
+crawl "$scratch/never.yaml" --work "$work"
+check 'and the crawl is up to date' grep -q 'up to date' "$scratch/crawl.log"
+
 work=$scratch/work
 before=$(wc -l <"$log")
 crawl "$scratch/all.yaml" --work "$work"
