@@ -69,12 +69,12 @@ check 'each distinct picture is stored or refused, once' reconcile once
 check 'fetched = stored + duplicates + refused' reconcile funnel
 check 'robots.txt comes first, nothing forbidden is asked for, the agent says who asks' reconcile manners
 
-# Half a second between two requests to a host; the server's clock is that of the answers' ends.
+# The server's clock is that of the answers' ends, so the delay is held against the whole span.
 polite=$scratch/polite
 slowly() {
     : >"$(access_log)"
     run stage crawl "$polite" -o crawl.delay_ms=300 -o crawl.per_host=1 -o crawl.max_pages=3 -o crawl.max_depth=1 \
-        -o "crawl.sources=[{kind: pages, url: \"http://slow.fashion.test:$port/\"}]"
+        -o "crawl.sources=[{kind: pages, url: \"http://private.fashion.test:$port/\"}]"
     ended 0
 }
 check 'a crawl with a delay ends' slowly
