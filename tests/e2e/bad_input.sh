@@ -23,13 +23,19 @@ told() {
 # with CONFIG STAGE WORK [OPTION...]: a stage with another configuration.
 with() { "$bin/webstill" "$2" "$1" --work "$3" "${@:4}"; }
 # damage FILE SHARE N: overwrites N bytes at SHARE thousandths of the file.
-damage() { head -c "$3" /dev/zero | tr '\0' 'Z' | dd of="$1" bs=64k iflag=fullblock oflag=seek_bytes seek=$(($(stat -c %s "$1") * $2 / 1000)) conv=notrunc status=none; }
+damage() {
+    head -c "$3" /dev/zero | tr '\0' 'Z' |
+        dd of="$1" bs=64k iflag=fullblock oflag=seek_bytes seek=$(($(stat -c %s "$1") * $2 / 1000)) conv=notrunc \
+            status=none
+}
 n_images() { value "$1/store/manifest.json" .counts.images; }
 
 # ---- usage and configuration ----
 
-told 'an unknown command names the nearest' 2 'did you mean "distill"' 'webstill --help' -- "$bin/webstill" distil "$config"
-told 'a missing configuration says how to begin one' 2 'no such configuration file' 'hint: ' -- "$bin/webstill" crawl "$scratch/none.yaml"
+told 'an unknown command names the nearest' 2 'did you mean "distill"' 'webstill --help' -- \
+    "$bin/webstill" distil "$config"
+told 'a missing configuration says how to begin one' 2 'no such configuration file' 'hint: ' -- \
+    "$bin/webstill" crawl "$scratch/none.yaml"
 sed 's/^  p_cutoff:/  p_cutof:/' "$config" >"$scratch/typo.yaml"
 line=$(grep -n 'p_cutof:' "$scratch/typo.yaml" | cut -d: -f1)
 told 'an unknown key is told with file, line and nearest name' 2 "$scratch/typo.yaml:$line: unknown key \"p_cutof\"" \
@@ -42,9 +48,11 @@ check 'a refused configuration leaves nothing on disk' no_folder
 
 # ---- the network ----
 
-told 'a crawl without a server names a host and asks for it' 4 'fashion.test' "$port" 'hint: ' -- stage crawl "$scratch/down"
+told 'a crawl without a server names a host and asks for it' 4 'fashion.test' "$port" 'hint: ' -- \
+    stage crawl "$scratch/down"
 check 'the small web is served' serve
-told 'a busy port is told with the way out' 4 "port $port" 'WEB_PORT=' -- env WEB_PORT="$port" tests/web/serve.sh start "$web" "$scratch/other"
+told 'a busy port is told with the way out' 4 "port $port" 'WEB_PORT=' -- \
+    env WEB_PORT="$port" tests/web/serve.sh start "$web" "$scratch/other"
 told 'the same crawl goes on once the server is up' 0 -- stage crawl "$scratch/down"
 
 base=$scratch/base
@@ -56,7 +64,8 @@ fresh() { rm -rf "${scratch:?}/w" && cp -a "$base" "$scratch/w"; }
 w=$scratch/w
 
 sed 's/^- {name: Bag,.*/&\n- {name: Zeppelin, queries: [zeppelin, airship]}/' "$config" >"$scratch/zeppelin.yaml"
-told 'a class without pictures is named with its queries' 0 'Zeppelin' 'zeppelin' 'airship' -- with "$scratch/zeppelin.yaml" crawl "$scratch/zeppelin"
+told 'a class without pictures is named with its queries' 0 'Zeppelin' 'zeppelin' 'airship' -- \
+    with "$scratch/zeppelin.yaml" crawl "$scratch/zeppelin"
 rm -rf "$scratch/zeppelin"
 
 # ---- the archive ----
@@ -65,7 +74,8 @@ fresh
 shard=$(cd "$w/crawl" && ls -S -- *.warc.gz | head -n 1)
 rm -rf "$w/store"
 damage "$w/crawl/$shard" 500 40
-told 'a damaged record in a WARC is named and stepped over' 0 'stepped over a damaged record' "$shard" -- stage store "$w"
+told 'a damaged record in a WARC is named and stepped over' 0 'stepped over a damaged record' "$shard" -- \
+    stage store "$w"
 check 'all but the damaged record is kept' at_least $(($(n_images "$base") - 3)) "$(n_images "$w")"
 told 'verify finds the damaged WARC' 14 'bad  crawl/' "$shard" 'hint: ' -- stage verify "$w"
 fresh
@@ -78,8 +88,10 @@ rm -rf "$w/store"
 told 'the store of the restored WARC' 0 -- stage store "$w"
 check 'is the same as before' equal "$digest" "$(store_digest "$w")"
 echo 'no archive' >"$scratch/no.warc"
-told 'a file that is no WARC is refused' 5 "$scratch/no.warc" 'hint: ' -- stage store "$scratch/empty" -o "store.warc=[$scratch/no.warc]"
-told 'a WARC that is missing is named' 3 '/none.warc' 'hint: ' -- stage store "$scratch/empty" -o "store.warc=[$scratch/none.warc]"
+told 'a file that is no WARC is refused' 5 "$scratch/no.warc" 'hint: ' -- \
+    stage store "$scratch/empty" -o "store.warc=[$scratch/no.warc]"
+told 'a WARC that is missing is named' 3 '/none.warc' 'hint: ' -- \
+    stage store "$scratch/empty" -o "store.warc=[$scratch/none.warc]"
 rm -rf "$scratch/empty"
 
 # Of a host that forbids all no picture comes.
@@ -99,15 +111,19 @@ told 'a missing teacher file is named with its key' 2 'teacher.import_path' "$sc
 head -c 100000 "$scratch/train-images" >"$scratch/cut-images"
 told 'a cut IDX file is told with what was expected' 5 "$scratch/cut-images" 'expected 4704000 bytes' 'hint: ' -- \
     stage teacher "$scratch/none" -o teacher.train_images="$scratch/cut-images"
-told 'a missing test set is named with its key' 2 'eval.images' 'hint: ' -- stage eval "$base" -o eval.images="$scratch/none-images"
+told 'a missing test set is named with its key' 2 'eval.images' 'hint: ' -- \
+    stage eval "$base" -o eval.images="$scratch/none-images"
 sed '/name: Ankle boot/d' "$config" >"$scratch/nine.yaml"
-told 'more labels than classes are refused' 5 'label 9' 'lists 9 classes' 'hint: ' -- with "$scratch/nine.yaml" teacher "$scratch/none"
+told 'more labels than classes are refused' 5 'label 9' 'lists 9 classes' 'hint: ' -- \
+    with "$scratch/nine.yaml" teacher "$scratch/none"
 told 'a teacher of other classes is refused' 2 'knows 10 classes' 'lists 9' 'hint: ' -- \
-    with "$scratch/nine.yaml" teacher "$scratch/none" -o teacher.kind=import -o teacher.import_path="$base/teacher/teacher.safetensors"
+    with "$scratch/nine.yaml" teacher "$scratch/none" -o teacher.kind=import \
+    -o teacher.import_path="$base/teacher/teacher.safetensors"
 fresh
 damage "$w/teacher/teacher.safetensors" 500 4
 rm -rf "$w/scores"
-told 'a damaged teacher is refused by its digest' 5 "$w/teacher/teacher.safetensors" 'SHA-256' 'hint: ' -- stage score "$w"
+told 'a damaged teacher is refused by its digest' 5 "$w/teacher/teacher.safetensors" 'SHA-256' 'hint: ' -- \
+    stage score "$w"
 told 'verify finds the damaged teacher' 14 'bad  ' 'teacher.safetensors' -- stage verify "$w"
 rm "$w/teacher/teacher.safetensors"
 told 'removed, it is made again' 0 -- stage teacher "$w"
@@ -135,7 +151,8 @@ fresh
 "$bin/webstill" distill "$config" --work "$w" -o distill.epochs=100000 >"$scratch/holder.log" 2>&1 &
 holder=$!
 for _ in $(seq 100); do [ -s "$w/runs/kd3/metrics.jsonl" ] && break; sleep 0.1; done
-told 'a second run is refused and names the first' 13 "pid $holder" 'hint: ' -- stage distill "$w" -o distill.epochs=100000
+told 'a second run is refused and names the first' 13 "pid $holder" 'hint: ' -- \
+    stage distill "$w" -o distill.epochs=100000
 kill -TERM $holder
 wait $holder
 check 'the first was not disturbed: SIGTERM ends it with code 11' equal 11 $?
@@ -145,7 +162,10 @@ check 'the first was not disturbed: SIGTERM ends it with code 11' equal 11 $?
 disk=$scratch/disk
 full_disks() {
     mkdir -p "$disk"
-    mount -t tmpfs -o size=600k tmpfs "$disk" 2>/dev/null || { skip 'full disks' 'mounting a small disk takes root'; return; }
+    mount -t tmpfs -o size=600k tmpfs "$disk" 2>/dev/null || {
+        skip 'full disks' 'mounting a small disk takes root'
+        return
+    }
     mounts+=("$disk")
     told 'crawl: a full disk is told' 3 "$disk" 'full' 'hint: ' -- stage crawl "$disk/w"
     mount -o remount,size=16m "$disk"
@@ -154,9 +174,12 @@ full_disks() {
     check 'store: the same images as ever' equal "$digest" "$(store_digest "$disk/w")"
     cp -a "$base/teacher" "$disk/w/"
     full distill
-    same_list() { local m; for m in kd3 ce; do same_file "$base/runs/$m/student.safetensors" "$disk/w/runs/$m/student.safetensors" || return 1; done; }
+    same_students() {
+        same_file {"$base","$disk/w"}/runs/kd3/student.safetensors &&
+            same_file {"$base","$disk/w"}/runs/ce/student.safetensors
+    }
     run stage distill "$base"
-    check 'distill: the same students as ever' same_list
+    check 'distill: the same students as ever' same_students
 }
 # full STAGE: leaves less room than the stage needs; then makes room.
 full() {

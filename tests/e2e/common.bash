@@ -1,4 +1,4 @@
-# What the end-to-end tests share. Source it with the root of the repository as current directory, then call `begin NAME`.
+# What the end-to-end tests share. Source it with the root of the repository as current directory, then `begin NAME`.
 #
 # A test's scratch folder lies below build/tmp/; it goes away at the end, with the web server and every process that the
 # test started. The last line is "N passed, M failed".
@@ -41,7 +41,11 @@ run() {
 ended() {
     local expected=$1 text
     shift
-    [ "$expected" = "$code" ] || { echo "expected exit code $expected, found $code:"; tail -n 8 "$scratch/output"; return 1; }
+    [ "$expected" = "$code" ] || {
+        echo "expected exit code $expected, found $code:"
+        tail -n 8 "$scratch/output"
+        return 1
+    }
     for text in "$@"; do
         has "$text" <"$scratch/output" || { tail -n 8 "$scratch/output"; return 1; }
     done
@@ -65,7 +69,8 @@ access_log() { echo "$scratch/server/nginx/access.log"; }
 ours() {
     local pid
     for pid in /proc/[0-9]*; do
-        { tr '\0' ' ' <"$pid/cmdline"; } 2>/dev/null | grep -qF -- "$scratch/" && [ "${pid#/proc/}" != $$ ] && echo "${pid#/proc/}"
+        { tr '\0' ' ' <"$pid/cmdline"; } 2>/dev/null | grep -qF -- "$scratch/" && [ "${pid#/proc/}" != $$ ] &&
+            echo "${pid#/proc/}"
     done
 }
 
@@ -81,7 +86,8 @@ mounts=()
 # The first N entries of Fashion-MNIST, as plain IDX files in the scratch folder: cut_data train|t10k N
 cut_data() {
     local from=build/data/fashion-mnist/$1 to=$scratch/$1
-    big_endian() { printf "$(printf '\\x%02x\\x%02x\\x%02x\\x%02x' $(($1 >> 24)) $(($1 >> 16 & 255)) $(($1 >> 8 & 255)) $(($1 & 255)))"; }
+    # shellcheck disable=SC2059  # the bytes are the format
+    big_endian() { printf "$(printf '%08x' "$1" | sed 's/../\\x&/g')"; }
     {
         big_endian $((0x803)) && big_endian "$2" && big_endian 28 && big_endian 28
         zcat "$from-images-idx3-ubyte.gz" 2>/dev/null | tail -c +17 | head -c $((784 * $2))
@@ -104,7 +110,8 @@ begin() {
     config=$scratch/small.yaml
     {
         [ -x build/release/tests/web/render ] || make -s build/release/tests/web/render
-        tests/web/fetch-data.sh --small && tests/web/fetch-data.sh --fashion-only && node tests/web/build-web.mjs --small
+        tests/web/fetch-data.sh --small && tests/web/fetch-data.sh --fashion-only &&
+            node tests/web/build-web.mjs --small
     } >"$scratch/web.log" 2>&1 || {
         tail -n 20 "$scratch/web.log"
         echo "0 passed, 1 failed"

@@ -4,9 +4,9 @@
 #
 # usage: tests/e2e/kill.sh [SEED]       scratch below build/tmp/, nothing left behind; last line "N passed, M failed"
 #
-# An undisturbed run comes first and is timed. Before each of its stages the working directory is copied; in the copy the
-# same stage is killed at instants drawn from the seed, started again until it ends, and compared. Training stages get a
-# SIGTERM among the kills.
+# An undisturbed run comes first and is timed. Before each of its stages the working directory is copied; in the copy
+# the same stage is killed at instants drawn from the seed, started again until it ends, and compared. Training stages get
+# a SIGTERM among the kills.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 . tests/e2e/common.bash
@@ -134,15 +134,19 @@ check 'crawl: undisturbed, no picture is asked for twice' pictures_once
 often() {
     local most
     most=$(requests "$scratch/disturbed.log" | grep -E '\.(png|jpg|webp|gif)$' | uniq -c | sort -n | tail -n 1)
-    # shellcheck disable=SC2086  # the count and the URL
-    at_most $((n_stops + 1)) $(set -- $most && echo "$1") || { echo "$most"; return 1; }
+    at_most $((n_stops + 1)) "$(awk '{ print $1 }' <<<"$most")" || { echo "$most"; return 1; }
 }
 check 'crawl: a kill repeats a picture at most once' often
 same_urls() { diff <(requests "$scratch/undisturbed.log" | uniq) <(requests "$scratch/disturbed.log" | uniq); }
 check 'crawl: the same URLs are asked for' same_urls
 # The archive's records by type and target. Pages and answers are there as often as they were asked for.
-records() { zcat "$1"/crawl/*.warc.gz | tr -d '\r' | awk '/^WARC-Type: / { type = $2 } /^WARC-Target-URI: / { print type, $2 }' | LC_ALL=C sort; }
-same_records() { diff <(records "$ref" | sed 's/^revisit/response/' | LC_ALL=C sort) <(records "$work" | sed 's/^revisit/response/' | LC_ALL=C sort); }
+# Which URL of two with the same bytes came first, and which is the revisit, is the order of the transfers.
+records() {
+    zcat "$1"/crawl/*.warc.gz | tr -d '\r' |
+        awk '/^WARC-Type: / { type = $2 } /^WARC-Target-URI: / { print type, $2 }' | sed 's/^revisit/response/' |
+        LC_ALL=C sort
+}
+same_records() { diff <(records "$ref") <(records "$work"); }
 check 'crawl: the same records in the archive, none twice' same_records
 counts() { value "$1/crawl/manifest.json" '.counts | del(.bytes)'; }
 same_counts() { diff <(counts "$ref") <(counts "$work"); }
@@ -167,7 +171,8 @@ same_tables() {
     done
 }
 check 'store: the same images, origins, URLs and refusals' same_tables
-check 'store: the same counts' equal "$(value "$ref/store/manifest.json" '.counts')" "$(value "$work/store/manifest.json" '.counts')"
+check 'store: the same counts' equal "$(value "$ref/store/manifest.json" .counts)" \
+    "$(value "$work/store/manifest.json" .counts)"
 
 # ---- the learning stages ----
 
@@ -193,7 +198,7 @@ check 'teacher goes on behind its checkpoint' went_on teacher
 learn score 4 scores/teacher.safetensors
 learn curate 4 selection/epoch.safetensors
 students=()
-for method in kd3 ce; do students+=(runs/$method/student.safetensors runs/$method/best.safetensors); done
+for method in kd3 ce; do students+=("runs/$method/student.safetensors" "runs/$method/best.safetensors"); done
 selections=()
 for epoch in 1 2 3 4; do selections+=("runs/kd3/selection/epoch-00$epoch.safetensors"); done
 learn distill 4 "${students[@]}" "${selections[@]}"

@@ -65,7 +65,7 @@ const truth = new Map(
 );
 const served = listServed();
 const servedAt = new Map(served.map((file) => [file.host + file.where, file]));
-const fetched = requests.filter((r) => r.status === 200 && servedAt.has(r.host + r.where)).map((r) => servedAt.get(r.host + r.where));
+const fetched = requests.flatMap((r) => (r.status === 200 && servedAt.get(r.host + r.where)) || []);
 const optedOut = (file) => file.host === 'blog.fashion.test' && file.where.startsWith('/noai/');
 const isForbidden = {
     'shop.fashion.test': (where) => where.startsWith('/cart/'),
@@ -82,7 +82,8 @@ function listReachable() {
     const texts = [...filesBelow(`${server}/nginx/text`)]
         .filter((file) => {
             const [host, ...rest] = path.relative(`${server}/nginx/text`, file).split('/');
-            return !host.startsWith('closed') && !isForbidden[host]?.(`/${rest.join('/')}`.replace('/w/api/', '/w/api.php'));
+            const where = `/${rest.join('/')}`.replace('/w/api/', '/w/api.php');
+            return !isForbidden[host]?.(where);
         })
         .map((file) => fs.readFileSync(file, 'utf8').replaceAll('&amp;', '&').replaceAll('&#39;', "'"))
         .join('\n');
@@ -120,19 +121,21 @@ const checks = {
     once() {
         const ids = readTable('images');
         const refused = readTable('refused');
-        const rowOf = (file) => (file.size > 0 ? file.sha256 : sha256Of(`http://${file.host}:${port}${file.where}`)); // as images.h says
+        const urlOf = (file) => `http://${file.host}:${port}${file.where}`;
+        const rowOf = (file) => (file.size > 0 ? file.sha256 : sha256Of(urlOf(file))); // as images.h says
         const bodies = new Set(fetched.filter((file) => !optedOut(file) && file.size <= maxBodyBytes).map(rowOf));
-        for (const sha256 of bodies)
-            expect(
-                ids.has(sha256.slice(0, 32)) !== refused.has(sha256),
-                `${sha256} (${truth.get(sha256)?.name}) is ${ids.has(sha256.slice(0, 32)) ? 'stored and refused' : 'neither stored nor refused'}`,
-            );
+        for (const sha256 of bodies) {
+            const isStored = ids.has(sha256.slice(0, 32));
+            const problem = isStored ? 'stored and refused' : 'neither stored nor refused';
+            expect(isStored !== refused.has(sha256), `${sha256} (${truth.get(sha256)?.name}) is ${problem}`);
+        }
         for (const id of ids.keys())
             expect(
                 [...bodies].some((sha256) => sha256.startsWith(id)),
                 `image ${id} was never fetched`,
             );
-        for (const file of fetched.filter(optedOut)) expect(!ids.has(file.sha256.slice(0, 32)), `${file.where} is stored although it opted out`);
+        for (const file of fetched.filter(optedOut))
+            expect(!ids.has(file.sha256.slice(0, 32)), `${file.where} is stored although it opted out`);
         const { counts } = readJson(`${work}/store/manifest.json`);
         expect(counts.images === ids.size, `the manifest counts ${counts.images} images, the store holds ${ids.size}`);
     },

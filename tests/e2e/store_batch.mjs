@@ -1,5 +1,5 @@
-// Make a batch for tests/format/onnx_check.mjs from a working directory: pictures of the store as a student's input, and
-// the logits that `webstill score --model` wrote for them.
+// Make a batch for tests/format/onnx_check.mjs from a working directory: pictures of the store as a student's input,
+// and the logits that `webstill score --model` wrote for them.
 //
 // usage: node tests/e2e/store_batch.mjs WORK SCORES.safetensors OUT.safetensors
 //
@@ -13,7 +13,10 @@ const HEAD_BYTES = 32, N = 16;
 const bytes = fs.readFileSync(scoresPath);
 const length = Number(bytes.readBigUInt64LE(0));
 const header = JSON.parse(bytes.subarray(8, 8 + length).toString('utf8'));
-const part = (name) => bytes.subarray(8 + length + header[name].data_offsets[0], 8 + length + header[name].data_offsets[1]);
+const part = (name) => {
+    const [begin, end] = header[name].data_offsets;
+    return bytes.subarray(8 + length + begin, 8 + length + end);
+};
 const card = JSON.parse(header.__metadata__['webstill.card']);
 const ids = part('ids'), logits = part('logits');
 const classes = header.logits.shape[1];
@@ -23,7 +26,8 @@ const lines = execFileSync('mdb_dump', ['-s', 'images', `${work}/store`], { enco
     .filter((line) => line.startsWith(' '))
     .map((line) => line.trim());
 const pixelsOf = new Map();
-for (let i = 0; i + 1 < lines.length; i += 2) pixelsOf.set(lines[i], Buffer.from(lines[i + 1], 'hex').subarray(HEAD_BYTES));
+for (let i = 0; i + 1 < lines.length; i += 2)
+    pixelsOf.set(lines[i], Buffer.from(lines[i + 1], 'hex').subarray(HEAD_BYTES));
 
 const { channels, height, width } = card;
 const plane = height * width;
@@ -36,10 +40,11 @@ for (let i = 0; i < N; i++) {
 }
 
 const inputBytes = Buffer.from(input.buffer), logitBytes = logits.subarray(0, N * classes * 4);
+const end = inputBytes.length + logitBytes.length;
 const head = Buffer.from(
     JSON.stringify({
         input: { dtype: 'F32', shape: [N, channels, height, width], data_offsets: [0, inputBytes.length] },
-        logits: { dtype: 'F32', shape: [N, classes], data_offsets: [inputBytes.length, inputBytes.length + logitBytes.length] },
+        logits: { dtype: 'F32', shape: [N, classes], data_offsets: [inputBytes.length, end] },
     }),
 );
 const size = Buffer.alloc(8);
