@@ -5,8 +5,8 @@
 # usage: tests/e2e/kill.sh [SEED]       scratch below build/tmp/, nothing left behind; last line "N passed, M failed"
 #
 # An undisturbed run comes first and is timed. Before each of its stages the working directory is copied; in the copy
-# the same stage is killed at instants drawn from the seed, started again until it ends, and compared. Training stages get
-# a SIGTERM among the kills.
+# the same stage is killed at instants drawn from the seed, started again until it ends, and compared. Crawl and the
+# training stages get a SIGTERM among the kills.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 . tests/e2e/common.bash
