@@ -41,7 +41,7 @@ LDFLAGS_ALL  := $(FLAGS) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 
 PKGS_base    := libcyaml yaml-0.1 jansson libcrypto libxxhash
 PKGS_store   := $(PKGS_base) lmdb libjpeg libpng libwebp libseccomp zlib
-PKGS_crawler := $(PKGS_store) libcurl libcares libxml-2.0
+PKGS_crawler := $(PKGS_store) libcurl libxml-2.0
 PKGS_curate  := $(PKGS_base) lmdb zlib
 PKGS_distill := $(PKGS_base) lmdb zlib libjpeg libpng libwebp openblas libprotobuf-c
 PKGS_all     := $(sort $(PKGS_crawler) $(PKGS_distill))

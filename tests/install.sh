@@ -4,7 +4,7 @@
 # usage: tests/install.sh build|web|test|bench|fuzz …   as root, or by sudo
 set -euo pipefail
 
-build="gcc libc6-dev make pkg-config libcurl4-openssl-dev libc-ares-dev libxml2-dev zlib1g-dev libjpeg62-turbo-dev libpng-dev
+build="gcc libc6-dev make pkg-config libcurl4-openssl-dev libxml2-dev zlib1g-dev libjpeg62-turbo-dev libpng-dev
     libwebp-dev liblmdb-dev libseccomp-dev libssl-dev libxxhash-dev libcyaml-dev libyaml-dev libjansson-dev
     libopenblas-pthread-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev"
 web="nginx-light nodejs npm librsvg2-dev curl ca-certificates xz-utils"
