@@ -160,20 +160,34 @@ static enum ws_status begin_manifest(struct ws_manifest *manifest, const struct 
     return status;
 }
 
-/** True when an earlier run did all of it and left nothing for later. */
-static bool is_current(const struct ws_run *run, const char *path)
+static int64_t count_of(const json_t *counts, const char *key)
+{
+    return json_integer_value(json_object_get(counts, key));
+}
+
+/** What earlier runs have published under this configuration. */
+enum earlier {
+    EARLIER_NONE,
+    EARLIER_PARTIAL, /* hosts were silent, or more failed than may: another run tries again */
+    EARLIER_WHOLE,
+};
+
+static enum earlier look_back(const struct ws_run *run, const char *path)
 {
     struct ws_manifest manifest = {0};
     json_t *old = NULL;
-    bool is_done = begin_manifest(&manifest, run, NULL) == WS_OK &&
-                   ws_manifest_is_current(&manifest, path, run->work) && ws_manifest_read(path, &old, NULL) == WS_OK;
+    const bool is_published = begin_manifest(&manifest, run, NULL) == WS_OK &&
+                              ws_manifest_is_current(&manifest, path, run->work) &&
+                              ws_manifest_read(path, &old, NULL) == WS_OK;
     const json_t *counts = json_object_get(old, "counts");
-    if (is_done)
-        is_done = run->limit > 0 || (json_integer_value(json_object_get(counts, "left")) == 0 &&
-                                     json_integer_value(json_object_get(counts, "sources_left")) == 0);
+    const bool is_whole = is_published && count_of(counts, "left") == 0 && count_of(counts, "sources_left") == 0 &&
+                          ws_outcome_failure_share(count_of(counts, "images"), count_of(counts, "failed"), 0) <=
+                              run->config->crawl.max_failure_share;
     json_decref(old);
     ws_manifest_fini(&manifest);
-    return is_done;
+    if (!is_published)
+        return EARLIER_NONE;
+    return is_whole || run->limit > 0 ? EARLIER_WHOLE : EARLIER_PARTIAL;
 }
 
 static enum ws_status publish(struct ws_crawl *crawl, const struct ws_run *run, const struct ws_outcome *outcome,
@@ -210,7 +224,7 @@ static enum ws_status print_plan(const struct ws_run *run, struct ws_err *err)
     return status;
 }
 
-static enum ws_status run_crawl(const struct ws_run *run, struct ws_err *err)
+static enum ws_status run_crawl(const struct ws_run *run, bool is_published, bool is_further_round, struct ws_err *err)
 {
     struct ws_crawl *crawl = ws_calloc(1, sizeof *crawl);
     struct ws_manifest manifest = {0};
@@ -220,8 +234,12 @@ static enum ws_status run_crawl(const struct ws_run *run, struct ws_err *err)
     enum ws_status status = begin_manifest(&manifest, run, err);
     if (status == WS_OK)
         status = open_crawl(crawl, run, err);
-    if (status == WS_OK)
+    if (status == WS_OK && is_further_round)
+        status = ws_picture_retry_failed(crawl, err);
+    if (status == WS_OK) {
+        crawl->is_published = is_published;
         status = ws_crawl_run(crawl, err);
+    }
     if (status == WS_OK)
         status = ws_outcome_count(&outcome, crawl, err);
     if (status == WS_OK)
@@ -258,10 +276,11 @@ enum ws_status ws_crawl_command(const struct ws_run *run, struct ws_err *err)
     status = ws_lock_take(&lock, lock_path, "webstill-crawl", err);
     if (status != WS_OK)
         return status;
-    if (is_current(run, manifest_path))
+    const enum earlier earlier = look_back(run, manifest_path);
+    if (earlier == EARLIER_WHOLE)
         ws_log(WS_LOG_INFO, "up to date");
-    else
-        status = run_crawl(run, err);
+    else /* a manifest of whatever configuration says that a round has ended: its failures get another chance */
+        status = run_crawl(run, earlier != EARLIER_NONE, ws_file_exists(manifest_path), err);
     ws_lock_release(&lock);
     return status;
 }

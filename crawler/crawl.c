@@ -158,21 +158,33 @@ static enum ws_status start_due(struct ws_crawl *crawl, struct ws_err *err)
 
 /* --- answers ------------------------------------------------------------------------------------------------------ */
 
-/** What an answer, or its lack, says about the host as a whole. */
-static void judge_host(struct ws_crawl *crawl, struct ws_host *host, const struct ws_response *response)
+/** Who answers, who does not, and who did before: robots.txt of an earlier run tells. */
+static enum ws_status tally_answer(struct ws_crawl *crawl, struct ws_host *host, const struct ws_response *response,
+                                   struct ws_err *err)
 {
-    char reason[400];
+    struct ws_robots_entry entry;
     struct ws_tally *tally = &crawl->tally;
     if (response->http_status > 0 && response->failure == WS_FAILURE_NONE) {
         tally->n_answers++;
         host->n_silences = 0;
-    } else if (ws_failure_is_silence(response->failure) || response->failure == WS_FAILURE_ADDRESS) {
-        host->n_silences++;
-        if (tally->n_silences++ == 0) {
-            snprintf(tally->silent_host, sizeof tally->silent_host, "%s", host->origin);
-            snprintf(tally->silent_detail, sizeof tally->silent_detail, "%s", response->detail);
-        }
+        return WS_OK;
     }
+    if (!ws_failure_is_silence(response->failure) && response->failure != WS_FAILURE_ADDRESS)
+        return WS_OK;
+    host->n_silences++;
+    if (tally->n_silences++ == 0) {
+        snprintf(tally->silent_host, sizeof tally->silent_host, "%s", host->origin);
+        snprintf(tally->silent_detail, sizeof tally->silent_detail, "%s", response->detail);
+    }
+    const enum ws_status status = ws_frontier_get_robots(crawl->frontier, host->origin, &entry, err);
+    tally->n_lost += status == WS_OK;
+    return status == WS_DONE ? WS_OK : status;
+}
+
+/** What an answer, or its lack, says about the host as a whole. */
+static void judge_host(struct ws_crawl *crawl, struct ws_host *host, const struct ws_response *response)
+{
+    char reason[400];
     if (response->retry_after_s > 0 && (response->http_status == 429 || response->http_status == 503)) {
         const double until_s = ws_clock_mono_s() + (double)response->retry_after_s;
         host->ready_s = until_s > host->ready_s ? until_s : host->ready_s;
@@ -201,16 +213,16 @@ static enum ws_status conclude(struct ws_crawl *crawl, const struct ws_response 
     host->n_in_flight--;
     crawl->tally.n_images_in_flight -= job->kind == WS_JOB_IMAGE;
     crawl->n_since_commit++;
+    enum ws_status status = tally_answer(crawl, host, response, err);
+    if (status != WS_OK)
+        return status;
     judge_host(crawl, host, response);
-
-    enum ws_status status = WS_E_INTERNAL;
-    if (job->kind == WS_JOB_ROBOTS) {
+    if (job->kind == WS_JOB_ROBOTS)
         status = ws_gate_conclude(crawl, job, response, err);
-    } else if (job->kind == WS_JOB_IMAGE) {
+    else if (job->kind == WS_JOB_IMAGE)
         status = ws_picture_conclude(crawl, job, response, err);
-    } else {
+    else
         status = ws_task_conclude(crawl, job, response, err);
-    }
     if (status != WS_OK) {
         ws_err_note(err, "%s", response->request->url.text);
         return status;

@@ -45,6 +45,7 @@ struct ws_tally {
     int64_t n_failed;
     int64_t n_answers;  /**< HTTP answers of any kind, in this run */
     int64_t n_silences; /**< transfers without any, in this run */
+    int64_t n_lost;     /**< of these, of hosts that have answered before */
     int64_t n_images_in_flight;
     char silent_host[WS_ORIGIN_MAX]; /**< first host that did not answer, and what curl said */
     char silent_detail[256];
@@ -54,6 +55,7 @@ struct ws_crawl {
     const struct ws_config *config;   /**< borrowed */
     const struct ws_conf_crawl *conf; /**< borrowed: &config->crawl */
     int64_t limit;                    /**< pictures to keep in all; 0 = no limit */
+    bool is_published;                /**< an earlier run ended under this configuration: its manifest stands */
     char token[WS_ROBOTS_TOKEN_MAX];
     struct ws_frontier *frontier; /**< owned */
     struct ws_fetcher *fetcher;   /**< owned */
@@ -108,6 +110,8 @@ WS_MUST_USE enum ws_status ws_picture_start(struct ws_crawl *crawl, struct ws_ho
                                             bool *is_started, struct ws_err *err);
 WS_MUST_USE enum ws_status ws_picture_conclude(struct ws_crawl *crawl, struct ws_job *job,
                                                const struct ws_response *response, struct ws_err *err);
+/** Queue all pictures again whose failure another try may mend. */
+WS_MUST_USE enum ws_status ws_picture_retry_failed(struct ws_crawl *crawl, struct ws_err *err);
 
 /* --- admit.c: where pictures are found --- */
 

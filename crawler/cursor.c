@@ -11,13 +11,21 @@ static const struct {
     const char *name;
     size_t offset;
 } numbers[] = {
-    {"tries", offsetof(struct ws_cursor, n_tries)},       {"hops", offsetof(struct ws_cursor, n_hops)},
-    {"requests", offsetof(struct ws_cursor, n_requests)}, {"found", offsetof(struct ws_cursor, n_found)},
-    {"before", offsetof(struct ws_cursor, n_before)},     {"limit", offsetof(struct ws_cursor, limit)},
-    {"page", offsetof(struct ws_cursor, page)},           {"depth", offsetof(struct ws_cursor, depth)},
-    {"pages", offsetof(struct ws_cursor, n_pages)},       {"max_pages", offsetof(struct ws_cursor, max_pages)},
-    {"max_depth", offsetof(struct ws_cursor, max_depth)}, {"unsupported", offsetof(struct ws_cursor, n_unsupported)},
-    {"skipped", offsetof(struct ws_cursor, n_skipped)},   {"opted_out", offsetof(struct ws_cursor, n_opted_out)},
+    {"tries", offsetof(struct ws_cursor, n_tries)},
+    {"hops", offsetof(struct ws_cursor, n_hops)},
+    {"requests", offsetof(struct ws_cursor, n_requests)},
+    {"found", offsetof(struct ws_cursor, n_found)},
+    {"before", offsetof(struct ws_cursor, n_before)},
+    {"limit", offsetof(struct ws_cursor, limit)},
+    {"page", offsetof(struct ws_cursor, page)},
+    {"depth", offsetof(struct ws_cursor, depth)},
+    {"pages", offsetof(struct ws_cursor, n_pages)},
+    {"max_pages", offsetof(struct ws_cursor, max_pages)},
+    {"max_depth", offsetof(struct ws_cursor, max_depth)},
+    {"unsupported", offsetof(struct ws_cursor, n_unsupported)},
+    {"classes", offsetof(struct ws_cursor, classes)},
+    {"skipped", offsetof(struct ws_cursor, n_skipped)},
+    {"opted_out", offsetof(struct ws_cursor, n_opted_out)},
 };
 enum { N_NUMBERS = sizeof numbers / sizeof *numbers };
 

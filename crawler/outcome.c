@@ -81,6 +81,8 @@ static enum ws_status count_tasks(struct ws_outcome *outcome, struct ws_crawl *c
             return status;
         outcome->n_requests += cursor.n_requests;
         outcome->n_pages_skipped += cursor.n_skipped;
+        outcome->n_unsupported += cursor.n_unsupported;
+        outcome->n_pages_opted_out += cursor.n_opted_out;
         outcome->n_tasks_failed += cursor.failure[0] != '\0';
         const struct ws_host *host = cursor.is_done ? NULL : find_parked(crawl, cursor.url);
         const bool is_hopeless = host && (host->is_forbidden || host->failure == WS_FAILURE_ADDRESS);
@@ -266,6 +268,8 @@ bool ws_outcome_describe(const struct ws_outcome *outcome, const struct ws_confi
            ws_manifest_count(manifest, "bytes", outcome->n_bytes) &&
            ws_manifest_count(manifest, "source_requests", outcome->n_requests) &&
            ws_manifest_count(manifest, "pages_skipped", outcome->n_pages_skipped) &&
+           ws_manifest_count(manifest, "pages_opted_out", outcome->n_pages_opted_out) &&
+           ws_manifest_count(manifest, "unsupported", outcome->n_unsupported) &&
            ws_manifest_count(manifest, "sources_broken_off", outcome->n_tasks_failed) &&
            ws_manifest_count(manifest, "sources_left", outcome->n_tasks_left) &&
            ws_manifest_fact(manifest, "failed_by_reason", make_reasons(outcome)) &&
@@ -284,11 +288,28 @@ static void warn_empty_class(const struct ws_conf_class *class)
            class->name, queries);
 }
 
+double ws_outcome_failure_share(int64_t n_kept, int64_t n_failed, int64_t n_left)
+{
+    const int64_t n_all = n_kept + n_failed + n_left;
+    return n_all > 0 ? (double)(n_failed + n_left) / (double)n_all : 0;
+}
+
+/** Nobody answered, and that is news: not one dead host beside a crawl that is otherwise whole. */
+static bool is_network_down(const struct ws_outcome *outcome, const struct ws_crawl *crawl)
+{
+    const struct ws_tally *tally = &crawl->tally;
+    if (tally->n_answers > 0 || tally->n_silences == 0)
+        return false;
+    return ws_outcome_n_kept(outcome) == 0 || (tally->n_lost > 0 && !crawl->is_published);
+}
+
 enum ws_status ws_outcome_judge(const struct ws_outcome *outcome, const struct ws_crawl *crawl, struct ws_err *err)
 {
     const struct ws_config *config = crawl->config;
     const int64_t kept = ws_outcome_n_kept(outcome), failed = outcome->states[WS_ENTRY_FAILED];
-    if (crawl->tally.n_answers == 0 && crawl->tally.n_silences > 0) {
+    /* A limited crawl leaves pictures on purpose. */
+    const int64_t left = crawl->limit > 0 ? 0 : outcome->states[WS_ENTRY_QUEUED];
+    if (is_network_down(outcome, crawl)) {
         ws_fail(err, WS_E_NETWORK, "nothing answered; %s: %s", crawl->tally.silent_host, crawl->tally.silent_detail);
         ws_err_hint(err, "is the server up and the network there? then run the same command again: nothing is lost");
         return WS_E_NETWORK;
@@ -296,11 +317,12 @@ enum ws_status ws_outcome_judge(const struct ws_outcome *outcome, const struct w
     for (unsigned c = 0; c < config->n_classes; c++)
         if (outcome->per_class[c] == 0)
             warn_empty_class(&config->classes[c]);
-    const double share = kept + failed > 0 ? (double)failed / (double)(kept + failed) : 0;
+    const double share = ws_outcome_failure_share(kept, failed, left);
     if (share <= crawl->conf->max_failure_share)
         return WS_OK;
     ws_fail(err, WS_E_PARTIAL, "%lld of %lld pictures failed (%.0f %%), more than crawl.max_failure_share = %g allows",
-            (long long)failed, (long long)(kept + failed), 100 * share, crawl->conf->max_failure_share);
-    ws_err_hint(err, "crawl/failures.jsonl names each with its reason; what was fetched is kept");
+            (long long)(failed + left), (long long)(kept + failed + left), 100 * share, crawl->conf->max_failure_share);
+    ws_err_hint(err, "crawl/failures.jsonl names each with its reason; what was fetched is kept, and the same command "
+                     "tries the others again");
     return WS_E_PARTIAL;
 }

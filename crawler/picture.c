@@ -4,7 +4,10 @@
 #include "consent.h"
 #include "head.h"
 
+#include "webstill/base/mem.h"
+
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char accept_pictures[] = "image/webp,image/png,image/jpeg,image/*;q=0.5";
@@ -179,4 +182,35 @@ enum ws_status ws_picture_conclude(struct ws_crawl *crawl, struct ws_job *job, c
     default:
         return give_up(crawl, job, &entry, response, err);
     }
+}
+
+/* --- another round ------------------------------------------------------------------------------------------------ */
+
+static enum ws_status queue_again(struct ws_crawl *crawl, const struct ws_image_id *key, struct ws_url_entry *entry,
+                                  struct ws_err *err)
+{
+    struct ws_url url;
+    if (!ws_url_parse(&url, entry->url))
+        return ws_fail(err, WS_E_DAMAGED, "frontier: %s is no URL", entry->url);
+    entry->state = WS_ENTRY_QUEUED;
+    entry->failure = WS_FAILURE_NONE;
+    entry->tries = 0;
+    entry->detail[0] = '\0';
+    crawl->tally.n_failed--;
+    const enum ws_status status = ws_frontier_put_url(crawl->frontier, key, entry, err);
+    return status == WS_OK ? ws_crawl_queue(crawl, &url, WS_ITEM_IMAGE, key, 0, err) : status;
+}
+
+enum ws_status ws_picture_retry_failed(struct ws_crawl *crawl, struct ws_err *err)
+{
+    struct ws_image_id key = {{0}};
+    struct ws_url_entry *entry = ws_calloc(1, sizeof *entry);
+    enum ws_status status = entry ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for the frontier's entries");
+    for (bool is_first = true; status == WS_OK; is_first = false) {
+        status = ws_frontier_next_url(crawl->frontier, &key, is_first, entry, err);
+        if (status == WS_OK && entry->state == WS_ENTRY_FAILED && ws_failure_is_transient(entry->failure))
+            status = queue_again(crawl, &key, entry, err);
+    }
+    free(entry);
+    return status == WS_DONE ? WS_OK : status;
 }

@@ -46,6 +46,18 @@ static bool make_seed(const struct ws_task *task, struct ws_url *seed)
     return ws_url_parse(seed, text);
 }
 
+/** What pictures of a seed without a query are told apart by; never 0. */
+static uint32_t hash_classes(const struct ws_config *config)
+{
+    uint64_t hash = 0;
+    for (unsigned c = 0; c < config->n_classes; c++) {
+        hash = ws_xxh64(config->classes[c].name, strlen(config->classes[c].name) + 1, hash);
+        for (unsigned q = 0; q < config->classes[c].n_queries; q++)
+            hash = ws_xxh64(config->classes[c].queries[q], strlen(config->classes[c].queries[q]), hash);
+    }
+    return (uint32_t)hash | 1;
+}
+
 static enum ws_status begin(struct ws_crawl *crawl, const struct ws_task *task, struct ws_cursor *cursor,
                             struct ws_err *err)
 {
@@ -57,6 +69,7 @@ static enum ws_status begin(struct ws_crawl *crawl, const struct ws_task *task, 
     cursor->n_pages = 1;
     cursor->max_pages = crawl->conf->max_pages;
     cursor->max_depth = crawl->conf->max_depth;
+    cursor->classes = task->query ? 0 : hash_classes(crawl->config);
     const struct ws_image_id key = ws_url_key(seed.text);
     enum ws_status status = ws_frontier_see(crawl->frontier, &task->group, &key, err);
     if (status == WS_OK || status == WS_DONE)
@@ -66,8 +79,10 @@ static enum ws_status begin(struct ws_crawl *crawl, const struct ws_task *task, 
 
 static bool reopen(const struct ws_crawl *crawl, struct ws_cursor *cursor)
 {
-    /* Links beyond the old limits were not kept: the walk begins anew. */
-    if (crawl->conf->max_pages <= cursor->max_pages && crawl->conf->max_depth <= cursor->max_depth)
+    /* Neither links beyond the old limits nor texts that name no class were kept: the walk begins anew. */
+    const bool is_longer = crawl->conf->max_pages > cursor->max_pages || crawl->conf->max_depth > cursor->max_depth;
+    const bool is_other = cursor->classes != 0 && cursor->classes != hash_classes(crawl->config);
+    if (!is_longer && !is_other)
         return false;
     *cursor = (struct ws_cursor){0};
     return true;

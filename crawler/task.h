@@ -31,6 +31,7 @@ struct ws_cursor {
     uint32_t page, depth;          /**< walks: number and depth of the page under way */
     uint32_t n_pages;              /**< walks: pages known */
     uint32_t max_pages, max_depth; /**< walks: crawl.max_pages and max_depth at its start */
+    uint32_t classes;              /**< walks that ask by no query: hash of the classes that it tells apart */
     uint32_t n_unsupported;        /**< pictures in formats that the store cannot decode */
     uint32_t n_skipped;            /**< pages of a walk that could not be had */
     uint32_t n_opted_out;          /**< pages that say their pictures must not be used */

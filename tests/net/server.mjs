@@ -1,9 +1,9 @@
 // Hosts that answer badly: one loopback server, told apart by the Host field.
 //
-// usage: node tests/net/server.mjs LOG        prints its port; LOG gets a line for each request:
+// usage: node tests/net/server.mjs LOG [PORT] prints its port; LOG gets a line for each request:
 //        HOST PATH MILLISECONDS IN-FLIGHT     (requests of that host then under way, this one counted)
 //
-// GET /set?NAME=VALUE on the host "control.test" changes what robots.txt of "changing.test" and "ill.test" say.
+// GET /set?NAME=VALUE on the host "control.test" changes what "changing.test", "ill.test" and "flaky.test" say.
 import fs from 'node:fs';
 import http from 'node:http';
 import zlib from 'node:zlib';
@@ -11,7 +11,7 @@ import zlib from 'node:zlib';
 const log = fs.openSync(process.argv[2], 'a');
 const seen = new Map();
 const inFlight = new Map();
-const state = { changing: 'open', ill: 'ill' };
+const state = { changing: 'open', ill: 'ill', flaky: 'ill' };
 let port = 0;
 
 const picture = (name) => Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), Buffer.from(`picture ${name} `.repeat(20))]);
@@ -43,10 +43,10 @@ const endless = (res, chunk, pauseMs) => {
 
 const bomb = zlib.gzipSync(Buffer.alloc(50e6));
 const none = (path, res) => send(res, 404, {}, 'no such page');
-const withRobots = (rules, pictures, other = none) => (path, res) => {
+const withRobots = (rules, pictures, other = none, isWell = () => true) => (path, res) => {
   if (path === '/robots.txt') return typeof rules === 'function' ? rules(res) : text(res, rules);
   if (path === '/') return html(res, page(pictures));
-  if (path.endsWith('.png')) return png(res, path);
+  if (path.endsWith('.png')) return isWell(res, path) ? png(res, path) : send(res, 503, {});
   return other(path, res);
 };
 
@@ -110,6 +110,7 @@ const hosts = {
     return png(res, path);
   }),
   'ill.test': withRobots((res) => (state.ill === 'ill' ? send(res, 503, {}, 'ill') : text(res, '')), ['/x.png']),
+  'flaky.test': withRobots('', ['/x.png', '/y.png'], none, (res, path) => state.flaky === 'well' || path === '/y.png'),
   'waits.test': withRobots((res) => send(res, 429, { 'Retry-After': '86400' }), ['/x.png']),
   'norobots.test': withRobots((res) => send(res, 404, {}, 'User-agent: *\nDisallow: /'), ['/x.png']),
   'moved.test': withRobots((res) => move(res, '/rules/1'), ['/open.png', '/secret/x.png'], (path, res) =>
@@ -146,7 +147,7 @@ const server = http.createServer((req, res) => {
   res.on('close', () => inFlight.set(host, inFlight.get(host) - 1));
   (hosts[host] ?? none)(req.url, res);
 });
-server.listen(0, '0.0.0.0', () => {
+server.listen(Number(process.argv[3] ?? 0), '0.0.0.0', () => {
   port = server.address().port;
   console.log(port);
 });
