@@ -78,8 +78,6 @@ struct ws_method {
     const char *summary; /**< one line */
     unsigned needs;      /**< enum ws_method_needs */
 
-    double (*lr_scale)(const struct ws_config *config); /**< times the schedule's learning rate; NULL = 1 */
-
     /** Build everything; *model (borrowed from the state) is what is evaluated and saved. All memory is taken here. */
     enum ws_status (*open)(void **state, const struct ws_session *session, struct ws_model **model, struct ws_err *err);
     /** Choose the images of epoch `number` (from 1). Called once per epoch, before its first step, not on a resume

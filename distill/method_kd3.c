@@ -353,16 +353,10 @@ static enum ws_status load_kd3(void *state, const struct ws_tensors *checkpoint,
     return status;
 }
 
-static double scale_lr(const struct ws_config *config)
-{
-    return config->distill.kd3.lr_scale;
-}
-
 const struct ws_method ws_method_kd3 = {
     .name = "kd3",
     .summary = "selection by teacher and student, shared classifier, feature alignment, contrast",
     .needs = WS_NEEDS_TEACHER,
-    .lr_scale = scale_lr,
     .open = open_kd3,
     .epoch_begin = begin_epoch,
     .step = step_kd3,

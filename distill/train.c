@@ -127,8 +127,7 @@ static double current_lr(const struct loop *loop)
         step = (int64_t)(c->epoch - 1) * loop->steps_in_epoch + c->step_in_epoch;
         n_steps = (int64_t)loop->session->epochs * loop->steps_in_epoch;
     }
-    const double scale = loop->method->lr_scale ? loop->method->lr_scale(loop->session->config) : 1.0;
-    return scale * ws_train_lr(loop->session->optim, step, n_steps, c->epoch, loop->session->epochs);
+    return ws_train_lr(loop->session->optim, step, n_steps, c->epoch, loop->session->epochs);
 }
 
 static void count_step(struct loop *loop, const struct ws_step *step)

@@ -150,7 +150,6 @@ static const struct cyaml_schema_field kd3_fields[] = {
     FLOAT(ws_conf_kd3, mix_eps),
     BOOL(ws_conf_kd3, select),
     BOOL(ws_conf_kd3, weights),
-    FLOAT(ws_conf_kd3, lr_scale),
     CYAML_FIELD_END,
 };
 static const struct cyaml_schema_field kd_fields[] = {FLOAT(ws_conf_kd, temperature), CYAML_FIELD_END};
@@ -296,7 +295,6 @@ const struct ws_conf_rule ws_conf_rules[] = {
     RANGE("distill.kd3.projector_factor", "divisor", 1, 64, 0),
     RANGE("distill.kd3.mix_alpha", "number", 0, 100, ABOVE),
     RANGE("distill.kd3.mix_eps", "variance", 0, 1, ABOVE),
-    RANGE("distill.kd3.lr_scale", "factor", 0, 10000, ABOVE),
     RANGE("distill.kd.temperature", "temperature", 0, 1000, ABOVE),
     RANGE("eval.batch", "images", 1, 65536, 0),
     RANGE("export.opset", "version", 13, 17, 0),

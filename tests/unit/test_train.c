@@ -43,8 +43,7 @@ static void set_config(struct ws_config *config)
                                                .mix_alpha = .1,
                                                .mix_eps = 1e-6,
                                                .select = true,
-                                               .weights = true,
-                                               .lr_scale = 1};
+                                               .weights = true};
     config->distill.kd.temperature = 4;
     config->distill.optim =
         (struct ws_conf_optim){.lr = .05, .momentum = .9, .weight_decay = 5e-4, .schedule = WS_SCHEDULE_COSINE};
@@ -480,20 +479,6 @@ static void without_a_hold_out_the_best_epoch_is_the_last(void **state)
     close_bench(&b);
 }
 
-static void kd3s_rate_is_the_schedules_times_its_scale(void **state)
-{
-    static struct bench scaled, plain;
-    open_bench(&scaled, *state, "scaled", 2, the_teacher);
-    open_bench(&plain, *state, "plain", 2, the_teacher);
-    scaled.config.distill.kd3.lr_scale = 4;
-    plain.config.distill.optim.lr *= 4;
-    must_run(&scaled, &ws_method_kd3);
-    must_run(&plain, &ws_method_kd3);
-    assert_same_file(scaled.last, plain.last);
-    close_bench(&scaled);
-    close_bench(&plain);
-}
-
 static void a_step_budget_ends_inside_an_epoch(void **state)
 {
     static struct bench b;
@@ -627,7 +612,6 @@ int main(void)
         IN_FOLDER(a_loss_that_is_not_finite_names_the_node_and_keeps_the_batch),
         IN_FOLDER(a_pool_of_one_image_is_refused),
         IN_FOLDER(without_a_hold_out_the_best_epoch_is_the_last),
-        IN_FOLDER(kd3s_rate_is_the_schedules_times_its_scale),
         IN_FOLDER(a_step_budget_ends_inside_an_epoch),
         IN_FOLDER(steps_per_epoch_cycle_the_images),
         cmocka_unit_test(a_pass_shows_every_image_once),

@@ -136,7 +136,6 @@ struct ws_conf_kd3 {
     double mix_eps;
     bool select;     /**< false: the whole pool each epoch */
     bool weights;    /**< false: w = 1/2 */
-    double lr_scale; /**< this method's learning rate is distill.lr times this */
 };
 
 struct ws_conf_kd {
