@@ -16,10 +16,10 @@ for test in "$@"; do
     esac
     code=$?
     if [ $code = 0 ]; then
-        printf '%-36s %3d s  ' "$name" $((SECONDS - begin))
-        case $test in
+        printf '%s (%d s)\n' "$name" $((SECONDS - begin))
+        case $test in # the runner's own closing lines, as they are
         *.sh) tail -n 1 "$log" ;;
-        *) grep -E '^\[ *(==========|PASSED|SKIPPED) *\] *[0-9]+ test' "$log" | tail -n 3 | paste -sd ' ' ;;
+        *) grep -E '^\[ *(==========|PASSED|SKIPPED) *\] *[0-9]+ test' "$log" | tail -n 3 ;;
         esac
     else
         [ $code = 124 ] && echo "$name: stopped after its time limit" >>"$log"
