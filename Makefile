@@ -25,7 +25,9 @@ NN        := $(call archive,distill/nn) $(BASE)
 DISTILL   := $(call archive,distill) $(call archive,curate) $(call archive,distill/nn) $(STORE)
 
 # --- flags ------------------------------------------------------------------------------------------------------------
-CC       ?= gcc
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef \
             -Wpointer-arith -Wcast-qual -Werror
 FLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2
@@ -211,11 +213,11 @@ $(M)/store/manifest.json: $(M)/crawl/manifest.json $(M)/config/store.yaml | all
 	$(call stage,store)
 $(M)/teacher/manifest.json: $(M)/config/teacher.yaml | all
 	$(call stage,teacher)
-$(M)/scores/manifest.json: $(M)/store/manifest.json $(M)/teacher/manifest.json $(M)/config/score.yaml | all
+$(M)/scores/manifest.json: $(M)/teacher/manifest.json $(M)/store/manifest.json $(M)/config/score.yaml | all
 	$(call stage,score)
 $(M)/selection/manifest.json: $(M)/scores/manifest.json $(M)/config/curate.yaml | all
 	$(call stage,curate)
-$(M)/runs/manifest.json: $(M)/store/manifest.json $(M)/teacher/manifest.json $(M)/config/distill.yaml | all
+$(M)/runs/manifest.json: $(M)/teacher/manifest.json $(M)/store/manifest.json $(M)/config/distill.yaml | all
 	$(call stage,distill)
 $(M)/eval/manifest.json: $(M)/runs/manifest.json $(M)/config/eval.yaml | all
 	$(call stage,eval)
