@@ -1,5 +1,7 @@
 #include "webstill/store/lmdb.h"
 
+#include "webstill/base/err.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,6 +18,21 @@ bool ws_lmdb_is_disk_full(int rc, const char *dir)
     return rc == EIO && statvfs(dir, &disk) == 0 && disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES;
 }
 
+/*
+ * LMDB asserts where it walks pages, and aborts behind this call whatever we do: no status can travel up from here. So the
+ * process ends the way main would have ended it.
+ */
+static void end_damaged(MDB_env *env, const char *message)
+{
+    const char *path = "?";
+    (void)mdb_env_get_path(env, &path);
+    fprintf(stderr,
+            "bad  %s: damaged: LMDB met a page that breaks its format (%s)\n"
+            "hint: remove %s and run its stage again: what it was made from is still there\n",
+            path, message, path);
+    _exit(ws_status_exit_code(WS_E_DAMAGED));
+}
+
 int ws_lmdb_restore_length(MDB_env *env, const char *dir)
 {
     MDB_envinfo info;
@@ -26,6 +43,7 @@ int ws_lmdb_restore_length(MDB_env *env, const char *dir)
     if (len < 0 || (size_t)len >= sizeof path || mdb_env_info(env, &info) != 0 || mdb_env_stat(env, &pages) != 0 ||
         stat(path, &about) != 0)
         return MDB_CORRUPTED;
+    (void)mdb_env_set_assert(env, end_damaged);
     const off_t promised = (off_t)((info.me_last_pgno + 1) * pages.ms_psize);
     if (about.st_size >= promised)
         return 0;

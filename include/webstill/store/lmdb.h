@@ -14,7 +14,8 @@ bool ws_lmdb_is_disk_full(int rc, const char *dir);
  * A file that was cut off (a copy that ended early) would end the process with SIGBUS at the first read behind its end.
  * A short file alone proves nothing, as LMDB need not write its last pages when they are unused: so what is missing becomes
  * zeros, and LMDB's page checks and our checksums find it. Bytes that are there stay as they are, also with a writer
- * beside. Returns 0, or MDB_CORRUPTED for a short file that cannot be written.
+ * beside. Returns 0, or MDB_CORRUPTED for a short file that cannot be written. Where LMDB itself would abort over a page,
+ * the process ends with the exit code of a damaged store and says so: LMDB lets nobody return from its assertions.
  */
 int ws_lmdb_restore_length(MDB_env *env, const char *dir);
 
