@@ -167,7 +167,7 @@ full_disks() {
         return
     }
     mounts+=("$disk")
-    told 'crawl: a full disk is told' 3 "$disk" 'full' 'hint: ' -- stage crawl "$disk/w"
+    told 'crawl: a full disk is told' 3 "$disk" 'hint: ' 'free some' -- stage crawl "$disk/w"
     mount -o remount,size=16m "$disk"
     told 'crawl: with room again it goes on' 0 -- stage crawl "$disk/w"
     full store
@@ -186,7 +186,7 @@ full() {
     local free
     free=$(df -k --output=avail "$disk" | tail -n 1)
     head -c $(((free - 300) * 1024)) /dev/zero >"$disk/filler"
-    told "$1: a full disk is told" 3 "$disk" 'full' 'hint: ' -- stage "$1" "$disk/w"
+    told "$1: a full disk is told" 3 "$disk" 'hint: ' 'free some' -- stage "$1" "$disk/w"
     rm "$disk/filler"
     told "$1: with room again it goes on" 0 -- stage "$1" "$disk/w"
 }
