@@ -32,11 +32,11 @@ static void add_projector(struct ws_model *model)
     const struct ws_card *card = &model->card;
     const int narrow = card->projector_channels / card->projector_factor;
     const int widths[] = {narrow, narrow, card->projector_channels};
-    const struct ws_window windows[] = {{1, 1, 0}, {3, 1, 1}, {1, 1, 0}};
+    const struct ws_window windows[] = {WS_SQUARE(1, 1, 0), WS_SQUARE(3, 1, 1), WS_SQUARE(1, 1, 0)};
     int x = model->features;
     if (card->projector_pool > 1)
         x = ws_net_average_pool(net, "projector.pool", x,
-                                (struct ws_window){card->projector_pool, card->projector_pool, 0});
+                                (struct ws_window)WS_SQUARE(card->projector_pool, card->projector_pool, 0));
     for (int i = 0; i < 3; i++) {
         char name[WS_NAME_MAX];
         snprintf(name, sizeof name, "projector.%d", 3 * i);

@@ -62,9 +62,9 @@ static struct product product_of(struct ws_exec *e, const struct step *s)
     p.rows_per_image = (size_t)node->height * (size_t)node->width;
     p.k = e->net->params[node->params[0]].n / p.n_out;
     p.g = (struct ws_geometry){in->height,         in->width,           in->channels,    node->height, node->width,
-                               node->window.kernel, node->window.stride, node->window.pad};
+                               node->window.kernel[0], node->window.stride[0], node->window.pads[0]};
     p.is_direct = node->op == WS_OP_GEMM ||
-                  (node->window.kernel == 1 && node->window.stride == 1 && node->window.pad == 0);
+                  (node->window.kernel[0] == 1 && node->window.stride[0] == 1 && node->window.pads[0] == 0);
     if (node->op == WS_OP_CONV) {
         struct ws_geometry turned = turned_geometry(&p);
         p.is_narrow = fits_direct(&p.g, p.n_out);

@@ -5,6 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+/** How an op is run. A new op is one file and one line. */
+static const struct {
+    void (*forward)(struct ws_exec *e, const struct step *s);
+    void (*backward)(struct ws_exec *e, const struct step *s);
+} kinds[WS_N_OPS] = {
+    [WS_OP_CONV] = {conv_forward, conv_backward},
+    [WS_OP_GEMM] = {conv_forward, conv_backward},
+    [WS_OP_BATCHNORM] = {batchnorm_forward, batchnorm_backward},
+    [WS_OP_RELU] = {simple_forward, simple_backward},
+    [WS_OP_ADD] = {simple_forward, simple_backward},
+    [WS_OP_MAX_POOL] = {simple_forward, simple_backward},
+    [WS_OP_AVERAGE_POOL] = {simple_forward, simple_backward},
+    [WS_OP_GLOBAL_AVERAGE_POOL] = {simple_forward, simple_backward},
+};
+
 static enum ws_status alloc_tables(struct ws_exec *e, const struct ws_exec_options *options, struct ws_err *err)
 {
     size_t n = (size_t)e->net->n_nodes;
@@ -126,12 +141,7 @@ void ws_exec_forward(struct ws_exec *exec, int batch, enum ws_bn_mode mode)
     memset(exec->is_seeded, 0, (size_t)exec->net->n_nodes * sizeof *exec->is_seeded);
     for (int i = 0; i < exec->n_steps; i++) {
         const struct step *s = &exec->steps[i];
-        if (s->op == WS_OP_CONV || s->op == WS_OP_GEMM)
-            conv_forward(exec, s);
-        else if (s->op == WS_OP_BATCHNORM)
-            batchnorm_forward(exec, s);
-        else
-            simple_forward(exec, s);
+        kinds[s->op].forward(exec, s);
     }
 }
 
@@ -161,12 +171,7 @@ void ws_exec_backward(struct ws_exec *exec)
         const struct step *s = &exec->steps[i];
         if (!exec->has_gradient[s->out])
             continue;
-        if (s->op == WS_OP_CONV || s->op == WS_OP_GEMM)
-            conv_backward(exec, s);
-        else if (s->op == WS_OP_BATCHNORM)
-            batchnorm_backward(exec, s);
-        else
-            simple_backward(exec, s);
+        kinds[s->op].backward(exec, s);
     }
 }
 
@@ -204,7 +209,7 @@ int ws_exec_first_nonfinite(const struct ws_exec *exec)
 {
     for (int node = 0; node < exec->net->n_nodes; node++) {
         const float *x = exec->value[node];
-        size_t n = (size_t)exec->batch * image_floats(exec, node);
+        size_t n = image_stride(exec, node) > 0 ? (size_t)exec->batch * image_floats(exec, node) : 0;
         for (size_t i = 0; x && i < n; i++)
             if (!isfinite(x[i]))
                 return node;

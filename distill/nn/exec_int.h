@@ -80,6 +80,32 @@ static inline size_t image_floats(const struct ws_exec *e, int node)
     return (size_t)n->height * (size_t)n->width * (size_t)n->channels;
 }
 
+/** Floats from one image of a node's value to the next: a constant is the same for all. */
+static inline size_t image_stride(const struct ws_exec *e, int node)
+{
+    return e->net->nodes[node].op == WS_OP_CONSTANT ? 0 : image_floats(e, node);
+}
+
+/** Whether two nodes' values have the same sides. */
+static inline bool same_sides(const struct ws_exec *e, int a, int b)
+{
+    const struct ws_node *na = &e->net->nodes[a], *nb = &e->net->nodes[b];
+    return na->height == nb->height && na->width == nb->width && na->channels == nb->channels;
+}
+
+/** The i-th value that a step reads, or -1: x, other, then what further inputs its node has. */
+static inline int step_input(const struct ws_exec *e, const struct step *s, int i)
+{
+    const struct ws_node *node = &e->net->nodes[s->node];
+    return i == 0 ? s->x : i == 1 ? s->other : i < node->n_inputs ? node->inputs[i] : -1;
+}
+
+static inline int step_n_inputs(const struct ws_exec *e, const struct step *s)
+{
+    const int n = e->net->nodes[s->node].n_inputs;
+    return n > 2 ? n : 2;
+}
+
 static inline float *param_values(const struct ws_exec *e, const struct ws_node *node, int i)
 {
     return e->net->values + e->net->params[node->params[i]].offset;

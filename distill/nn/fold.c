@@ -75,7 +75,7 @@ static int copy_node(struct ws_net *to, const struct ws_node *node, const int *m
     case WS_OP_INPUT:
         return 0;
     case WS_OP_CONV:
-        return ws_net_conv(to, node->name, a, node->channels, node->window, true);
+        return ws_net_conv_grouped(to, node->name, a, node->channels, node->window, node->groups, true);
     case WS_OP_BATCHNORM: {
         int id = ws_net_batchnorm(to, node->name, a);
         to->nodes[id].bn_eps = node->bn_eps;
@@ -93,6 +93,8 @@ static int copy_node(struct ws_net *to, const struct ws_node *node, const int *m
         return ws_net_global_average_pool(to, node->name, a);
     case WS_OP_GEMM:
         return ws_net_gemm(to, node->name, a, node->channels, node->has_bias);
+    default:
+        ws_assert(!"an op that is not folded yet");
     }
     return 0;
 }

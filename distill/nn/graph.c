@@ -1,4 +1,4 @@
-#include "webstill/nn/graph.h"
+#include "graph_int.h"
 
 #include "webstill/base/mem.h"
 #include "webstill/base/rng.h"
@@ -8,6 +8,40 @@
 #include <string.h>
 
 enum { ALIGN_FLOATS = 16 }; /* 64 bytes */
+
+const char *ws_op_name(enum ws_op op)
+{
+    static const char *const names[WS_N_OPS] = {
+        [WS_OP_INPUT] = "Input",
+        [WS_OP_CONSTANT] = "Constant",
+        [WS_OP_CONV] = "Conv",
+        [WS_OP_BATCHNORM] = "BatchNormalization",
+        [WS_OP_RELU] = "Relu",
+        [WS_OP_LEAKY_RELU] = "LeakyRelu",
+        [WS_OP_CLIP] = "Clip",
+        [WS_OP_SIGMOID] = "Sigmoid",
+        [WS_OP_HARD_SIGMOID] = "HardSigmoid",
+        [WS_OP_HARD_SWISH] = "HardSwish",
+        [WS_OP_TANH] = "Tanh",
+        [WS_OP_SOFTMAX] = "Softmax",
+        [WS_OP_DROPOUT] = "Dropout",
+        [WS_OP_ADD] = "Add",
+        [WS_OP_MUL] = "Mul",
+        [WS_OP_CONCAT] = "Concat",
+        [WS_OP_MAX_POOL] = "MaxPool",
+        [WS_OP_AVERAGE_POOL] = "AveragePool",
+        [WS_OP_GLOBAL_AVERAGE_POOL] = "GlobalAveragePool",
+        [WS_OP_REDUCE_MEAN] = "ReduceMean",
+        [WS_OP_GEMM] = "Gemm",
+        [WS_OP_RESHAPE] = "Reshape",
+        [WS_OP_TRANSPOSE] = "Transpose",
+        [WS_OP_CHANNEL_SHUFFLE] = "ChannelShuffle",
+        [WS_OP_SLICE] = "Slice",
+        [WS_OP_PAD] = "Pad",
+        [WS_OP_RESIZE] = "Resize",
+    };
+    return names[op];
+}
 
 static void *grow(void *array, int n, int *cap, size_t size_bytes)
 {
@@ -20,8 +54,7 @@ static void *grow(void *array, int n, int *cap, size_t size_bytes)
     return bigger;
 }
 
-/** Append a node that has its inputs and a name; returns its id, or 0 with net->err set. */
-static int add_node(struct ws_net *net, enum ws_op op, const char *name, int a, int b)
+int graph_add_node(struct ws_net *net, enum ws_op op, const char *name, int a, int b)
 {
     if (net->err.status != WS_OK)
         return 0;
@@ -40,7 +73,7 @@ static int add_node(struct ws_net *net, enum ws_op op, const char *name, int a, 
     }
     net->nodes = nodes;
     struct ws_node *node = &nodes[net->n_nodes];
-    *node = (struct ws_node){.op = op, .fused_add = -1, .bn_momentum = 0.1, .bn_eps = 1e-5};
+    *node = (struct ws_node){.op = op, .groups = 1, .fused_add = -1, .bn_momentum = 0.1, .bn_eps = 1e-5};
     memcpy(node->name, name, strlen(name) + 1);
     if (a >= 0) {
         node->inputs[node->n_inputs++] = a;
@@ -53,9 +86,8 @@ static int add_node(struct ws_net *net, enum ws_op op, const char *name, int a, 
     return net->n_nodes++;
 }
 
-/** Append a parameter to the newest node. */
-static void add_param(struct ws_net *net, int node_id, const char *suffix, int rank, const int *shape,
-                      int inner_channels, int inner_window, bool is_buffer)
+void graph_add_param(struct ws_net *net, int node_id, const char *suffix, int rank, const int *shape,
+                     int inner_channels, int inner_window, bool is_buffer)
 {
     if (net->err.status != WS_OK)
         return;
@@ -91,7 +123,7 @@ struct ws_net *ws_net_new(int height, int width, int channels)
     struct ws_net *net = ws_calloc(1, sizeof *net);
     if (!net)
         return NULL;
-    int input = add_node(net, WS_OP_INPUT, "input", -1, -1);
+    int input = graph_add_node(net, WS_OP_INPUT, "input", -1, -1);
     if (net->err.status != WS_OK) {
         ws_net_free(&net);
         return NULL;
@@ -115,124 +147,6 @@ void ws_net_free(struct ws_net **net)
     free((*net)->gradients);
     free(*net);
     *net = NULL;
-}
-
-/** Output side of a window, or 0 when it does not fit. */
-static int window_out(int in, struct ws_window w)
-{
-    int span = in + 2 * w.pad - w.kernel;
-    return span < 0 ? 0 : span / w.stride + 1;
-}
-
-static bool set_window(struct ws_net *net, int id, struct ws_window w)
-{
-    struct ws_node *node = &net->nodes[id];
-    node->window = w;
-    bool is_sane = w.kernel >= 1 && w.stride >= 1 && w.pad >= 0 && w.pad < w.kernel;
-    int height = is_sane ? window_out(node->height, w) : 0;
-    int width = is_sane ? window_out(node->width, w) : 0;
-    if (height < 1 || width < 1) {
-        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": a window of %d, stride %d, padding %d does not fit a %d x %d map",
-                node->name, w.kernel, w.stride, w.pad, node->height, node->width);
-        return false;
-    }
-    node->height = height;
-    node->width = width;
-    return true;
-}
-
-int ws_net_conv(struct ws_net *net, const char *name, int x, int out_channels, struct ws_window window, bool has_bias)
-{
-    int id = add_node(net, WS_OP_CONV, name, x, -1);
-    if (net->err.status != WS_OK || !set_window(net, id, window))
-        return 0;
-    struct ws_node *node = &net->nodes[id];
-    int in_channels = node->channels;
-    if (out_channels < 1 || out_channels > WS_MAX_CHANNELS) {
-        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": %d output channels; expected 1 to %d", name, out_channels,
-                WS_MAX_CHANNELS);
-        return 0;
-    }
-    node->channels = out_channels;
-    node->has_bias = has_bias;
-    int k = window.kernel;
-    add_param(net, id, "weight", 4, (int[]){out_channels, in_channels, k, k}, in_channels, k * k, false);
-    if (has_bias)
-        add_param(net, id, "bias", 1, &out_channels, 1, 1, false);
-    return id;
-}
-
-int ws_net_batchnorm(struct ws_net *net, const char *name, int x)
-{
-    int id = add_node(net, WS_OP_BATCHNORM, name, x, -1);
-    if (net->err.status != WS_OK)
-        return 0;
-    int channels = net->nodes[id].channels;
-    add_param(net, id, "weight", 1, &channels, 1, 1, false);
-    add_param(net, id, "bias", 1, &channels, 1, 1, false);
-    add_param(net, id, "running_mean", 1, &channels, 1, 1, true);
-    add_param(net, id, "running_var", 1, &channels, 1, 1, true);
-    return id;
-}
-
-int ws_net_relu(struct ws_net *net, const char *name, int x)
-{
-    return add_node(net, WS_OP_RELU, name, x, -1);
-}
-
-int ws_net_add(struct ws_net *net, const char *name, int a, int b)
-{
-    int id = add_node(net, WS_OP_ADD, name, a, b);
-    if (net->err.status != WS_OK)
-        return 0;
-    const struct ws_node *na = &net->nodes[a], *nb = &net->nodes[b];
-    if (na->height != nb->height || na->width != nb->width || na->channels != nb->channels) {
-        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": cannot add %d x %d x %d and %d x %d x %d", name, na->height,
-                na->width, na->channels, nb->height, nb->width, nb->channels);
-        return 0;
-    }
-    return id;
-}
-
-int ws_net_max_pool(struct ws_net *net, const char *name, int x, struct ws_window window)
-{
-    int id = add_node(net, WS_OP_MAX_POOL, name, x, -1);
-    return net->err.status == WS_OK && set_window(net, id, window) ? id : 0;
-}
-
-int ws_net_average_pool(struct ws_net *net, const char *name, int x, struct ws_window window)
-{
-    int id = add_node(net, WS_OP_AVERAGE_POOL, name, x, -1);
-    return net->err.status == WS_OK && set_window(net, id, window) ? id : 0;
-}
-
-int ws_net_global_average_pool(struct ws_net *net, const char *name, int x)
-{
-    int id = add_node(net, WS_OP_GLOBAL_AVERAGE_POOL, name, x, -1);
-    if (net->err.status != WS_OK)
-        return 0;
-    net->nodes[id].height = net->nodes[id].width = 1;
-    return id;
-}
-
-int ws_net_gemm(struct ws_net *net, const char *name, int x, int out_features, bool has_bias)
-{
-    int id = add_node(net, WS_OP_GEMM, name, x, -1);
-    if (net->err.status != WS_OK)
-        return 0;
-    struct ws_node *node = &net->nodes[id];
-    if (out_features < 1) {
-        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": %d output features", name, out_features);
-        return 0;
-    }
-    int window = node->height * node->width, channels = node->channels;
-    node->height = node->width = 1;
-    node->channels = out_features;
-    node->has_bias = has_bias;
-    add_param(net, id, "weight", 2, (int[]){out_features, window * channels}, channels, window, false);
-    if (has_bias)
-        add_param(net, id, "bias", 1, &out_features, 1, 1, false);
-    return id;
 }
 
 int ws_net_find(const struct ws_net *net, const char *name)

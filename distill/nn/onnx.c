@@ -109,15 +109,14 @@ static void add_float(struct writer *w, Onnx__NodeProto *node, const char *name,
     a->f = (float)value;
 }
 
-/* `n` times the same value. */
-static void add_ints(struct writer *w, Onnx__NodeProto *node, const char *name, size_t n, int64_t value)
+static void add_ints(struct writer *w, Onnx__NodeProto *node, const char *name, size_t n, const int *values)
 {
     Onnx__AttributeProto *a = add_attribute(w, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
     int64_t *ints = a ? take(w, n, sizeof *ints) : NULL;
     if (!ints)
         return;
     for (size_t i = 0; i < n; i++)
-        ints[i] = value;
+        ints[i] = values[i];
     a->ints = ints;
     a->n_ints = n;
 }
@@ -126,7 +125,7 @@ static void add_window(struct writer *w, Onnx__NodeProto *node, struct ws_window
 {
     add_ints(w, node, "kernel_shape", 2, window.kernel);
     add_ints(w, node, "strides", 2, window.stride);
-    add_ints(w, node, "pads", 4, window.pad);
+    add_ints(w, node, "pads", 4, window.pads);
 }
 
 /* --- tensors ------------------------------------------------------------------------------------------------------ */
@@ -264,6 +263,8 @@ static void write_node(struct writer *w, int id)
     case WS_OP_GEMM:
         write_gemm(w, id);
         break;
+    default:
+        ws_assert(!"an op that is not exported yet");
     }
 }
 

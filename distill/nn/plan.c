@@ -21,7 +21,8 @@ static void fuse(const struct ws_exec *e, const struct consumers *c, struct step
         if (add >= 0) {
             const int *in = net->nodes[add].inputs;
             int other = in[0] == s->out ? in[1] : in[0];
-            if (other < s->node && in[0] != in[1]) { /* the other branch is complete before this step */
+            if (other < s->node && in[0] != in[1] && net->nodes[other].op != WS_OP_CONSTANT &&
+                same_sides(e, other, s->out)) { /* the other branch is complete before this step */
                 s->other = other;
                 s->out = add;
             }
@@ -71,7 +72,7 @@ enum ws_status plan_steps(struct ws_exec *e, struct ws_err *err)
     mark_learning(e);
     for (int i = 1; i < net->n_nodes; i++) {
         const struct ws_node *node = &net->nodes[i];
-        if (is_inside[i])
+        if (is_inside[i] || node->op == WS_OP_CONSTANT)
             continue;
         struct step s = {.op = node->op,
                          .node = i,
@@ -98,6 +99,14 @@ static void add_region(struct ws_exec *e, int node, bool is_gradient, int begin,
     e->regions[e->n_regions++] = (struct region){n_floats, 0, begin, end, node, is_gradient};
 }
 
+static bool reads(const struct ws_exec *e, const struct step *s, int node)
+{
+    for (int i = 0; i < step_n_inputs(e, s); i++)
+        if (step_input(e, s, i) == node)
+            return true;
+    return false;
+}
+
 /**
  * Lifetimes, in steps: forward runs at times 0 … S-1, backward of step i at time 2S-1-i. What backward needs stays until then;
  * without backward a value dies with its last reader.
@@ -111,7 +120,7 @@ static void list_regions(struct ws_exec *e)
             const struct step *s = &e->steps[i];
             if (s->out == node)
                 written = i;
-            if (s->x == node || s->other == node) {
+            if (reads(e, s, node)) {
                 last_read = i;
                 first_back = 2 * n_steps - 1 - i < first_back ? 2 * n_steps - 1 - i : first_back;
             }
@@ -187,5 +196,8 @@ enum ws_status plan_memory(struct ws_exec *e, struct ws_err *err)
         const struct region *r = &e->regions[i];
         (r->is_gradient ? e->gradient : e->value)[r->node] = e->memory + r->offset;
     }
+    for (size_t i = 0; i < n; i++)
+        if (e->net->nodes[i].op == WS_OP_CONSTANT)
+            e->value[i] = param_values(e, &e->net->nodes[i], 0);
     return WS_OK;
 }

@@ -19,8 +19,9 @@ static struct patch patch_of(const struct ws_node *in, const struct ws_node *nod
 {
     if (node->op == WS_OP_GLOBAL_AVERAGE_POOL)
         return (struct patch){0, in->height, 0, in->width};
-    int y = oy * node->window.stride - node->window.pad, x = ox * node->window.stride - node->window.pad;
-    struct patch p = {y, y + node->window.kernel, x, x + node->window.kernel};
+    const struct ws_window *w = &node->window;
+    int y = oy * w->stride[0] - w->pads[0], x = ox * w->stride[1] - w->pads[1];
+    struct patch p = {y, y + w->kernel[0], x, x + w->kernel[1]};
     p.y0 = p.y0 < 0 ? 0 : p.y0;
     p.x0 = p.x0 < 0 ? 0 : p.x0;
     p.y1 = p.y1 > in->height ? in->height : p.y1;

@@ -65,7 +65,8 @@ static struct name join(const char *prefix, const char *name)
 
 static int add_block(struct ws_net *net, const char *prefix, int x, int channels, int stride)
 {
-    const struct ws_window first = {3, stride, 1}, second = {3, 1, 1}, point = {1, stride, 0};
+    const struct ws_window first = WS_SQUARE(3, stride, 1), second = WS_SQUARE(3, 1, 1),
+                           point = WS_SQUARE(1, stride, 0);
 
     int y = ws_net_conv(net, join(prefix, "conv1").text, x, channels, first, false);
     y = ws_net_batchnorm(net, join(prefix, "bn1").text, y);
@@ -103,7 +104,7 @@ static bool build_trunk(struct ws_net *net, const struct architecture *arch, int
 /* Stem of stride 1 for small images: conv 3x3, BN, ReLU. */
 static int add_small_stem(struct ws_net *net, int channels)
 {
-    int x = ws_net_conv(net, "conv1", 0, channels, (struct ws_window){3, 1, 1}, false);
+    int x = ws_net_conv(net, "conv1", 0, channels, (struct ws_window)WS_SQUARE(3, 1, 1), false);
     x = ws_net_batchnorm(net, "bn1", x);
     return ws_net_relu(net, "relu", x);
 }
@@ -119,10 +120,10 @@ static bool build_resnet(struct ws_net *net, const struct architecture *arch, in
     if (net->nodes[0].height <= SMALL_INPUT && net->nodes[0].width <= SMALL_INPUT)
         return build_trunk(net, arch, add_small_stem(net, arch->width), n_classes, taps);
 
-    int x = ws_net_conv(net, "conv1", 0, arch->width, (struct ws_window){7, 2, 3}, false);
+    int x = ws_net_conv(net, "conv1", 0, arch->width, (struct ws_window)WS_SQUARE(7, 2, 3), false);
     x = ws_net_batchnorm(net, "bn1", x);
     x = ws_net_relu(net, "relu", x);
-    x = ws_net_max_pool(net, "maxpool", x, (struct ws_window){3, 2, 1});
+    x = ws_net_max_pool(net, "maxpool", x, (struct ws_window)WS_SQUARE(3, 2, 1));
     return build_trunk(net, arch, x, n_classes, taps);
 }
 

@@ -179,7 +179,7 @@ static void build_student(struct kd3 *k)
     for (int i = 0; i < 3; i++) {
         char name[32];
         snprintf(name, sizeof name, "projector.%d", 3 * i);
-        x = ws_net_conv(k->student, name, x, width[i], (struct ws_window){i == 1 ? 3 : 1, 1, i == 1}, false);
+        x = ws_net_conv(k->student, name, x, width[i], (struct ws_window)WS_SQUARE(i == 1 ? 3 : 1, 1, i == 1), false);
         snprintf(name, sizeof name, "projector.%d", 3 * i + 1);
         x = ws_net_batchnorm(k->student, name, x);
         snprintf(name, sizeof name, "projector.%d", 3 * i + 2);

@@ -151,11 +151,11 @@ static void add_odd_cases(void)
     struct ws_err err = {0};
     struct ws_net *net = ws_net_new(11, 9, 2);
     assert_non_null(net);
-    int x = ws_net_conv(net, "first", 0, 5, (struct ws_window){5, 2, 2}, true);
+    int x = ws_net_conv(net, "first", 0, 5, (struct ws_window)WS_SQUARE(5, 2, 2), true);
     x = ws_net_batchnorm(net, "first_bn", x);
     x = ws_net_relu(net, "first_relu", x);
-    x = ws_net_max_pool(net, "max", x, (struct ws_window){3, 2, 1});
-    x = ws_net_average_pool(net, "mean", x, (struct ws_window){3, 1, 1});
+    x = ws_net_max_pool(net, "max", x, (struct ws_window)WS_SQUARE(3, 2, 1));
+    x = ws_net_average_pool(net, "mean", x, (struct ws_window)WS_SQUARE(3, 1, 1));
     const int map = x;
     x = ws_net_gemm(net, "hidden", x, 7, true);
     x = ws_net_relu(net, "hidden_relu", x);

@@ -210,7 +210,7 @@ static int add_projector(struct ws_net *net, int x)
     const int width[3] = {TEACHER_WIDTH / 2, TEACHER_WIDTH / 2, TEACHER_WIDTH};
     for (int i = 0; i < 3; i++) {
         char name[32];
-        const struct ws_window window = {i == 1 ? 3 : 1, 1, i == 1 ? 1 : 0};
+        const struct ws_window window = WS_SQUARE(i == 1 ? 3 : 1, 1, i == 1 ? 1 : 0);
         snprintf(name, sizeof name, "projector.%d", 3 * i);
         x = ws_net_conv(net, name, x, width[i], window, false);
         snprintf(name, sizeof name, "projector.%d", 3 * i + 1);

@@ -156,9 +156,9 @@ static void convolution_has_the_gradient_of_its_differences(void **state)
         struct ws_window window;
         bool bias;
     } cases[] = {
-        {5, 7, 2, 3, {3, 1, 1}, true},  {7, 5, 1, 2, {3, 2, 1}, false}, {4, 4, 3, 1, {1, 1, 0}, true},
-        {5, 5, 3, 2, {1, 2, 0}, false}, {6, 5, 1, 1, {2, 1, 1}, true},  {7, 7, 2, 2, {5, 3, 2}, false},
-        {1, 1, 4, 3, {3, 1, 1}, true},  {3, 9, 2, 2, {3, 1, 0}, false},
+        {5, 7, 2, 3, WS_SQUARE(3, 1, 1), true},  {7, 5, 1, 2, WS_SQUARE(3, 2, 1), false}, {4, 4, 3, 1, WS_SQUARE(1, 1, 0), true},
+        {5, 5, 3, 2, WS_SQUARE(1, 2, 0), false}, {6, 5, 1, 1, WS_SQUARE(2, 1, 1), true},  {7, 7, 2, 2, WS_SQUARE(5, 3, 2), false},
+        {1, 1, 4, 3, WS_SQUARE(3, 1, 1), true},  {3, 9, 2, 2, WS_SQUARE(3, 1, 0), false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int batch = 1; batch <= 3; batch += 2) {
@@ -211,8 +211,8 @@ static void add_has_the_gradient_of_its_differences(void **state)
     (void)state;
     struct subject s = {.what = "add", .batch = 2, .mode = WS_BN_TRAIN};
     s.net = input(3, 3, 2);
-    const int a = ws_net_conv(s.net, "a", 0, 3, (struct ws_window){3, 1, 1}, true);
-    const int b = ws_net_conv(s.net, "b", 0, 3, (struct ws_window){1, 1, 0}, false);
+    const int a = ws_net_conv(s.net, "a", 0, 3, (struct ws_window)WS_SQUARE(3, 1, 1), true);
+    const int b = ws_net_conv(s.net, "b", 0, 3, (struct ws_window)WS_SQUARE(1, 1, 0), false);
     const int c = ws_net_add(s.net, "c", a, b);
     ws_net_add(s.net, "d", c, a); /* `a` is read twice: its gradients must add */
     check_gradients(s);
@@ -221,7 +221,7 @@ static void add_has_the_gradient_of_its_differences(void **state)
 static void average_pools_have_the_gradient_of_their_differences(void **state)
 {
     (void)state;
-    static const struct ws_window windows[] = {{2, 2, 0}, {3, 2, 1}, {3, 1, 2}};
+    static const struct ws_window windows[] = {WS_SQUARE(2, 2, 0), WS_SQUARE(3, 2, 1), WS_SQUARE(3, 1, 2)};
     for (int i = 0; i < 3; i++) {
         struct subject s = {.what = "average pool", .batch = 2, .mode = WS_BN_TRAIN};
         s.net = input(5, 4, 2);
@@ -249,7 +249,7 @@ static void gemm_has_the_gradient_of_its_differences(void **state)
 static void max_pool_gives_its_gradient_to_the_largest_alone(void **state)
 {
     (void)state;
-    static const struct ws_window windows[] = {{2, 2, 0}, {3, 2, 1}, {3, 1, 1}};
+    static const struct ws_window windows[] = {WS_SQUARE(2, 2, 0), WS_SQUARE(3, 2, 1), WS_SQUARE(3, 1, 1)};
     for (int w = 0; w < 3; w++) {
         struct subject s = {.what = "max pool", .batch = 2, .mode = WS_BN_TRAIN};
         s.net = input(5, 5, 2);
@@ -282,12 +282,12 @@ static void max_pool_gives_its_gradient_to_the_largest_alone(void **state)
 static struct ws_net *make_block(int channels, int width, int stride)
 {
     struct ws_net *net = input(3, 2, channels);
-    int y = ws_net_conv(net, "conv1", 0, width, (struct ws_window){3, stride, 1}, false);
+    int y = ws_net_conv(net, "conv1", 0, width, (struct ws_window)WS_SQUARE(3, stride, 1), false);
     y = ws_net_batchnorm(net, "bn1", y);
     y = ws_net_relu(net, "relu1", y);
-    y = ws_net_conv(net, "conv2", y, width, (struct ws_window){3, 1, 1}, false);
+    y = ws_net_conv(net, "conv2", y, width, (struct ws_window)WS_SQUARE(3, 1, 1), false);
     y = ws_net_batchnorm(net, "bn2", y);
-    int s = ws_net_conv(net, "shortcut", 0, width, (struct ws_window){1, stride, 0}, false);
+    int s = ws_net_conv(net, "shortcut", 0, width, (struct ws_window)WS_SQUARE(1, stride, 0), false);
     s = ws_net_batchnorm(net, "bn3", s);
     y = ws_net_add(net, "add", y, s);
     y = ws_net_relu(net, "relu2", y);
@@ -372,9 +372,9 @@ static void twin_has_the_gradient_of_its_differences(void **state)
     check_twin(make_block(2, 2, 2), 1, WS_BN_FROZEN);
 
     struct ws_net *net = input(6, 5, 2);
-    int x = ws_net_conv(net, "conv", 0, 3, (struct ws_window){5, 1, 2}, true);
-    x = ws_net_max_pool(net, "max", x, (struct ws_window){3, 2, 1});
-    x = ws_net_average_pool(net, "mean", x, (struct ws_window){2, 1, 1});
+    int x = ws_net_conv(net, "conv", 0, 3, (struct ws_window)WS_SQUARE(5, 1, 2), true);
+    x = ws_net_max_pool(net, "max", x, (struct ws_window)WS_SQUARE(3, 2, 1));
+    x = ws_net_average_pool(net, "mean", x, (struct ws_window)WS_SQUARE(2, 1, 1));
     ws_net_gemm(net, "fc", x, 3, true);
     check_twin(net, 2, WS_BN_TRAIN);
 }

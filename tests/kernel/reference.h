@@ -112,23 +112,24 @@ struct reference_walk {
 static inline void reference_walk_conv(const struct reference *r, int id, const struct reference_walk *walk)
 {
     const struct ws_node *n = &r->net->nodes[id], *from = &r->net->nodes[n->inputs[0]];
-    const int k = n->window.kernel;
+    const struct ws_window *w = &n->window;
+    const int kh = w->kernel[0], kw = w->kernel[1], per_group = from->channels / n->groups;
     for (int image = 0; image < r->batch; image++)
         for (int y = 0; y < n->height; y++)
             for (int x = 0; x < n->width; x++)
                 for (int o = 0; o < n->channels; o++)
-                    for (int c = 0; c < from->channels; c++)
-                        for (int ky = 0; ky < k; ky++)
-                            for (int kx = 0; kx < k; kx++) {
-                                const int iy = y * n->window.stride + ky - n->window.pad;
-                                const int ix = x * n->window.stride + kx - n->window.pad;
+                    for (int c = 0; c < per_group; c++)
+                        for (int ky = 0; ky < kh; ky++)
+                            for (int kx = 0; kx < kw; kx++) {
+                                const int iy = y * w->stride[0] + ky * w->dilation[0] - w->pads[0];
+                                const int ix = x * w->stride[1] + kx * w->dilation[1] - w->pads[1];
+                                const int group = o / (n->channels / n->groups);
                                 if (iy < 0 || iy >= from->height || ix < 0 || ix >= from->width)
                                     continue;
                                 const size_t at_out = reference_at(n, image, y, x, o);
-                                const size_t at_in = reference_at(from, image, iy, ix, c);
+                                const size_t at_in = reference_at(from, image, iy, ix, group * per_group + c);
                                 const size_t at_w =
-                                    (((size_t)o * (size_t)from->channels + (size_t)c) * (size_t)k + (size_t)ky) *
-                                        (size_t)k +
+                                    (((size_t)o * (size_t)per_group + (size_t)c) * (size_t)kh + (size_t)ky) * (size_t)kw +
                                     (size_t)kx;
                                 if (walk->out)
                                     walk->out[at_out] += walk->in[at_in] * walk->weight[at_w];
@@ -246,15 +247,15 @@ static inline void reference_pool(struct reference *r, int id, bool backward)
     const struct ws_node *n = &r->net->nodes[id], *from = &r->net->nodes[n->inputs[0]];
     struct ws_window w = n->window;
     const bool is_global = n->op == WS_OP_GLOBAL_AVERAGE_POOL;
-    const int kernel_y = is_global ? from->height : w.kernel, kernel_x = is_global ? from->width : w.kernel;
+    const int kernel_y = is_global ? from->height : w.kernel[0], kernel_x = is_global ? from->width : w.kernel[1];
     if (is_global)
-        w = (struct ws_window){.stride = 1};
+        w = (struct ws_window){.stride = {1, 1}};
     const real *in = r->value[n->inputs[0]];
     for (int image = 0; image < r->batch; image++)
         for (int y = 0; y < n->height; y++)
             for (int x = 0; x < n->width; x++)
                 for (int c = 0; c < n->channels; c++) {
-                    const int y0 = y * w.stride - w.pad, x0 = x * w.stride - w.pad;
+                    const int y0 = y * w.stride[0] - w.pads[0], x0 = x * w.stride[1] - w.pads[1];
                     real sum = 0, top = 0;
                     size_t top_at = 0;
                     int count = 0;
@@ -361,6 +362,8 @@ static inline void reference_forward(struct reference *r, enum ws_bn_mode mode)
         case WS_OP_GEMM:
             reference_gemm(r, id, false);
             break;
+        default:
+            abort(); /* no twin yet */
         }
     }
 }
@@ -390,6 +393,8 @@ static inline void reference_backward(struct reference *r)
         case WS_OP_GEMM:
             reference_gemm(r, id, true);
             break;
+        default:
+            abort();
         }
     }
 }

@@ -250,9 +250,9 @@ static struct ws_window pick_window(struct ws_rng *rng, int height, int width)
 {
     static const int kernels[] = {1, 1, 2, 3, 3, 3, 5, 7};
     for (;;) {
-        struct ws_window w = {.kernel = pick(rng, kernels, 8), .stride = 1 + (int)below(rng, 3)};
-        w.pad = (int)below(rng, (uint32_t)w.kernel);
-        if (w.kernel <= height + 2 * w.pad && w.kernel <= width + 2 * w.pad)
+        const int kernel = pick(rng, kernels, 8), stride = 1 + (int)below(rng, 3), pad = (int)below(rng, (uint32_t)kernel);
+        const struct ws_window w = WS_SQUARE(kernel, stride, pad);
+        if (kernel <= height + 2 * pad && kernel <= width + 2 * pad)
             return w;
     }
 }
@@ -272,7 +272,8 @@ static struct ws_net *build_resnet_conv(struct ws_rng *rng)
     const int side = 7 + (int)below(rng, 22), k = below(rng, 3) ? 3 : 1;
     struct ws_net *net = ws_net_new(side, side, pick(rng, widths, 3));
     assert_non_null(net);
-    ws_net_conv(net, "conv", 0, pick(rng, widths, 3), (struct ws_window){k, 1 + (int)below(rng, 2), k / 2}, false);
+    const int stride = 1 + (int)below(rng, 2); /* WS_SQUARE reads its arguments more than once */
+    ws_net_conv(net, "conv", 0, pick(rng, widths, 3), (struct ws_window)WS_SQUARE(k, stride, k / 2), false);
     return net;
 }
 
@@ -302,7 +303,7 @@ static struct ws_net *build_max_pool(struct ws_rng *rng)
 static struct ws_net *build_max_pool_with_ties(struct ws_rng *rng)
 {
     struct ws_net *net = new_net(rng, 11, 33);
-    const int x = ws_net_max_pool(net, "first", 0, (struct ws_window){3, 1, 1});
+    const int x = ws_net_max_pool(net, "first", 0, (struct ws_window)WS_SQUARE(3, 1, 1));
     ws_net_max_pool(net, "pool", x, pick_window(rng, net->nodes[0].height, net->nodes[0].width));
     return net;
 }
@@ -340,12 +341,12 @@ static struct ws_net *build_block(struct ws_rng *rng)
 {
     struct ws_net *net = new_net(rng, 6, 5);
     const int width = 1 + (int)below(rng, 6), stride = 1 + (int)below(rng, 2);
-    int y = ws_net_conv(net, "conv1", 0, width, (struct ws_window){3, stride, 1}, false);
+    int y = ws_net_conv(net, "conv1", 0, width, (struct ws_window)WS_SQUARE(3, stride, 1), false);
     y = ws_net_batchnorm(net, "bn1", y);
     y = ws_net_relu(net, "relu1", y);
-    y = ws_net_conv(net, "conv2", y, width, (struct ws_window){3, 1, 1}, false);
+    y = ws_net_conv(net, "conv2", y, width, (struct ws_window)WS_SQUARE(3, 1, 1), false);
     y = ws_net_batchnorm(net, "bn2", y);
-    int s = ws_net_conv(net, "downsample.0", 0, width, (struct ws_window){1, stride, 0}, false);
+    int s = ws_net_conv(net, "downsample.0", 0, width, (struct ws_window)WS_SQUARE(1, stride, 0), false);
     s = ws_net_batchnorm(net, "downsample.1", s);
     y = ws_net_add(net, "add", y, s);
     y = ws_net_relu(net, "relu2", y);

@@ -366,7 +366,7 @@ static void what_cannot_be_written_is_refused(void **state)
     net = ws_net_new(4, 4, 1);
     assert_non_null(net);
     int x = ws_net_gemm(net, "first", 0, 6, true);
-    x = ws_net_conv(net, "late", x, 2, (struct ws_window){1, 1, 0}, false);
+    x = ws_net_conv(net, "late", x, 2, (struct ws_window)WS_SQUARE(1, 1, 0), false);
     assert_int_equal(ws_net_alloc(net, &err), WS_OK);
     options = (struct ws_onnx_options){.opset = 13, .output = x};
     assert_int_equal(ws_onnx_write(net, &options, &buf, &err), WS_E_UNSUPPORTED);

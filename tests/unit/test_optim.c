@@ -22,7 +22,7 @@ static struct ws_net *make_net(void)
     struct ws_err err = {0};
     struct ws_net *net = ws_net_new(4, 4, 2);
     assert_non_null(net);
-    int x = ws_net_conv(net, "conv", 0, 3, (struct ws_window){3, 1, 1}, false);
+    int x = ws_net_conv(net, "conv", 0, 3, (struct ws_window)WS_SQUARE(3, 1, 1), false);
     x = ws_net_batchnorm(net, "bn", x);
     x = ws_net_global_average_pool(net, "pool", x);
     ws_net_gemm(net, "fc", x, 5, true);

@@ -17,29 +17,84 @@
 
 enum ws_op {
     WS_OP_INPUT,
+    WS_OP_CONSTANT,            /**< value [C, H, W], the same for each image; does not learn */
     WS_OP_CONV,                /**< weight [out, in/groups, kh, kw], bias? [out] */
     WS_OP_BATCHNORM,           /**< weight, bias, running_mean, running_var: each [channels] */
     WS_OP_RELU,
-    WS_OP_ADD,
+    WS_OP_LEAKY_RELU,          /**< x > 0 ? x : alpha x */
+    WS_OP_CLIP,                /**< min(max(x, alpha), beta); the gradient passes strictly inside, as PyTorch's hardtanh */
+    WS_OP_SIGMOID,
+    WS_OP_HARD_SIGMOID,        /**< min(max(alpha x + beta, 0), 1) */
+    WS_OP_HARD_SWISH,          /**< x min(max(x/6 + 1/2, 0), 1) */
+    WS_OP_TANH,
+    WS_OP_SOFTMAX,             /**< over `axis` */
+    WS_OP_DROPOUT,             /**< training: a share of alpha becomes zero, the rest is divided by 1 - alpha; else identity */
+    WS_OP_ADD,                 /**< two inputs; a side of 1 is repeated to the other's */
+    WS_OP_MUL,                 /**< the same */
+    WS_OP_CONCAT,              /**< along `axis` */
     WS_OP_MAX_POOL,
-    WS_OP_AVERAGE_POOL,        /**< padding not counted */
+    WS_OP_AVERAGE_POOL,        /**< padding counted only if count_padding */
     WS_OP_GLOBAL_AVERAGE_POOL, /**< output 1 x 1 x channels */
+    WS_OP_REDUCE_MEAN,         /**< over the axes in `axes`; their sides become 1 */
     WS_OP_GEMM,                /**< weight [out, in], bias? [out]; the input is flattened in C, H, W order when it has a map */
+    WS_OP_RESHAPE,             /**< the elements in C, H, W order, read as another C, H, W */
+    WS_OP_TRANSPOSE,           /**< output side i is input side perm[i] (sides in height, width, channels order) */
+    WS_OP_CHANNEL_SHUFFLE,     /**< channels seen as [groups, C/groups], transposed (ShuffleNet) */
+    WS_OP_SLICE,               /**< side i: begin[i], begin[i] + step[i], … ; output's sides many */
+    WS_OP_PAD,                 /**< pads[2i] before and pads[2i+1] after side i; constant alpha, edge or reflection */
+    WS_OP_RESIZE,              /**< height and width, nearest or linear */
+    WS_N_OPS,
 };
 
-enum { WS_NODE_MAX_INPUTS = 2, WS_NODE_MAX_PARAMS = 4, WS_NAME_MAX = 96, WS_MAX_CHANNELS = 4096 };
+enum {
+    WS_NODE_MAX_INPUTS = 72, /**< DenseNet's longest Concat has 65 */
+    WS_NODE_MAX_PARAMS = 4,
+    WS_NAME_MAX = 160,
+    WS_MAX_CHANNELS = 1 << 20,
+};
 
+/** Sides of one image, in memory order; ONNX's axis of [N, C, H, W] is in the comment. */
+enum ws_side { WS_HEIGHT /* 2 */, WS_WIDTH /* 3 */, WS_CHANNELS /* 1 */, WS_N_SIDES };
+
+/** A sliding window; [0] height, [1] width. */
 struct ws_window {
-    int kernel, stride, pad; /**< square windows */
+    int kernel[2], stride[2], dilation[2];
+    int pads[4]; /**< top, left, bottom, right */
+};
+/** Initialiser of a square window: (struct ws_window)WS_SQUARE(3, 1, 1). */
+#define WS_SQUARE(side, stride, pad) {{side, side}, {stride, stride}, {1, 1}, {pad, pad, pad, pad}}
+
+enum ws_pad_mode { WS_PAD_CONSTANT, WS_PAD_EDGE, WS_PAD_REFLECT };
+
+/** How Resize maps output pixel i to an input coordinate (ONNX's names); scale = output side / input side unless given. */
+enum ws_resize_grid { WS_GRID_HALF_PIXEL, WS_GRID_PYTORCH_HALF_PIXEL, WS_GRID_ASYMMETRIC, WS_GRID_ALIGN_CORNERS };
+enum ws_resize_round { WS_ROUND_PREFER_FLOOR, WS_ROUND_PREFER_CEIL, WS_ROUND_FLOOR, WS_ROUND_CEIL };
+
+struct ws_resize {
+    bool is_linear;                /**< else nearest */
+    enum ws_resize_grid grid;
+    enum ws_resize_round rounding; /**< nearest alone */
+    double scale[2];               /**< height, width: output / input as the file gives it; 0 = from the sides */
 };
 
+/** Attributes that an op does not use are zero. */
 struct ws_node {
     enum ws_op op;
     char name[WS_NAME_MAX];
     int n_inputs, inputs[WS_NODE_MAX_INPUTS]; /**< node ids, smaller than this node's */
     int height, width, channels;              /**< output of one image */
     struct ws_window window;                  /**< convolution and pooling */
+    int groups;                               /**< convolution and shuffle; 1 = plain, in = out = groups: depthwise */
     bool has_bias;                            /**< convolution and gemm */
+    bool ceil_mode, count_padding;            /**< pooling */
+    double alpha, beta;                       /**< see the op */
+    enum ws_side axis;                        /**< softmax and concat */
+    bool axes[WS_N_SIDES];                    /**< reduce mean */
+    int perm[WS_N_SIDES];                     /**< transpose */
+    int begin[WS_N_SIDES], step[WS_N_SIDES];  /**< slice; a step may be negative */
+    int pads[2 * WS_N_SIDES];                 /**< pad; a negative one crops */
+    enum ws_pad_mode pad_mode;
+    struct ws_resize resize;
     bool fused_relu;                          /**< convolution of a folded network: ReLU in the epilogue */
     int fused_add;                            /**< convolution of a folded network: node added before that ReLU, or -1 */
     double bn_momentum, bn_eps;               /**< 0.1 (PyTorch's sense) and 1e-5 */
@@ -56,6 +111,9 @@ struct ws_param {
     bool is_buffer;     /**< running statistics: no gradient */
     bool is_frozen;     /**< keeps its value: no gradient, no decay (the teacher's shared classifier) */
 };
+
+/** "Conv", "BatchNormalization", …: ONNX's name of an op ("ChannelShuffle" where ONNX has none). */
+const char *ws_op_name(enum ws_op op);
 
 /** A graph with its values and gradients. */
 struct ws_net {
@@ -78,13 +136,36 @@ void ws_net_free(struct ws_net **net);
  * and reported by ws_net_alloc(); builders then return 0 and do nothing.
  */
 int ws_net_conv(struct ws_net *net, const char *name, int x, int out_channels, struct ws_window window, bool has_bias);
+/** Grouped convolution: in and out channels divisible by `groups`. */
+int ws_net_conv_grouped(struct ws_net *net, const char *name, int x, int out_channels, struct ws_window window, int groups,
+                        bool has_bias);
 int ws_net_batchnorm(struct ws_net *net, const char *name, int x);
+/** RELU, SIGMOID, HARD_SWISH, TANH, and with their attributes LEAKY_RELU, CLIP, HARD_SIGMOID, DROPOUT. */
+int ws_net_unary(struct ws_net *net, enum ws_op op, const char *name, int x, double alpha, double beta);
 int ws_net_relu(struct ws_net *net, const char *name, int x);
+int ws_net_softmax(struct ws_net *net, const char *name, int x, enum ws_side axis);
 int ws_net_add(struct ws_net *net, const char *name, int a, int b);
+int ws_net_mul(struct ws_net *net, const char *name, int a, int b);
+/** A value that does not learn; its parameter is "<name>.value", [channels, height, width]. */
+int ws_net_constant(struct ws_net *net, const char *name, int height, int width, int channels);
+int ws_net_concat(struct ws_net *net, const char *name, const int *inputs, int n_inputs, enum ws_side axis);
+/** MAX_POOL or AVERAGE_POOL. ceil_mode: windows may begin in the map and end beyond its padding. */
+int ws_net_pool(struct ws_net *net, enum ws_op op, const char *name, int x, struct ws_window window, bool ceil_mode,
+                bool count_padding);
 int ws_net_max_pool(struct ws_net *net, const char *name, int x, struct ws_window window);
 int ws_net_average_pool(struct ws_net *net, const char *name, int x, struct ws_window window);
 int ws_net_global_average_pool(struct ws_net *net, const char *name, int x);
+int ws_net_reduce_mean(struct ws_net *net, const char *name, int x, const bool axes[WS_N_SIDES]);
 int ws_net_gemm(struct ws_net *net, const char *name, int x, int out_features, bool has_bias);
+int ws_net_reshape(struct ws_net *net, const char *name, int x, int height, int width, int channels);
+int ws_net_transpose(struct ws_net *net, const char *name, int x, const int perm[WS_N_SIDES]);
+int ws_net_channel_shuffle(struct ws_net *net, const char *name, int x, int groups);
+/** `size` elements of each side, from `begin` by `step` (not 0; a negative one walks backwards). */
+int ws_net_slice(struct ws_net *net, const char *name, int x, const int begin[WS_N_SIDES], const int size[WS_N_SIDES],
+                 const int step[WS_N_SIDES]);
+int ws_net_pad(struct ws_net *net, const char *name, int x, const int pads[2 * WS_N_SIDES], enum ws_pad_mode mode,
+               double value);
+int ws_net_resize(struct ws_net *net, const char *name, int x, int height, int width, struct ws_resize resize);
 
 /** Node id by name, or -1. */
 int ws_net_find(const struct ws_net *net, const char *name);

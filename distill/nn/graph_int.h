@@ -1,0 +1,14 @@
+/* What graph.c lends to build.c: appending nodes and parameters. */
+#ifndef WEBSTILL_NN_GRAPH_INT_H
+#define WEBSTILL_NN_GRAPH_INT_H
+
+#include "webstill/nn/graph.h"
+
+/** Append a node that has its inputs (-1: none), the first one's shape and a name; returns its id, or 0 with net->err set. */
+int graph_add_node(struct ws_net *net, enum ws_op op, const char *name, int a, int b);
+
+/** Append a parameter "<node's name>.<suffix>" to the newest node; see struct ws_param for the inner sizes. */
+void graph_add_param(struct ws_net *net, int node_id, const char *suffix, int rank, const int *shape, int inner_channels,
+                     int inner_window, bool is_buffer);
+
+#endif
