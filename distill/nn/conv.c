@@ -9,7 +9,7 @@
  * gemm read their input as P, without a copy. Narrow maps (at most NARROW_CHANNELS channels): direct convolution of a padded
  * copy of each image, because making and packing patches would cost as much as the product.
  */
-#include "exec_int.h"
+#include "conv_int.h"
 
 #include <cblas.h>
 #include <string.h>
@@ -17,22 +17,6 @@
 enum {
     NARROW_CHANNELS = 128,
     NARROW_FLOATS = 128 * 1024, /* largest padded image of the direct path: half of a 1 MiB second-level cache */
-};
-
-/** A convolution or gemm seen as a matrix product. */
-struct product {
-    struct ws_exec *e;
-    const struct step *s;
-    const struct ws_node *node;
-    struct ws_geometry g;
-    bool is_direct;        /* the input is the patch matrix */
-    bool is_narrow;        /* forward and dW by direct convolution */
-    bool is_narrow_dx;     /* dX by direct convolution */
-    size_t k, n_out;       /* columns of P; output channels */
-    size_t rows_per_image; /* output pixels */
-    size_t in_floats;      /* of one input image */
-    bool want_dw, want_dx, add_dx;
-    const float *turned;   /* [kh][kw][out][in], for dX at stride 1 */
 };
 
 /** Floats of an image of height x width x channels inside a frame of `pad` pixels. */
@@ -114,17 +98,7 @@ static const float *framed(const struct ws_kernels *kernels, const struct ws_geo
     return scratch;
 }
 
-/** What follows the product while its rows are in cache: bias, residual, ReLU, and the moments of a BatchNorm behind it. */
-struct epilogue {
-    const struct ws_kernels *kernels;
-    int channels;
-    const float *ones, *shift, *residual; /* residual of the slice's first row, or NULL */
-    bool is_needed, relu;
-    const float *pivot;                   /* NULL: no moments */
-    double *sum, *sumsq;
-};
-
-static void finish_rows(const struct epilogue *f, float *y, size_t first_row, size_t rows)
+void finish_rows(const struct epilogue *f, float *y, size_t first_row, size_t rows)
 {
     size_t at = first_row * (size_t)f->channels;
     if (f->is_needed)
@@ -134,7 +108,7 @@ static void finish_rows(const struct epilogue *f, float *y, size_t first_row, si
         f->kernels->channel_moments(y + at, rows, f->channels, f->pivot, f->sum, f->sumsq);
 }
 
-static struct epilogue epilogue_of(const struct product *p, int slice, size_t first_image)
+struct epilogue epilogue_of(const struct product *p, int slice, size_t first_image)
 {
     const struct ws_exec *e = p->e;
     const struct step *s = p->s;

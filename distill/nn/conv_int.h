@@ -1,0 +1,38 @@
+/* What the ways to convolve share: the product, and what follows it while its rows are in cache. */
+#ifndef WEBSTILL_NN_CONV_INT_H
+#define WEBSTILL_NN_CONV_INT_H
+
+#include "exec_int.h"
+
+/** A convolution or gemm seen as a matrix product. */
+struct product {
+    struct ws_exec *e;
+    const struct step *s;
+    const struct ws_node *node;
+    struct ws_geometry g;
+    bool is_direct;        /* the input is the patch matrix */
+    bool is_narrow;        /* forward and dW by direct convolution */
+    bool is_narrow_dx;     /* dX by direct convolution */
+    size_t k, n_out;       /* columns of P; output channels */
+    size_t rows_per_image; /* output pixels */
+    size_t in_floats;      /* of one input image */
+    bool want_dw, want_dx, add_dx;
+    const float *turned;   /* [kh][kw][out][in], for dX at stride 1 */
+};
+
+/** What follows the product while its rows are in cache: bias, residual, ReLU, and the moments of a BatchNorm behind it. */
+struct epilogue {
+    const struct ws_kernels *kernels;
+    int channels;
+    const float *ones, *shift, *residual; /* residual of the slice's first row, or NULL */
+    bool is_needed, relu;
+    const float *pivot;                   /* NULL: no moments */
+    double *sum, *sumsq;
+};
+
+/** The epilogue of one slice, whose first image is `first_image`; clears the slice's sums when moments are wanted. */
+struct epilogue epilogue_of(const struct product *p, int slice, size_t first_image);
+/** Finish `rows` rows of the slice's output `y`, from `first_row` on. */
+void finish_rows(const struct epilogue *f, float *y, size_t first_row, size_t rows);
+
+#endif
