@@ -1,5 +1,5 @@
 /*
- * Convolution and gemm, two ways.
+ * Convolution and gemm, two ways; a third, for 3x3 of stride 1, is winograd.c.
  *
  *   forward   Y[m, o]  = Σ_k P[m, k] W[k, o]          P: patches (im2col), m: pixels of the slice's images
  *   backward  dW[k, o] = Σ_m P[m, k] dY[m, o]
@@ -10,6 +10,7 @@
  * copy of each image, because making and packing patches would cost as much as the product.
  */
 #include "conv_int.h"
+#include "winograd.h"
 
 #include <cblas.h>
 #include <string.h>
@@ -51,6 +52,7 @@ static struct product product_of(struct ws_exec *e, const struct step *s)
                   (node->window.kernel[0] == 1 && node->window.stride[0] == 1 && node->window.pads[0] == 0);
     if (node->op == WS_OP_CONV) {
         struct ws_geometry turned = turned_geometry(&p);
+        p.is_winograd = winograd_fits(&p);
         p.is_narrow = fits_direct(&p.g, p.n_out);
         p.is_narrow_dx = p.g.stride == 1 && fits_direct(&turned, (size_t)p.g.channels);
     }
@@ -69,9 +71,15 @@ static size_t turned_k(const struct product *p)
     return (size_t)p->g.kernel * (size_t)p->g.kernel * p->n_out;
 }
 
-size_t conv_scratch_floats(struct ws_exec *e, const struct step *s)
+size_t conv_scratch_floats(struct ws_exec *e, const struct step *s, size_t *shared)
 {
     struct product p = product_of(e, s);
+    *shared = 0;
+    if (p.is_winograd) {
+        size_t worker;
+        winograd_scratch(&p, &worker, shared);
+        return worker;
+    }
     size_t wanted = p.is_narrow ? padded_floats(p.g.height, p.g.width, (size_t)p.g.channels, p.g.pad)
                                 : stripe_rows(p.k) * p.k;
     if (!e->has_backward || p.node->op != WS_OP_CONV)
@@ -108,6 +116,12 @@ void finish_rows(const struct epilogue *f, float *y, size_t first_row, size_t ro
         f->kernels->channel_moments(y + at, rows, f->channels, f->pivot, f->sum, f->sumsq);
 }
 
+void epilogue_begin(const struct product *p)
+{
+    if (p->s->moments_of >= 0 && p->e->mode == WS_BN_TRAIN)
+        memset(p->e->sums, 0, (size_t)N_SLICES * 2 * p->e->max_channels * sizeof *p->e->sums);
+}
+
 struct epilogue epilogue_of(const struct product *p, int slice, size_t first_image)
 {
     const struct ws_exec *e = p->e;
@@ -119,10 +133,8 @@ struct epilogue epilogue_of(const struct product *p, int slice, size_t first_ima
     if (s->other >= 0)
         f.residual = e->value[s->other] + first_image * p->rows_per_image * p->n_out;
     f.is_needed = p->node->has_bias || f.residual || s->relu;
-    if (s->moments_of >= 0 && e->mode == WS_BN_TRAIN) {
+    if (s->moments_of >= 0 && e->mode == WS_BN_TRAIN)
         f.pivot = param_values(e, &e->net->nodes[e->steps[s->moments_of].node], 2);
-        memset(sum, 0, 2 * e->max_channels * sizeof *sum);
-    }
     return f;
 }
 
@@ -176,6 +188,11 @@ void conv_forward(struct ws_exec *e, const struct step *s)
 {
     struct product p = product_of(e, s);
     memset(e->constants + e->max_channels, 0, e->max_channels * sizeof(float)); /* the zeros of bias-free epilogues */
+    if (p.is_winograd) {
+        winograd_forward(&p);
+        return;
+    }
+    epilogue_begin(&p);
     ws_pool_run(e->pool, N_SLICES, forward_slice, &p);
 }
 
@@ -252,7 +269,7 @@ static void backward_slice(void *argument, int slice, int worker)
     float *scratch = e->worker_scratch + (size_t)worker * e->n_stripe;
     if (s->relu) /* a folded convolution: its ReLU is undone here */
         e->kernels->relu_dx(dy, e->value[s->out] + first * out_floats, rows * p->n_out, false, dy);
-    if (p->want_dw)
+    if (p->want_dw && !p->is_winograd)
         backward_weight(p, n_images, x, dy, scratch, e->weight_scratch + (size_t)slice * e->n_weight);
     if (p->node->has_bias) {
         double *sum = e->sums + (size_t)slice * 2 * e->max_channels;
@@ -260,7 +277,7 @@ static void backward_slice(void *argument, int slice, int worker)
         e->kernels->channel_moments(dy, rows, p->node->channels, e->constants + e->max_channels, sum,
                                     sum + e->max_channels);
     }
-    if (!p->want_dx)
+    if (!p->want_dx || p->is_winograd)
         return;
     float *dx = e->gradient[s->x] + first * p->in_floats;
     if (p->turned)
@@ -269,8 +286,7 @@ static void backward_slice(void *argument, int slice, int worker)
         backward_input_scattered(p, n_images, dy, scratch, dx);
 }
 
-/** turned[kh][kw][o][c] = W[K-1-kh][K-1-kw][c][o]. */
-static void turn_weight(const struct product *p, const float *weight, float *turned)
+void turn_weight(const struct product *p, const float *weight, float *turned)
 {
     size_t window = (size_t)p->g.kernel * (size_t)p->g.kernel, channels = (size_t)p->g.channels;
     for (size_t w = 0; w < window; w++)
@@ -317,14 +333,19 @@ void conv_backward(struct ws_exec *e, const struct step *s)
     p.want_dw = param_gradient(e, p.node, 0) != NULL;
     p.want_dx = e->wants_gradient[s->x];
     p.add_dx = p.want_dx && accumulate_into(e, s->x);
-    if (p.want_dx && !p.is_direct && p.g.stride == 1) {
+    if (p.want_dx && !p.is_direct && p.g.stride == 1 && !p.is_winograd) {
         float *turned = e->weight_scratch + N_SLICES * e->n_weight;
         turn_weight(&p, param_values(e, p.node, 0), turned);
         p.turned = turned;
     }
     memset(e->constants + e->max_channels, 0, e->max_channels * sizeof(float));
-    ws_pool_run(e->pool, N_SLICES, backward_slice, &p);
-    if (p.want_dw)
+    if (!p.is_winograd || s->relu || p.node->has_bias)
+        ws_pool_run(e->pool, N_SLICES, backward_slice, &p);
+    if (p.is_winograd && p.want_dw)
+        winograd_backward_weight(&p);
+    if (p.is_winograd && p.want_dx)
+        winograd_backward_input(&p);
+    if (p.want_dw && !p.is_winograd)
         ws_pool_run(e->pool, N_SLICES, reduce_weight_slice, &p);
     if (p.node->has_bias)
         reduce_bias(&p);

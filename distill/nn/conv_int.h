@@ -13,6 +13,7 @@ struct product {
     bool is_direct;        /* the input is the patch matrix */
     bool is_narrow;        /* forward and dW by direct convolution */
     bool is_narrow_dx;     /* dX by direct convolution */
+    bool is_winograd;      /* all three by winograd.c */
     size_t k, n_out;       /* columns of P; output channels */
     size_t rows_per_image; /* output pixels */
     size_t in_floats;      /* of one input image */
@@ -30,9 +31,14 @@ struct epilogue {
     double *sum, *sumsq;
 };
 
-/** The epilogue of one slice, whose first image is `first_image`; clears the slice's sums when moments are wanted. */
+/** Clear the sums of the moments; before the first epilogue_of(). */
+void epilogue_begin(const struct product *p);
+/** The epilogue of one slice, whose first image is `first_image`. */
 struct epilogue epilogue_of(const struct product *p, int slice, size_t first_image);
 /** Finish `rows` rows of the slice's output `y`, from `first_row` on. */
 void finish_rows(const struct epilogue *f, float *y, size_t first_row, size_t rows);
+
+/** turned[kh][kw][o][c] = W[K-1-kh][K-1-kw][c][o]. */
+void turn_weight(const struct product *p, const float *weight, float *turned);
 
 #endif

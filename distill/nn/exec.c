@@ -58,8 +58,9 @@ static enum ws_status alloc_scratch(struct ws_exec *e, struct ws_err *err)
         const struct step *s = &e->steps[i];
         if (s->op != WS_OP_CONV && s->op != WS_OP_GEMM)
             continue;
-        size_t stripe = conv_scratch_floats(e, s);
-        size_t weight = e->net->params[e->net->nodes[s->node].params[0]].n;
+        size_t shared, stripe = conv_scratch_floats(e, s, &shared);
+        size_t weight = shared > 0 ? 0 : e->net->params[e->net->nodes[s->node].params[0]].n;
+        e->n_shared = shared > e->n_shared ? shared : e->n_shared;
         e->n_stripe = stripe > e->n_stripe ? stripe : e->n_stripe;
         e->n_weight = weight > e->n_weight ? weight : e->n_weight;
     }
@@ -70,13 +71,14 @@ static enum ws_status alloc_scratch(struct ws_exec *e, struct ws_err *err)
     size_t n_weights = e->has_backward ? ws_size_mul(N_SLICES + 1, e->n_weight) : 0;
     e->worker_scratch = ws_calloc_aligned(n_scratch ? n_scratch : 1, sizeof(float));
     e->weight_scratch = ws_calloc_aligned(n_weights ? n_weights : 1, sizeof(float));
+    e->shared_scratch = ws_calloc_aligned(e->n_shared ? e->n_shared : 1, sizeof(float));
     e->sums = ws_calloc_aligned(N_SLICES * 2 * e->max_channels, sizeof(double));
     e->constants = ws_calloc_aligned(4 * e->max_channels, sizeof(float));
-    if (!e->worker_scratch || !e->weight_scratch || !e->sums || !e->constants)
+    if (!e->worker_scratch || !e->weight_scratch || !e->shared_scratch || !e->sums || !e->constants)
         return ws_fail(err, WS_E_MEMORY, "no memory for the executor's scratch");
     for (size_t i = 0; i < e->max_channels; i++)
         e->constants[i] = 1;
-    e->size_bytes = (e->n_memory + n_scratch + n_weights) * sizeof(float);
+    e->size_bytes = (e->n_memory + n_scratch + n_weights + e->n_shared) * sizeof(float);
     return WS_OK;
 }
 
@@ -121,6 +123,7 @@ void ws_exec_close(struct ws_exec **exec)
     free(e->memory);
     free(e->worker_scratch);
     free(e->weight_scratch);
+    free(e->shared_scratch);
     free(e->sums);
     free(e->constants);
     ws_arena_fini(&e->arena);

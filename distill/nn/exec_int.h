@@ -61,6 +61,8 @@ struct ws_exec {
     size_t n_stripe;       /**< floats of a worker's scratch */
     float *weight_scratch; /**< owned: N_SLICES partial weight gradients, then one turned weight */
     size_t n_weight;       /**< floats of the largest weight */
+    float *shared_scratch; /**< owned: transformed weights and maps of a Winograd convolution */
+    size_t n_shared;
     double *sums;          /**< [N_SLICES][2][max_channels] */
     size_t max_channels;
     float *constants;      /**< [4][max_channels]: ones, then three for BatchNorm's coefficients */
@@ -131,7 +133,8 @@ WS_MUST_USE enum ws_status plan_steps(struct ws_exec *e, struct ws_err *err);
 WS_MUST_USE enum ws_status plan_memory(struct ws_exec *e, struct ws_err *err);
 
 /* conv.c: convolution and gemm */
-size_t conv_scratch_floats(struct ws_exec *e, const struct step *s);
+/** Floats of a worker's scratch; *shared: of the scratch that the step has for itself. */
+size_t conv_scratch_floats(struct ws_exec *e, const struct step *s, size_t *shared);
 void conv_forward(struct ws_exec *e, const struct step *s);
 void conv_backward(struct ws_exec *e, const struct step *s);
 

@@ -23,6 +23,15 @@ struct ws_direct {
     int padded_width, channels, kernel, stride, out_height, out_width, out_channels;
 };
 
+/** A 3x3 convolution of stride 1 over consecutive images, in tiles of 4x4 outputs. */
+struct ws_winograd {
+    int height, width, channels, pad;
+    int out_height, out_width, out_channels; /* channels and out_channels are multiples of WS_DIRECT_LANES */
+    int tiles_y, tiles_x;                    /* tiles of one image */
+};
+
+enum { WS_WINOGRAD_POINTS = 36 };
+
 enum { WS_DIRECT_LANES = 16 }; /**< direct convolutions want a multiple of so many output channels */
 
 struct ws_kernels {
@@ -41,6 +50,27 @@ struct ws_kernels {
 
     /** Its weight gradient: dw += the correlation of x and dy. */
     void (*conv_direct_dw)(const struct ws_direct *d, const float *x, const float *dy, float *dw);
+
+    /* Winograd's transforms and products; what they compute stands in winograd_impl.h. A tile row is a row of tiles_x tiles of
+       one image; tile rows are counted through consecutive images. `tiles` is how many tiles the transformed map has in all;
+       `u` and `m` point to the first tile of the range. */
+
+    /** Patches of x → u [36][tiles][channels]. */
+    void (*winograd_input)(const struct ws_winograd *g, const float *x, size_t first_row, size_t n_rows, size_t tiles, float *u);
+    /** Tiles of dY → u [36][tiles][out_channels]. */
+    void (*winograd_gradient)(const struct ws_winograd *g, const float *dy, size_t first_row, size_t n_rows, size_t tiles,
+                              float *u);
+    /** y (+)= tiles of m [36][tiles][out_channels]. */
+    void (*winograd_output)(const struct ws_winograd *g, const float *m, size_t first_row, size_t n_rows, size_t tiles,
+                            bool accumulate, float *y);
+    /** w [3][3][channels][out] → v [36][channels][out] in panels, for input channels first … end-1. */
+    void (*winograd_weight)(const float *w, int channels, int out_channels, int first, int end, float *v);
+    /** dw [3][3][channels][out] += sums [36][channels][out], for input channels first … end-1. */
+    void (*winograd_weight_gradient)(const float *sums, int channels, int out_channels, int first, int end, float *dw);
+    /** c [rows][out] = a [rows][k] times one of v's 36 matrices. */
+    void (*winograd_product)(const float *a, size_t rows, int k, const float *v, int out_channels, float *c);
+    /** sums [channels][out] += x' dy; x [tiles][channels], dy [tiles][out]. */
+    void (*winograd_outer)(const float *x, const float *dy, size_t tiles, int channels, int out_channels, float *sums);
 
     /** Copy an image into the middle of a zeroed frame of `pad` pixels. */
     void (*pad_image)(const float *x, int height, int width, int channels, int pad, float *y);

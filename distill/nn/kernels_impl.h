@@ -142,6 +142,7 @@ static void col2im(const struct ws_geometry *g, const float *patches, size_t m0,
 }
 
 #include "direct_impl.h"
+#include "winograd_impl.h"
 
 /* --- sums over a map ------------------------------------------------------------------------------------------------- */
 
@@ -358,6 +359,13 @@ const struct ws_kernels WS_KERNELS_TABLE = {
     .col2im = col2im,
     .conv_direct = conv_direct,
     .conv_direct_dw = conv_direct_dw,
+    .winograd_input = winograd_input,
+    .winograd_gradient = winograd_gradient,
+    .winograd_output = winograd_output,
+    .winograd_weight = winograd_weight,
+    .winograd_weight_gradient = winograd_weight_gradient,
+    .winograd_product = winograd_product,
+    .winograd_outer = winograd_outer,
     .pad_image = pad_image,
     .channel_moments = channel_moments,
     .scale_shift = scale_shift,

@@ -147,7 +147,7 @@ def write_resnet8(side, channels, batch, keep_final):
     running_statistics(model, "after/", out)
 
     fill_model(model, "model")
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9, nesterov=True, weight_decay=5e-4)
     losses = []
     for _ in range(10):
         optimiser.zero_grad()

@@ -166,7 +166,7 @@ static void check_resnet8(const char *golden)
     float losses[10];
     for (int i = 0; i < 10; i++) {
         losses[i] = (float)step(net, exec, taps.logits, batch);
-        ws_sgd_step(&sgd, net, 0.05);
+        ws_sgd_step(&sgd, net, 0.02);
     }
     compare(file, "sgd_losses", losses, 10, 1e-4);
     assert_int_equal(compare_params(file, "final/", net, VALUES, 1e-3), count_golden(file, "final/"));

@@ -277,6 +277,17 @@ static struct ws_net *build_resnet_conv(struct ws_rng *rng)
     return net;
 }
 
+/* 3x3 of stride 1 beyond 64 channels: all images' products together; up to 64: block by block. */
+static struct ws_net *build_winograd_conv(struct ws_rng *rng)
+{
+    static const int widths[] = {16, 48, 80, 112};
+    struct ws_net *net = ws_net_new(4 + (int)below(rng, 10), 4 + (int)below(rng, 10), pick(rng, widths, 4));
+    assert_non_null(net);
+    const int pad = (int)below(rng, 3);
+    ws_net_conv(net, "conv", 0, pick(rng, widths, 4), (struct ws_window)WS_SQUARE(3, 1, pad), below(rng, 2) == 0);
+    return net;
+}
+
 static struct ws_net *build_gemm(struct ws_rng *rng)
 {
     struct ws_net *net = new_net(rng, 5, 33);
@@ -365,6 +376,12 @@ static void resnet_convolutions_equal_their_twin(void **state)
 {
     (void)state;
     run_trials("ResNet convolution", build_resnet_conv, 12, WS_BN_TRAIN, true);
+}
+
+static void winograd_convolutions_equal_their_twin(void **state)
+{
+    (void)state;
+    run_trials("Winograd convolution", build_winograd_conv, 16, WS_BN_TRAIN, true);
 }
 
 static void gemm_flattens_in_file_order_and_equals_its_twin(void **state)
@@ -493,6 +510,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(convolution_equals_its_twin),
         cmocka_unit_test(resnet_convolutions_equal_their_twin),
+        cmocka_unit_test(winograd_convolutions_equal_their_twin),
         cmocka_unit_test(gemm_flattens_in_file_order_and_equals_its_twin),
         cmocka_unit_test(average_pool_equals_its_twin),
         cmocka_unit_test(max_pool_equals_its_twin),

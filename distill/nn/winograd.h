@@ -1,0 +1,18 @@
+/* Winograd's way to convolve: 3x3, stride 1, channels in sixteens. conv.c decides and calls. */
+#ifndef WEBSTILL_NN_WINOGRAD_H
+#define WEBSTILL_NN_WINOGRAD_H
+
+#include "conv_int.h"
+
+/** Whether this convolution, forward and both gradients, goes this way. */
+bool winograd_fits(const struct product *p);
+/** Floats it needs of a worker's scratch and of the shared scratch. */
+void winograd_scratch(const struct product *p, size_t *worker, size_t *shared);
+
+void winograd_forward(const struct product *p);
+/** dX (+)= …, as p->add_dx says. */
+void winograd_backward_input(const struct product *p);
+/** dW += …. */
+void winograd_backward_weight(const struct product *p);
+
+#endif
