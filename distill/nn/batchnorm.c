@@ -4,8 +4,10 @@
  *   train    mean, var over batch and pixels;  scale = gamma/sqrt(var+eps);  shift = beta - mean scale
  *            running = (1-m) running + m batch, the variance unbiased (n/(n-1)) as in PyTorch
  *   eval     the running statistics instead
+ *   observe  as eval; the batch's mean and var are kept beside it
  *   backward, train:  dx = scale (dy - Σdy/n - (x-mean) invstd² Σ dy(x-mean)/n) = a dy + b x + d
- *   backward, eval and frozen:  dx = scale dy
+ *   backward, eval, frozen and observe:  dx = scale dy
+ *   and where a loss reads the batch's statistics:  dx += dmean/n + 2 dvar (x-mean)/n
  */
 #include "exec_int.h"
 
@@ -17,10 +19,13 @@ struct pass {
     const struct step *s;
     const struct ws_node *node;
     const float *a, *b, *d; /* [channels] scale and shift forward; coefficients of dx backward */
+    const float *pivot;     /* [channels] what the moments are taken around */
     bool add_dx, add_residual, want_residual;
 };
 
 enum { GAMMA, BETA, MEAN, VAR };
+
+enum { FAR_SQUARED = 64 }; /* squared distance of mean and pivot, in variances, that costs too many digits */
 
 static void moments_slice(void *argument, int slice, int worker)
 {
@@ -32,7 +37,7 @@ static void moments_slice(void *argument, int slice, int worker)
     memset(sum, 0, 2 * e->max_channels * sizeof *sum);
     size_t rows = (size_t)p->node->height * (size_t)p->node->width;
     e->kernels->channel_moments(e->value[p->s->x] + first * image_floats(e, p->s->x), n * rows, p->node->channels,
-                                param_values(e, p->node, MEAN), sum, sum + e->max_channels);
+                                p->pivot, sum, sum + e->max_channels);
 }
 
 /** Total of one of the two slice sums of a channel, in slice order. */
@@ -44,19 +49,48 @@ static double total(const struct ws_exec *e, int which, size_t channel)
     return t;
 }
 
-/** Batch statistics from the sums around the running mean; updates the running statistics. */
-static void take_statistics(struct ws_exec *e, const struct ws_node *node, struct bn_state *state)
+/** Batch mean and biased variance from the sums around the pivot; true when a mean is far enough from it to blur its
+ * variance. */
+static bool take_moments(const struct pass *p, struct bn_state *state)
 {
-    double n = (double)e->batch * node->height * node->width;
+    const double n = (double)p->e->batch * p->node->height * p->node->width;
+    bool is_far = false;
+    for (size_t c = 0; c < (size_t)p->node->channels; c++) {
+        double shifted = total(p->e, 0, c) / n;
+        double var = total(p->e, 1, c) / n - shifted * shifted;
+        is_far = is_far || shifted * shifted > FAR_SQUARED * var;
+        state->batch_mean[c] = (float)(p->pivot[c] + shifted);
+        state->batch_var[c] = (float)(var > 0 ? var : 0);
+    }
+    return is_far;
+}
+
+/** The batch's statistics: in one pass around the running mean where that is near (`is_summed`: done by the
+ * convolution). */
+static void observe(struct pass *p, struct bn_state *state, bool is_summed)
+{
+    struct ws_exec *e = p->e;
+    p->pivot = param_values(e, p->node, MEAN);
+    if (!is_summed)
+        ws_pool_run(e->pool, N_SLICES, moments_slice, p);
+    if (!take_moments(p, state))
+        return;
+    float *pivot = e->constants + 3 * e->max_channels;
+    memcpy(pivot, state->batch_mean, (size_t)p->node->channels * sizeof *pivot);
+    p->pivot = pivot;
+    ws_pool_run(e->pool, N_SLICES, moments_slice, p);
+    take_moments(p, state);
+}
+
+/** Normalise with the batch's statistics, and move the running ones towards them. */
+static void use_batch(const struct ws_exec *e, const struct ws_node *node, struct bn_state *state)
+{
+    const double n = (double)e->batch * node->height * node->width, m = node->bn_momentum;
     float *running_mean = param_values(e, node, MEAN), *running_var = param_values(e, node, VAR);
     for (size_t c = 0; c < (size_t)node->channels; c++) {
-        double shifted = total(e, 0, c) / n;
-        double mean = running_mean[c] + shifted;
-        double var = total(e, 1, c) / n - shifted * shifted;
-        var = var > 0 ? var : 0;
-        state->mean[c] = (float)mean;
+        const double mean = state->batch_mean[c], var = state->batch_var[c];
+        state->mean[c] = state->batch_mean[c];
         state->invstd[c] = (float)(1 / sqrt(var + node->bn_eps));
-        double m = node->bn_momentum;
         running_mean[c] = (float)((1 - m) * running_mean[c] + m * mean);
         running_var[c] = (float)((1 - m) * running_var[c] + m * var * (n > 1 ? n / (n - 1) : 1));
     }
@@ -80,8 +114,7 @@ static void forward_slice(void *argument, int slice, int worker)
     size_t at = first * image_floats(e, p->s->out);
     size_t rows = (size_t)p->node->height * (size_t)p->node->width;
     e->kernels->scale_shift(e->value[p->s->x] + at, n * rows, p->node->channels, p->a, p->b,
-                            p->s->other >= 0 ? e->value[p->s->other] + at : NULL, p->s->relu,
-                            e->value[p->s->out] + at);
+                            p->s->other >= 0 ? e->value[p->s->other] + at : NULL, p->s->relu, e->value[p->s->out] + at);
 }
 
 /** True when the convolution just before has already summed this step's moments. */
@@ -96,13 +129,13 @@ void batchnorm_forward(struct ws_exec *e, const struct step *s)
     struct bn_state *state = &e->bn[s->node];
     float *scale = e->constants + e->max_channels, *shift = scale + e->max_channels;
     struct pass p = {.e = e, .s = s, .node = node, .a = scale, .b = shift};
-    if (e->mode == WS_BN_TRAIN) {
-        if (!has_moments(e, s))
-            ws_pool_run(e->pool, N_SLICES, moments_slice, &p);
-        take_statistics(e, node, state);
-    } else {
+    state->is_seeded[0] = state->is_seeded[1] = false;
+    if (e->mode == WS_BN_TRAIN || e->mode == WS_BN_OBSERVE)
+        observe(&p, state, e->mode == WS_BN_TRAIN && has_moments(e, s));
+    if (e->mode == WS_BN_TRAIN)
+        use_batch(e, node, state);
+    else
         use_running(e, node, state);
-    }
     const float *gamma = param_values(e, node, GAMMA), *beta = param_values(e, node, BETA);
     for (size_t c = 0; c < (size_t)node->channels; c++) {
         double k = (double)gamma[c] * state->invstd[c];
@@ -137,37 +170,48 @@ static void dx_slice(void *argument, int slice, int worker)
     size_t first = slice_begin(e, slice), n = slice_begin(e, slice + 1) - first;
     size_t at = first * image_floats(e, p->s->out);
     size_t rows = (size_t)p->node->height * (size_t)p->node->width;
-    e->kernels->batchnorm_dx(e->gradient[p->s->out] + at, e->value[p->s->x] + at, n * rows, p->node->channels, p->a, p->b,
-                             p->d, p->add_dx, e->gradient[p->s->x] + at);
+    e->kernels->batchnorm_dx(e->gradient[p->s->out] + at, e->value[p->s->x] + at, n * rows, p->node->channels, p->a,
+                             p->b, p->d, p->add_dx, e->gradient[p->s->x] + at);
 }
 
-void batchnorm_backward(struct ws_exec *e, const struct step *s)
+/** Coefficients of dx from the sums over dy, and what gamma and beta learn from them. */
+static void take_coefficients(struct ws_exec *e, const struct ws_node *node, const struct bn_state *state, float *a,
+                              float *b, float *d)
 {
-    const struct ws_node *node = &e->net->nodes[s->node];
-    const struct bn_state *state = &e->bn[s->node];
-    float *a = e->constants + e->max_channels, *b = a + e->max_channels, *d = b + e->max_channels;
-    struct pass p = {.e = e, .s = s, .node = node, .a = a, .b = b, .d = d};
-    p.want_residual = s->other >= 0 && e->wants_gradient[s->other];
-    p.add_residual = p.want_residual && accumulate_into(e, s->other);
-    ws_pool_run(e->pool, N_SLICES, reduce_slice, &p);
-
-    double n = (double)e->batch * node->height * node->width;
+    const double n = (double)e->batch * node->height * node->width;
+    const bool is_train = e->mode == WS_BN_TRAIN, learns = is_train || e->mode == WS_BN_FROZEN;
     const float *gamma = param_values(e, node, GAMMA);
-    float *d_gamma = e->mode == WS_BN_EVAL ? NULL : param_gradient(e, node, GAMMA);
-    float *d_beta = e->mode == WS_BN_EVAL ? NULL : param_gradient(e, node, BETA);
+    float *d_gamma = learns ? param_gradient(e, node, GAMMA) : NULL,
+          *d_beta = learns ? param_gradient(e, node, BETA) : NULL;
     for (size_t c = 0; c < (size_t)node->channels; c++) {
         double sum = total(e, 0, c), dot = total(e, 1, c);
         double invstd = state->invstd[c], scale = gamma[c] * invstd;
-        bool is_train = e->mode == WS_BN_TRAIN;
         double slope = is_train ? -scale * invstd * invstd * dot / n : 0;
+        double of_mean = state->is_seeded[0] ? state->d_mean[c] / n : 0;
+        double of_var = state->is_seeded[1] ? 2 * state->d_var[c] / n : 0;
         a[c] = (float)scale;
-        b[c] = (float)slope;
-        d[c] = (float)((is_train ? -scale * sum / n : 0) - state->mean[c] * slope);
+        b[c] = (float)(slope + of_var);
+        d[c] = (float)((is_train ? -scale * sum / n : 0) - state->mean[c] * slope + of_mean -
+                       state->batch_mean[c] * of_var);
         if (d_gamma)
             d_gamma[c] += (float)(dot * invstd);
         if (d_beta)
             d_beta[c] += (float)sum;
     }
+}
+
+void batchnorm_backward(struct ws_exec *e, const struct step *s)
+{
+    const struct ws_node *node = &e->net->nodes[s->node];
+    float *a = e->constants + e->max_channels, *b = a + e->max_channels, *d = b + e->max_channels;
+    struct pass p = {.e = e, .s = s, .node = node, .a = a, .b = b, .d = d};
+    if (!e->has_gradient[s->out]) /* only its statistics are read by the loss */
+        memset(e->gradient[s->out], 0, (size_t)e->batch * image_floats(e, s->out) * sizeof(float));
+    else
+        p.want_residual = s->other >= 0 && e->wants_gradient[s->other];
+    p.add_residual = p.want_residual && accumulate_into(e, s->other);
+    ws_pool_run(e->pool, N_SLICES, reduce_slice, &p);
+    take_coefficients(e, node, &e->bn[s->node], a, b, d);
     if (!e->wants_gradient[s->x])
         return;
     p.add_dx = accumulate_into(e, s->x);

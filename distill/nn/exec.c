@@ -40,19 +40,30 @@ static enum ws_status alloc_tables(struct ws_exec *e, const struct ws_exec_optio
     return WS_OK;
 }
 
-/** Scratch: a stripe or padded image a worker, partial weight gradients, channel sums, constants, BatchNorm's saved statistics. */
+static enum ws_status alloc_statistics(struct ws_exec *e, int node, struct ws_err *err)
+{
+    struct bn_state *state = &e->bn[node];
+    float **const parts[] = {&state->mean,      &state->invstd, &state->batch_mean,
+                             &state->batch_var, &state->d_mean, &state->d_var};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        *parts[i] = ws_arena_alloc(&e->arena, (size_t)e->net->nodes[node].channels, sizeof **parts[i]);
+        if (!*parts[i])
+            return ws_fail(err, WS_E_MEMORY, "no memory for the statistics of %s", e->net->nodes[node].name);
+    }
+    return WS_OK;
+}
+
+/** Scratch: a stripe or padded image a worker, partial weight gradients, channel sums, constants, BatchNorm's saved
+ * statistics. */
 static enum ws_status alloc_scratch(struct ws_exec *e, struct ws_err *err)
 {
     for (int i = 0; i < e->net->n_nodes; i++) {
         const struct ws_node *node = &e->net->nodes[i];
         size_t channels = (size_t)node->channels;
         e->max_channels = channels > e->max_channels ? channels : e->max_channels;
-        if (node->op == WS_OP_BATCHNORM) {
-            e->bn[i].mean = ws_arena_alloc(&e->arena, channels, sizeof(float));
-            e->bn[i].invstd = ws_arena_alloc(&e->arena, channels, sizeof(float));
-            if (!e->bn[i].mean || !e->bn[i].invstd)
-                return ws_fail(err, WS_E_MEMORY, "no memory for the statistics of %s", node->name);
-        }
+        enum ws_status status = node->op == WS_OP_BATCHNORM ? alloc_statistics(e, i, err) : WS_OK;
+        if (status != WS_OK)
+            return status;
     }
     for (int i = 0; i < e->n_steps; i++) {
         const struct step *s = &e->steps[i];
@@ -165,6 +176,53 @@ float *ws_exec_seed(struct ws_exec *exec, int node)
     return exec->gradient[node];
 }
 
+static struct bn_state *observed(const struct ws_exec *exec, int node)
+{
+    ws_assert(node >= 0 && node < exec->net->n_nodes && exec->net->nodes[node].op == WS_OP_BATCHNORM);
+    ws_assert(exec->mode == WS_BN_OBSERVE || exec->mode == WS_BN_TRAIN);
+    return &exec->bn[node];
+}
+
+const float *ws_exec_batch_mean(const struct ws_exec *exec, int node)
+{
+    return observed(exec, node)->batch_mean;
+}
+
+const float *ws_exec_batch_var(const struct ws_exec *exec, int node)
+{
+    return observed(exec, node)->batch_var;
+}
+
+static float *seed_statistic(struct ws_exec *exec, int node, int which)
+{
+    struct bn_state *state = observed(exec, node);
+    float *to = which ? state->d_var : state->d_mean;
+    ws_assert(exec->has_backward);
+    if (!exec->wants_gradient[exec->net->nodes[node].inputs[0]])
+        return NULL;
+    if (!state->is_seeded[which])
+        memset(to, 0, (size_t)exec->net->nodes[node].channels * sizeof *to);
+    state->is_seeded[which] = true;
+    return to;
+}
+
+float *ws_exec_seed_mean(struct ws_exec *exec, int node)
+{
+    return seed_statistic(exec, node, 0);
+}
+
+float *ws_exec_seed_var(struct ws_exec *exec, int node)
+{
+    return seed_statistic(exec, node, 1);
+}
+
+/** Whether a step has something to propagate: a gradient of its output, or of a BatchNorm's statistics. */
+static bool is_reached(const struct ws_exec *exec, const struct step *s)
+{
+    const bool *seeded = exec->bn[s->node].is_seeded;
+    return exec->has_gradient[s->out] || seeded[0] || seeded[1];
+}
+
 void ws_exec_backward(struct ws_exec *exec)
 {
     ws_assert(exec->has_backward);
@@ -172,9 +230,8 @@ void ws_exec_backward(struct ws_exec *exec)
     memcpy(exec->has_gradient, exec->is_seeded, n * sizeof *exec->has_gradient);
     for (int i = exec->n_steps - 1; i >= 0; i--) {
         const struct step *s = &exec->steps[i];
-        if (!exec->has_gradient[s->out])
-            continue;
-        kinds[s->op].backward(exec, s);
+        if (is_reached(exec, s))
+            kinds[s->op].backward(exec, s);
     }
 }
 

@@ -7,8 +7,8 @@
 #include "webstill/nn/exec.h"
 
 enum {
-    N_SLICES = 8,               /* parts of a batch; part of the results' bytes, so not of the machine */
-    STRIPE_BYTES = 384 * 1024,  /* a patch stripe: fits the second-level cache beside the weights */
+    N_SLICES = 8,              /* parts of a batch; part of the results' bytes, so not of the machine */
+    STRIPE_BYTES = 384 * 1024, /* a patch stripe: fits the second-level cache beside the weights */
     STRIPE_MIN_ROWS = 64,
 };
 
@@ -31,14 +31,17 @@ struct region {
     bool is_gradient;
 };
 
-/** Saved statistics of one BatchNorm node. */
+/** Saved statistics of one BatchNorm node, [channels] each. */
 struct bn_state {
-    float *mean, *invstd;
+    float *mean, *invstd;          /* what the last forward normalised with */
+    float *batch_mean, *batch_var; /* of the last forward in TRAIN or OBSERVE; the variance is biased */
+    float *d_mean, *d_var;         /* what the loss adds for them */
+    bool is_seeded[2];             /* of d_mean, d_var: asked for since the last forward */
 };
 
 struct ws_exec {
-    struct ws_net *net;    /**< borrowed */
-    struct ws_pool *pool;  /**< borrowed */
+    struct ws_net *net;   /**< borrowed */
+    struct ws_pool *pool; /**< borrowed */
     const struct ws_kernels *kernels;
     struct ws_arena arena; /**< owns the small tables */
     bool has_backward, has_input_gradient;
@@ -47,15 +50,15 @@ struct ws_exec {
 
     struct step *steps;
     int n_steps;
-    bool *is_tap;          /**< [n_nodes] */
-    bool *wants_gradient;  /**< [n_nodes] something below learns */
+    bool *is_tap;         /**< [n_nodes] */
+    bool *wants_gradient; /**< [n_nodes] something below learns */
     struct region *regions;
     int n_regions;
-    float **value;         /**< [n_nodes] NULL where fused away */
-    float **gradient;      /**< [n_nodes] */
+    float **value;                  /**< [n_nodes] NULL where fused away */
+    float **gradient;               /**< [n_nodes] */
     bool *is_seeded, *has_gradient; /**< [n_nodes] */
 
-    float *memory;         /**< owned: all values and gradients */
+    float *memory; /**< owned: all values and gradients */
     size_t n_memory;
     float *worker_scratch; /**< owned: a stripe of patches or a padded image per worker */
     size_t n_stripe;       /**< floats of a worker's scratch */
@@ -65,8 +68,8 @@ struct ws_exec {
     size_t n_shared;
     double *sums;          /**< [N_SLICES][2][max_channels] */
     size_t max_channels;
-    float *constants;      /**< [4][max_channels]: ones, then three for BatchNorm's coefficients */
-    struct bn_state *bn;   /**< [n_nodes] */
+    float *constants;    /**< [4][max_channels]: ones, then three for BatchNorm's coefficients */
+    struct bn_state *bn; /**< [n_nodes] */
     size_t size_bytes;
 };
 

@@ -87,7 +87,8 @@ enum ws_status plan_steps(struct ws_exec *e, struct ws_err *err)
         e->steps[e->n_steps++] = s;
     }
     for (int i = 0; i + 1 < e->n_steps; i++)
-        if (e->steps[i].op == WS_OP_CONV && e->steps[i + 1].op == WS_OP_BATCHNORM && e->steps[i + 1].x == e->steps[i].out)
+        if (e->steps[i].op == WS_OP_CONV && e->steps[i + 1].op == WS_OP_BATCHNORM &&
+            e->steps[i + 1].x == e->steps[i].out)
             e->steps[i].moments_of = i + 1;
     return WS_OK;
 }
@@ -108,8 +109,8 @@ static bool reads(const struct ws_exec *e, const struct step *s, int node)
 }
 
 /**
- * Lifetimes, in steps: forward runs at times 0 … S-1, backward of step i at time 2S-1-i. What backward needs stays until then;
- * without backward a value dies with its last reader.
+ * Lifetimes, in steps: forward runs at times 0 … S-1, backward of step i at time 2S-1-i. What backward needs stays
+ * until then; without backward a value dies with its last reader.
  */
 static void list_regions(struct ws_exec *e)
 {
@@ -136,8 +137,8 @@ static void list_regions(struct ws_exec *e)
             int done = written < 0 || (node == 0 && e->has_input_gradient) ? end_of_time : 2 * n_steps - 1 - written;
             if (e->is_tap[node] && e->net->nodes[node].op != WS_OP_INPUT)
                 done = end_of_time;
-            if (first_back <= done)
-                add_region(e, node, true, first_back, done);
+            /* Where nobody reads the value, a loss may yet read a BatchNorm's statistics. */
+            add_region(e, node, true, first_back < done ? first_back : done, done);
         }
     }
 }
@@ -147,7 +148,8 @@ static bool overlaps(const struct region *a, const struct region *b)
     return a->begin <= b->end && b->begin <= a->end;
 }
 
-/** First fit: the lowest offset that no region alive at the same time covers. Regions are few, so the plain way is fast enough. */
+/** First fit: the lowest offset that no region alive at the same time covers. Regions are few, so the plain way is fast
+ * enough. */
 static void place(struct ws_exec *e, int i)
 {
     struct region *r = &e->regions[i];

@@ -16,21 +16,23 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/** BatchNorm. TRAIN: batch statistics, running statistics updated. EVAL: running statistics; no gradients to BN parameters are
- *  wanted. FROZEN: running statistics, parameters may learn. */
-enum ws_bn_mode { WS_BN_TRAIN, WS_BN_EVAL, WS_BN_FROZEN };
+/** BatchNorm. TRAIN: batch statistics, running statistics updated. EVAL: running statistics; no gradients to BN
+ * parameters are wanted. FROZEN: running statistics, parameters may learn. OBSERVE: as EVAL, and the batch's statistics
+ * are values that a loss may read and seed. */
+enum ws_bn_mode { WS_BN_TRAIN, WS_BN_EVAL, WS_BN_FROZEN, WS_BN_OBSERVE };
 
 struct ws_exec_options {
     int max_batch;
-    bool backward;        /**< keep what backward needs */
-    bool input_gradient;  /**< backward goes down to the input */
-    const int *taps;      /**< nodes whose values are read, or whose gradients are seeded, by the caller */
-    int n_taps;           /**< the last node is always a tap */
+    bool backward;       /**< keep what backward needs */
+    bool input_gradient; /**< backward goes down to the input */
+    const int *taps;     /**< nodes whose values are read, or whose gradients are seeded, by the caller */
+    int n_taps;          /**< the last node is always a tap */
 };
 
 struct ws_exec;
 
-/** Plan and allocate. WS_E_MEMORY names the bytes that were wanted. The network, its values and `pool` must outlive it. */
+/** Plan and allocate. WS_E_MEMORY names the bytes that were wanted. The network, its values and `pool` must outlive it.
+ */
 WS_MUST_USE enum ws_status ws_exec_open(struct ws_exec **out, struct ws_net *net, struct ws_pool *pool,
                                         const struct ws_exec_options *options, struct ws_err *err);
 void ws_exec_close(struct ws_exec **exec);
@@ -45,10 +47,24 @@ void ws_exec_forward(struct ws_exec *exec, int batch, enum ws_bn_mode mode);
 const float *ws_exec_value(const struct ws_exec *exec, int node);
 
 /**
- * Gradient of the loss with respect to a tap's value, zeroed on the first call after forward: the caller adds to it, then calls
- * ws_exec_backward(). Same layout as the value.
+ * Gradient of the loss with respect to a tap's value, zeroed on the first call after forward: the caller adds to it,
+ * then calls ws_exec_backward(). Same layout as the value.
  */
 float *ws_exec_seed(struct ws_exec *exec, int node);
+
+/**
+ * Statistics of the batch in front of a BatchNorm node (taps or not), after a forward in OBSERVE or TRAIN: mean and
+ * biased variance over images and pixels, [channels]. Valid until the next forward.
+ */
+const float *ws_exec_batch_mean(const struct ws_exec *exec, int node);
+const float *ws_exec_batch_var(const struct ws_exec *exec, int node);
+
+/**
+ * Gradient of the loss with respect to those statistics, zeroed on the first call after forward: the caller adds to it,
+ * then calls ws_exec_backward(). NULL when nothing below the node learns.
+ */
+float *ws_exec_seed_mean(struct ws_exec *exec, int node);
+float *ws_exec_seed_var(struct ws_exec *exec, int node);
 
 /** Propagate all seeds of the last forward; parameter gradients are ADDED to net->gradients. Needs options.backward. */
 void ws_exec_backward(struct ws_exec *exec);
