@@ -52,16 +52,17 @@ struct ws_kernels {
     void (*conv_direct_dw)(const struct ws_direct *d, const float *x, const float *dy, float *dw);
 
     /* Winograd's transforms and products; what they compute stands in winograd_impl.h. A tile row is a row of tiles_x tiles of
-       one image; tile rows are counted through consecutive images. `tiles` is how many tiles the transformed map has in all;
-       `u` and `m` point to the first tile of the range. */
+       one image; tile rows are counted through consecutive images. A transformed map is 36
+       grids [tiles][channels], `step` floats apart; `u` and `m` point to the first tile of the range. */
 
-    /** Patches of x → u [36][tiles][channels]. */
-    void (*winograd_input)(const struct ws_winograd *g, const float *x, size_t first_row, size_t n_rows, size_t tiles, float *u);
+    /** Patches of x → u [36][tiles][channels]; frame is scratch of 6 (4 tiles_x + 2) channels floats. */
+    void (*winograd_input)(const struct ws_winograd *g, const float *x, size_t first_row, size_t n_rows, size_t step,
+                           float *frame, float *u);
     /** Tiles of dY → u [36][tiles][out_channels]. */
-    void (*winograd_gradient)(const struct ws_winograd *g, const float *dy, size_t first_row, size_t n_rows, size_t tiles,
+    void (*winograd_gradient)(const struct ws_winograd *g, const float *dy, size_t first_row, size_t n_rows, size_t step,
                               float *u);
     /** y (+)= tiles of m [36][tiles][out_channels]. */
-    void (*winograd_output)(const struct ws_winograd *g, const float *m, size_t first_row, size_t n_rows, size_t tiles,
+    void (*winograd_output)(const struct ws_winograd *g, const float *m, size_t first_row, size_t n_rows, size_t step,
                             bool accumulate, float *y);
     /** w [3][3][channels][out] → v [36][channels][out] in panels, for input channels first … end-1. */
     void (*winograd_weight)(const float *w, int channels, int out_channels, int first, int end, float *v);

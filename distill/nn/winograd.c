@@ -76,6 +76,18 @@ static bool is_narrow(const struct product *p)
     return (size_t)p->g.channels * p->n_out <= NARROW_WEIGHTS;
 }
 
+/** Floats from one of a map's 36 grids to the next. A cache line apart, or maps of 2^n tiles would meet in the same
+ * sets. */
+static size_t grid_step(size_t tiles, int channels)
+{
+    return tiles * (size_t)channels + WS_DIRECT_LANES;
+}
+
+static size_t map_of(size_t tiles, int channels)
+{
+    return POINTS * grid_step(tiles, channels);
+}
+
 /** Floats of a transformed tile, in and out. */
 static size_t tile_floats(const struct product *p)
 {
@@ -108,10 +120,24 @@ static size_t map_floats(const struct product *p)
     size_t largest = 0;
     for (int i = 0; i < (p->e->has_backward ? 2 : 1); i++) {
         size_t rows = is_narrow(p) ? block_rows_of(p, &g[i]) : chunk_images_of(p, &g[i]) * (size_t)g[i].tiles_y;
-        size_t floats = rows * (size_t)g[i].tiles_x * tile_floats(p);
+        size_t tiles = rows * (size_t)g[i].tiles_x;
+        size_t floats = map_of(tiles, p->g.channels) + map_of(tiles, (int)p->n_out);
         largest = floats > largest ? floats : largest;
     }
     return largest;
+}
+
+/** Floats of the six framed rows that a tile row reads; at the front of a worker's scratch. */
+static size_t frame_floats(const struct ws_winograd *g)
+{
+    return 6 * (4 * (size_t)g->tiles_x + 2) * (size_t)g->channels;
+}
+
+static size_t largest_frame(const struct product *p)
+{
+    const struct ws_winograd g = forward_geometry(p), turned = turned_geometry(p);
+    const size_t a = frame_floats(&g), b = frame_floats(&turned);
+    return p->e->has_backward && b > a ? b : a;
 }
 
 void winograd_scratch(const struct product *p, size_t *worker, size_t *shared)
@@ -120,7 +146,7 @@ void winograd_scratch(const struct product *p, size_t *worker, size_t *shared)
     size_t n = matrices(p); /* the transformed weights */
     if (p->e->has_backward)
         n += matrices(p) * (narrow ? N_SLICES : 1) + matrices(p) / 4; /* sums of dW; the turned kernel */
-    *worker = narrow ? map_floats(p) : 0;
+    *worker = largest_frame(p) + (narrow ? map_floats(p) : 0);
     *shared = n + (narrow ? 0 : map_floats(p));
 }
 
@@ -151,10 +177,10 @@ static void weight_slice(void *argument, int slice, int worker)
 
 static void products(const struct job *j, const float *u, size_t tiles, int first, int end, float *m)
 {
-    const size_t c = (size_t)j->g.channels, o = (size_t)j->g.out_channels;
+    const int c = j->g.channels, o = j->g.out_channels;
+    const size_t matrix = (size_t)c * (size_t)o, u_step = grid_step(tiles, c), m_step = grid_step(tiles, o);
     for (size_t i = (size_t)first; i < (size_t)end; i++)
-        j->p->e->kernels->winograd_product(u + i * tiles * c, tiles, (int)c, j->v + i * c * o, (int)o,
-                                           m + i * tiles * o);
+        j->p->e->kernels->winograd_product(u + i * u_step, tiles, c, j->v + i * matrix, o, m + i * m_step);
 }
 
 /** First output pixel of a tile row. */
@@ -172,17 +198,17 @@ static void narrow_slice(void *argument, int slice, int worker)
     size_t first = slice_begin(e, slice), n_images = slice_begin(e, slice + 1) - first;
     const float *x = j->x + first * (size_t)g->height * (size_t)g->width * (size_t)g->channels;
     float *y = j->y + first * (size_t)g->out_height * (size_t)g->out_width * (size_t)g->out_channels;
-    float *u = e->worker_scratch + (size_t)worker * e->n_stripe;
+    float *frame = e->worker_scratch + (size_t)worker * e->n_stripe, *u = frame + frame_floats(g);
     struct epilogue f = {0};
     if (j->has_epilogue)
         f = epilogue_of(j->p, slice, first);
     size_t total = n_images * (size_t)g->tiles_y, block = block_rows_of(j->p, g);
     for (size_t row = 0; row < total; row += block) {
         size_t rows = least(block, total - row), tiles = rows * (size_t)g->tiles_x;
-        float *m = u + POINTS * tiles * (size_t)g->channels;
-        e->kernels->winograd_input(g, x, row, rows, tiles, u);
+        float *m = u + map_of(tiles, g->channels);
+        e->kernels->winograd_input(g, x, row, rows, grid_step(tiles, g->channels), frame, u);
         products(j, u, tiles, 0, POINTS, m);
-        e->kernels->winograd_output(g, m, row, rows, tiles, j->accumulate, y);
+        e->kernels->winograd_output(g, m, row, rows, grid_step(tiles, g->out_channels), j->accumulate, y);
         if (j->has_epilogue)
             finish_rows(&f, y, first_pixel(g, row), first_pixel(g, row + rows) - first_pixel(g, row));
     }
@@ -203,13 +229,14 @@ static struct part part_of(const struct job *j, int slice)
 
 static void wide_input_slice(void *argument, int slice, int worker)
 {
-    (void)worker;
     const struct job *j = argument;
+    const struct ws_exec *e = j->p->e;
     const struct ws_winograd *g = &j->g;
     const struct part part = part_of(j, slice);
     const float *x = j->x + j->first * (size_t)g->height * (size_t)g->width * (size_t)g->channels;
-    j->p->e->kernels->winograd_input(g, x, part.begin, part.end - part.begin, part.tiles,
-                                     j->u + part.tiles_before * (size_t)g->channels);
+    e->kernels->winograd_input(g, x, part.begin, part.end - part.begin, grid_step(part.tiles, g->channels),
+                               e->worker_scratch + (size_t)worker * e->n_stripe,
+                               j->u + part.tiles_before * (size_t)g->channels);
 }
 
 static void wide_product_slice(void *argument, int slice, int worker)
@@ -227,7 +254,7 @@ static void wide_output_slice(void *argument, int slice, int worker)
     const struct part part = part_of(j, slice);
     float *y = j->y + j->first * (size_t)g->out_height * (size_t)g->out_width * (size_t)g->out_channels;
     j->p->e->kernels->winograd_output(g, j->m + part.tiles_before * (size_t)g->out_channels, part.begin,
-                                      part.end - part.begin, part.tiles, j->accumulate, y);
+                                      part.end - part.begin, grid_step(part.tiles, g->out_channels), j->accumulate, y);
     if (!j->has_epilogue)
         return;
     struct epilogue f = epilogue_of(j->p, slice, j->first);
@@ -246,7 +273,7 @@ static void run(struct job *j)
     size_t chunk = chunk_images_of(p, &j->g), per_image = (size_t)j->g.tiles_y * (size_t)j->g.tiles_x;
     for (j->first = 0; j->first < (size_t)e->batch; j->first += chunk) {
         j->n_images = least(chunk, (size_t)e->batch - j->first);
-        j->m = j->u + POINTS * j->n_images * per_image * (size_t)j->g.channels;
+        j->m = j->u + map_of(j->n_images * per_image, j->g.channels);
         ws_pool_run(e->pool, N_SLICES, wide_input_slice, j);
         ws_pool_run(e->pool, POINTS, wide_product_slice, j);
         ws_pool_run(e->pool, N_SLICES, wide_output_slice, j);
@@ -299,9 +326,10 @@ struct weight_job {
 static void outer_products(const struct weight_job *j, const float *u, const float *d, size_t tiles, int first, int end,
                            float *sums)
 {
-    const size_t c = (size_t)j->g.channels, o = (size_t)j->g.out_channels;
+    const int c = j->g.channels, o = j->g.out_channels;
+    const size_t matrix = (size_t)c * (size_t)o, u_step = grid_step(tiles, c), d_step = grid_step(tiles, o);
     for (size_t i = (size_t)first; i < (size_t)end; i++)
-        j->p->e->kernels->winograd_outer(u + i * tiles * c, d + i * tiles * o, tiles, (int)c, (int)o, sums + i * c * o);
+        j->p->e->kernels->winograd_outer(u + i * u_step, d + i * d_step, tiles, c, o, sums + i * matrix);
 }
 
 static void narrow_weight_slice(void *argument, int slice, int worker)
@@ -312,30 +340,33 @@ static void narrow_weight_slice(void *argument, int slice, int worker)
     size_t first = slice_begin(e, slice), n_images = slice_begin(e, slice + 1) - first;
     const float *x = j->x + first * (size_t)g->height * (size_t)g->width * (size_t)g->channels;
     const float *dy = j->dy + first * (size_t)g->out_height * (size_t)g->out_width * (size_t)g->out_channels;
-    float *u = e->worker_scratch + (size_t)worker * e->n_stripe, *sums = j->sums + (size_t)slice * matrices(j->p);
+    float *frame = e->worker_scratch + (size_t)worker * e->n_stripe, *u = frame + frame_floats(g),
+          *sums = j->sums + (size_t)slice * matrices(j->p);
     memset(sums, 0, matrices(j->p) * sizeof *sums);
     size_t total = n_images * (size_t)g->tiles_y, block = block_rows_of(j->p, g);
     for (size_t row = 0; row < total; row += block) {
         size_t rows = least(block, total - row), tiles = rows * (size_t)g->tiles_x;
-        float *d = u + POINTS * tiles * (size_t)g->channels;
-        e->kernels->winograd_input(g, x, row, rows, tiles, u);
-        e->kernels->winograd_gradient(g, dy, row, rows, tiles, d);
+        float *d = u + map_of(tiles, g->channels);
+        e->kernels->winograd_input(g, x, row, rows, grid_step(tiles, g->channels), frame, u);
+        e->kernels->winograd_gradient(g, dy, row, rows, grid_step(tiles, g->out_channels), d);
         outer_products(j, u, d, tiles, 0, POINTS, sums);
     }
 }
 
 static void wide_maps_slice(void *argument, int slice, int worker)
 {
-    (void)worker;
     const struct weight_job *j = argument;
+    const struct ws_exec *e = j->p->e;
     const struct ws_winograd *g = &j->g;
-    const struct ws_kernels *kernels = j->p->e->kernels;
     const struct part part = part_of(&(struct job){.g = *g, .n_images = j->n_images}, slice);
     const float *x = j->x + j->first * (size_t)g->height * (size_t)g->width * (size_t)g->channels;
     const float *dy = j->dy + j->first * (size_t)g->out_height * (size_t)g->out_width * (size_t)g->out_channels;
     size_t n = part.end - part.begin;
-    kernels->winograd_input(g, x, part.begin, n, part.tiles, j->u + part.tiles_before * (size_t)g->channels);
-    kernels->winograd_gradient(g, dy, part.begin, n, part.tiles, j->d + part.tiles_before * (size_t)g->out_channels);
+    e->kernels->winograd_input(g, x, part.begin, n, grid_step(part.tiles, g->channels),
+                               e->worker_scratch + (size_t)worker * e->n_stripe,
+                               j->u + part.tiles_before * (size_t)g->channels);
+    e->kernels->winograd_gradient(g, dy, part.begin, n, grid_step(part.tiles, g->out_channels),
+                                  j->d + part.tiles_before * (size_t)g->out_channels);
 }
 
 static void wide_outer_slice(void *argument, int slice, int worker)
@@ -378,7 +409,7 @@ void winograd_backward_weight(const struct product *p)
         size_t chunk = chunk_images_of(p, &j.g), per_image = (size_t)j.g.tiles_y * (size_t)j.g.tiles_x;
         for (j.first = 0; j.first < (size_t)e->batch; j.first += chunk) {
             j.n_images = least(chunk, (size_t)e->batch - j.first);
-            j.d = j.u + POINTS * j.n_images * per_image * (size_t)j.g.channels;
+            j.d = j.u + map_of(j.n_images * per_image, j.g.channels);
             ws_pool_run(e->pool, N_SLICES, wide_maps_slice, &j);
             ws_pool_run(e->pool, POINTS, wide_outer_slice, &j);
         }

@@ -8,7 +8,7 @@
  *
  * "." is a product per position of the 6x6 grid, summed over channels (or, for dW, over tiles): 36 matrix products in the
  * place of 144 multiplications. The points are 0, ±sqrt(1/2), ±sqrt(2) and infinity: the usual 0, ±1, ±2 lose twice as many
- * digits (5.5e-7 of the result's size against 9.4e-7 at 16 channels; a direct sum 2.2e-7). Maps are [36][tiles][channels]; weights
+ * digits (5.5e-7 of the result's size against 9.4e-7 at 16 channels; a direct sum 2.2e-7). Maps are 36 grids of [tiles][channels], `step` floats apart; weights
  * [36][channels][out] in panels of PANEL outputs, each panel [channels][width]. Vectors run over channels.
  */
 
@@ -17,26 +17,55 @@ enum { PANEL = 2 * VECTOR < 16 ? 16 : 2 * VECTOR }; /* outputs of a panel; chann
 #define A 0.70710678118654752440F /* sqrt(1/2) */
 #define B 1.41421356237309504880F /* sqrt(2) */
 
-/** B' x of one row or column of six. */
-ALWAYS_INLINE void patch_transform(const vector x[6], vector out[6])
+/*
+ * The transforms of six run in halves of three outputs (of four: even and odd ones), so that a half of the 6x6 grid stays in
+ * registers between columns and rows.
+ */
+
+/** Outputs 0, 1, 2 or 3, 4, 5 of B' x, x a row or column of six. */
+ALWAYS_INLINE void patch_half(const vector x[6], const int half, vector out[3])
 {
-    vector a = x[4] - 2 * x[2], b = A * x[3] - 2 * A * x[1], c = x[4] - 0.5F * x[2], d = B * x[3] - 0.5F * B * x[1];
-    out[0] = x[0] - 2.5F * x[2] + x[4];
-    out[1] = a + b;
-    out[2] = a - b;
-    out[3] = c + d;
-    out[4] = c - d;
-    out[5] = x[1] - 2.5F * x[3] + x[5];
+    if (half == 0) {
+        vector a = x[4] - 2 * x[2], b = A * x[3] - 2 * A * x[1];
+        out[0] = x[0] - 2.5F * x[2] + x[4];
+        out[1] = a + b;
+        out[2] = a - b;
+    } else {
+        vector c = x[4] - 0.5F * x[2], d = B * x[3] - 0.5F * B * x[1];
+        out[0] = c + d;
+        out[1] = c - d;
+        out[2] = x[1] - 2.5F * x[3] + x[5];
+    }
 }
 
-/** A' m: four outputs of six products. */
-ALWAYS_INLINE void output_transform(const vector m[6], vector out[4])
+/** Outputs 0 and 2 or 1 and 3 of A' m. */
+ALWAYS_INLINE void output_half(const vector m[6], const int half, vector out[2])
 {
-    vector a = m[1] + m[2], b = A * (m[1] - m[2]), c = m[3] + m[4], d = B * (m[3] - m[4]);
-    out[0] = m[0] + a + c;
-    out[1] = b + d;
-    out[2] = 0.5F * a + 2 * c;
-    out[3] = 0.5F * b + 2 * d + m[5];
+    if (half == 0) {
+        vector a = m[1] + m[2], c = m[3] + m[4];
+        out[0] = m[0] + a + c;
+        out[1] = 0.5F * a + 2 * c;
+    } else {
+        vector b = A * (m[1] - m[2]), d = B * (m[3] - m[4]);
+        out[0] = b + d;
+        out[1] = 0.5F * b + 2 * d + m[5];
+    }
+}
+
+/** Outputs 0, 1, 2 or 3, 4, 5 of G4 dy. */
+ALWAYS_INLINE void gradient_half(const vector y[4], const int half, vector out[3])
+{
+    if (half == 0) {
+        vector a = (y[0] + 0.5F * y[2]) * (-2.0F / 3), b = (y[1] + 0.5F * y[3]) * (-2.0F / 3 * A);
+        out[0] = y[0];
+        out[1] = a + b;
+        out[2] = a - b;
+    } else {
+        vector c = (y[0] + 2 * y[2]) * (1.0F / 6), d = (y[1] + 2 * y[3]) * (1.0F / 6 * B);
+        out[0] = c + d;
+        out[1] = c - d;
+        out[2] = y[3];
+    }
 }
 
 /** G w: six of three weights. */
@@ -50,19 +79,6 @@ ALWAYS_INLINE void weight_transform(const vector w[3], vector out[6])
     out[3] = c + d;
     out[4] = c - d;
     out[5] = w[2];
-}
-
-/** G4 dy: six of four gradients. */
-ALWAYS_INLINE void gradient_transform(const vector y[4], vector out[6])
-{
-    vector a = (y[0] + 0.5F * y[2]) * (-2.0F / 3), b = (y[1] + 0.5F * y[3]) * (-2.0F / 3 * A);
-    vector c = (y[0] + 2 * y[2]) * (1.0F / 6), d = (y[1] + 2 * y[3]) * (1.0F / 6 * B);
-    out[0] = y[0];
-    out[1] = a + b;
-    out[2] = a - b;
-    out[3] = c + d;
-    out[4] = c - d;
-    out[5] = y[3];
 }
 
 /** A3' m: three weight gradients of six sums. */
@@ -87,6 +103,16 @@ ALWAYS_INLINE void store(float *p, vector v)
     *(vector *)p = v;
 }
 
+/*
+ * Walk on by n floats. The empty asm hides the sum from the compiler, which would otherwise keep the 36 addresses of a grid in
+ * memory and increase each of them for every vector: half of the time of a transform.
+ */
+#define WALK(p, n)                                                                                                     \
+    do {                                                                                                               \
+        (p) += (n);                                                                                                    \
+        __asm__("" : "+r"(p));                                                                                         \
+    } while (0)
+
 /** A tile row of the slice: which image, and its first row of outputs. */
 struct tile_row {
     size_t image;
@@ -99,78 +125,104 @@ static inline struct tile_row tile_row_of(const struct ws_winograd *g, size_t ro
     return (struct tile_row){row / per_image, 4 * (int)(row % per_image)};
 }
 
-/** One channel vector of a 6x6 patch at (y0, x0), zero outside the map, transformed to 36 places `step` apart. */
-ALWAYS_INLINE void transform_patch(const struct ws_winograd *g, const float *x, int y0, int x0, const bool is_inside,
-                                   float *u, size_t step)
+/** Rows first three or last three of a 6x6 patch of one channel vector, transformed to places `step` apart. */
+ALWAYS_INLINE void transform_patch(const float *x, size_t row, size_t c, const int half, float *u, size_t step)
 {
-    size_t c = (size_t)g->channels, row = (size_t)g->width * c;
-    vector t[6][6];
+    vector t[3][6];
+#pragma GCC unroll 6
     for (int j = 0; j < 6; j++) {
-        vector in[6], out[6];
+        vector in[6], out[3];
+        const float *from = x;
 #pragma GCC unroll 6
         for (int i = 0; i < 6; i++) {
-            int y = y0 + i, at = x0 + j;
-            bool is_there = is_inside || (y >= 0 && y < g->height && at >= 0 && at < g->width);
-            in[i] = is_there ? load(x + (ptrdiff_t)y * (ptrdiff_t)row + (ptrdiff_t)at * (ptrdiff_t)c) : (vector){0};
+            in[i] = load(from);
+            WALK(from, row);
         }
-        patch_transform(in, out);
-#pragma GCC unroll 6
-        for (int i = 0; i < 6; i++)
+        WALK(x, c);
+        patch_half(in, half, out);
+#pragma GCC unroll 3
+        for (int i = 0; i < 3; i++)
             t[i][j] = out[i];
     }
-    for (int i = 0; i < 6; i++) {
-        vector out[6];
-        patch_transform(t[i], out);
+#pragma GCC unroll 3
+    for (int i = 0; i < 3; i++) {
+        vector low[3], high[3];
+        patch_half(t[i], 0, low);
+        patch_half(t[i], 1, high);
 #pragma GCC unroll 6
-        for (int j = 0; j < 6; j++, u += step)
-            store(u, out[j]);
+        for (int j = 0; j < 6; j++) {
+            store(u, j < 3 ? low[j] : high[j - 3]);
+            WALK(u, step);
+        }
     }
 }
 
-static void winograd_input(const struct ws_winograd *g, const float *x, size_t first_row, size_t n_rows, size_t tiles,
-                           float *u)
+/** The six rows that a tile row reads, from image row y0 on, with zeros around the map. */
+static inline void frame_rows(const struct ws_winograd *g, const float *image, int y0, float *frame)
+{
+    size_t c = (size_t)g->channels, row = (size_t)g->width * c, before = (size_t)g->pad * c;
+    size_t framed = (4 * (size_t)g->tiles_x + 2) * c;
+    size_t copied = before + row < framed ? row : framed - before;
+    for (int i = 0; i < 6; i++, frame += framed) {
+        int y = y0 + i;
+        if (y < 0 || y >= g->height) {
+            zero_floats(framed, frame);
+            continue;
+        }
+        zero_floats(before, frame);
+        copy_floats(image + (size_t)y * row, copied, frame + before);
+        zero_floats(framed - before - copied, frame + before + copied);
+    }
+}
+
+static void winograd_input(const struct ws_winograd *g, const float *x, size_t first_row, size_t n_rows, size_t step,
+                           float *frame, float *u)
 {
     size_t c = (size_t)g->channels, map = (size_t)g->height * (size_t)g->width * c;
-    size_t step = tiles * c;
+    size_t row = (4 * (size_t)g->tiles_x + 2) * c;
     for (size_t r = first_row; r < first_row + n_rows; r++) {
         struct tile_row at = tile_row_of(g, r);
-        const float *image = x + at.image * map;
-        int y0 = at.y - g->pad;
-        bool is_inside_y = y0 >= 0 && y0 + 6 <= g->height;
-        for (int tx = 0; tx < g->tiles_x; tx++, u += c) {
-            int x0 = 4 * tx - g->pad;
-            if (is_inside_y && x0 >= 0 && x0 + 6 <= g->width)
-                for (size_t v = 0; v < c; v += VECTOR)
-                    transform_patch(g, image + v, y0, x0, true, u + v, step);
-            else
-                for (size_t v = 0; v < c; v += VECTOR)
-                    transform_patch(g, image + v, y0, x0, false, u + v, step);
-        }
+        frame_rows(g, x + at.image * map, at.y - g->pad, frame);
+        const float *patch = frame;
+        for (int tx = 0; tx < g->tiles_x; tx++, u += c, patch += 4 * c)
+            for (size_t v = 0; v < c; v += VECTOR) {
+                transform_patch(patch + v, row, c, 0, u + v, step);
+                transform_patch(patch + v, row, c, 1, u + v + 18 * step, step);
+            }
     }
 }
 
-/** One channel vector of a 4x4 tile of dY, zero outside the map. */
-ALWAYS_INLINE void transform_gradient(const struct ws_winograd *g, const float *dy, int rows, int columns, float *u,
-                                      size_t step)
+/** First or last three rows of the transform of a 4x4 tile of dY, one channel vector; zero outside the map. */
+ALWAYS_INLINE void transform_gradient(const struct ws_winograd *g, const float *dy, int rows, int columns, const int half,
+                                      float *u, size_t step)
 {
     size_t o = (size_t)g->out_channels, row = (size_t)g->out_width * o;
-    vector t[6][4];
-    for (int j = 0; j < 4; j++) {
-        vector in[4], out[6];
+    vector t[3][4];
 #pragma GCC unroll 4
-        for (int i = 0; i < 4; i++)
-            in[i] = i < rows && j < columns ? load(dy + (size_t)i * row + (size_t)j * o) : (vector){0};
-        gradient_transform(in, out);
-#pragma GCC unroll 6
-        for (int i = 0; i < 6; i++)
+    for (int j = 0; j < 4; j++) {
+        vector in[4], out[3];
+        const float *from = dy;
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+            in[i] = i < rows && j < columns ? load(from) : (vector){0};
+            WALK(from, row);
+        }
+        WALK(dy, o);
+        gradient_half(in, half, out);
+#pragma GCC unroll 3
+        for (int i = 0; i < 3; i++)
             t[i][j] = out[i];
     }
-    for (int i = 0; i < 6; i++) {
-        vector out[6];
-        gradient_transform(t[i], out);
+#pragma GCC unroll 3
+    for (int i = 0; i < 3; i++) {
+        vector low[3], high[3];
+        gradient_half(t[i], 0, low);
+        gradient_half(t[i], 1, high);
 #pragma GCC unroll 6
-        for (int j = 0; j < 6; j++, u += step)
-            store(u, out[j]);
+        for (int j = 0; j < 6; j++) {
+            store(u, j < 3 ? low[j] : high[j - 3]);
+            WALK(u, step);
+        }
     }
 }
 
@@ -179,11 +231,10 @@ static inline int at_most_4(int n)
     return n < 4 ? n : 4;
 }
 
-static void winograd_gradient(const struct ws_winograd *g, const float *dy, size_t first_row, size_t n_rows, size_t tiles,
+static void winograd_gradient(const struct ws_winograd *g, const float *dy, size_t first_row, size_t n_rows, size_t step,
                            float *u)
 {
     size_t o = (size_t)g->out_channels, map = (size_t)g->out_height * (size_t)g->out_width * o;
-    size_t step = tiles * o;
     for (size_t r = first_row; r < first_row + n_rows; r++) {
         struct tile_row at = tile_row_of(g, r);
         const float *row = dy + at.image * map + (size_t)at.y * (size_t)g->out_width * o;
@@ -191,49 +242,63 @@ static void winograd_gradient(const struct ws_winograd *g, const float *dy, size
         for (int tx = 0; tx < g->tiles_x; tx++, u += o, row += 4 * o) {
             int columns = at_most_4(g->out_width - 4 * tx);
             for (size_t v = 0; v < o; v += VECTOR)
-                if (rows == 4 && columns == 4)
-                    transform_gradient(g, row + v, 4, 4, u + v, step);
-                else
-                    transform_gradient(g, row + v, rows, columns, u + v, step);
+                for (int half = 0; half < 2; half++) {
+                    float *to = u + v + (size_t)(18 * half) * step;
+                    if (rows == 4 && columns == 4 && half == 0)
+                        transform_gradient(g, row + v, 4, 4, 0, to, step);
+                    else if (rows == 4 && columns == 4)
+                        transform_gradient(g, row + v, 4, 4, 1, to, step);
+                    else
+                        transform_gradient(g, row + v, rows, columns, half, to, step);
+                }
         }
     }
 }
 
-/** One channel vector of a tile of y from its 36 products. */
+/** Rows 0 and 2 or 1 and 3 of a tile of y from its 36 products, one channel vector. */
 ALWAYS_INLINE void transform_output(const struct ws_winograd *g, const float *m, size_t step, int rows, int columns,
-                                    const bool accumulate, float *y)
+                                    const int half, const bool accumulate, float *y)
 {
     size_t o = (size_t)g->out_channels, row = (size_t)g->out_width * o;
-    vector t[4][6];
-    for (int j = 0; j < 6; j++) {
-        vector in[6], out[4];
+    vector t[2][6];
 #pragma GCC unroll 6
-        for (int i = 0; i < 6; i++)
-            in[i] = load(m + (size_t)(i * 6 + j) * step);
-        output_transform(in, out);
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++)
-            t[i][j] = out[i];
+    for (int j = 0; j < 6; j++) {
+        vector in[6], out[2];
+        const float *from = m;
+#pragma GCC unroll 6
+        for (int i = 0; i < 6; i++) {
+            in[i] = load(from);
+            WALK(from, 6 * step);
+        }
+        WALK(m, step);
+        output_half(in, half, out);
+        t[0][j] = out[0];
+        t[1][j] = out[1];
     }
-    for (int i = 0; i < rows; i++) {
-        vector out[4];
-        output_transform(t[i], out);
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++) {
+        if (2 * i + half >= rows)
+            continue;
+        vector even[2], odd[2];
+        output_half(t[i], 0, even);
+        output_half(t[i], 1, odd);
+        float *to = y + (size_t)(2 * i + half) * row;
 #pragma GCC unroll 4
         for (int j = 0; j < 4; j++) {
-            float *to = y + (size_t)i * row + (size_t)j * o;
+            vector value = j % 2 ? odd[j / 2] : even[j / 2];
             if (j < columns && accumulate)
-                store(to, out[j] + load(to));
+                store(to, value + load(to));
             else if (j < columns)
-                store(to, out[j]);
+                store(to, value);
+            WALK(to, o);
         }
     }
 }
 
-static void winograd_output(const struct ws_winograd *g, const float *m, size_t first_row, size_t n_rows, size_t tiles,
+static void winograd_output(const struct ws_winograd *g, const float *m, size_t first_row, size_t n_rows, size_t step,
                             bool accumulate, float *y)
 {
     size_t o = (size_t)g->out_channels, map = (size_t)g->out_height * (size_t)g->out_width * o;
-    size_t step = tiles * o;
     for (size_t r = first_row; r < first_row + n_rows; r++) {
         struct tile_row at = tile_row_of(g, r);
         float *row = y + at.image * map + (size_t)at.y * (size_t)g->out_width * o;
@@ -241,12 +306,16 @@ static void winograd_output(const struct ws_winograd *g, const float *m, size_t 
         for (int tx = 0; tx < g->tiles_x; tx++, m += o, row += 4 * o) {
             int columns = at_most_4(g->out_width - 4 * tx);
             for (size_t v = 0; v < o; v += VECTOR)
-                if (accumulate)
-                    transform_output(g, m + v, step, rows, columns, true, row + v);
-                else if (rows == 4 && columns == 4)
-                    transform_output(g, m + v, step, 4, 4, false, row + v);
-                else
-                    transform_output(g, m + v, step, rows, columns, false, row + v);
+                if (accumulate) {
+                    transform_output(g, m + v, step, rows, columns, 0, true, row + v);
+                    transform_output(g, m + v, step, rows, columns, 1, true, row + v);
+                } else if (rows == 4 && columns == 4) {
+                    transform_output(g, m + v, step, 4, 4, 0, false, row + v);
+                    transform_output(g, m + v, step, 4, 4, 1, false, row + v);
+                } else {
+                    transform_output(g, m + v, step, rows, columns, 0, false, row + v);
+                    transform_output(g, m + v, step, rows, columns, 1, false, row + v);
+                }
         }
     }
 }
