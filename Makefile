@@ -71,7 +71,7 @@ $(B)/store/base/reference.o: configs/reference.yaml
 	    | $(CC) -x assembler -c - -o $@
 
 # Kernels: one source, one object per instruction set, chosen at run time.
-KERNEL_FLAGS := -O3 -ffp-contract=fast $(if $(findstring clang,$(CC)),,-fno-tree-loop-distribute-patterns)
+KERNEL_FLAGS := -O3 -ffp-contract=fast -fno-math-errno $(if $(findstring clang,$(CC)),,-fno-tree-loop-distribute-patterns)
 $(B)/distill/nn/kernels_plain.o:  FILE_FLAGS := $(KERNEL_FLAGS)
 $(B)/distill/nn/kernels_avx2.o:   FILE_FLAGS := $(KERNEL_FLAGS) -mavx2 -mfma
 $(B)/distill/nn/kernels_avx512.o: FILE_FLAGS := $(KERNEL_FLAGS) -mavx512f -mavx512vl -mavx512dq -mavx512bw -mprefer-vector-width=512

@@ -25,7 +25,7 @@ static void add_entry(struct ws_checkpoint *checkpoint, const struct ws_tensor_e
 }
 
 void ws_checkpoint_add_net(struct ws_checkpoint *checkpoint, const char *prefix, const struct ws_net *net,
-                           const struct ws_sgd *sgd)
+                           const struct ws_optim *optim)
 {
     for (int i = 0; i < net->n_params; i++) {
         const struct ws_param *param = &net->params[i];
@@ -43,8 +43,12 @@ void ws_checkpoint_add_net(struct ws_checkpoint *checkpoint, const char *prefix,
             entry.shape[d] = param->shape[d];
         add_entry(checkpoint, &entry);
     }
-    const char *name = ws_arena_printf(&checkpoint->arena, "%s.velocity", prefix);
-    ws_checkpoint_add_list(checkpoint, name, WS_F32, net->n_values, sgd->velocity);
+    for (int i = 0; i < 2 && optim->moments[i]; i++) {
+        const char *name = ws_arena_printf(&checkpoint->arena, "%s.moment%d", prefix, i + 1);
+        ws_checkpoint_add_list(checkpoint, name, WS_F32, net->n_values, optim->moments[i]);
+    }
+    const char *name = ws_arena_printf(&checkpoint->arena, "%s.n_steps", prefix);
+    ws_checkpoint_add_list(checkpoint, name, WS_I64, 1, &optim->n_steps);
 }
 
 void ws_checkpoint_add_list(struct ws_checkpoint *checkpoint, const char *name, enum ws_dtype dtype, size_t n,
@@ -107,8 +111,29 @@ enum ws_status ws_checkpoint_open(struct ws_tensors **file, json_t **loop, const
     return status;
 }
 
+static enum ws_status get_optim(const struct ws_tensors *file, const char *prefix, const struct ws_net *net,
+                                struct ws_optim *optim, struct ws_err *err)
+{
+    char name[2 * WS_NAME_MAX];
+    size_t n = 0;
+    for (int i = 0; i < 2 && optim->moments[i]; i++) {
+        snprintf(name, sizeof name, "%s.moment%d", prefix, i + 1);
+        const float *moment = ws_checkpoint_get_list(file, name, WS_F32, &n);
+        if (!moment || n != net->n_values)
+            return ws_fail(err, WS_E_DAMAGED, "checkpoint: tensor %s is missing or not %zu floats", name,
+                           net->n_values);
+        memcpy(optim->moments[i], moment, n * sizeof *moment);
+    }
+    snprintf(name, sizeof name, "%s.n_steps", prefix);
+    const int64_t *n_steps = ws_checkpoint_get_list(file, name, WS_I64, &n);
+    if (!n_steps || n != 1 || *n_steps < 0)
+        return ws_fail(err, WS_E_DAMAGED, "checkpoint: tensor %s is missing or no count", name);
+    optim->n_steps = *n_steps;
+    return WS_OK;
+}
+
 enum ws_status ws_checkpoint_get_net(const struct ws_tensors *file, const char *prefix, struct ws_net *net,
-                                     struct ws_sgd *sgd, struct ws_err *err)
+                                     struct ws_optim *optim, struct ws_err *err)
 {
     char name[2 * WS_NAME_MAX];
     for (int i = 0; i < net->n_params; i++) {
@@ -119,13 +144,7 @@ enum ws_status ws_checkpoint_get_net(const struct ws_tensors *file, const char *
             return ws_fail(err, WS_E_DAMAGED, "checkpoint: tensor %s is missing or not %zu floats", name, param->n);
         ws_net_set(net, i, entry->data, param->n);
     }
-    snprintf(name, sizeof name, "%s.velocity", prefix);
-    size_t n = 0;
-    const float *velocity = ws_checkpoint_get_list(file, name, WS_F32, &n);
-    if (!velocity || n != net->n_values)
-        return ws_fail(err, WS_E_DAMAGED, "checkpoint: tensor %s is missing or not %zu floats", name, net->n_values);
-    memcpy(sgd->velocity, velocity, n * sizeof *velocity);
-    return WS_OK;
+    return get_optim(file, prefix, net, optim, err);
 }
 
 const void *ws_checkpoint_get_list(const struct ws_tensors *file, const char *name, enum ws_dtype dtype, size_t *n)

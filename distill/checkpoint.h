@@ -1,8 +1,9 @@
 /**
  * checkpoint.safetensors: everything a run needs to go on as if it had never been interrupted.
  *
- * Tensors: per network "PREFIX.NAME" for each parameter and running statistic (file order) and "PREFIX.velocity", the
- * optimiser's momentum in the network's memory order; besides, what the loop and the method add. Metadata:
+ * Tensors: per network "PREFIX.NAME" for each parameter and running statistic (file order) and the optimiser's
+ * state: "PREFIX.moment1" (of SGD the velocity) and "PREFIX.moment2" in the network's memory order, "PREFIX.n_steps";
+ * besides, what the loop and the method add. Metadata:
  * "webstill.key", the digest of all that the training depends on, and "webstill.loop", the loop's numbers as JSON.
  */
 #ifndef WEBSTILL_DISTILL_CHECKPOINT_H
@@ -25,7 +26,7 @@ struct ws_checkpoint {
 
 /** Add a network and its optimiser. Running out of memory is kept and reported by the write. */
 void ws_checkpoint_add_net(struct ws_checkpoint *checkpoint, const char *prefix, const struct ws_net *net,
-                           const struct ws_sgd *sgd);
+                           const struct ws_optim *optim);
 /** Add a list; `data` is borrowed until the write. */
 void ws_checkpoint_add_list(struct ws_checkpoint *checkpoint, const char *name, enum ws_dtype dtype, size_t n,
                             const void *data);
@@ -42,7 +43,7 @@ WS_MUST_USE enum ws_status ws_checkpoint_open(struct ws_tensors **file, json_t *
                                               const char *key, struct ws_err *err);
 /** Restore a network and its optimiser; WS_E_DAMAGED names a tensor that is missing or of another size. */
 WS_MUST_USE enum ws_status ws_checkpoint_get_net(const struct ws_tensors *file, const char *prefix, struct ws_net *net,
-                                                 struct ws_sgd *sgd, struct ws_err *err);
+                                                 struct ws_optim *optim, struct ws_err *err);
 /** A list of `dtype`; NULL when absent or of another type. */
 const void *ws_checkpoint_get_list(const struct ws_tensors *file, const char *name, enum ws_dtype dtype, size_t *n);
 

@@ -21,8 +21,7 @@ enum ws_status ws_embedding_open(struct ws_embedding *embedding, const char *nam
     if (status == WS_OK)
         status = ws_net_alloc_gradients(embedding->net, err);
     if (status == WS_OK)
-        status = ws_sgd_init(&embedding->sgd, embedding->net, session->optim->momentum, session->optim->weight_decay,
-                             session->optim->nesterov, err);
+        status = ws_optim_init(&embedding->optim, embedding->net, session->optim, err);
     if (status == WS_OK) {
         /* Parameter 0 of every network draws from the same stream: the name tells them apart. */
         ws_net_init(embedding->net, ws_xxh64(name, strlen(name), session->seed));
@@ -38,7 +37,7 @@ enum ws_status ws_embedding_open(struct ws_embedding *embedding, const char *nam
 void ws_embedding_close(struct ws_embedding *embedding)
 {
     ws_exec_close(&embedding->exec);
-    ws_sgd_fini(&embedding->sgd);
+    ws_optim_fini(&embedding->optim);
     ws_net_free(&embedding->net);
     free(embedding->scratch);
     *embedding = (struct ws_embedding){0};

@@ -6,10 +6,10 @@
 
 /** E: features -> width, with bias; L2 normalisation happens inside the loss. All-zero is a valid closed one. */
 struct ws_embedding {
-    struct ws_net *net;   /**< owned: one gemm, named after the embedding */
-    struct ws_exec *exec; /**< owned: rows 0..B-1 for X, B..2B-1 for X' */
-    struct ws_sgd sgd;    /**< owned */
-    float *scratch;       /**< owned */
+    struct ws_net *net;    /**< owned: one gemm, named after the embedding */
+    struct ws_exec *exec;  /**< owned: rows 0..B-1 for X, B..2B-1 for X' */
+    struct ws_optim optim; /**< owned */
+    float *scratch;        /**< owned */
     int features, width;
     bool has_input_gradient;
 };

@@ -44,8 +44,7 @@ enum ws_status ws_trainee_open(struct ws_trainee *trainee, const struct ws_sessi
     if (status == WS_OK)
         status = ws_net_alloc_gradients(trainee->model->net, err);
     if (status == WS_OK)
-        status = ws_sgd_init(&trainee->sgd, trainee->model->net, session->optim->momentum, session->optim->weight_decay,
-                             session->optim->nesterov, err);
+        status = ws_optim_init(&trainee->optim, trainee->model->net, session->optim, err);
     if (status == WS_OK) {
         ws_net_init(trainee->model->net, session->seed);
         const struct ws_model *model = trainee->model;
@@ -62,7 +61,7 @@ enum ws_status ws_trainee_open(struct ws_trainee *trainee, const struct ws_sessi
 void ws_trainee_close(struct ws_trainee *trainee)
 {
     ws_exec_close(&trainee->exec);
-    ws_sgd_fini(&trainee->sgd);
+    ws_optim_fini(&trainee->optim);
     ws_model_free(&trainee->model);
 }
 

@@ -106,7 +106,7 @@ WS_MUST_USE enum ws_status ws_method_find(const char *name, const struct ws_meth
 struct ws_trainee {
     struct ws_model *model; /**< owned */
     struct ws_exec *exec;   /**< owned: forward and backward, taps logits, pooled, projected */
-    struct ws_sgd sgd;      /**< owned */
+    struct ws_optim optim;  /**< owned */
 };
 
 /** Build session->card, initialise from the session's seed, plan for its batch. */

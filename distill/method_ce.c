@@ -100,20 +100,20 @@ static enum ws_status step_ce(void *state, struct ws_step *step, struct ws_err *
     ws_exec_backward(exec);
     if (step->wants_norm)
         step->gradient_norm = ws_gradient_norm(model->net);
-    ws_sgd_step(&ce->trainee.sgd, model->net, step->lr);
+    ws_optim_step(&ce->trainee.optim, model->net, step->lr);
     return WS_OK;
 }
 
 static void save_ce(void *state, struct ws_checkpoint *checkpoint)
 {
     const struct ce *ce = state;
-    ws_checkpoint_add_net(checkpoint, "student", ce->trainee.model->net, &ce->trainee.sgd);
+    ws_checkpoint_add_net(checkpoint, "student", ce->trainee.model->net, &ce->trainee.optim);
 }
 
 static enum ws_status load_ce(void *state, const struct ws_tensors *checkpoint, struct ws_err *err)
 {
     struct ce *ce = state;
-    return ws_checkpoint_get_net(checkpoint, "student", ce->trainee.model->net, &ce->trainee.sgd, err);
+    return ws_checkpoint_get_net(checkpoint, "student", ce->trainee.model->net, &ce->trainee.optim, err);
 }
 
 const struct ws_method ws_method_ce = {

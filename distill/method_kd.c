@@ -73,20 +73,20 @@ static enum ws_status step_kd(void *state, struct ws_step *step, struct ws_err *
     ws_exec_backward(exec);
     if (step->wants_norm)
         step->gradient_norm = ws_gradient_norm(model->net);
-    ws_sgd_step(&kd->trainee.sgd, model->net, step->lr);
+    ws_optim_step(&kd->trainee.optim, model->net, step->lr);
     return WS_OK;
 }
 
 static void save_kd(void *state, struct ws_checkpoint *checkpoint)
 {
     const struct kd *kd = state;
-    ws_checkpoint_add_net(checkpoint, "student", kd->trainee.model->net, &kd->trainee.sgd);
+    ws_checkpoint_add_net(checkpoint, "student", kd->trainee.model->net, &kd->trainee.optim);
 }
 
 static enum ws_status load_kd(void *state, const struct ws_tensors *checkpoint, struct ws_err *err)
 {
     struct kd *kd = state;
-    return ws_checkpoint_get_net(checkpoint, "student", kd->trainee.model->net, &kd->trainee.sgd, err);
+    return ws_checkpoint_get_net(checkpoint, "student", kd->trainee.model->net, &kd->trainee.optim, err);
 }
 
 const struct ws_method ws_method_kd = {

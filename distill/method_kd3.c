@@ -303,11 +303,11 @@ static void update(struct kd3 *kd3, struct ws_step *step)
         const double embed_t = kd3->has_contrast ? ws_gradient_norm(kd3->embed_t.net) : 0.0;
         step->gradient_norm = sqrt(student * student + embed_s * embed_s + embed_t * embed_t);
     }
-    ws_sgd_step(&kd3->trainee.sgd, kd3->trainee.model->net, step->lr);
+    ws_optim_step(&kd3->trainee.optim, kd3->trainee.model->net, step->lr);
     if (!kd3->has_contrast)
         return;
-    ws_sgd_step(&kd3->embed_s.sgd, kd3->embed_s.net, step->lr);
-    ws_sgd_step(&kd3->embed_t.sgd, kd3->embed_t.net, step->lr);
+    ws_optim_step(&kd3->embed_s.optim, kd3->embed_s.net, step->lr);
+    ws_optim_step(&kd3->embed_t.optim, kd3->embed_t.net, step->lr);
 }
 
 static enum ws_status step_kd3(void *state, struct ws_step *step, struct ws_err *err)
@@ -334,22 +334,22 @@ static enum ws_status step_kd3(void *state, struct ws_step *step, struct ws_err 
 static void save_kd3(void *state, struct ws_checkpoint *checkpoint)
 {
     const struct kd3 *kd3 = state;
-    ws_checkpoint_add_net(checkpoint, "student", kd3->trainee.model->net, &kd3->trainee.sgd);
+    ws_checkpoint_add_net(checkpoint, "student", kd3->trainee.model->net, &kd3->trainee.optim);
     if (!kd3->has_contrast)
         return;
-    ws_checkpoint_add_net(checkpoint, "contrast", kd3->embed_s.net, &kd3->embed_s.sgd);
-    ws_checkpoint_add_net(checkpoint, "contrast_teacher", kd3->embed_t.net, &kd3->embed_t.sgd);
+    ws_checkpoint_add_net(checkpoint, "contrast", kd3->embed_s.net, &kd3->embed_s.optim);
+    ws_checkpoint_add_net(checkpoint, "contrast_teacher", kd3->embed_t.net, &kd3->embed_t.optim);
 }
 
 static enum ws_status load_kd3(void *state, const struct ws_tensors *checkpoint, struct ws_err *err)
 {
     struct kd3 *kd3 = state;
     enum ws_status status =
-        ws_checkpoint_get_net(checkpoint, "student", kd3->trainee.model->net, &kd3->trainee.sgd, err);
+        ws_checkpoint_get_net(checkpoint, "student", kd3->trainee.model->net, &kd3->trainee.optim, err);
     if (status == WS_OK && kd3->has_contrast)
-        status = ws_checkpoint_get_net(checkpoint, "contrast", kd3->embed_s.net, &kd3->embed_s.sgd, err);
+        status = ws_checkpoint_get_net(checkpoint, "contrast", kd3->embed_s.net, &kd3->embed_s.optim, err);
     if (status == WS_OK && kd3->has_contrast)
-        status = ws_checkpoint_get_net(checkpoint, "contrast_teacher", kd3->embed_t.net, &kd3->embed_t.sgd, err);
+        status = ws_checkpoint_get_net(checkpoint, "contrast_teacher", kd3->embed_t.net, &kd3->embed_t.optim, err);
     return status;
 }
 

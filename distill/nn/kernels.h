@@ -32,6 +32,15 @@ struct ws_winograd {
 
 enum { WS_WINOGRAD_POINTS = 36 };
 
+/** One step of Adam; the corrections 1 - beta^step are in `rate` and `root`. */
+struct ws_adam {
+    float beta1, beta2, eps;
+    float rate;   /**< lr / (1 - beta1^step) */
+    float root;   /**< sqrt(1 - beta2^step) */
+    float decay;  /**< added to the gradient, times the weight */
+    float shrink; /**< the weight is multiplied by it first */
+};
+
 enum { WS_DIRECT_LANES = 16 }; /**< direct convolutions want a multiple of so many output channels */
 
 struct ws_kernels {
@@ -99,6 +108,9 @@ struct ws_kernels {
 
     /** Momentum step over n values (optim.h); v NULL: plain SGD. */
     void (*sgd)(float *w, const float *g, float *v, size_t n, float lr, float momentum, float decay, bool nesterov);
+
+    /** Adam's step over n values (optim.h): m and v are the moments. */
+    void (*adam)(const struct ws_adam *a, float *w, const float *g, float *m, float *v, size_t n);
 };
 
 /** The table for this processor. */

@@ -5,6 +5,8 @@
  */
 #include "kernels.h"
 
+#include <math.h>
+
 enum {
     BLOCK = 64,     /* floats handled by an inner loop: four 512-bit registers */
     FLUSH = 512,    /* blocks summed in single precision before they go to the double accumulators */
@@ -353,6 +355,18 @@ static void sgd(float *w, const float *g, float *v, size_t n, float lr, float mo
     }
 }
 
+static void adam(const struct ws_adam *a, float *w, const float *g, float *m, float *v, size_t n)
+{
+    const float beta1 = a->beta1, beta2 = a->beta2, eps = a->eps, rate = a->rate, decay = a->decay, shrink = a->shrink;
+    const float rest1 = 1 - beta1, rest2 = 1 - beta2, inverse_root = 1 / a->root;
+    for (size_t i = 0; i < n; i++) {
+        const float weight = w[i] * shrink, d = g[i] + decay * w[i];
+        m[i] = beta1 * m[i] + rest1 * d;
+        v[i] = beta2 * v[i] + rest2 * d * d;
+        w[i] = weight - rate * m[i] / (sqrtf(v[i]) * inverse_root + eps);
+    }
+}
+
 const struct ws_kernels WS_KERNELS_TABLE = {
     .name = WS_KERNELS_NAME,
     .im2col = im2col,
@@ -374,4 +388,5 @@ const struct ws_kernels WS_KERNELS_TABLE = {
     .relu_dx = relu_dx,
     .add = add_floats,
     .sgd = sgd,
+    .adam = adam,
 };

@@ -1,4 +1,4 @@
-/* Stochastic gradient descent and learning-rate schedules. */
+/* SGD, Adam, AdamW and learning-rate schedules. */
 #include "webstill/nn/optim.h"
 
 #include "kernels.h"
@@ -12,34 +12,65 @@ static bool is_trained(const struct ws_param *param)
     return !param->is_buffer && !param->is_frozen;
 }
 
-enum ws_status ws_sgd_init(struct ws_sgd *sgd, const struct ws_net *net, double momentum, double weight_decay,
-                           bool nesterov, struct ws_err *err)
+enum ws_status ws_optim_init(struct ws_optim *optim, const struct ws_net *net, const struct ws_conf_optim *options,
+                             struct ws_err *err)
 {
-    *sgd = (struct ws_sgd){.momentum = momentum, .weight_decay = weight_decay, .nesterov = nesterov};
-    sgd->velocity = ws_calloc_aligned(net->n_values, sizeof *sgd->velocity);
-    if (!sgd->velocity)
-        return ws_fail(err, WS_E_MEMORY, "out of memory: the optimiser wanted %zu bytes for its velocities",
-                       ws_size_mul(net->n_values, sizeof *sgd->velocity));
+    *optim = (struct ws_optim){.options = *options};
+    const int n_moments = options->kind == WS_OPTIM_SGD ? 1 : 2;
+    for (int i = 0; i < n_moments; i++) {
+        optim->moments[i] = ws_calloc_aligned(net->n_values, sizeof *optim->moments[i]);
+        if (!optim->moments[i]) {
+            ws_optim_fini(optim);
+            return ws_fail(err, WS_E_MEMORY, "out of memory: the optimiser wanted %zu bytes for each of %d moments",
+                           ws_size_mul(net->n_values, sizeof *optim->moments[i]), n_moments);
+        }
+    }
     return WS_OK;
 }
 
-void ws_sgd_step(struct ws_sgd *sgd, struct ws_net *net, double lr)
+/* The scalars are computed in double, as PyTorch does, and used in float. */
+static struct ws_adam prepare_adam(const struct ws_optim *optim, double lr)
+{
+    const struct ws_conf_optim *o = &optim->options;
+    const bool is_decoupled = o->kind == WS_OPTIM_ADAMW;
+    const double step = (double)optim->n_steps;
+    return (struct ws_adam){
+        .beta1 = (float)o->beta1,
+        .beta2 = (float)o->beta2,
+        .eps = (float)o->eps,
+        .rate = (float)(lr / (1.0 - pow(o->beta1, step))),
+        .root = (float)sqrt(1.0 - pow(o->beta2, step)),
+        .decay = is_decoupled ? 0.0F : (float)o->weight_decay,
+        .shrink = is_decoupled ? (float)(1.0 - lr * o->weight_decay) : 1.0F,
+    };
+}
+
+void ws_optim_step(struct ws_optim *optim, struct ws_net *net, double lr)
 {
     const struct ws_kernels *kernels = ws_kernels_get();
+    const struct ws_conf_optim *o = &optim->options;
+    optim->n_steps++;
+    const struct ws_adam adam = prepare_adam(optim, lr);
     for (int i = 0; i < net->n_params; i++) {
         const struct ws_param *param = &net->params[i];
         const size_t at = param->offset;
+        if (!is_trained(param))
+            continue;
         /* In float, as PyTorch does it, so that both take the same path. */
-        if (is_trained(param))
-            kernels->sgd(net->values + at, net->gradients + at, sgd->velocity + at, param->n, (float)lr,
-                         (float)sgd->momentum, (float)sgd->weight_decay, sgd->nesterov);
+        if (o->kind == WS_OPTIM_SGD)
+            kernels->sgd(net->values + at, net->gradients + at, optim->moments[0] + at, param->n, (float)lr,
+                         (float)o->momentum, (float)o->weight_decay, o->nesterov);
+        else
+            kernels->adam(&adam, net->values + at, net->gradients + at, optim->moments[0] + at, optim->moments[1] + at,
+                          param->n);
     }
 }
 
-void ws_sgd_fini(struct ws_sgd *sgd)
+void ws_optim_fini(struct ws_optim *optim)
 {
-    free(sgd->velocity);
-    *sgd = (struct ws_sgd){0};
+    free(optim->moments[0]);
+    free(optim->moments[1]);
+    *optim = (struct ws_optim){0};
 }
 
 static double cosine_fall(double share)

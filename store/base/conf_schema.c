@@ -96,12 +96,18 @@ static const cyaml_strval_t schedules[] = {{"onecycle", WS_SCHEDULE_ONECYCLE},
                                            {"step", WS_SCHEDULE_STEP},
                                            {"constant", WS_SCHEDULE_CONSTANT}};
 
+static const cyaml_strval_t optimizers[] = {{"sgd", WS_OPTIM_SGD}, {"adam", WS_OPTIM_ADAM}, {"adamw", WS_OPTIM_ADAMW}};
+
 /* The optimiser's keys stand in the section itself ("teacher.lr"), not in a mapping of their own. */
 #define OPTIM(s)                                                                                                       \
-    CYAML_FIELD_FLOAT("lr", CYAML_FLAG_DEFAULT, struct s, optim.lr),                                                   \
+    CYAML_FIELD_ENUM("optimizer", CYAML_FLAG_DEFAULT, struct s, optim.kind, optimizers, CYAML_ARRAY_LEN(optimizers)),  \
+        CYAML_FIELD_FLOAT("lr", CYAML_FLAG_DEFAULT, struct s, optim.lr),                                               \
         CYAML_FIELD_FLOAT("momentum", CYAML_FLAG_DEFAULT, struct s, optim.momentum),                                   \
         CYAML_FIELD_FLOAT("weight_decay", CYAML_FLAG_DEFAULT, struct s, optim.weight_decay),                           \
         CYAML_FIELD_BOOL("nesterov", CYAML_FLAG_DEFAULT, struct s, optim.nesterov),                                    \
+        CYAML_FIELD_FLOAT("beta1", CYAML_FLAG_DEFAULT, struct s, optim.beta1),                                         \
+        CYAML_FIELD_FLOAT("beta2", CYAML_FLAG_DEFAULT, struct s, optim.beta2),                                         \
+        CYAML_FIELD_FLOAT("eps", CYAML_FLAG_DEFAULT, struct s, optim.eps),                                             \
         CYAML_FIELD_ENUM("schedule", CYAML_FLAG_DEFAULT, struct s, optim.schedule, schedules,                          \
                          CYAML_ARRAY_LEN(schedules)),                                                                  \
         CYAML_FIELD_FLOAT("warmup", CYAML_FLAG_DEFAULT, struct s, optim.warmup),                                       \
@@ -262,8 +268,10 @@ const struct ws_conf_rule ws_conf_rules[] = {
     RANGE("store.map_gib", "GiB", 0, 65536, ABOVE),
 #define OPTIM_RULES(section)                                                                                           \
     RANGE(section ".lr", "rate", 0, 10, ABOVE), RANGE(section ".momentum", "factor", 0, 1, BELOW),                     \
-        RANGE(section ".weight_decay", "factor", 0, 1, 0), RANGE(section ".warmup", "share", 0, 1, BELOW),             \
-        RANGE(section ".milestones", "share", 0, 1, ABOVE | BELOW), RANGE(section ".gamma", "factor", 0, 1, ABOVE)
+        RANGE(section ".weight_decay", "factor", 0, 1, 0), RANGE(section ".beta1", "factor", 0, 1, BELOW),             \
+        RANGE(section ".beta2", "factor", 0, 1, BELOW), RANGE(section ".eps", "number", 0, 1, ABOVE),                  \
+        RANGE(section ".warmup", "share", 0, 1, BELOW), RANGE(section ".milestones", "share", 0, 1, ABOVE | BELOW),    \
+        RANGE(section ".gamma", "factor", 0, 1, ABOVE)
     RANGE("teacher.epochs", "epochs", 1, 100000, 0),
     RANGE("teacher.steps", "steps", 0, 1000000000, 0),
     RANGE("teacher.batch", "images", 2, 65536, 0),

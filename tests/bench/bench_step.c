@@ -79,11 +79,14 @@ static double measure(void (*step)(void *), void *state, double seconds)
 /* --- a plain training step of resnet20
  * ---------------------------------------------------------------------------------- */
 
+static const struct ws_conf_optim momentum = {.momentum = 0.9, .weight_decay = 5e-4},
+                                  nesterov = {.momentum = 0.9, .weight_decay = 5e-4, .nesterov = true};
+
 struct plain {
     struct ws_net *net;
     struct ws_zoo_taps taps;
     struct ws_exec *exec;
-    struct ws_sgd sgd;
+    struct ws_optim sgd;
     int32_t labels[BATCH];
 };
 
@@ -95,7 +98,7 @@ static void step_plain(void *state)
     ws_loss_cross_entropy(ws_exec_value(p->exec, p->taps.logits), p->labels, BATCH, CLASSES, 0.0, 1.0,
                           ws_exec_seed(p->exec, p->taps.logits));
     ws_exec_backward(p->exec);
-    ws_sgd_step(&p->sgd, p->net, 1e-3);
+    ws_optim_step(&p->sgd, p->net, 1e-3);
 }
 
 static double bench_plain(struct ws_pool *pool, double seconds)
@@ -105,11 +108,11 @@ static double bench_plain(struct ws_pool *pool, double seconds)
     p.net = build("resnet20", &p.taps);
     make_ready(p.net, true);
     p.exec = open_exec(p.net, pool, true, NULL, 0);
-    check(ws_sgd_init(&p.sgd, p.net, 0.9, 5e-4, true, &err), &err);
+    check(ws_optim_init(&p.sgd, p.net, &nesterov, &err), &err);
     for (int i = 0; i < BATCH; i++)
         p.labels[i] = i % CLASSES;
     const double rate = measure(step_plain, &p, seconds);
-    ws_sgd_fini(&p.sgd);
+    ws_optim_fini(&p.sgd);
     ws_exec_close(&p.exec);
     ws_net_free(&p.net);
     return rate;
@@ -123,7 +126,7 @@ struct kd3 {
     struct ws_zoo_taps t, s;
     int features_t, pooled_t, projected, classifier, embed;
     struct ws_exec *teach_x, *teach_mixed, *on_x, *on_mixed, *embed_x, *embed_mixed;
-    struct ws_sgd sgd, sgd_t;
+    struct ws_optim sgd, sgd_t;
     float weights[BATCH], *scratch;
 };
 
@@ -167,8 +170,8 @@ static void step_kd3(void *state)
     ws_exec_backward(k->on_mixed);
     ws_exec_backward(k->embed_x);
     ws_exec_backward(k->embed_mixed);
-    ws_sgd_step(&k->sgd, k->student, 1e-3);
-    ws_sgd_step(&k->sgd_t, k->embed_t, 1e-3);
+    ws_optim_step(&k->sgd, k->student, 1e-3);
+    ws_optim_step(&k->sgd_t, k->embed_t, 1e-3);
 }
 
 static void build_student(struct kd3 *k)
@@ -221,12 +224,12 @@ static double bench_kd3(struct ws_pool *pool, double seconds)
     k.on_mixed = open_exec(k.student, pool, true, s_taps, 2);
     k.embed_x = open_exec(k.embed_t, pool, true, NULL, 0);
     k.embed_mixed = open_exec(k.embed_t, pool, true, NULL, 0);
-    check(ws_sgd_init(&k.sgd, k.student, 0.9, 5e-4, false, &err), &err);
-    check(ws_sgd_init(&k.sgd_t, k.embed_t, 0.9, 5e-4, false, &err), &err);
+    check(ws_optim_init(&k.sgd, k.student, &momentum, &err), &err);
+    check(ws_optim_init(&k.sgd_t, k.embed_t, &momentum, &err), &err);
     const double rate = measure(step_kd3, &k, seconds);
 
-    ws_sgd_fini(&k.sgd);
-    ws_sgd_fini(&k.sgd_t);
+    ws_optim_fini(&k.sgd);
+    ws_optim_fini(&k.sgd_t);
     struct ws_exec **const execs[] = {&k.teach_x, &k.teach_mixed, &k.on_x, &k.on_mixed, &k.embed_x, &k.embed_mixed};
     for (size_t i = 0; i < sizeof execs / sizeof *execs; i++)
         ws_exec_close(execs[i]);

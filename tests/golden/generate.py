@@ -164,6 +164,39 @@ def write_resnet8(side, channels, batch, keep_final):
          {"arch": "resnet8", "side": str(side), "channels": str(channels), "batch": str(batch)})
 
 
+OPTIMISERS = {
+    "momentum": lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9),
+    "nesterov": lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9, nesterov=True),
+    "decay": lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9, weight_decay=0.05),
+    "adam": lambda p: torch.optim.Adam(p, lr=0.001, betas=(0.9, 0.99), eps=1e-4, weight_decay=0.01),
+    "adamw": lambda p: torch.optim.AdamW(p, lr=0.001, betas=(0.9, 0.99), eps=1e-4, weight_decay=2.0),
+}
+
+
+def write_optimisers():
+    """Ten steps of each optimiser on resnet8: every loss, and of each tensor at most 64 values, evenly spaced."""
+    side, batch = 16, 6
+    x = draw("x", (batch, 1, side, side), 1.5)
+    labels = torch.tensor([(7 * i + 3) % 10 for i in range(batch)])
+    out = {}
+    for kind, make in OPTIMISERS.items():
+        model = CifarResNet(1, 1, 10)
+        fill_model(model, "model")
+        model.train()
+        optimiser, losses = make(model.parameters()), []
+        for _ in range(10):
+            optimiser.zero_grad()
+            loss = F.cross_entropy(model(x), labels)
+            loss.backward()
+            optimiser.step()
+            losses.append(loss.item())
+        out[f"{kind}/losses"] = torch.tensor(losses)
+        for name, parameter in model.named_parameters():
+            values = parameter.detach().flatten()
+            out[f"{kind}/{name}"] = values[::max(1, -(-len(values) // 64))]
+    save(f"{HERE}/optimisers.safetensors", out, {"side": str(side), "batch": str(batch)})
+
+
 def ntxent(u, v, t):
     r = torch.cat([F.normalize(u), F.normalize(v)])
     s = r @ r.T / t
@@ -246,6 +279,7 @@ def main():
     torch.set_default_dtype(torch.float64)
     write_resnet8(28, 1, 8, lambda parameter: True)
     write_resnet8(32, 3, 4, lambda parameter: parameter.numel() < 5000)
+    write_optimisers()
     write_kd3()
     write_losses()
     for arch in ("resnet18", "resnet34"):

@@ -143,12 +143,13 @@ static void check_resnet8(const char *golden)
     struct ws_net *net = NULL;
     struct ws_zoo_taps taps;
     struct ws_pool *pool = NULL;
-    struct ws_sgd sgd;
+    struct ws_optim optim;
     check(ws_pool_open(&pool, 2, &err), &err);
     check(ws_zoo_build(&net, &taps, "resnet8", side, side, ch, 10, &err), &err);
     check(ws_net_alloc(net, &err), &err);
     check(ws_net_alloc_gradients(net, &err), &err);
-    check(ws_sgd_init(&sgd, net, 0.9, 5e-4, true, &err), &err);
+    const struct ws_conf_optim sgd = {.momentum = 0.9, .weight_decay = 5e-4, .nesterov = true};
+    check(ws_optim_init(&optim, net, &sgd, &err), &err);
     struct ws_exec *exec = open_exec(net, pool, batch, NULL, 0);
     const size_t n_logits = (size_t)batch * 10;
 
@@ -166,13 +167,13 @@ static void check_resnet8(const char *golden)
     float losses[10];
     for (int i = 0; i < 10; i++) {
         losses[i] = (float)step(net, exec, taps.logits, batch);
-        ws_sgd_step(&sgd, net, 0.02);
+        ws_optim_step(&optim, net, 0.02);
     }
     compare(file, "sgd_losses", losses, 10, 1e-4);
     assert_int_equal(compare_params(file, "final/", net, VALUES, 1e-3), count_golden(file, "final/"));
 
     ws_exec_close(&exec);
-    ws_sgd_fini(&sgd);
+    ws_optim_fini(&optim);
     ws_net_free(&net);
     ws_pool_close(&pool);
     ws_tensors_close(&file);
@@ -188,6 +189,78 @@ static void resnet8_trains_as_in_pytorch_on_colour_32(void **state)
 {
     (void)state;
     check_resnet8("resnet8_32x32x3");
+}
+
+/* --- optimisers --- */
+
+/* At most 64 values of each parameter, as generate.py takes them. */
+static int compare_sampled(const struct ws_tensors *file, const char *prefix, const struct ws_net *net)
+{
+    int n_compared = 0;
+    for (int i = 0; i < net->n_params; i++) {
+        const struct ws_param *param = &net->params[i];
+        if (param->is_buffer)
+            continue;
+        char name[256];
+        snprintf(name, sizeof name, "%s%s", prefix, param->name);
+        float *found = take(param->n);
+        ws_net_get(net, i, found, param->n);
+        const size_t stride = (param->n + 63) / 64;
+        size_t n = 0;
+        for (size_t k = 0; k < param->n; k += stride)
+            found[n++] = found[k];
+        compare(file, name, found, n, 1e-3);
+        free(found);
+        n_compared++;
+    }
+    return n_compared;
+}
+
+static void ten_steps_of_each_optimiser_are_pytorchs(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        double lr;
+        struct ws_conf_optim options;
+    } cases[] = {
+        {"momentum", 0.02, {.momentum = 0.9}},
+        {"nesterov", 0.02, {.momentum = 0.9, .nesterov = true}},
+        {"decay", 0.02, {.momentum = 0.9, .weight_decay = 0.05}},
+        {"adam", 0.001, {.kind = WS_OPTIM_ADAM, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-4, .weight_decay = 0.01}},
+        {"adamw", 0.001, {.kind = WS_OPTIM_ADAMW, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-4, .weight_decay = 2.0}},
+    };
+    struct ws_err err = {0};
+    struct ws_tensors *file = open_golden("optimisers");
+    const int batch = golden_int(file, "batch"), side = golden_int(file, "side");
+    struct ws_net *net = NULL;
+    struct ws_zoo_taps taps;
+    struct ws_pool *pool = NULL;
+    check(ws_pool_open(&pool, 2, &err), &err);
+    check(ws_zoo_build(&net, &taps, "resnet8", side, side, 1, 10, &err), &err);
+    check(ws_net_alloc(net, &err), &err);
+    struct ws_exec *exec = open_exec(net, pool, batch, NULL, 0);
+    recipe_images("x", ws_exec_input(exec), batch, side, side, 1);
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct ws_optim optim;
+        float losses[10];
+        char prefix[32], name[64];
+        recipe_fill(net, "model", "");
+        check(ws_optim_init(&optim, net, &cases[c].options, &err), &err);
+        for (int i = 0; i < 10; i++) {
+            losses[i] = (float)step(net, exec, taps.logits, batch);
+            ws_optim_step(&optim, net, cases[c].lr);
+        }
+        snprintf(prefix, sizeof prefix, "%s/", cases[c].name);
+        snprintf(name, sizeof name, "%slosses", prefix);
+        compare(file, name, losses, 10, 1e-4);
+        assert_int_equal(compare_sampled(file, prefix, net) + 1, count_golden(file, prefix));
+        ws_optim_fini(&optim);
+    }
+    ws_exec_close(&exec);
+    ws_net_free(&net);
+    ws_pool_close(&pool);
+    ws_tensors_close(&file);
 }
 
 /* --- KD3 -------------------------------------------------------------------------------------------------------------
@@ -403,6 +476,7 @@ int main(void)
         cmocka_unit_test(losses_and_their_gradients_are_pytorchs),
         cmocka_unit_test(resnet8_trains_as_in_pytorch_on_grey_28),
         cmocka_unit_test(resnet8_trains_as_in_pytorch_on_colour_32),
+        cmocka_unit_test(ten_steps_of_each_optimiser_are_pytorchs),
         cmocka_unit_test(kd3_step_gives_pytorchs_losses_and_gradients),
     };
     return cmocka_run_group_tests_name("golden files", tests, NULL, NULL);

@@ -64,14 +64,15 @@ static struct outcome run(const char *arch, int n_threads, int batch, int channe
     struct ws_zoo_taps taps;
     struct ws_pool *pool = NULL;
     struct ws_exec *exec = NULL;
-    struct ws_sgd sgd;
+    struct ws_optim optim;
     check(ws_pool_open(&pool, n_threads, &err), &err);
     assert_int_equal(ws_pool_n_threads(pool), n_threads);
     check(ws_zoo_build(&net, &taps, arch, SIDE, SIDE, channels, CLASSES, &err), &err);
     check(ws_net_alloc(net, &err), &err);
     check(ws_net_alloc_gradients(net, &err), &err);
     ws_net_init(net, 1);
-    check(ws_sgd_init(&sgd, net, 0.9, 5e-4, true, &err), &err);
+    const struct ws_conf_optim sgd = {.momentum = 0.9, .weight_decay = 5e-4, .nesterov = true};
+    check(ws_optim_init(&optim, net, &sgd, &err), &err);
     const struct ws_exec_options options = {.max_batch = batch, .backward = true, .input_gradient = true};
     check(ws_exec_open(&exec, net, pool, &options, &err), &err);
 
@@ -95,13 +96,13 @@ static struct outcome run(const char *arch, int n_threads, int batch, int channe
             out.gradients = copy(net->gradients, out.n_values);
             out.input_gradient = copy(ws_exec_input_gradient(exec), out.n_input);
         }
-        ws_sgd_step(&sgd, net, 0.05);
+        ws_optim_step(&optim, net, 0.05);
     }
     out.values = copy(net->values, out.n_values);
     out.frozen_logits = frozen_logits(net, pool, batch, out.n_input);
 
     free(labels);
-    ws_sgd_fini(&sgd);
+    ws_optim_fini(&optim);
     ws_exec_close(&exec);
     ws_net_free(&net);
     ws_pool_close(&pool);

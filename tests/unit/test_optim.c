@@ -1,4 +1,5 @@
-/* SGD against PyTorch's formula written out, and the ends and middles of the schedules. */
+/* SGD, Adam and AdamW against PyTorch's formulas written out, and the ends and middles of the schedules. */
+#include "../../distill/nn/kernels.h"
 #include "webstill/base/rng.h"
 #include "webstill/nn/optim.h"
 
@@ -42,35 +43,50 @@ static void fill_gradients(struct ws_net *net, uint32_t step)
             net->gradients[net->params[i].offset + k] = (float)ws_rng_normal(&rng);
 }
 
-static void check_sgd(double momentum, double decay, bool nesterov)
+/* PyTorch's formula for one value, in double. */
+static void step_twin(const struct ws_conf_optim *o, double g, double lr, int t, double *w, double *m, double *v)
+{
+    if (o->kind == WS_OPTIM_ADAMW)
+        *w *= 1.0 - lr * o->weight_decay;
+    else
+        g += o->weight_decay * *w;
+    if (o->kind == WS_OPTIM_SGD) {
+        *m = o->momentum * *m + g;
+        *w -= lr * (o->nesterov ? g + o->momentum * *m : *m);
+        return;
+    }
+    *m = o->beta1 * *m + (1.0 - o->beta1) * g;
+    *v = o->beta2 * *v + (1.0 - o->beta2) * g * g;
+    const double corrected = *v / (1.0 - pow(o->beta2, t));
+    *w -= lr * (*m / (1.0 - pow(o->beta1, t))) / (sqrt(corrected) + o->eps);
+}
+
+static void check_optim(const struct ws_conf_optim *options)
 {
     struct ws_err err = {0};
     struct ws_net *net = make_net();
-    struct ws_sgd sgd;
-    assert_int_equal(ws_sgd_init(&sgd, net, momentum, decay, nesterov, &err), WS_OK);
+    struct ws_optim optim;
+    assert_int_equal(ws_optim_init(&optim, net, options, &err), WS_OK);
 
-    double *w = calloc(net->n_values, sizeof *w), *v = calloc(net->n_values, sizeof *v);
-    float *before = malloc(net->n_values * sizeof *before);
-    assert_true(w && v && before);
-    memcpy(before, net->values, net->n_values * sizeof *before);
-    for (size_t k = 0; k < net->n_values; k++)
+    const size_t n = net->n_values;
+    double *w = calloc(n, sizeof *w), *m = calloc(n, sizeof *m), *v = calloc(n, sizeof *v);
+    float *before = malloc(n * sizeof *before);
+    assert_true(w && m && v && before);
+    memcpy(before, net->values, n * sizeof *before);
+    for (size_t k = 0; k < n; k++)
         w[k] = (double)net->values[k];
 
-    for (uint32_t step = 0; step < 5; step++) {
+    for (int step = 0; step < 5; step++) {
         const double lr = 0.1 / (1.0 + step);
-        fill_gradients(net, step);
+        fill_gradients(net, (uint32_t)step);
         for (int i = 0; i < net->n_params; i++) {
             const struct ws_param *param = &net->params[i];
-            for (size_t k = param->offset; k < param->offset + param->n && !param->is_buffer && !param->is_frozen;
-                 k++) {
-                const double g = (double)net->gradients[k] + decay * w[k];
-                v[k] = momentum * v[k] + g;
-                w[k] -= lr * (nesterov ? g + momentum * v[k] : v[k]);
-            }
+            for (size_t k = param->offset; k < param->offset + param->n && !param->is_buffer && !param->is_frozen; k++)
+                step_twin(options, (double)net->gradients[k], lr, step + 1, &w[k], &m[k], &v[k]);
         }
-        ws_sgd_step(&sgd, net, lr);
+        ws_optim_step(&optim, net, lr);
     }
-    for (size_t k = 0; k < net->n_values; k++)
+    for (size_t k = 0; k < n; k++)
         assert_near((double)net->values[k], w[k], 2e-6);
 
     const char *const still[] = {"fc.weight", "bn.running_mean", "bn.running_var"};
@@ -79,29 +95,79 @@ static void check_sgd(double momentum, double decay, bool nesterov)
         assert_memory_equal(net->values + param->offset, before + param->offset, param->n * sizeof *before);
     }
     free(w);
+    free(m);
     free(v);
     free(before);
-    ws_sgd_fini(&sgd);
-    ws_sgd_fini(&sgd);
+    ws_optim_fini(&optim);
+    ws_optim_fini(&optim);
     ws_net_free(&net);
 }
 
 static void plain_sgd_follows_its_formula(void **state)
 {
     (void)state;
-    check_sgd(0.0, 0.0, false);
+    check_optim(&(struct ws_conf_optim){.kind = WS_OPTIM_SGD});
 }
 
 static void momentum_and_decay_follow_their_formula(void **state)
 {
     (void)state;
-    check_sgd(0.9, 5e-2, false);
+    check_optim(&(struct ws_conf_optim){.momentum = 0.9, .weight_decay = 5e-2});
 }
 
 static void nesterov_follows_its_formula(void **state)
 {
     (void)state;
-    check_sgd(0.9, 5e-2, true);
+    check_optim(&(struct ws_conf_optim){.momentum = 0.9, .weight_decay = 5e-2, .nesterov = true});
+}
+
+static void adam_follows_its_formula(void **state)
+{
+    (void)state;
+    check_optim(
+        &(struct ws_conf_optim){.kind = WS_OPTIM_ADAM, .weight_decay = 5e-2, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-2});
+}
+
+static void adamw_follows_its_formula(void **state)
+{
+    (void)state;
+    check_optim(&(struct ws_conf_optim){
+        .kind = WS_OPTIM_ADAMW, .weight_decay = 0.5, .beta1 = 0.8, .beta2 = 0.999, .eps = 1e-8});
+}
+
+/* Each vector path computes the same formula; only fused multiply-adds may round differently. */
+static void every_kernel_table_steps_adam_alike(void **state)
+{
+    (void)state;
+    enum { LEN = 83, FRAME = 4 }; /* no multiple of any vector */
+    const struct ws_adam adam = {
+        .beta1 = 0.9F, .beta2 = 0.99F, .eps = 1e-3F, .rate = 0.1F, .root = 0.3F, .decay = 0.1F, .shrink = 0.9F};
+    static const char *const names[] = {"plain", "avx2", "avx512"};
+    float expected[3][LEN] = {{0}};
+    for (int table = 0; table < 3; table++) {
+        const struct ws_kernels *kernels = ws_kernels_find(names[table]);
+        if (!kernels)
+            continue;
+        struct ws_rng rng;
+        ws_rng_init(&rng, 5, WS_STREAM_TEST, 0, 0);
+        float x[4][LEN + FRAME];
+        for (int i = 0; i < 4; i++)
+            for (int k = 0; k < LEN + FRAME; k++)
+                x[i][k] = k < LEN ? (float)ws_rng_normal(&rng) : 7.0F;
+        for (int k = 0; k < LEN; k++)
+            x[3][k] = fabsf(x[3][k]);
+        kernels->adam(&adam, x[0], x[1], x[2], x[3], LEN);
+        for (int i = 0; i < 4; i++)
+            for (int k = LEN; k < LEN + FRAME; k++)
+                assert_true(x[i][k] == 7.0F);
+        static const int changed[] = {0, 2, 3};
+        for (int i = 0; i < 3; i++)
+            for (int k = 0; k < LEN; k++) {
+                if (table == 0)
+                    expected[i][k] = x[changed[i]][k];
+                assert_near((double)x[changed[i]][k], (double)expected[i][k], 1e-6);
+            }
+    }
 }
 
 static void first_momentum_step_equals_a_plain_step(void **state)
@@ -109,16 +175,17 @@ static void first_momentum_step_equals_a_plain_step(void **state)
     (void)state;
     struct ws_err err = {0};
     struct ws_net *a = make_net(), *b = make_net();
-    struct ws_sgd plain, heavy;
-    assert_int_equal(ws_sgd_init(&plain, a, 0.0, 0.0, false, &err), WS_OK);
-    assert_int_equal(ws_sgd_init(&heavy, b, 0.9, 0.0, false, &err), WS_OK);
+    struct ws_optim plain, heavy;
+    const struct ws_conf_optim none = {0}, momentum = {.momentum = 0.9};
+    assert_int_equal(ws_optim_init(&plain, a, &none, &err), WS_OK);
+    assert_int_equal(ws_optim_init(&heavy, b, &momentum, &err), WS_OK);
     fill_gradients(a, 9);
     fill_gradients(b, 9);
-    ws_sgd_step(&plain, a, 0.1);
-    ws_sgd_step(&heavy, b, 0.1);
+    ws_optim_step(&plain, a, 0.1);
+    ws_optim_step(&heavy, b, 0.1);
     assert_memory_equal(a->values, b->values, a->n_values * sizeof *a->values);
-    ws_sgd_fini(&plain);
-    ws_sgd_fini(&heavy);
+    ws_optim_fini(&plain);
+    ws_optim_fini(&heavy);
     ws_net_free(&a);
     ws_net_free(&b);
 }
@@ -189,6 +256,9 @@ int main(void)
         cmocka_unit_test(plain_sgd_follows_its_formula),
         cmocka_unit_test(momentum_and_decay_follow_their_formula),
         cmocka_unit_test(nesterov_follows_its_formula),
+        cmocka_unit_test(adam_follows_its_formula),
+        cmocka_unit_test(adamw_follows_its_formula),
+        cmocka_unit_test(every_kernel_table_steps_adam_alike),
         cmocka_unit_test(first_momentum_step_equals_a_plain_step),
         cmocka_unit_test(gradient_norm_counts_only_what_is_trained),
         cmocka_unit_test(onecycle_rises_from_a_25th_and_falls_to_a_10000th),

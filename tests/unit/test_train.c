@@ -196,6 +196,18 @@ static void assert_same_metrics(const char *a_dir, const char *b_dir)
 
 static const struct ws_method *const all_methods[] = {&ws_method_kd3, &ws_method_kd, &ws_method_ce};
 
+static void use_optimiser(struct bench *b, enum ws_optim_kind kind)
+{
+    struct ws_conf_optim *optim = &b->config.distill.optim;
+    optim->kind = kind;
+    if (kind == WS_OPTIM_SGD)
+        return;
+    optim->lr = .002;
+    optim->beta1 = .9;
+    optim->beta2 = .99;
+    optim->eps = 1e-8;
+}
+
 static void every_method_runs_and_beats_chance(void **state)
 {
     for (int m = 0; m < 3; m++) {
@@ -210,15 +222,17 @@ static void every_method_runs_and_beats_chance(void **state)
     }
 }
 
-static void one_two_and_five_threads_give_the_same_bytes(void **state)
+static void one_two_three_and_eight_threads_give_the_same_bytes(void **state)
 {
-    static const int threads[] = {1, 2, 5};
+    static const int threads[] = {1, 2, 3, 8};
     char first[TEMP_PATH] = "", first_dir[TEMP_PATH] = "";
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         static struct bench b;
         char name[16];
         snprintf(name, sizeof name, "threads-%d", threads[i]);
         open_bench(&b, *state, name, threads[i], the_teacher);
+        use_optimiser(&b, WS_OPTIM_ADAM);
+        b.options.checkpoint_s = 0; /* one behind every step: writing them changes nothing */
         must_run(&b, &ws_method_kd3);
         if (i == 0) {
             snprintf(first, sizeof first, "%s", b.last);
@@ -231,21 +245,25 @@ static void one_two_and_five_threads_give_the_same_bytes(void **state)
     }
 }
 
-/* Each method, cut after every few steps and gone on with in a new process's state. */
+/* Each method and optimiser, cut after every few steps and gone on with in a new process's state. */
 static void a_run_cut_anywhere_ends_with_the_same_bytes(void **state)
 {
+    static const enum ws_optim_kind kinds[] = {WS_OPTIM_ADAMW, WS_OPTIM_SGD, WS_OPTIM_ADAM};
+    static const int threads[] = {1, 2, 3, 8};
     for (int m = 0; m < 3; m++) {
         static struct bench whole, cut;
         char name[32];
         snprintf(name, sizeof name, "whole-%s", all_methods[m]->name);
         open_bench(&whole, *state, name, 2, the_teacher);
+        use_optimiser(&whole, kinds[m]);
         must_run(&whole, all_methods[m]);
         snprintf(name, sizeof name, "cut-%s", all_methods[m]->name);
         enum ws_status status = WS_E_BUDGET;
         int n_calls = 0;
         while (status == WS_E_BUDGET) {
             struct ws_err err;
-            open_bench(&cut, *state, name, 1 + n_calls % 2, the_teacher);
+            open_bench(&cut, *state, name, threads[n_calls % 4], the_teacher);
+            use_optimiser(&cut, kinds[m]);
             cut.options.limit = 1 + n_calls % 4;
             status = run(&cut, all_methods[m], &err);
             close_bench(&cut);
@@ -600,7 +618,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_FOLDER(every_method_runs_and_beats_chance),
-        IN_FOLDER(one_two_and_five_threads_give_the_same_bytes),
+        IN_FOLDER(one_two_three_and_eight_threads_give_the_same_bytes),
         IN_FOLDER(a_run_cut_anywhere_ends_with_the_same_bytes),
         IN_FOLDER(what_a_killed_run_left_behind_its_checkpoint_is_done_again),
         IN_FOLDER(a_checkpoint_of_another_key_is_not_used),

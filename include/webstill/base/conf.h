@@ -83,12 +83,17 @@ struct ws_conf_store {
 enum ws_teacher_kind { WS_TEACHER_IDX, WS_TEACHER_FOLDERS, WS_TEACHER_IMPORT };
 enum ws_schedule { WS_SCHEDULE_ONECYCLE, WS_SCHEDULE_COSINE, WS_SCHEDULE_STEP, WS_SCHEDULE_CONSTANT };
 
+enum ws_optim_kind { WS_OPTIM_SGD, WS_OPTIM_ADAM, WS_OPTIM_ADAMW };
+
 /** Optimiser settings shared by teacher and student training. */
 struct ws_conf_optim {
-    double lr; /**< peak learning rate */
-    double momentum;
+    enum ws_optim_kind kind; /**< key `optimizer` */
+    double lr;               /**< peak learning rate */
+    double momentum;         /**< sgd */
     double weight_decay;
-    bool nesterov;
+    bool nesterov;       /**< sgd */
+    double beta1, beta2; /**< adam, adamw: decay of the two moments */
+    double eps;          /**< adam, adamw: added to the root of the second moment */
     enum ws_schedule schedule;
     double warmup;      /**< onecycle: share of the steps that rise */
     double *milestones; /**< step: shares of the epochs after which lr falls by `gamma` */
@@ -134,8 +139,8 @@ struct ws_conf_kd3 {
     uint32_t projector_factor;
     double mix_alpha; /**< Beta(mix_alpha, mix_alpha) of MixDistribution */
     double mix_eps;
-    bool select;     /**< false: the whole pool each epoch */
-    bool weights;    /**< false: w = 1/2 */
+    bool select;  /**< false: the whole pool each epoch */
+    bool weights; /**< false: w = 1/2 */
 };
 
 struct ws_conf_kd {

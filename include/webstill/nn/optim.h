@@ -2,21 +2,33 @@
 #ifndef WEBSTILL_NN_OPTIM_H
 #define WEBSTILL_NN_OPTIM_H
 
+#include "webstill/base/conf.h"
 #include "webstill/nn/graph.h"
 
 #include <stdbool.h>
 
-struct ws_sgd {
-    float *velocity; /**< owned: [net->n_values] */
-    double momentum, weight_decay;
-    bool nesterov;
+/**
+ * One network's optimiser. With g the gradient, w the weight, d the weight decay, t the step from 1:
+ *
+ *   SGD    g += d w;  v = momentum v + g;  w -= lr (nesterov ? g + momentum v : v)
+ *   ADAM   g += d w;  m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2;
+ *          w -= lr / (1-b1^t) m / (sqrt(v) / sqrt(1-b2^t) + eps)
+ *   ADAMW  w *= 1 - lr d, then as ADAM without its first term
+ *
+ * (Sutskever et al. 2013; Kingma and Ba 2015; Loshchilov and Hutter 2019.) All-zero is a valid closed one.
+ */
+struct ws_optim {
+    struct ws_conf_optim options; /**< the schedule in it belongs to the caller; milestones are borrowed and not read */
+    float *moments[2];            /**< owned: [net->n_values]; SGD has the first alone, its velocity */
+    int64_t n_steps;              /**< t of the last step: part of the state */
 };
 
-WS_MUST_USE enum ws_status ws_sgd_init(struct ws_sgd *sgd, const struct ws_net *net, double momentum,
-                                       double weight_decay, bool nesterov, struct ws_err *err);
-/** g += wd w;  v = momentum v + g;  w -= lr (nesterov ? g + momentum v : v). Buffers and frozen parameters are skipped. */
-void ws_sgd_step(struct ws_sgd *sgd, struct ws_net *net, double lr);
-void ws_sgd_fini(struct ws_sgd *sgd);
+/** Zero moments. WS_E_MEMORY says how much was wanted. */
+WS_MUST_USE enum ws_status ws_optim_init(struct ws_optim *optim, const struct ws_net *net,
+                                         const struct ws_conf_optim *options, struct ws_err *err);
+/** One step along net->gradients at rate `lr`. Buffers and frozen parameters are skipped. */
+void ws_optim_step(struct ws_optim *optim, struct ws_net *net, double lr);
+void ws_optim_fini(struct ws_optim *optim);
 
 /** Linear up from peak/25 to the peak over `warmup` of the steps, cosine down to peak/1e4. step counts from 0. */
 double ws_lr_onecycle(double peak, int64_t step, int64_t n_steps, double warmup);
