@@ -5,9 +5,12 @@
  *   backward  dW[k, o] = Σ_m P[m, k] dY[m, o]
  *             dX       = the same convolution of dY with the turned kernel (stride 1), or col2im(dY W') (stride > 1)
  *
- * Wide maps: stripes of P that fit the second-level cache, single-threaded sgemm calls. A 1x1 convolution of stride 1 and a
- * gemm read their input as P, without a copy. Narrow maps (at most NARROW_CHANNELS channels): direct convolution of a padded
- * copy of each image, because making and packing patches would cost as much as the product.
+ * Wide maps: stripes of P that fit the second-level cache, single-threaded sgemm calls. A 1x1 convolution of stride 1
+ * and a gemm read their input as P, without a copy. Narrow maps (at most NARROW_CHANNELS channels): direct convolution
+ * of a padded copy of each image, because making and packing patches would cost as much as the product.
+ *
+ * Groups are such products of a range of channels each: P and the padded copy hold one group's channels, and outputs
+ * and weights, [window][in of a group][out of all], are walked with the pitch of all.
  */
 #include "conv_int.h"
 #include "winograd.h"
@@ -29,32 +32,70 @@ static size_t padded_floats(int height, int width, size_t channels, int pad)
 /** The geometry of dX as a convolution of dY (stride 1). */
 static struct ws_geometry turned_geometry(const struct product *p)
 {
-    return (struct ws_geometry){.height = p->g.out_height, .width = p->g.out_width, .channels = (int)p->n_out,
-                                .out_height = p->g.height, .out_width = p->g.width, .kernel = p->g.kernel, .stride = 1,
-                                .pad = p->g.kernel - 1 - p->g.pad};
+    struct ws_geometry t = p->g;
+    t.height = p->g.out_height;
+    t.width = p->g.out_width;
+    t.channels = (int)p->out_group;
+    t.pitch = (int)p->n_out;
+    t.out_height = p->g.height;
+    t.out_width = p->g.width;
+    for (int i = 0; i < 2; i++)
+        t.pad[i] = (p->g.kernel[i] - 1) * p->g.dilation[i] - p->g.pad[i];
+    return t;
+}
+
+/** Whether both axes and all four edges are alike and the window has no holes, which the direct path wants. */
+static bool is_square(const struct ws_window *w)
+{
+    for (int i = 1; i < 4; i++)
+        if (w->pads[i] != w->pads[0])
+            return false;
+    return w->kernel[0] == w->kernel[1] && w->stride[0] == w->stride[1] && w->dilation[0] == 1 && w->dilation[1] == 1;
 }
 
 static bool fits_direct(const struct ws_geometry *g, size_t n_out)
 {
     return n_out % WS_DIRECT_LANES == 0 && n_out <= NARROW_CHANNELS && g->channels <= NARROW_CHANNELS &&
-           padded_floats(g->height, g->width, (size_t)g->channels, g->pad) <= NARROW_FLOATS;
+           g->pad[0] >= 0 && padded_floats(g->height, g->width, (size_t)g->channels, g->pad[0]) <= NARROW_FLOATS;
+}
+
+static bool has_stride_1(const struct product *p)
+{
+    return p->g.stride[0] == 1 && p->g.stride[1] == 1;
 }
 
 static struct product product_of(struct ws_exec *e, const struct step *s)
 {
     const struct ws_node *node = &e->net->nodes[s->node], *in = &e->net->nodes[s->x];
-    struct product p = {.e = e, .s = s, .node = node, .n_out = (size_t)node->channels, .in_floats = image_floats(e, s->x)};
+    const struct ws_window *w = &node->window;
+    struct product p = {
+        .e = e, .s = s, .node = node, .n_out = (size_t)node->channels, .in_floats = image_floats(e, s->x)};
     p.rows_per_image = (size_t)node->height * (size_t)node->width;
     p.k = e->net->params[node->params[0]].n / p.n_out;
-    p.g = (struct ws_geometry){in->height,         in->width,           in->channels,    node->height, node->width,
-                               node->window.kernel[0], node->window.stride[0], node->window.pads[0]};
-    p.is_direct = node->op == WS_OP_GEMM ||
-                  (node->window.kernel[0] == 1 && node->window.stride[0] == 1 && node->window.pads[0] == 0);
+    p.n_in = (size_t)in->channels;
+    p.n_groups = 1;
+    p.is_direct = node->op == WS_OP_GEMM;
     if (node->op == WS_OP_CONV) {
+        p.n_groups = (size_t)node->groups;
+        p.is_direct = w->kernel[0] == 1 && w->stride[0] == 1 && w->pads[0] == 0 && is_square(w);
+    }
+    p.in_group = p.n_in / p.n_groups;
+    p.out_group = p.n_out / p.n_groups;
+    p.g = (struct ws_geometry){.height = in->height,
+                               .width = in->width,
+                               .channels = (int)p.in_group,
+                               .pitch = in->channels,
+                               .out_height = node->height,
+                               .out_width = node->width,
+                               .kernel = {w->kernel[0], w->kernel[1]},
+                               .stride = {w->stride[0], w->stride[1]},
+                               .dilation = {w->dilation[0], w->dilation[1]},
+                               .pad = {w->pads[0], w->pads[1]}};
+    if (node->op == WS_OP_CONV && is_square(w)) {
         struct ws_geometry turned = turned_geometry(&p);
         p.is_winograd = winograd_fits(&p);
-        p.is_narrow = fits_direct(&p.g, p.n_out);
-        p.is_narrow_dx = p.g.stride == 1 && fits_direct(&turned, (size_t)p.g.channels);
+        p.is_narrow = fits_direct(&p.g, p.out_group);
+        p.is_narrow_dx = has_stride_1(&p) && fits_direct(&turned, p.in_group);
     }
     return p;
 }
@@ -68,7 +109,7 @@ static size_t stripe_rows(size_t k)
 /** Columns of the patch matrix of dY when dX is computed as a convolution. */
 static size_t turned_k(const struct product *p)
 {
-    return (size_t)p->g.kernel * (size_t)p->g.kernel * p->n_out;
+    return (size_t)p->g.kernel[0] * (size_t)p->g.kernel[1] * p->out_group;
 }
 
 size_t conv_scratch_floats(struct ws_exec *e, const struct step *s, size_t *shared)
@@ -80,30 +121,49 @@ size_t conv_scratch_floats(struct ws_exec *e, const struct step *s, size_t *shar
         winograd_scratch(&p, &worker, shared);
         return worker;
     }
-    size_t wanted = p.is_narrow ? padded_floats(p.g.height, p.g.width, (size_t)p.g.channels, p.g.pad)
-                                : stripe_rows(p.k) * p.k;
+    size_t wanted =
+        p.is_narrow ? padded_floats(p.g.height, p.g.width, (size_t)p.g.channels, p.g.pad[0]) : stripe_rows(p.k) * p.k;
     if (!e->has_backward || p.node->op != WS_OP_CONV)
         return wanted;
     struct ws_geometry t = turned_geometry(&p);
-    size_t back = p.is_narrow_dx    ? padded_floats(t.height, t.width, p.n_out, t.pad)
-                  : p.g.stride == 1 ? stripe_rows(turned_k(&p)) * turned_k(&p)
-                                    : stripe_rows(p.k) * p.k;
+    size_t back = p.is_narrow_dx     ? padded_floats(t.height, t.width, p.out_group, t.pad[0])
+                  : has_stride_1(&p) ? stripe_rows(turned_k(&p)) * turned_k(&p)
+                                     : stripe_rows(p.k) * p.k;
     return wanted > back ? wanted : back;
 }
 
-static struct ws_direct direct_of(const struct ws_geometry *g, size_t n_out)
+/** The direct convolution of one group into maps of `out_pitch` channels. */
+static struct ws_direct direct_of(const struct ws_geometry *g, size_t n_out, size_t out_pitch)
 {
-    return (struct ws_direct){g->width + 2 * g->pad, g->channels, g->kernel, g->stride,
-                              g->out_height, g->out_width, (int)n_out};
+    return (struct ws_direct){g->width + 2 * g->pad[0],
+                              g->channels,
+                              g->kernel[0],
+                              g->stride[0],
+                              g->out_height,
+                              g->out_width,
+                              (int)n_out,
+                              (int)out_pitch};
 }
 
-/** The image inside its frame: itself when there is no frame, else a copy in `scratch`. */
-static const float *framed(const struct ws_kernels *kernels, const struct ws_geometry *g, const float *x, float *scratch)
+/** A group's image inside its frame: itself when there is no frame and no other group, else a copy in `scratch`. */
+static const float *framed(const struct ws_kernels *kernels, const struct ws_geometry *g, const float *x,
+                           float *scratch)
 {
-    if (g->pad == 0)
+    if (g->pad[0] == 0 && g->pitch == g->channels)
         return x;
-    kernels->pad_image(x, g->height, g->width, g->channels, g->pad, scratch);
+    kernels->pad_image(x, g->height, g->width, g->channels, g->pitch, g->pad[0], scratch);
     return scratch;
+}
+
+/** Rows m … m+n-1 of a group's patch matrix and its row pitch: the input itself, or made in `patches`. */
+static const float *patches_of(const struct product *p, const float *x, size_t group, size_t m, size_t n,
+                               float *patches, size_t *pitch)
+{
+    *pitch = p->is_direct ? p->k * p->n_groups : p->k;
+    if (p->is_direct)
+        return x + m * *pitch + group * p->in_group;
+    p->e->kernels->im2col(&p->g, x + group * p->in_group, m, n, patches);
+    return patches;
 }
 
 void finish_rows(const struct epilogue *f, float *y, size_t first_row, size_t rows)
@@ -127,8 +187,12 @@ struct epilogue epilogue_of(const struct product *p, int slice, size_t first_ima
     const struct ws_exec *e = p->e;
     const struct step *s = p->s;
     double *sum = e->sums + (size_t)slice * 2 * e->max_channels;
-    struct epilogue f = {.kernels = e->kernels, .channels = p->node->channels, .ones = e->constants, .relu = s->relu,
-                         .sum = sum, .sumsq = sum + e->max_channels};
+    struct epilogue f = {.kernels = e->kernels,
+                         .channels = p->node->channels,
+                         .ones = e->constants,
+                         .relu = s->relu,
+                         .sum = sum,
+                         .sumsq = sum + e->max_channels};
     f.shift = p->node->has_bias ? param_values(e, p->node, 1) : e->constants + e->max_channels;
     if (s->other >= 0)
         f.residual = e->value[s->other] + first_image * p->rows_per_image * p->n_out;
@@ -142,10 +206,14 @@ static void forward_direct(const struct product *p, const struct epilogue *f, si
                            float *scratch, float *y)
 {
     const struct ws_exec *e = p->e;
-    struct ws_direct d = direct_of(&p->g, p->n_out);
+    struct ws_direct d = direct_of(&p->g, p->out_group, p->n_out);
     for (size_t i = 0; i < n_images; i++) {
-        const float *image = framed(e->kernels, &p->g, x + i * p->in_floats, scratch);
-        e->kernels->conv_direct(&d, image, param_values(e, p->node, 0), false, y + i * p->rows_per_image * p->n_out);
+        for (size_t group = 0; group < p->n_groups; group++) {
+            size_t at = group * p->out_group;
+            const float *image = framed(e->kernels, &p->g, x + i * p->in_floats + group * p->in_group, scratch);
+            e->kernels->conv_direct(&d, image, param_values(e, p->node, 0) + at, false,
+                                    y + i * p->rows_per_image * p->n_out + at);
+        }
         finish_rows(f, y, i * p->rows_per_image, p->rows_per_image);
     }
 }
@@ -154,17 +222,16 @@ static void forward_product(const struct product *p, const struct epilogue *f, s
                             float *patches, float *y)
 {
     const struct ws_exec *e = p->e;
-    size_t stripe = stripe_rows(p->k);
+    size_t stripe = stripe_rows(p->k), pitch;
     for (size_t m = 0; m < rows; m += stripe) {
         size_t n = rows - m < stripe ? rows - m : stripe;
-        const float *a = x + m * p->k;
-        if (!p->is_direct) {
-            e->kernels->im2col(&p->g, x, m, n, patches);
-            a = patches;
+        for (size_t group = 0; group < p->n_groups; group++) {
+            size_t at = group * p->out_group;
+            const float *a = patches_of(p, x, group, m, n, patches, &pitch);
+            cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)n, (blasint)p->out_group, (blasint)p->k,
+                        1.0F, a, (blasint)pitch, param_values(e, p->node, 0) + at, (blasint)p->n_out, 0.0F,
+                        y + m * p->n_out + at, (blasint)p->n_out);
         }
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)n, (blasint)p->n_out, (blasint)p->k, 1.0F, a,
-                    (blasint)p->k, param_values(e, p->node, 0), (blasint)p->n_out, 0.0F, y + m * p->n_out,
-                    (blasint)p->n_out);
         finish_rows(f, y, m, n);
     }
 }
@@ -201,21 +268,24 @@ static void backward_weight(const struct product *p, size_t n_images, const floa
                             float *partial)
 {
     const struct ws_exec *e = p->e;
-    size_t rows = n_images * p->rows_per_image, stripe = stripe_rows(p->k);
+    size_t rows = n_images * p->rows_per_image, stripe = stripe_rows(p->k), pitch;
     memset(partial, 0, p->n_out * p->k * sizeof *partial);
-    struct ws_direct d = direct_of(&p->g, p->n_out);
+    struct ws_direct d = direct_of(&p->g, p->out_group, p->n_out);
     for (size_t i = 0; p->is_narrow && i < n_images; i++)
-        e->kernels->conv_direct_dw(&d, framed(e->kernels, &p->g, x + i * p->in_floats, scratch),
-                                   dy + i * p->rows_per_image * p->n_out, partial);
+        for (size_t group = 0; group < p->n_groups; group++) {
+            size_t at = group * p->out_group;
+            const float *image = framed(e->kernels, &p->g, x + i * p->in_floats + group * p->in_group, scratch);
+            e->kernels->conv_direct_dw(&d, image, dy + i * p->rows_per_image * p->n_out + at, partial + at);
+        }
     for (size_t m = 0; !p->is_narrow && m < rows; m += stripe) {
         size_t n = rows - m < stripe ? rows - m : stripe;
-        const float *a = x + m * p->k;
-        if (!p->is_direct) {
-            e->kernels->im2col(&p->g, x, m, n, scratch);
-            a = scratch;
+        for (size_t group = 0; group < p->n_groups; group++) {
+            size_t at = group * p->out_group;
+            const float *a = patches_of(p, x, group, m, n, scratch, &pitch);
+            cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)p->k, (blasint)p->out_group, (blasint)n, 1.0F,
+                        a, (blasint)pitch, dy + m * p->n_out + at, (blasint)p->n_out, 1.0F, partial + at,
+                        (blasint)p->n_out);
         }
-        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)p->k, (blasint)p->n_out, (blasint)n, 1.0F, a,
-                    (blasint)p->k, dy + m * p->n_out, (blasint)p->n_out, 1.0F, partial, (blasint)p->n_out);
     }
 }
 
@@ -224,36 +294,48 @@ static void backward_input_turned(const struct product *p, size_t n_images, cons
 {
     const struct ws_exec *e = p->e;
     struct ws_geometry g = turned_geometry(p);
-    struct ws_direct d = direct_of(&g, (size_t)p->g.channels);
-    size_t channels = (size_t)p->g.channels, k = turned_k(p), stripe = stripe_rows(k);
+    struct ws_direct d = direct_of(&g, p->in_group, p->n_in);
+    size_t k = turned_k(p), stripe = stripe_rows(k);
     size_t rows = n_images * (size_t)p->g.height * (size_t)p->g.width;
     for (size_t i = 0; p->is_narrow_dx && i < n_images; i++)
-        e->kernels->conv_direct(&d, framed(e->kernels, &g, dy + i * p->rows_per_image * p->n_out, scratch), p->turned,
-                                p->add_dx, dx + i * p->in_floats);
+        for (size_t group = 0; group < p->n_groups; group++) {
+            size_t at = group * p->in_group;
+            const float *from = dy + i * p->rows_per_image * p->n_out + group * p->out_group;
+            e->kernels->conv_direct(&d, framed(e->kernels, &g, from, scratch), p->turned + at, p->add_dx,
+                                    dx + i * p->in_floats + at);
+        }
     for (size_t m = 0; !p->is_narrow_dx && m < rows; m += stripe) {
         size_t n = rows - m < stripe ? rows - m : stripe;
-        e->kernels->im2col(&g, dy, m, n, scratch);
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)n, (blasint)channels, (blasint)k, 1.0F, scratch,
-                    (blasint)k, p->turned, (blasint)channels, p->add_dx ? 1.0F : 0.0F, dx + m * channels,
-                    (blasint)channels);
+        for (size_t group = 0; group < p->n_groups; group++) {
+            size_t at = group * p->in_group;
+            e->kernels->im2col(&g, dy + group * p->out_group, m, n, scratch);
+            cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)n, (blasint)p->in_group, (blasint)k, 1.0F,
+                        scratch, (blasint)k, p->turned + at, (blasint)p->n_in, p->add_dx ? 1.0F : 0.0F,
+                        dx + m * p->n_in + at, (blasint)p->n_in);
+        }
     }
 }
 
 /** dX in general: dY W' gives gradients of patches; direct products store them, others scatter them. */
-static void backward_input_scattered(const struct product *p, size_t n_images, const float *dy, float *patches, float *dx)
+static void backward_input_scattered(const struct product *p, size_t n_images, const float *dy, float *patches,
+                                     float *dx)
 {
     const struct ws_exec *e = p->e;
     size_t rows = n_images * p->rows_per_image, stripe = stripe_rows(p->k);
+    size_t pitch = p->is_direct ? p->k * p->n_groups : p->k;
     if (!p->is_direct && !p->add_dx)
         memset(dx, 0, n_images * p->in_floats * sizeof *dx);
     for (size_t m = 0; m < rows; m += stripe) {
         size_t n = rows - m < stripe ? rows - m : stripe;
-        float *out = p->is_direct ? dx + m * p->k : patches;
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)n, (blasint)p->k, (blasint)p->n_out, 1.0F,
-                    dy + m * p->n_out, (blasint)p->n_out, param_values(e, p->node, 0), (blasint)p->n_out,
-                    p->is_direct && p->add_dx ? 1.0F : 0.0F, out, (blasint)p->k);
-        if (!p->is_direct)
-            e->kernels->col2im(&p->g, patches, m, n, dx);
+        for (size_t group = 0; group < p->n_groups; group++) {
+            size_t at = group * p->out_group;
+            float *out = p->is_direct ? dx + m * pitch + group * p->in_group : patches;
+            cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)n, (blasint)p->k, (blasint)p->out_group, 1.0F,
+                        dy + m * p->n_out + at, (blasint)p->n_out, param_values(e, p->node, 0) + at, (blasint)p->n_out,
+                        p->is_direct && p->add_dx ? 1.0F : 0.0F, out, (blasint)pitch);
+            if (!p->is_direct)
+                e->kernels->col2im(&p->g, patches, m, n, dx + group * p->in_group);
+        }
     }
 }
 
@@ -288,11 +370,14 @@ static void backward_slice(void *argument, int slice, int worker)
 
 void turn_weight(const struct product *p, const float *weight, float *turned)
 {
-    size_t window = (size_t)p->g.kernel * (size_t)p->g.kernel, channels = (size_t)p->g.channels;
+    size_t window = (size_t)p->g.kernel[0] * (size_t)p->g.kernel[1];
     for (size_t w = 0; w < window; w++)
-        for (size_t o = 0; o < p->n_out; o++)
-            for (size_t c = 0; c < channels; c++)
-                turned[((window - 1 - w) * p->n_out + o) * channels + c] = weight[(w * channels + c) * p->n_out + o];
+        for (size_t o = 0; o < p->out_group; o++)
+            for (size_t c = 0; c < p->n_in; c++) {
+                size_t group = c / p->in_group, within = c % p->in_group;
+                turned[((window - 1 - w) * p->out_group + o) * p->n_in + c] =
+                    weight[(w * p->in_group + within) * p->n_out + group * p->out_group + o];
+            }
 }
 
 /** Add the slices' partial weight gradients, in slice order; a slice of this job is a range of elements. */
@@ -333,7 +418,7 @@ void conv_backward(struct ws_exec *e, const struct step *s)
     p.want_dw = param_gradient(e, p.node, 0) != NULL;
     p.want_dx = e->wants_gradient[s->x];
     p.add_dx = p.want_dx && accumulate_into(e, s->x);
-    if (p.want_dx && !p.is_direct && p.g.stride == 1 && !p.is_winograd) {
+    if (p.want_dx && !p.is_direct && has_stride_1(&p) && !p.is_winograd) {
         float *turned = e->weight_scratch + N_SLICES * e->n_weight;
         turn_weight(&p, param_values(e, p.node, 0), turned);
         p.turned = turned;

@@ -9,25 +9,28 @@ struct product {
     struct ws_exec *e;
     const struct step *s;
     const struct ws_node *node;
-    struct ws_geometry g;
-    bool is_direct;        /* the input is the patch matrix */
-    bool is_narrow;        /* forward and dW by direct convolution */
-    bool is_narrow_dx;     /* dX by direct convolution */
-    bool is_winograd;      /* all three by winograd.c */
-    size_t k, n_out;       /* columns of P; output channels */
-    size_t rows_per_image; /* output pixels */
-    size_t in_floats;      /* of one input image */
+    struct ws_geometry g;                 /* of one group */
+    bool is_direct;                       /* the input is the patch matrix */
+    bool is_narrow;                       /* forward and dW by direct convolution */
+    bool is_narrow_dx;                    /* dX by direct convolution */
+    bool is_winograd;                     /* all three by winograd.c */
+    size_t n_groups, in_group, out_group; /* channels of a group */
+    size_t k, n_out;                      /* columns of P (of one group); output channels of all groups */
+    size_t n_in;                          /* input channels of all groups */
+    size_t rows_per_image;                /* output pixels */
+    size_t in_floats;                     /* of one input image */
     bool want_dw, want_dx, add_dx;
-    const float *turned;   /* [kh][kw][out][in], for dX at stride 1 */
+    const float *turned; /* [kh][kw][out of a group][in of all], for dX at stride 1 */
 };
 
-/** What follows the product while its rows are in cache: bias, residual, ReLU, and the moments of a BatchNorm behind it. */
+/** What follows the product while its rows are in cache: bias, residual, ReLU, and the moments of a BatchNorm behind
+ * it. */
 struct epilogue {
     const struct ws_kernels *kernels;
     int channels;
     const float *ones, *shift, *residual; /* residual of the slice's first row, or NULL */
     bool is_needed, relu;
-    const float *pivot;                   /* NULL: no moments */
+    const float *pivot; /* NULL: no moments */
     double *sum, *sumsq;
 };
 
@@ -38,7 +41,7 @@ struct epilogue epilogue_of(const struct product *p, int slice, size_t first_ima
 /** Finish `rows` rows of the slice's output `y`, from `first_row` on. */
 void finish_rows(const struct epilogue *f, float *y, size_t first_row, size_t rows);
 
-/** turned[kh][kw][o][c] = W[K-1-kh][K-1-kw][c][o]. */
+/** turned[kh][kw][o][g, c] = W[KH-1-kh][KW-1-kw][c][g, o]: group by group, o and c count inside the group g. */
 void turn_weight(const struct product *p, const float *weight, float *turned);
 
 #endif

@@ -1,13 +1,13 @@
 /*
- * Direct convolution for narrow maps (16 to 128 channels), where packing patches for a matrix product costs as much as the
- * product. Part of kernels_impl.h.
+ * Direct convolution for narrow maps (16 to 128 channels), where packing patches for a matrix product costs as much as
+ * the product. Part of kernels_impl.h.
  *
- * A tile is PIXELS neighbouring outputs times VECTORS vectors of output channels, held in registers while the window and
- * the input channels are walked: each weight vector is loaded once a tile, each input value is broadcast.
+ * A tile is PIXELS neighbouring outputs times VECTORS vectors of output channels, held in registers while the window
+ * and the input channels are walked: each weight vector is loaded once a tile, each input value is broadcast.
  */
 
-/* Vector length, and for blocks of 1, 2 and 4 vectors of output channels how many pixels (forward) or input channels (weight
-   gradient) a tile has: sums, weights and a broadcast fit the 32 registers of AVX-512, else 16. */
+/* Vector length, and for blocks of 1, 2 and 4 vectors of output channels how many pixels (forward) or input channels
+   (weight gradient) a tile has: sums, weights and a broadcast fit the 32 registers of AVX-512, else 16. */
 #if defined(__AVX512F__)
 enum { VECTOR = 16, PIXELS_1 = 14, PIXELS_2 = 14, PIXELS_4 = 7, CHANNELS_1 = 16, CHANNELS_2 = 8, CHANNELS_4 = 4 };
 #elif defined(__AVX2__)
@@ -26,12 +26,13 @@ static inline int block_vectors(int channels)
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-/** One tile of outputs; `pixels` and `vectors` are constants at each call. `x` is the window's corner of the first output. */
+/** One tile of outputs; `pixels` and `vectors` are constants at each call. `x` is the window's corner of the first
+ * output. */
 ALWAYS_INLINE void forward_tile(const struct ws_direct *d, const float *x, const float *w, bool accumulate, float *y,
                                 const int pixels, const int vectors)
 {
     vector sum[14 * 4];
-    size_t step = (size_t)d->stride * (size_t)d->channels, out = (size_t)d->out_channels;
+    size_t step = (size_t)d->stride * (size_t)d->channels, out = (size_t)d->out_pitch;
 #pragma GCC unroll 64
     for (int i = 0; i < pixels * vectors; i++)
         sum[i] = (vector){0};
@@ -67,7 +68,7 @@ ALWAYS_INLINE void forward_tile(const struct ws_direct *d, const float *x, const
 ALWAYS_INLINE void forward_row(const struct ws_direct *d, const float *x, const float *w, bool accumulate, float *y,
                                const int tile, const int vectors)
 {
-    size_t step = (size_t)d->stride * (size_t)d->channels, out = (size_t)d->out_channels;
+    size_t step = (size_t)d->stride * (size_t)d->channels, out = (size_t)d->out_pitch;
     int ox = 0;
 #define TILES(n)                                                                                                       \
     for (; (n) <= tile && d->out_width - ox >= (n); ox += (n))                                                         \
@@ -84,7 +85,7 @@ ALWAYS_INLINE void forward_row(const struct ws_direct *d, const float *x, const 
 static void conv_direct(const struct ws_direct *d, const float *x, const float *w, bool accumulate, float *y)
 {
     size_t in_row = (size_t)d->stride * (size_t)d->padded_width * (size_t)d->channels;
-    size_t out_row = (size_t)d->out_width * (size_t)d->out_channels;
+    size_t out_row = (size_t)d->out_width * (size_t)d->out_pitch;
     for (int c = 0; c < d->out_channels;) {
         int vectors = block_vectors(d->out_channels - c);
         for (int oy = 0; oy < d->out_height; oy++) {
@@ -101,12 +102,13 @@ static void conv_direct(const struct ws_direct *d, const float *x, const float *
     }
 }
 
-/** dw of `channels` input channels times `vectors` vectors of output channels at one window position, over a whole image. */
-ALWAYS_INLINE void weight_tile(const struct ws_direct *d, const float *x, const float *dy, float *dw, const int channels,
-                               const int vectors)
+/** dw of `channels` input channels times `vectors` vectors of output channels at one window position, over a whole
+ * image. */
+ALWAYS_INLINE void weight_tile(const struct ws_direct *d, const float *x, const float *dy, float *dw,
+                               const int channels, const int vectors)
 {
     vector sum[16 * 4];
-    size_t step = (size_t)d->stride * (size_t)d->channels, out = (size_t)d->out_channels;
+    size_t step = (size_t)d->stride * (size_t)d->channels, out = (size_t)d->out_pitch;
     size_t row = (size_t)d->stride * (size_t)d->padded_width * (size_t)d->channels;
 #pragma GCC unroll 16
     for (int c = 0; c < channels; c++)
@@ -135,13 +137,13 @@ ALWAYS_INLINE void weight_tile(const struct ws_direct *d, const float *x, const 
 }
 
 /** All input channels of one window position for one block of output channels. */
-ALWAYS_INLINE void weight_position(const struct ws_direct *d, const float *x, const float *dy, float *dw, const int tile,
-                                   const int vectors)
+ALWAYS_INLINE void weight_position(const struct ws_direct *d, const float *x, const float *dy, float *dw,
+                                   const int tile, const int vectors)
 {
     int c = 0;
 #define TILES(n)                                                                                                       \
     for (; (n) <= tile && d->channels - c >= (n); c += (n))                                                            \
-        weight_tile(d, x + c, dy, dw + (size_t)c * (size_t)d->out_channels, (n) <= tile ? (n) : 1, vectors);
+        weight_tile(d, x + c, dy, dw + (size_t)c * (size_t)d->out_pitch, (n) <= tile ? (n) : 1, vectors);
     TILES(16)
     TILES(8)
     TILES(4)
@@ -152,7 +154,7 @@ ALWAYS_INLINE void weight_position(const struct ws_direct *d, const float *x, co
 
 static void conv_direct_dw(const struct ws_direct *d, const float *x, const float *dy, float *dw)
 {
-    size_t position = (size_t)d->channels * (size_t)d->out_channels;
+    size_t position = (size_t)d->channels * (size_t)d->out_pitch;
     for (int ky = 0; ky < d->kernel; ky++)
         for (int kx = 0; kx < d->kernel; kx++, dw += position) {
             const float *from = x + ((size_t)ky * (size_t)d->padded_width + (size_t)kx) * (size_t)d->channels;

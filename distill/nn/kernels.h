@@ -1,9 +1,9 @@
 /*
  * Elementwise and gathering kernels, in one table per instruction set.
  *
- * kernels_impl.h holds the plain C; it is compiled once as it is, once for AVX2 and once for AVX-512, and the table that
- * fits this processor is chosen at run time. Maps are rows of `channels` contiguous floats (NHWC: a row is a pixel).
- * Matrix products are not here: they are single-threaded cblas_sgemm calls of the executor.
+ * kernels_impl.h holds the plain C; it is compiled once as it is, once for AVX2 and once for AVX-512, and the table
+ * that fits this processor is chosen at run time. Maps are rows of `channels` contiguous floats (NHWC: a row is a
+ * pixel). Matrix products are not here: they are single-threaded cblas_sgemm calls of the executor.
  */
 #ifndef WEBSTILL_NN_KERNELS_H
 #define WEBSTILL_NN_KERNELS_H
@@ -11,16 +11,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/** A convolution or pooling over one image: sizes in pixels. */
+/** A convolution over one image, or over a group of its channels: sizes in pixels, [0] rows, [1] columns. */
 struct ws_geometry {
-    int height, width, channels;         /**< input */
+    int height, width, channels; /**< input; the channels of one group */
+    int pitch;                   /**< floats from pixel to pixel: the channels of all groups */
     int out_height, out_width;
-    int kernel, stride, pad;
+    int kernel[2], stride[2], dilation[2];
+    int pad[2]; /**< top, left; a negative one begins inside the map */
 };
 
-/** A direct convolution over one padded image. */
+/** A direct convolution over one padded image, or over a group of its channels. */
 struct ws_direct {
     int padded_width, channels, kernel, stride, out_height, out_width, out_channels;
+    int out_pitch; /**< floats from output pixel to output pixel, and from weight row to weight row */
 };
 
 /** A 3x3 convolution of stride 1 over consecutive images, in tiles of 4x4 outputs. */
@@ -46,15 +49,16 @@ enum { WS_DIRECT_LANES = 16 }; /**< direct convolutions want a multiple of so ma
 struct ws_kernels {
     const char *name;
 
-    /** Rows m0 … m0+rows-1 of the patch matrix: row m is output pixel m of consecutive images, kernel*kernel*channels floats in
-     *  (window row, window column, channel) order, zero where the window hangs over the edge. */
+    /** Rows m0 … m0+rows-1 of the patch matrix: row m is output pixel m of consecutive images,
+     * kernel[0]*kernel[1]*channels floats in (window row, window column, channel) order, zero where the window hangs
+     * over the edge. */
     void (*im2col)(const struct ws_geometry *g, const float *x, size_t m0, size_t rows, float *patches);
 
     /** x += the transpose of im2col of the same rows. */
     void (*col2im)(const struct ws_geometry *g, const float *patches, size_t m0, size_t rows, float *x);
 
-    /** Direct convolution of one padded image: y (+)= x * w. `x` has padded_width columns and room for every window; w is
-     *  [kernel][kernel][channels][out]; out is a multiple of 16. */
+    /** Direct convolution of one padded image: y (+)= x * w. `x` has padded_width columns and room for every window; w
+     * is [kernel][kernel][channels][out_pitch]; out_channels is a multiple of 16. */
     void (*conv_direct)(const struct ws_direct *d, const float *x, const float *w, bool accumulate, float *y);
 
     /** Its weight gradient: dw += the correlation of x and dy. */
@@ -82,8 +86,8 @@ struct ws_kernels {
     /** sums [channels][out] += x' dy; x [tiles][channels], dy [tiles][out]. */
     void (*winograd_outer)(const float *x, const float *dy, size_t tiles, int channels, int out_channels, float *sums);
 
-    /** Copy an image into the middle of a zeroed frame of `pad` pixels. */
-    void (*pad_image)(const float *x, int height, int width, int channels, int pad, float *y);
+    /** Copy `channels` of an image's `pitch` channels into the middle of a zeroed frame of `pad` pixels. */
+    void (*pad_image)(const float *x, int height, int width, int channels, int pitch, int pad, float *y);
 
     /** sum[c] += Σ (x - pivot[c]), sumsq[c] += Σ (x - pivot[c])². */
     void (*channel_moments)(const float *x, size_t rows, int channels, const float *pivot, double *sum, double *sumsq);

@@ -1,15 +1,15 @@
 /*
- * The kernels of kernels.h in plain C, written so that the compiler vectorises them: inner loops have a constant length of
- * BLOCK floats. A row of fewer than BLOCK channels is repeated to fill a block (16 channels: 4 pixels a block), so narrow
- * maps run as fast as wide ones. Included by kernels_plain.c, kernels_avx2.c and kernels_avx512.c.
+ * The kernels of kernels.h in plain C, written so that the compiler vectorises them: inner loops have a constant length
+ * of BLOCK floats. A row of fewer than BLOCK channels is repeated to fill a block (16 channels: 4 pixels a block), so
+ * narrow maps run as fast as wide ones. Included by kernels_plain.c, kernels_avx2.c and kernels_avx512.c.
  */
 #include "kernels.h"
 
 #include <math.h>
 
 enum {
-    BLOCK = 64,     /* floats handled by an inner loop: four 512-bit registers */
-    FLUSH = 512,    /* blocks summed in single precision before they go to the double accumulators */
+    BLOCK = 64,  /* floats handled by an inner loop: four 512-bit registers */
+    FLUSH = 512, /* blocks summed in single precision before they go to the double accumulators */
 };
 
 /** How a map of n floats divides: `blocks` blocks of `length` floats, then `rest` floats. */
@@ -39,7 +39,8 @@ static void fold_sums(const float *sums, size_t channels, size_t length, double 
         out[i % channels] += (double)sums[i];
 }
 
-/* --- patches --------------------------------------------------------------------------------------------------------- */
+/* --- patches ---------------------------------------------------------------------------------------------------------
+ */
 
 /** memcpy for the few dozen floats of a patch row, where the call would cost more than the copy. */
 static inline void copy_floats(const float *from, size_t n, float *to)
@@ -57,18 +58,23 @@ static inline void zero_floats(size_t n, float *to)
         to[i] = 0;
 }
 
-/** One image row of the window, columns x0 … x0+kernel-1, with zeros outside. */
+/** Whether neighbouring columns of the window are neighbours in memory. */
+static inline bool is_contiguous(const struct ws_geometry *g)
+{
+    return g->dilation[1] == 1 && g->pitch == g->channels;
+}
+
+/** One image row of the window, whose first column is x0, with zeros outside. */
 static inline void copy_window_row(const struct ws_geometry *g, const float *row, int x0, float *out)
 {
     size_t c = (size_t)g->channels;
-    if (x0 >= 0 && x0 + g->kernel <= g->width) {
-        copy_floats(row + (size_t)x0 * c, (size_t)g->kernel * c, out);
+    if (x0 >= 0 && x0 + g->kernel[1] <= g->width && is_contiguous(g)) {
+        copy_floats(row + (size_t)x0 * c, (size_t)g->kernel[1] * c, out);
         return;
     }
-    for (int k = 0; k < g->kernel; k++, out += c) {
-        int x = x0 + k;
+    for (int k = 0, x = x0; k < g->kernel[1]; k++, out += c, x += g->dilation[1]) {
         if (x >= 0 && x < g->width)
-            copy_floats(row + (size_t)x * c, c, out);
+            copy_floats(row + (size_t)x * (size_t)g->pitch, c, out);
         else
             zero_floats(c, out);
     }
@@ -76,20 +82,19 @@ static inline void copy_window_row(const struct ws_geometry *g, const float *row
 
 static void im2col(const struct ws_geometry *g, const float *x, size_t m0, size_t rows, float *patches)
 {
-    size_t c = (size_t)g->channels, map = (size_t)g->height * (size_t)g->width * c;
+    size_t row_pitch = (size_t)g->width * (size_t)g->pitch, map = (size_t)g->height * row_pitch;
     size_t per_image = (size_t)g->out_height * (size_t)g->out_width;
-    size_t row_floats = (size_t)g->kernel * c;
+    size_t row_floats = (size_t)g->kernel[1] * (size_t)g->channels;
     size_t image = m0 / per_image, pixel = m0 % per_image;
     int oy = (int)(pixel / (size_t)g->out_width), ox = (int)(pixel % (size_t)g->out_width);
     for (size_t m = 0; m < rows; m++) {
         const float *base = x + image * map;
-        int x0 = ox * g->stride - g->pad;
-        for (int k = 0; k < g->kernel; k++, patches += row_floats) {
-            int y = oy * g->stride - g->pad + k;
+        int x0 = ox * g->stride[1] - g->pad[1], y = oy * g->stride[0] - g->pad[0];
+        for (int k = 0; k < g->kernel[0]; k++, patches += row_floats, y += g->dilation[0]) {
             if (y < 0 || y >= g->height)
                 zero_floats(row_floats, patches);
             else
-                copy_window_row(g, base + (size_t)y * (size_t)g->width * c, x0, patches);
+                copy_window_row(g, base + (size_t)y * row_pitch, x0, patches);
         }
         if (++ox == g->out_width) {
             ox = 0;
@@ -101,15 +106,19 @@ static void im2col(const struct ws_geometry *g, const float *x, size_t m0, size_
     }
 }
 
-static void pad_image(const float *x, int height, int width, int channels, int pad, float *y)
+static void pad_image(const float *x, int height, int width, int channels, int pitch, int pad, float *y)
 {
-    size_t row = (size_t)width * (size_t)channels, edge = (size_t)pad * (size_t)channels;
+    size_t c = (size_t)channels, row = (size_t)width * c, edge = (size_t)pad * c;
     size_t frame = (row + 2 * edge) * (size_t)pad;
     zero_floats(frame, y);
     y += frame;
-    for (int i = 0; i < height; i++, x += row, y += row + 2 * edge) {
+    for (int i = 0; i < height; i++, x += (size_t)width * (size_t)pitch, y += row + 2 * edge) {
         zero_floats(edge, y);
-        copy_floats(x, row, y + edge);
+        if (pitch == channels)
+            copy_floats(x, row, y + edge);
+        else
+            for (size_t j = 0; j < (size_t)width; j++)
+                copy_floats(x + j * (size_t)pitch, c, y + edge + j * c);
         zero_floats(edge, y + edge + row);
     }
     zero_floats(frame, y);
@@ -121,36 +130,47 @@ static void add_floats(const float *x, size_t n, float *y)
         y[i] += x[i];
 }
 
+/** Add the gradients of one window row, whose first column is x0, to the image's row. */
+static inline void add_window_row(const struct ws_geometry *g, const float *patch, int x0, float *row)
+{
+    size_t c = (size_t)g->channels;
+    if (is_contiguous(g)) {
+        int first = x0 < 0 ? -x0 : 0;
+        int last = x0 + g->kernel[1] > g->width ? g->width - x0 : g->kernel[1];
+        if (last > first)
+            add_floats(patch + (size_t)first * c, (size_t)(last - first) * c, row + (size_t)(x0 + first) * c);
+        return;
+    }
+    for (int k = 0, x = x0; k < g->kernel[1]; k++, patch += c, x += g->dilation[1])
+        if (x >= 0 && x < g->width)
+            add_floats(patch, c, row + (size_t)x * (size_t)g->pitch);
+}
+
 static void col2im(const struct ws_geometry *g, const float *patches, size_t m0, size_t rows, float *x)
 {
-    size_t c = (size_t)g->channels, map = (size_t)g->height * (size_t)g->width * c;
+    size_t row_pitch = (size_t)g->width * (size_t)g->pitch, map = (size_t)g->height * row_pitch;
     size_t per_image = (size_t)g->out_height * (size_t)g->out_width;
+    size_t row_floats = (size_t)g->kernel[1] * (size_t)g->channels;
     for (size_t m = m0; m < m0 + rows; m++) {
         float *base = x + m / per_image * map;
         size_t pixel = m % per_image;
-        int y0 = (int)(pixel / (size_t)g->out_width) * g->stride - g->pad;
-        int x0 = (int)(pixel % (size_t)g->out_width) * g->stride - g->pad;
-        for (int k = 0; k < g->kernel; k++, patches += (size_t)g->kernel * c) {
-            int y = y0 + k;
-            if (y < 0 || y >= g->height)
-                continue;
-            int first = x0 < 0 ? -x0 : 0;
-            int last = x0 + g->kernel > g->width ? g->width - x0 : g->kernel;
-            if (last > first)
-                add_floats(patches + (size_t)first * c, (size_t)(last - first) * c,
-                           base + ((size_t)y * (size_t)g->width + (size_t)(x0 + first)) * c);
-        }
+        int y = (int)(pixel / (size_t)g->out_width) * g->stride[0] - g->pad[0];
+        int x0 = (int)(pixel % (size_t)g->out_width) * g->stride[1] - g->pad[1];
+        for (int k = 0; k < g->kernel[0]; k++, patches += row_floats, y += g->dilation[0])
+            if (y >= 0 && y < g->height)
+                add_window_row(g, patches, x0, base + (size_t)y * row_pitch);
     }
 }
 
 #include "direct_impl.h"
 #include "winograd_impl.h"
 
-/* --- sums over a map ------------------------------------------------------------------------------------------------- */
+/* --- sums over a map -------------------------------------------------------------------------------------------------
+ */
 
 /** Moments of up to FLUSH blocks of `length` floats, `stride` apart. `length` is BLOCK in the hot case. */
-static inline void moments_of(const float *x, size_t blocks, size_t stride, size_t length, const float *pivot, float *sum,
-                              float *sumsq)
+static inline void moments_of(const float *x, size_t blocks, size_t stride, size_t length, const float *pivot,
+                              float *sum, float *sumsq)
 {
     for (size_t b = 0; b < blocks; b++, x += stride)
         for (size_t i = 0; i < length; i++) {
@@ -245,7 +265,8 @@ static void batchnorm_reduce(float *dy, const float *y, const float *x, size_t r
         reduce_blocks(dy + at, y ? y + at : NULL, x + at, 1, 0, b.rest, c, means, sum, dot);
 }
 
-/* --- maps to maps ---------------------------------------------------------------------------------------------------- */
+/* --- maps to maps ----------------------------------------------------------------------------------------------------
+ */
 
 /** The body of scale_shift for one block; each combination of residual and relu is its own loop. */
 static inline void scale_shift_block(const float *x, const float *r, size_t length, const float *scale,

@@ -46,14 +46,14 @@ static struct ws_winograd geometry(int height, int width, int channels, int out_
 static struct ws_winograd forward_geometry(const struct product *p)
 {
     const struct ws_geometry *g = &p->g;
-    return geometry(g->height, g->width, g->channels, g->out_height, g->out_width, (int)p->n_out, g->pad);
+    return geometry(g->height, g->width, g->channels, g->out_height, g->out_width, (int)p->n_out, g->pad[0]);
 }
 
 /** dX as a convolution of dY. */
 static struct ws_winograd turned_geometry(const struct product *p)
 {
     const struct ws_geometry *g = &p->g;
-    return geometry(g->out_height, g->out_width, (int)p->n_out, g->height, g->width, g->channels, 2 - g->pad);
+    return geometry(g->out_height, g->out_width, (int)p->n_out, g->height, g->width, g->channels, 2 - g->pad[0]);
 }
 
 /** Worth it when tiles that hang over the edge leave most of the gain. */
@@ -66,7 +66,7 @@ static bool saves_enough(int height, int width)
 bool winograd_fits(const struct product *p)
 {
     const struct ws_geometry *g = &p->g;
-    return p->node->op == WS_OP_CONV && g->kernel == 3 && g->stride == 1 && g->pad <= 2 &&
+    return p->node->op == WS_OP_CONV && p->n_groups == 1 && g->kernel[0] == 3 && g->stride[0] == 1 && g->pad[0] <= 2 &&
            g->channels % WS_DIRECT_LANES == 0 && p->n_out % WS_DIRECT_LANES == 0 &&
            saves_enough(g->out_height, g->out_width) && saves_enough(g->height, g->width);
 }

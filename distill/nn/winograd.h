@@ -4,7 +4,7 @@
 
 #include "conv_int.h"
 
-/** Whether this convolution, forward and both gradients, goes this way. */
+/** Whether this convolution, forward and both gradients, goes this way; its axes and edges must be alike. */
 bool winograd_fits(const struct product *p);
 /** Floats it needs of a worker's scratch and of the shared scratch. */
 void winograd_scratch(const struct product *p, size_t *worker, size_t *shared);

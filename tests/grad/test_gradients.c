@@ -156,15 +156,42 @@ static void convolution_has_the_gradient_of_its_differences(void **state)
         struct ws_window window;
         bool bias;
     } cases[] = {
-        {5, 7, 2, 3, WS_SQUARE(3, 1, 1), true},  {7, 5, 1, 2, WS_SQUARE(3, 2, 1), false}, {4, 4, 3, 1, WS_SQUARE(1, 1, 0), true},
-        {5, 5, 3, 2, WS_SQUARE(1, 2, 0), false}, {6, 5, 1, 1, WS_SQUARE(2, 1, 1), true},  {7, 7, 2, 2, WS_SQUARE(5, 3, 2), false},
-        {1, 1, 4, 3, WS_SQUARE(3, 1, 1), true},  {3, 9, 2, 2, WS_SQUARE(3, 1, 0), false},
+        {5, 7, 2, 3, WS_SQUARE(3, 1, 1), true}, {7, 5, 1, 2, WS_SQUARE(3, 2, 1), false},
+        {4, 4, 3, 1, WS_SQUARE(1, 1, 0), true}, {5, 5, 3, 2, WS_SQUARE(1, 2, 0), false},
+        {6, 5, 1, 1, WS_SQUARE(2, 1, 1), true}, {7, 7, 2, 2, WS_SQUARE(5, 3, 2), false},
+        {1, 1, 4, 3, WS_SQUARE(3, 1, 1), true}, {3, 9, 2, 2, WS_SQUARE(3, 1, 0), false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int batch = 1; batch <= 3; batch += 2) {
             struct subject s = {.what = "convolution", .batch = batch, .mode = WS_BN_TRAIN};
             s.net = input(cases[i].height, cases[i].width, cases[i].channels);
             ws_net_conv(s.net, "conv", 0, cases[i].out, cases[i].window, cases[i].bias);
+            check_gradients(s);
+        }
+}
+
+static void grouped_convolution_has_the_gradient_of_its_differences(void **state)
+{
+    (void)state;
+    static const struct {
+        int height, width, groups, in, out; /* channels of a group */
+        struct ws_window window;
+    } cases[] = {
+        {5, 4, 2, 2, 3, WS_SQUARE(3, 1, 1)},                     /* groups */
+        {5, 5, 2, 2, 2, WS_SQUARE(3, 2, 1)},                     /* groups, strided */
+        {5, 4, 5, 1, 1, WS_SQUARE(3, 1, 1)},                     /* depthwise */
+        {6, 5, 4, 1, 1, WS_SQUARE(5, 2, 2)},                     /* depthwise, strided */
+        {4, 5, 3, 1, 2, WS_SQUARE(3, 1, 1)},                     /* channel multiplier */
+        {7, 6, 1, 2, 2, {{3, 2}, {1, 1}, {2, 3}, {2, 1, 0, 2}}}, /* dilated, rectangular, asymmetric */
+        {7, 6, 3, 1, 1, {{2, 3}, {2, 1}, {2, 1}, {0, 2, 1, 0}}}, /* depthwise, everything at once */
+        {4, 4, 2, 2, 1, {{1, 1}, {1, 2}, {1, 1}, {1, 0, 0, 1}}}, /* one pixel, in padding too */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int batch = 1; batch <= 2; batch++) {
+            struct subject s = {.what = "grouped convolution", .batch = batch, .mode = WS_BN_TRAIN};
+            s.net = input(cases[i].height, cases[i].width, cases[i].groups * cases[i].in);
+            ws_net_conv_grouped(s.net, "conv", 0, cases[i].groups * cases[i].out, cases[i].window, cases[i].groups,
+                                true);
             check_gradients(s);
         }
 }
@@ -494,6 +521,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(convolution_has_the_gradient_of_its_differences),
+        cmocka_unit_test(grouped_convolution_has_the_gradient_of_its_differences),
         cmocka_unit_test(batchnorm_in_training_has_the_gradient_of_its_differences),
         cmocka_unit_test(batchnorm_in_evaluation_has_the_gradient_of_its_differences),
         cmocka_unit_test(frozen_batchnorm_has_the_gradient_of_its_differences),

@@ -1,0 +1,297 @@
+/*
+ * Convolution in its generality against the plain double twin: groups, one channel a group, rectangular windows,
+ * dilation, padding that differs from edge to edge; one image, odd sizes, canaries, and each table of kernels that this
+ * processor can run.
+ */
+#include "reference.h"
+
+#include "../../distill/nn/exec_int.h" /* to choose the table of kernels */
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static const double tolerance = 1e-5; /* of a float sum, relative to the sum of its terms' sizes */
+static const float canary = 12345.678F;
+
+static void check(enum ws_status status, const struct ws_err *err)
+{
+    if (status != WS_OK)
+        fail_msg("%s", err->text);
+}
+
+static int pick(struct ws_rng *rng, int least, int most)
+{
+    return least + (int)ws_rng_below(rng, (uint32_t)(most - least + 1));
+}
+
+/* --- one comparison -------------------------------------------------------------------------------------------------
+ */
+
+struct comparison {
+    struct ws_net *net;
+    const char *what;
+    const struct ws_kernels *kernels;
+    int trial;
+};
+
+static void compare(const struct comparison *c, const char *of, const float *found, const real *expected,
+                    const real *size, size_t n)
+{
+    const struct ws_node *in = &c->net->nodes[0], *conv = &c->net->nodes[1];
+    const struct ws_window *w = &conv->window;
+    for (size_t i = 0; i < n; i++)
+        if (!(fabs((double)found[i] - expected[i]) <= tolerance * size[i] + 1e-30))
+            fail_msg("%s (%s), trial %d, input %dx%dx%d, %d outputs in %d groups, kernel %dx%d, stride %dx%d, dilation "
+                     "%dx%d, "
+                     "pads %d %d %d %d: %s[%zu] is %.9g, expected %.9g (terms' size %.3g)",
+                     c->what, c->kernels->name, c->trial, in->height, in->width, in->channels, conv->channels,
+                     conv->groups, w->kernel[0], w->kernel[1], w->stride[0], w->stride[1], w->dilation[0],
+                     w->dilation[1], w->pads[0], w->pads[1], w->pads[2], w->pads[3], of, i, (double)found[i],
+                     expected[i], size[i]);
+}
+
+static void check_canaries(const struct comparison *c, const char *of, const float *array, size_t begin, size_t end)
+{
+    for (size_t i = begin; i < end; i++)
+        if (array[i] < canary || array[i] > canary)
+            fail_msg("%s (%s), trial %d: wrote beyond the %s, at %zu", c->what, c->kernels->name, c->trial, of,
+                     i - begin);
+}
+
+/* The twin, with `seed` as the gradient of its last node; in absolute values it gives the size of each sum. */
+static struct reference *run_twin(const struct comparison *c, int batch, const float *input, const float *seeds,
+                                  bool is_absolute)
+{
+    struct reference *r = reference_open(c->net, batch);
+    const int last = c->net->n_nodes - 1;
+    const size_t n_in = (size_t)batch * reference_size(c->net, 0), n_out = (size_t)batch * reference_size(c->net, last);
+    for (size_t i = 0; i < n_in; i++)
+        r->value[0][i] = is_absolute ? fabs((double)input[i]) : (double)input[i];
+    for (int i = 0; i < c->net->n_params; i++)
+        for (size_t k = 0; is_absolute && k < c->net->params[i].n; k++)
+            r->param[i][k] = fabs(r->param[i][k]);
+    reference_forward(r, WS_BN_TRAIN);
+    for (size_t i = 0; i < n_out; i++)
+        r->gradient[last][i] = is_absolute ? fabs((double)seeds[i]) : (double)seeds[i];
+    reference_backward(r);
+    return r;
+}
+
+/*
+ * Forward and backward in both worlds. The exec has room for two more images than the batch: in the input they hold
+ * NaN, which may not show; behind the output and the input's gradient they hold canaries. Parameter gradients begin at
+ * 1, because backward adds.
+ */
+static void compare_network(struct comparison c, struct ws_pool *pool, int batch)
+{
+    struct ws_err err = {0};
+    struct ws_exec *exec = NULL;
+    const int last = c.net->n_nodes - 1;
+    const size_t in_size = reference_size(c.net, 0), out_size = reference_size(c.net, last);
+    const size_t n_in = (size_t)batch * in_size, n_out = (size_t)batch * out_size;
+    check(ws_net_alloc(c.net, &err), &err);
+    check(ws_net_alloc_gradients(c.net, &err), &err);
+    reference_randomise(c.net, (uint64_t)c.trial);
+    const struct ws_exec_options options = {.max_batch = batch + 2, .backward = true, .input_gradient = true};
+    check(ws_exec_open(&exec, c.net, pool, &options, &err), &err);
+    exec->kernels = c.kernels;
+
+    float *input = ws_exec_input(exec), *seeds = reference_take(n_out, sizeof *seeds);
+    reference_fill(input, n_in, (uint64_t)c.trial, 1);
+    reference_fill(seeds, n_out, (uint64_t)c.trial, 2);
+    for (size_t i = 0; i < 2 * in_size; i++)
+        input[n_in + i] = NAN;
+    struct reference *r = run_twin(&c, batch, input, seeds, false), *s = run_twin(&c, batch, input, seeds, true);
+
+    for (size_t k = 0; k < c.net->n_values; k++)
+        c.net->gradients[k] = 1;
+    for (size_t i = 0; i < 2 * out_size; i++)
+        exec->value[last][n_out + i] = canary;
+    ws_exec_forward(exec, batch, WS_BN_TRAIN);
+    compare(&c, "output", ws_exec_value(exec, last), r->value[last], s->value[last], n_out);
+    check_canaries(&c, "output", ws_exec_value(exec, last), n_out, n_out + 2 * out_size);
+
+    float *to = ws_exec_seed(exec, last);
+    for (size_t i = 0; i < n_out; i++)
+        to[i] += seeds[i];
+    for (size_t i = 0; i < 2 * in_size; i++)
+        exec->gradient[0][n_in + i] = canary;
+    ws_exec_backward(exec);
+    compare(&c, "input gradient", ws_exec_input_gradient(exec), r->gradient[0], s->gradient[0], n_in);
+    check_canaries(&c, "input gradient", ws_exec_input_gradient(exec), n_in, n_in + 2 * in_size);
+    for (int i = 0; i < c.net->n_params; i++) {
+        const size_t n = c.net->params[i].n;
+        float *found = reference_take(n, sizeof *found);
+        ws_net_get_gradient(c.net, i, found, n);
+        for (size_t k = 0; k < n; k++) {
+            r->param_gradient[i][k] += 1;
+            s->param_gradient[i][k] += 1;
+        }
+        compare(&c, c.net->params[i].name, found, r->param_gradient[i], s->param_gradient[i], n);
+        free(found);
+    }
+    free(seeds);
+    reference_close(r);
+    reference_close(s);
+    ws_exec_close(&exec);
+}
+
+/* --- random shapes --------------------------------------------------------------------------------------------------
+ */
+
+typedef struct ws_net *build_fn(struct ws_rng *rng);
+
+static const char *const tables[] = {"plain", "avx2", "avx512"};
+
+static void run_trials(const char *what, build_fn *build, int n_trials)
+{
+    struct ws_err err = {0};
+    struct ws_pool *pool = NULL;
+    check(ws_pool_open(&pool, 2, &err), &err);
+    for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
+        for (int trial = 0; ws_kernels_find(tables[t]) && trial < n_trials; trial++) {
+            struct ws_rng rng;
+            ws_rng_init(&rng, 13, WS_STREAM_TEST, (uint32_t)trial, (uint32_t)strlen(what));
+            struct ws_net *net = build(&rng);
+            const int batch = pick(&rng, 1, 4);
+            compare_network((struct comparison){net, what, ws_kernels_find(tables[t]), trial}, pool, batch);
+            ws_net_free(&net);
+        }
+    ws_pool_close(&pool);
+}
+
+/* A window that fits the map, with each axis and each edge on its own. */
+static struct ws_window any_window(struct ws_rng *rng, const int side[2])
+{
+    for (;;) {
+        struct ws_window w;
+        bool fits = true;
+        for (int i = 0; i < 2; i++) {
+            w.kernel[i] = pick(rng, 1, 5);
+            w.stride[i] = pick(rng, 1, 3);
+            w.dilation[i] = pick(rng, 1, 3);
+            w.pads[i] = pick(rng, 0, 4);
+            w.pads[i + 2] = pick(rng, 0, 4);
+            fits &= (w.kernel[i] - 1) * w.dilation[i] + 1 <= side[i] + w.pads[i] + w.pads[i + 2];
+        }
+        if (fits)
+            return w;
+    }
+}
+
+/* A square window without holes, as the fast paths want it. */
+static struct ws_window square_window(struct ws_rng *rng, const int side[2])
+{
+    for (;;) {
+        const int kernel = 2 * pick(rng, 0, 2) + 1, stride = pick(rng, 1, 2),
+                  pad = pick(rng, 0, 1) ? kernel / 2 : pick(rng, 0, 3);
+        if (kernel <= side[0] + 2 * pad && kernel <= side[1] + 2 * pad)
+            return (struct ws_window)WS_SQUARE(kernel, stride, pad);
+    }
+}
+
+/* `groups` groups of `in` and `out` channels; two nodes of the same input, so that the second one adds to its gradient.
+ */
+static struct ws_net *convolve(struct ws_rng *rng, int groups, int in, int out, bool is_square)
+{
+    const int side[2] = {pick(rng, 1, 13), pick(rng, 1, 13)};
+    struct ws_net *net = ws_net_new(side[0], side[1], groups * in);
+    assert_non_null(net);
+    const struct ws_window w = is_square ? square_window(rng, side) : any_window(rng, side);
+    const bool is_read_twice = pick(rng, 0, 2) == 0;
+    const int a = ws_net_conv_grouped(net, "a", 0, groups * out, w, groups, pick(rng, 0, 1) == 1);
+    if (is_read_twice) {
+        const int b = ws_net_conv_grouped(net, "b", 0, groups * out, w, groups, false);
+        ws_net_add(net, "sum", a, b);
+    }
+    return net;
+}
+
+static struct ws_net *build_ungrouped(struct ws_rng *rng)
+{
+    return convolve(rng, 1, pick(rng, 1, 20), pick(rng, 1, 20), false);
+}
+
+static struct ws_net *build_grouped(struct ws_rng *rng)
+{
+    const int groups = pick(rng, 2, 4), in = pick(rng, 1, 6), out = pick(rng, 1, 6);
+    return convolve(rng, groups, in, out, pick(rng, 0, 1));
+}
+
+static struct ws_net *build_wide_groups(struct ws_rng *rng)
+{
+    static const int widths[] = {8, 16, 24, 32, 48, 80};
+    const int width = widths[pick(rng, 0, 5)], groups = pick(rng, 2, 3);
+    return convolve(rng, groups, width, pick(rng, 0, 3) ? width : 16, pick(rng, 0, 5) > 0);
+}
+
+static const int counts[] = {1, 2, 3, 5, 8, 16, 17, 24, 31, 33, 48, 64, 72, 96, 100, 144};
+
+static struct ws_net *build_depthwise(struct ws_rng *rng)
+{
+    const int channels = counts[pick(rng, 0, 15)];
+    return convolve(rng, channels, 1, 1, true);
+}
+
+static struct ws_net *build_any_depthwise(struct ws_rng *rng)
+{
+    const int channels = counts[pick(rng, 0, 15)];
+    return convolve(rng, channels, 1, 1, false);
+}
+
+static struct ws_net *build_multiplier(struct ws_rng *rng)
+{
+    const int channels = pick(rng, 1, 9), multiplier = pick(rng, 2, 4);
+    return convolve(rng, channels, 1, multiplier, pick(rng, 0, 1));
+}
+
+static void any_window_equals_its_twin(void **state)
+{
+    (void)state;
+    run_trials("any window", build_ungrouped, 120);
+}
+
+static void grouped_convolution_equals_its_twin(void **state)
+{
+    (void)state;
+    run_trials("groups", build_grouped, 120);
+}
+
+static void wide_groups_equal_their_twin(void **state)
+{
+    (void)state;
+    run_trials("wide groups", build_wide_groups, 24);
+}
+
+static void depthwise_convolution_equals_its_twin(void **state)
+{
+    (void)state;
+    run_trials("depthwise", build_depthwise, 150);
+}
+
+static void depthwise_convolution_with_any_window_equals_its_twin(void **state)
+{
+    (void)state;
+    run_trials("depthwise, any window", build_any_depthwise, 100);
+}
+
+static void channel_multiplier_equals_its_twin(void **state)
+{
+    (void)state;
+    run_trials("multiplier", build_multiplier, 80);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_window_equals_its_twin),
+        cmocka_unit_test(grouped_convolution_equals_its_twin),
+        cmocka_unit_test(wide_groups_equal_their_twin),
+        cmocka_unit_test(depthwise_convolution_equals_its_twin),
+        cmocka_unit_test(depthwise_convolution_with_any_window_equals_its_twin),
+        cmocka_unit_test(channel_multiplier_equals_its_twin),
+    };
+    return cmocka_run_group_tests_name("convolution against its twin", tests, NULL, NULL);
+}
