@@ -1,6 +1,8 @@
-/* Folding a frozen network: what BatchNorm, Add and ReLU do to a convolution's output becomes part of the convolution. */
+/* Folding a frozen network: what BatchNorm, Add and ReLU do to a convolution's output becomes part of the convolution.
+ */
+#include "graph_int.h"
+
 #include "webstill/base/mem.h"
-#include "webstill/nn/graph.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -17,9 +19,18 @@ static int sole_consumer(const struct ws_net *net, const int *n_consumers, const
     return n_consumers[id] == 1 && net->nodes[consumer[id]].op == op ? consumer[id] : -1;
 }
 
+/** Whether Add's operand can be read in a convolution's epilogue: a value per image, with the sum's own sides. */
+static bool is_residual(const struct ws_net *net, int add, int operand)
+{
+    const struct ws_node *a = &net->nodes[add], *b = &net->nodes[operand];
+    return b->op != WS_OP_CONSTANT && a->height == b->height && a->width == b->width && a->channels == b->channels;
+}
+
 static struct chain find_chain(const struct ws_net *net, const int *n_consumers, const int *consumer, int conv)
 {
     struct chain chain = {-1, -1, -1, -1, conv};
+    if (net->nodes[conv].fused_relu || net->nodes[conv].fused_add >= 0)
+        return chain; /* folded before */
     int next = sole_consumer(net, n_consumers, consumer, conv, WS_OP_BATCHNORM);
     if (next >= 0)
         chain.batchnorm = chain.last = next;
@@ -27,9 +38,11 @@ static struct chain find_chain(const struct ws_net *net, const int *n_consumers,
     if (next >= 0) {
         const int *in = net->nodes[next].inputs;
         int other = in[0] == chain.last ? in[1] : in[0];
-        /* The other branch must be complete before this convolution runs; of two convolutions the later takes the Add. */
+        /* The other branch must be complete before this convolution runs; of two convolutions the later takes the Add.
+         */
         int relu = sole_consumer(net, n_consumers, consumer, next, WS_OP_RELU);
-        if (relu >= 0 && other < conv && in[0] != in[1]) {
+        const bool fits = is_residual(net, next, other) && is_residual(net, next, chain.last);
+        if (relu >= 0 && other < conv && in[0] != in[1] && fits) {
             chain.add = next;
             chain.add_other = other;
             chain.relu = chain.last = relu;
@@ -68,35 +81,20 @@ static void fold_values(struct ws_net *to, int new_id, const struct ws_net *from
     }
 }
 
-static int copy_node(struct ws_net *to, const struct ws_node *node, const int *map)
+/** A convolution gets a bias, which takes what is folded into it; dropout is for training and leaves. */
+static int copy_node(struct ws_net *to, const struct ws_net *from, int id, const int *map)
 {
-    int a = node->n_inputs > 0 ? map[node->inputs[0]] : -1;
-    switch (node->op) {
-    case WS_OP_INPUT:
+    const struct ws_node *node = &from->nodes[id];
+    if (node->op == WS_OP_INPUT)
         return 0;
-    case WS_OP_CONV:
-        return ws_net_conv_grouped(to, node->name, a, node->channels, node->window, node->groups, true);
-    case WS_OP_BATCHNORM: {
-        int id = ws_net_batchnorm(to, node->name, a);
-        to->nodes[id].bn_eps = node->bn_eps;
-        return id;
+    if (node->op == WS_OP_DROPOUT)
+        return map[node->inputs[0]];
+    const int copy = graph_copy_node(to, from, id, map);
+    if (node->op == WS_OP_CONV && !node->has_bias && to->err.status == WS_OK) {
+        to->nodes[copy].has_bias = true;
+        graph_add_param(to, copy, "bias", 1, &node->channels, 1, 1, false);
     }
-    case WS_OP_RELU:
-        return ws_net_relu(to, node->name, a);
-    case WS_OP_ADD:
-        return ws_net_add(to, node->name, a, map[node->inputs[1]]);
-    case WS_OP_MAX_POOL:
-        return ws_net_max_pool(to, node->name, a, node->window);
-    case WS_OP_AVERAGE_POOL:
-        return ws_net_average_pool(to, node->name, a, node->window);
-    case WS_OP_GLOBAL_AVERAGE_POOL:
-        return ws_net_global_average_pool(to, node->name, a);
-    case WS_OP_GEMM:
-        return ws_net_gemm(to, node->name, a, node->channels, node->has_bias);
-    default:
-        ws_assert(!"an op that is not folded yet");
-    }
-    return 0;
+    return copy;
 }
 
 static void copy_values(struct ws_net *to, int new_id, const struct ws_net *from, int old_id)
@@ -111,7 +109,8 @@ static void copy_values(struct ws_net *to, int new_id, const struct ws_net *from
     }
 }
 
-/** Add the nodes of `net` to `out`; new_of[old] is where the node's value is found, or -1. chain_of[old] for convolutions. */
+/** Add the nodes of `net` to `out`; new_of[old] is where the node's value is found, or -1. chain_of[old] for
+ * convolutions. */
 static void build(struct ws_net *out, const struct ws_net *net, int *new_of, struct chain *chain_of,
                   const int *n_consumers, const int *consumer)
 {
@@ -121,7 +120,7 @@ static void build(struct ws_net *out, const struct ws_net *net, int *new_of, str
         if (new_of[i] != -2)
             continue;
         const struct ws_node *node = &net->nodes[i];
-        int id = new_of[i] = copy_node(out, node, new_of);
+        int id = new_of[i] = copy_node(out, net, i, new_of);
         if (node->op != WS_OP_CONV)
             continue;
         struct chain chain = chain_of[i] = find_chain(net, n_consumers, consumer, i);
@@ -134,8 +133,10 @@ static void build(struct ws_net *out, const struct ws_net *net, int *new_of, str
         new_of[chain.last] = id;
         if (out->err.status != WS_OK)
             return;
-        out->nodes[id].fused_relu = chain.relu >= 0;
-        out->nodes[id].fused_add = chain.add >= 0 ? new_of[chain.add_other] : -1;
+        if (chain.relu >= 0)
+            out->nodes[id].fused_relu = true;
+        if (chain.add >= 0)
+            out->nodes[id].fused_add = new_of[chain.add_other];
     }
 }
 
@@ -159,6 +160,9 @@ enum ws_status ws_net_fold(struct ws_net **out, const struct ws_net *net, int *m
             n_consumers[net->nodes[i].inputs[j]]++;
             consumer[net->nodes[i].inputs[j]] = i;
         }
+    for (int i = 0; i < net->n_nodes; i++)
+        if (net->nodes[i].fused_add >= 0)
+            n_consumers[net->nodes[i].fused_add]++;
     build(folded, net, new_of, chain_of, n_consumers, consumer);
     status = ws_net_alloc(folded, err);
     if (status != WS_OK)

@@ -86,8 +86,8 @@ int graph_add_node(struct ws_net *net, enum ws_op op, const char *name, int a, i
     return net->n_nodes++;
 }
 
-void graph_add_param(struct ws_net *net, int node_id, const char *suffix, int rank, const int *shape,
-                     int inner_channels, int inner_window, bool is_buffer)
+/** Append `param`, whose name, shape and kind are set, to a node. */
+static void append_param(struct ws_net *net, int node_id, struct ws_param param)
 {
     if (net->err.status != WS_OK)
         return;
@@ -97,25 +97,49 @@ void graph_add_param(struct ws_net *net, int node_id, const char *suffix, int ra
         return;
     }
     net->params = params;
-    struct ws_param *param = &params[net->n_params];
-    *param = (struct ws_param){.rank = rank,
-                               .n = 1,
-                               .inner_channels = inner_channels,
-                               .inner_window = inner_window,
-                               .offset = net->n_values,
-                               .is_buffer = is_buffer};
-    snprintf(param->name, sizeof param->name, "%s.%s", net->nodes[node_id].name, suffix);
-    for (int i = 0; i < rank; i++) {
-        param->shape[i] = shape[i];
-        param->n = ws_size_mul(param->n, (size_t)shape[i]);
-    }
-    if (param->n > SIZE_MAX / 64) {
-        ws_fail(&net->err, WS_E_MEMORY, "parameter \"%s\": too large", param->name);
+    param.n = 1;
+    for (int i = 0; i < param.rank; i++)
+        param.n = ws_size_mul(param.n, (size_t)param.shape[i]);
+    if (param.n > SIZE_MAX / 64) {
+        ws_fail(&net->err, WS_E_MEMORY, "parameter \"%s\": too large", param.name);
         return;
     }
-    net->n_values += (param->n + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+    param.offset = net->n_values;
+    params[net->n_params] = param;
+    net->n_values += (param.n + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
     struct ws_node *node = &net->nodes[node_id];
     node->params[node->n_params++] = net->n_params++;
+}
+
+void graph_add_param(struct ws_net *net, int node_id, const char *suffix, int rank, const int *shape,
+                     int inner_channels, int inner_window, bool is_buffer)
+{
+    struct ws_param param = {
+        .rank = rank, .inner_channels = inner_channels, .inner_window = inner_window, .is_buffer = is_buffer};
+    snprintf(param.name, sizeof param.name, "%s.%s", net->nodes[node_id].name, suffix);
+    for (int i = 0; i < rank; i++)
+        param.shape[i] = shape[i];
+    append_param(net, node_id, param);
+}
+
+int graph_copy_node(struct ws_net *net, const struct ws_net *from, int id, const int *map)
+{
+    const struct ws_node *node = &from->nodes[id];
+    const int copy = graph_add_node(net, node->op, node->name, -1, -1);
+    if (net->err.status != WS_OK)
+        return 0;
+    struct ws_node *to = &net->nodes[copy];
+    *to = *node;
+    to->n_params = 0;
+    for (int i = 0; i < node->n_inputs; i++) {
+        to->inputs[i] = map[node->inputs[i]];
+        ws_assert(to->inputs[i] >= 0 && to->inputs[i] < copy);
+    }
+    if (node->fused_add >= 0)
+        to->fused_add = map[node->fused_add];
+    for (int i = 0; i < node->n_params; i++)
+        append_param(net, copy, from->params[node->params[i]]);
+    return copy;
 }
 
 struct ws_net *ws_net_new(int height, int width, int channels)
@@ -197,7 +221,8 @@ static void fill(float *values, size_t n, float value)
         values[i] = value;
 }
 
-/** He-normal over the fan-out for convolutions, uniform(±1/sqrt(in)) for linear weights and biases, as PyTorch's ResNets. */
+/** He-normal over the fan-out for convolutions, uniform(±1/sqrt(in)) for linear weights and biases, as PyTorch's
+ * ResNets. */
 static void init_weights(struct ws_net *net, const struct ws_node *node, uint64_t seed)
 {
     const struct ws_param *weight = &net->params[node->params[0]];
