@@ -93,6 +93,16 @@ static enum ws_status alloc_scratch(struct ws_exec *e, struct ws_err *err)
     return WS_OK;
 }
 
+/** Fails on the first step whose op has no line in the table. */
+static enum ws_status check_steps(const struct ws_exec *e, struct ws_err *err)
+{
+    for (int i = 0; i < e->n_steps; i++)
+        if (!kinds[e->steps[i].op].forward)
+            return ws_fail(err, WS_E_UNSUPPORTED, "node \"%s\": no executor for %s",
+                           e->net->nodes[e->steps[i].node].name, ws_op_name(e->steps[i].op));
+    return WS_OK;
+}
+
 enum ws_status ws_exec_open(struct ws_exec **out, struct ws_net *net, struct ws_pool *pool,
                             const struct ws_exec_options *options, struct ws_err *err)
 {
@@ -114,6 +124,8 @@ enum ws_status ws_exec_open(struct ws_exec **out, struct ws_net *net, struct ws_
     status = alloc_tables(e, options, err);
     if (status == WS_OK)
         status = plan_steps(e, err);
+    if (status == WS_OK)
+        status = check_steps(e, err);
     if (status == WS_OK)
         status = plan_memory(e, err);
     if (status == WS_OK)

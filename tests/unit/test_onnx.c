@@ -365,12 +365,24 @@ static void what_cannot_be_written_is_refused(void **state)
 
     net = ws_net_new(4, 4, 1);
     assert_non_null(net);
-    int x = ws_net_gemm(net, "first", 0, 6, true);
-    x = ws_net_conv(net, "late", x, 2, (struct ws_window)WS_SQUARE(1, 1, 0), false);
+    const int both[] = {0, ws_net_constant(net, "extra", 4, 4, 1)};
+    int x = ws_net_concat(net, "joined", both, 2, WS_CHANNELS);
+    x = ws_net_gemm(net, "fc", x, 3, true);
     assert_int_equal(ws_net_alloc(net, &err), WS_OK);
     options = (struct ws_onnx_options){.opset = 13, .output = x};
     assert_int_equal(ws_onnx_write(net, &options, &buf, &err), WS_E_UNSUPPORTED);
-    assert_non_null(strstr(err.text, "late"));
+    assert_non_null(strstr(err.text, "joined"));
+    ws_net_free(&net);
+
+    net = ws_net_new(4, 4, 1);
+    assert_non_null(net);
+    const struct ws_window dilated = {.kernel = {2, 2}, .stride = {1, 1}, .dilation = {2, 2}};
+    x = ws_net_average_pool(net, "sparse", 0, dilated);
+    x = ws_net_gemm(net, "fc", x, 3, true);
+    assert_int_equal(ws_net_alloc(net, &err), WS_OK);
+    options = (struct ws_onnx_options){.opset = 17, .output = x};
+    assert_int_equal(ws_onnx_write(net, &options, &buf, &err), WS_E_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "sparse"));
     ws_buf_fini(&buf);
     ws_net_free(&net);
 }

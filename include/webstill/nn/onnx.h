@@ -18,11 +18,14 @@ struct ws_onnx_options {
     const float *mean, *std; /**< per channel, of inputs in 0..1: put inside the graph when not NULL, so that 0..255 goes in */
     const struct ws_onnx_option *metadata;
     int n_metadata;
+    bool omits_weights; /**< parameters keep name and shape, but their data stay out */
 };
 
 /**
  * Serialise: input "input" [N, C, H, W] float, output "logits" [N, classes], symbolic N, weights as raw initializers that are not inputs.
- * Only nodes that `output` needs are written.
+ * Only nodes that `output` needs are written; dropout is not. Values behind a linear layer are [N, C], all others
+ * [N, C, H, W]. WS_E_UNSUPPORTED names the node when these opsets cannot say it: a dilated AveragePool, a Concat with a
+ * constant.
  */
 WS_MUST_USE enum ws_status ws_onnx_write(const struct ws_net *net, const struct ws_onnx_options *options,
                                          struct ws_buf *out, struct ws_err *err);
