@@ -371,7 +371,7 @@ static int add_map_after_linear(struct ws_net *net, int x)
 }
 
 static const struct op_case op_cases[] = {
-    {"grouped", add_grouped, 13, true},
+    {"grouped", add_grouped, 13, false},
     {"depthwise", add_depthwise, 13, false},
     {"leaky", add_leaky, 16, false},
     {"clip", add_clip, 13, false},
