@@ -125,9 +125,9 @@ TEST_KINDS   := unit kernel grad golden format net
 TESTS        := $(patsubst %.c,$(B)/%,$(foreach k,$(TEST_KINDS),$(wildcard tests/$(k)/test_*.c)))
 TEST_SCRIPTS := $(foreach k,cli format net e2e,$(wildcard tests/$(k)/*.sh))
 ALL_LIBS     := $(call archive,crawler) $(DISTILL)
-$(B)/tests/%: $(B)/tests/%.o $(ALL_LIBS)
+$(B)/tests/%: $(B)/tests/%.o $(B)/tests/start.o $(ALL_LIBS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS_ALL) $< -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $(call pkg_libs,$(PKGS_all) cmocka) -o $@
+	$(Q)$(CC) $(LDFLAGS_ALL) $< $(B)/tests/start.o -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $(call pkg_libs,$(PKGS_all) cmocka) -o $@
 
 # The miniature web's painter is a tool of the tests: it alone links librsvg.
 $(B)/tests/web/render: tests/web/render.c

@@ -48,7 +48,7 @@ static enum ws_status open_teacher(struct workshop *shop, struct ws_err *err)
     if (status == WS_OK)
         status = ws_card_check_classes(&shop->teacher->card, config, err);
     if (status == WS_OK)
-        status = ws_pool_open(&shop->pool, (int)config->threads, err);
+        status = ws_job_pool_open(&shop->pool, config, err);
     if (status == WS_OK)
         status = ws_predictor_open(&shop->predictor, shop->teacher, shop->pool, (int)config->distill.batch, true, err);
     return status;

@@ -81,7 +81,7 @@ static enum ws_status open_exam(struct exam *exam, struct ws_err *err)
             ? ws_dataset_open_folder(&exam->data, config->eval.folder, config, err)
             : ws_dataset_open_idx(&exam->data, config->eval.images, config->eval.labels, (int)config->n_classes, err);
     if (status == WS_OK)
-        status = ws_pool_open(&exam->pool, (int)config->threads, err);
+        status = ws_job_pool_open(&exam->pool, config, err);
     if (status != WS_OK)
         return status;
     const size_t n = exam->data.n, row = config->n_classes * sizeof(float);

@@ -207,7 +207,7 @@ static enum ws_status export_all(const struct ws_run *run, struct ws_job *job, s
     struct ws_pool *pool = NULL;
     enum ws_status status = ws_job_start(job, err);
     if (status == WS_OK)
-        status = ws_pool_open(&pool, (int)run->config->threads, err);
+        status = ws_job_pool_open(&pool, run->config, err);
     for (unsigned i = 0; status == WS_OK && i < distill->n_methods; i++)
         status = export_student(run, job, distill->methods[i], pool, err);
     ws_pool_close(&pool);

@@ -1,6 +1,7 @@
 #include "job.h"
 
 #include "webstill/base/log.h"
+#include "webstill/nn/blas.h"
 #include "webstill/nn/exec.h"
 
 #include <errno.h>
@@ -18,8 +19,8 @@ const char *ws_job_libraries(char text[256])
     const char *blas = ws_exec_library();
     const size_t name_len = strcspn(blas, " ");
     const size_t len = blas[name_len] ? name_len + 1 + strcspn(blas + name_len + 1, " ") : name_len;
-    snprintf(text, 256, "%.*s, LMDB %d.%d.%d, zlib %.20s, jansson %s", (int)len, blas, MDB_VERSION_MAJOR,
-             MDB_VERSION_MINOR, MDB_VERSION_PATCH, zlibVersion(), JANSSON_VERSION);
+    snprintf(text, 256, "%.*s (%.40s), LMDB %d.%d.%d, zlib %.20s, jansson %s", (int)len, blas, ws_blas_core(),
+             MDB_VERSION_MAJOR, MDB_VERSION_MINOR, MDB_VERSION_PATCH, zlibVersion(), JANSSON_VERSION);
     return text;
 }
 
@@ -61,6 +62,23 @@ enum ws_status ws_job_open(struct ws_job *job, const struct ws_run *run, const c
     if (status != WS_OK)
         ws_job_close(job);
     return status;
+}
+
+enum ws_status ws_job_pool_open(struct ws_pool **pool, const struct ws_config *config, struct ws_err *err)
+{
+    char remark[512];
+    const enum ws_status status = ws_pool_open(pool, (int)config->threads, err);
+    if (status != WS_OK)
+        return status;
+    const int n_threads = ws_pool_n_threads(*pool), n_cores = ws_pool_n_cores();
+    ws_log(WS_LOG_DEBUG, "%d threads on %d cores, OpenBLAS's %s kernels", n_threads, n_cores, ws_blas_core());
+    if (n_threads > n_cores)
+        ws_log(WS_LOG_WARN,
+               "%d threads share %d core%s: the result is the same, but later; --threads 0 takes one a core", n_threads,
+               n_cores, n_cores == 1 ? "" : "s");
+    if (ws_blas_remark(remark))
+        ws_log(WS_LOG_WARN, "%s", remark);
+    return WS_OK;
 }
 
 static enum ws_status fail_memory(const struct ws_job *job, struct ws_err *err)

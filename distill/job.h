@@ -5,6 +5,7 @@
 #include "webstill/base/cli.h"
 #include "webstill/base/file.h"
 #include "webstill/base/hash.h"
+#include "webstill/base/pool.h"
 #include "webstill/store/manifest.h"
 
 #include <stdbool.h>
@@ -20,6 +21,9 @@ struct ws_job {
     struct ws_manifest manifest; /**< owned */
     struct ws_lock lock;         /**< owned */
 };
+
+/** Threads as the configuration asks, with a warning where they, or the matrix library's choice, make the work slow. */
+WS_MUST_USE enum ws_status ws_job_pool_open(struct ws_pool **pool, const struct ws_config *config, struct ws_err *err);
 
 /** Library versions for manifests and --version. */
 const char *ws_job_libraries(char text[256]);

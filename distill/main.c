@@ -2,6 +2,8 @@
 #include "commands.h"
 #include "job.h"
 
+#include "webstill/nn/blas.h"
+
 static const struct ws_command commands[] = {
     {.name = "teacher",
      .summary = "train the teacher on labelled images, or import one",
@@ -59,5 +61,6 @@ static const struct ws_command commands[] = {
 int main(int argc, char **argv)
 {
     char libraries[256];
+    ws_blas_prepare(argv);
     return ws_cli_main("webstill-distill", ws_job_libraries(libraries), commands, argc, argv);
 }

@@ -232,7 +232,7 @@ static enum ws_status score_store(const struct ws_run *run, struct ws_job *job, 
     if (status == WS_OK && !(logits = ws_calloc(data.n, (size_t)model->card.n_classes * sizeof *logits)))
         status = ws_fail(err, WS_E_MEMORY, "out of memory for the logits of %zu images", data.n);
     if (status == WS_OK)
-        status = ws_pool_open(&pool, (int)run->config->threads, err);
+        status = ws_job_pool_open(&pool, run->config, err);
     if (status == WS_OK)
         status = predict_store(run, job, target, model, &data, pool, logits, err);
     if (status == WS_OK)

@@ -174,7 +174,7 @@ static enum ws_status train_teacher(struct task *task, struct ws_err *err)
     if (status == WS_OK)
         status = fill_card(task, key, err);
     if (status == WS_OK)
-        status = ws_pool_open(&task->pool, (int)config->threads, err);
+        status = ws_job_pool_open(&task->pool, config, err);
     if (status != WS_OK)
         return status;
     struct ws_session session = make_session(task);

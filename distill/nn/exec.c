@@ -1,5 +1,7 @@
 #include "exec_int.h"
 
+#include "webstill/nn/blas.h"
+
 #include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
@@ -120,7 +122,7 @@ enum ws_status ws_exec_open(struct ws_exec **out, struct ws_net *net, struct ws_
     e->max_batch = options->max_batch;
     e->has_backward = options->backward;
     e->has_input_gradient = options->backward && options->input_gradient;
-    openblas_set_num_threads(1); /* each worker calls BLAS for its own slice */
+    ws_blas_be_serial(); /* each worker calls BLAS for its own slice */
     status = alloc_tables(e, options, err);
     if (status == WS_OK)
         status = plan_steps(e, err);

@@ -185,7 +185,7 @@ void ws_pool_run(struct ws_pool *pool, int n_slices, ws_slice_fn *work, void *ar
     atomic_store(&pool->is_running, false);
 }
 
-static int count_cores(void)
+int ws_pool_n_cores(void)
 {
     cpu_set_t cores;
     int n = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 0;
@@ -225,7 +225,7 @@ enum ws_status ws_pool_open(struct ws_pool **out, int n_threads, struct ws_err *
     if (n_threads < 0 || n_threads > MAX_THREADS)
         return ws_fail(err, WS_E_CONFIG, "threads: expected 0 to %d, found %d", MAX_THREADS, n_threads);
     if (n_threads == 0)
-        n_threads = count_cores();
+        n_threads = ws_pool_n_cores();
     struct ws_pool *pool = ws_calloc(1, sizeof *pool);
     if (pool == NULL)
         return ws_fail(err, WS_E_MEMORY, "cannot start %d threads: out of memory", n_threads);

@@ -20,6 +20,9 @@ WS_MUST_USE enum ws_status ws_pool_open(struct ws_pool **out, int n_threads, str
 /** Run all slices and return when the last has ended. Slices start in order. Not reentrant: one caller at a time. */
 void ws_pool_run(struct ws_pool *pool, int n_slices, ws_slice_fn *work, void *argument);
 
+/** Cores that this process may use. */
+int ws_pool_n_cores(void);
+
 int ws_pool_n_threads(const struct ws_pool *pool);
 void ws_pool_close(struct ws_pool **pool);
 
