@@ -15,11 +15,28 @@ static const struct {
     [WS_OP_CONV] = {conv_forward, conv_backward},
     [WS_OP_GEMM] = {conv_forward, conv_backward},
     [WS_OP_BATCHNORM] = {batchnorm_forward, batchnorm_backward},
-    [WS_OP_RELU] = {simple_forward, simple_backward},
-    [WS_OP_ADD] = {simple_forward, simple_backward},
-    [WS_OP_MAX_POOL] = {simple_forward, simple_backward},
-    [WS_OP_AVERAGE_POOL] = {simple_forward, simple_backward},
-    [WS_OP_GLOBAL_AVERAGE_POOL] = {simple_forward, simple_backward},
+    [WS_OP_RELU] = {unary_forward, unary_backward},
+    [WS_OP_LEAKY_RELU] = {unary_forward, unary_backward},
+    [WS_OP_CLIP] = {unary_forward, unary_backward},
+    [WS_OP_SIGMOID] = {unary_forward, unary_backward},
+    [WS_OP_HARD_SIGMOID] = {unary_forward, unary_backward},
+    [WS_OP_HARD_SWISH] = {unary_forward, unary_backward},
+    [WS_OP_TANH] = {unary_forward, unary_backward},
+    [WS_OP_SOFTMAX] = {softmax_forward, softmax_backward},
+    [WS_OP_DROPOUT] = {dropout_forward, dropout_backward},
+    [WS_OP_ADD] = {combine_forward, combine_backward},
+    [WS_OP_MUL] = {combine_forward, combine_backward},
+    [WS_OP_CONCAT] = {concat_forward, concat_backward},
+    [WS_OP_MAX_POOL] = {pool_forward, pool_backward},
+    [WS_OP_AVERAGE_POOL] = {pool_forward, pool_backward},
+    [WS_OP_GLOBAL_AVERAGE_POOL] = {pool_forward, pool_backward},
+    [WS_OP_REDUCE_MEAN] = {reduce_mean_forward, reduce_mean_backward},
+    [WS_OP_RESHAPE] = {reshape_forward, reshape_backward},
+    [WS_OP_TRANSPOSE] = {move_forward, move_backward},
+    [WS_OP_CHANNEL_SHUFFLE] = {move_forward, move_backward},
+    [WS_OP_SLICE] = {move_forward, move_backward},
+    [WS_OP_PAD] = {pad_forward, pad_backward},
+    [WS_OP_RESIZE] = {resize_forward, resize_backward},
 };
 
 static enum ws_status alloc_tables(struct ws_exec *e, const struct ws_exec_options *options, struct ws_err *err)
@@ -171,6 +188,12 @@ void ws_exec_forward(struct ws_exec *exec, int batch, enum ws_bn_mode mode)
         const struct step *s = &exec->steps[i];
         kinds[s->op].forward(exec, s);
     }
+}
+
+void ws_exec_set_dropout(struct ws_exec *exec, uint64_t seed, uint64_t step)
+{
+    exec->dropout_seed = seed;
+    exec->dropout_step = step;
 }
 
 const float *ws_exec_value(const struct ws_exec *exec, int node)

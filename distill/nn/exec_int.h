@@ -71,6 +71,7 @@ struct ws_exec {
     float *constants;    /**< [4][max_channels]: ones, then three for BatchNorm's coefficients */
     struct bn_state *bn; /**< [n_nodes] */
     size_t size_bytes;
+    uint64_t dropout_seed, dropout_step;
 };
 
 /** First image of a slice; slice N_SLICES gives the end. */
@@ -145,8 +146,70 @@ void conv_backward(struct ws_exec *e, const struct step *s);
 void batchnorm_forward(struct ws_exec *e, const struct step *s);
 void batchnorm_backward(struct ws_exec *e, const struct step *s);
 
-/* simple_ops.c: ReLU, Add, pooling */
-void simple_forward(struct ws_exec *e, const struct step *s);
-void simple_backward(struct ws_exec *e, const struct step *s);
+/* images.c */
+typedef void image_fn(struct ws_exec *e, const struct step *s, size_t image);
+/** Run `work` for every image of the batch, in slices. */
+void for_each_image(struct ws_exec *e, const struct step *s, image_fn *work);
+/** Make an input's gradient ready to be added to: zero when nobody has written it. False when it is not wanted. */
+bool open_gradient(struct ws_exec *e, int node);
+/** The same for all inputs of a step; false when none is wanted. */
+bool open_gradients(struct ws_exec *e, const struct step *s);
+
+/** Sides of a node, and the floats between neighbours along each. */
+void sides_of(const struct ws_node *node, size_t sides[WS_N_SIDES]);
+void strides_of(const struct ws_node *node, ptrdiff_t strides[WS_N_SIDES]);
+
+/** A walk over three sides of up to three arrays; a stride of 0 stays on one value. */
+struct walk {
+    int n_arrays;
+    size_t size[WS_N_SIDES];
+    ptrdiff_t stride[3][WS_N_SIDES];
+};
+/** Join sides as far as all arrays allow, so that the innermost is long. */
+void walk_join(struct walk *w);
+
+static inline const float *image_value(const struct ws_exec *e, int node, size_t image)
+{
+    return e->value[node] + image * image_stride(e, node);
+}
+
+static inline float *image_gradient(const struct ws_exec *e, int node, size_t image)
+{
+    return e->gradient[node] + image * image_floats(e, node);
+}
+
+/* pointwise.c */
+void unary_forward(struct ws_exec *e, const struct step *s);
+void unary_backward(struct ws_exec *e, const struct step *s);
+void dropout_forward(struct ws_exec *e, const struct step *s);
+void dropout_backward(struct ws_exec *e, const struct step *s);
+
+/* combine.c */
+void combine_forward(struct ws_exec *e, const struct step *s);
+void combine_backward(struct ws_exec *e, const struct step *s);
+
+/* pool.c */
+void pool_forward(struct ws_exec *e, const struct step *s);
+void pool_backward(struct ws_exec *e, const struct step *s);
+
+/* reduce.c */
+void reduce_mean_forward(struct ws_exec *e, const struct step *s);
+void reduce_mean_backward(struct ws_exec *e, const struct step *s);
+void softmax_forward(struct ws_exec *e, const struct step *s);
+void softmax_backward(struct ws_exec *e, const struct step *s);
+
+/* layout.c; move: Transpose, ChannelShuffle, Slice */
+void concat_forward(struct ws_exec *e, const struct step *s);
+void concat_backward(struct ws_exec *e, const struct step *s);
+void reshape_forward(struct ws_exec *e, const struct step *s);
+void reshape_backward(struct ws_exec *e, const struct step *s);
+void move_forward(struct ws_exec *e, const struct step *s);
+void move_backward(struct ws_exec *e, const struct step *s);
+void pad_forward(struct ws_exec *e, const struct step *s);
+void pad_backward(struct ws_exec *e, const struct step *s);
+
+/* resize.c */
+void resize_forward(struct ws_exec *e, const struct step *s);
+void resize_backward(struct ws_exec *e, const struct step *s);
 
 #endif

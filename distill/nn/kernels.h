@@ -8,6 +8,8 @@
 #ifndef WEBSTILL_NN_KERNELS_H
 #define WEBSTILL_NN_KERNELS_H
 
+#include "webstill/nn/graph.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -45,6 +47,14 @@ struct ws_adam {
 };
 
 enum { WS_DIRECT_LANES = 16 }; /**< direct convolutions want a multiple of so many output channels */
+
+/** The pixels of one pooling window: [rows][columns] of `channels` floats, strides in floats. */
+struct ws_pool_window {
+    size_t rows, columns, channels;
+    size_t row_stride, column_stride;
+    bool is_max;
+    float share; /**< of each pixel in a mean */
+};
 
 struct ws_kernels {
     const char *name;
@@ -109,6 +119,31 @@ struct ws_kernels {
 
     /** y += x. */
     void (*add)(const float *x, size_t n, float *y);
+
+    /** y += a x. */
+    void (*axpy)(float a, const float *x, size_t n, float *y);
+
+    /** One of the ops of one input that work value by value (graph.h has their formulas); y may be x. */
+    void (*unary)(enum ws_op op, const float *x, size_t n, float alpha, float beta, float *y);
+
+    /** Its gradient: dx (+)= dy f'(x), given y = f(x). */
+    void (*unary_dx)(enum ws_op op, const float *dy, const float *x, const float *y, size_t n, float alpha, float beta,
+                     bool accumulate, float *dx);
+
+    /** y = e^x to 2 units in the last place, 0 below the smallest normal number; y may be x. */
+    void (*exponential)(const float *x, size_t n, float *y);
+
+    /** y = a + b or a b, one of which may be a single value (a_one, b_one), then max(0, .) if relu. */
+    void (*combine)(bool is_mul, const float *a, bool a_one, const float *b, bool b_one, size_t n, bool relu, float *y);
+
+    /** dx[i] += dy[i] other[i]; `other` NULL: 1; other_one: a single value; to_one: all of it to dx[0]. */
+    void (*combine_dx)(const float *dy, const float *other, bool other_one, size_t n, bool to_one, float *dx);
+
+    /** y[c] = the largest (a NaN wins), or the sum times share, of a window's pixels; -infinity when there are none. */
+    void (*pool)(const struct ws_pool_window *w, const float *x, float *y);
+
+    /** dx += its gradient: the first largest pixel takes all of a maximum's. */
+    void (*pool_dx)(const struct ws_pool_window *w, const float *x, const float *y, const float *dy, float *dx);
 
     /** Momentum step over n values (optim.h); v NULL: plain SGD. */
     void (*sgd)(float *w, const float *g, float *v, size_t n, float lr, float momentum, float decay, bool nesterov);

@@ -6,6 +6,7 @@
 #include "kernels.h"
 
 #include <math.h>
+#include <string.h>
 
 enum {
     BLOCK = 64,  /* floats handled by an inner loop: four 512-bit registers */
@@ -163,6 +164,8 @@ static void col2im(const struct ws_geometry *g, const float *patches, size_t m0,
 }
 
 #include "direct_impl.h"
+#include "pointwise_impl.h"
+#include "pool_impl.h"
 #include "winograd_impl.h"
 
 /* --- sums over a map -------------------------------------------------------------------------------------------------
@@ -408,6 +411,14 @@ const struct ws_kernels WS_KERNELS_TABLE = {
     .batchnorm_dx = batchnorm_dx,
     .relu_dx = relu_dx,
     .add = add_floats,
+    .axpy = axpy,
+    .unary = unary,
+    .unary_dx = unary_dx,
+    .exponential = exponential,
+    .combine = combine,
+    .combine_dx = combine_dx,
+    .pool = pool,
+    .pool_dx = pool_dx,
     .sgd = sgd,
     .adam = adam,
 };

@@ -129,7 +129,8 @@ static inline void reference_walk_conv(const struct reference *r, int id, const 
                                 const size_t at_out = reference_at(n, image, y, x, o);
                                 const size_t at_in = reference_at(from, image, iy, ix, group * per_group + c);
                                 const size_t at_w =
-                                    (((size_t)o * (size_t)per_group + (size_t)c) * (size_t)kh + (size_t)ky) * (size_t)kw +
+                                    (((size_t)o * (size_t)per_group + (size_t)c) * (size_t)kh + (size_t)ky) *
+                                        (size_t)kw +
                                     (size_t)kx;
                                 if (walk->out)
                                     walk->out[at_out] += walk->in[at_in] * walk->weight[at_w];
@@ -242,47 +243,58 @@ static inline void reference_batchnorm_backward(struct reference *r, int id)
 
 /* --- pooling, linear -------------------------------------------------------------------------------------------- */
 
-static inline void reference_pool(struct reference *r, int id, bool backward)
+/* Pixel of tap k of a window along one axis. */
+static inline int reference_tap(const struct ws_window *w, int axis, int out, int k)
+{
+    return out * w->stride[axis] - w->pads[axis] + k * w->dilation[axis];
+}
+
+static inline void reference_pool_one(struct reference *r, int id, int image, int y, int x, int c, bool backward)
 {
     const struct ws_node *n = &r->net->nodes[id], *from = &r->net->nodes[n->inputs[0]];
-    struct ws_window w = n->window;
-    const bool is_global = n->op == WS_OP_GLOBAL_AVERAGE_POOL;
-    const int kernel_y = is_global ? from->height : w.kernel[0], kernel_x = is_global ? from->width : w.kernel[1];
-    if (is_global)
-        w = (struct ws_window){.stride = {1, 1}};
+    const struct ws_window w = n->op == WS_OP_GLOBAL_AVERAGE_POOL
+                                   ? (struct ws_window){{from->height, from->width}, {1, 1}, {1, 1}, {0}}
+                                   : n->window;
     const real *in = r->value[n->inputs[0]];
+    const size_t at_out = reference_at(n, image, y, x, c);
+    real sum = 0, top = -INFINITY;
+    size_t top_at = SIZE_MAX;
+    int count = 0, padded = 0;
+    for (int pass = 0; pass <= (int)backward; pass++)
+        for (int ky = 0; ky < w.kernel[0]; ky++)
+            for (int kx = 0; kx < w.kernel[1]; kx++) {
+                const int iy = reference_tap(&w, 0, y, ky), ix = reference_tap(&w, 1, x, kx);
+                const bool is_inside = iy >= 0 && iy < from->height && ix >= 0 && ix < from->width;
+                if (pass == 0)
+                    padded += iy < from->height + w.pads[2] && ix < from->width + w.pads[3];
+                if (!is_inside)
+                    continue;
+                const size_t at = reference_at(from, image, iy, ix, c);
+                if (pass == 1 && n->op != WS_OP_MAX_POOL)
+                    r->gradient[n->inputs[0]][at] +=
+                        r->gradient[id][at_out] / (real)(n->count_padding ? padded : count);
+                if (pass == 1)
+                    continue;
+                if (count++ == 0 || in[at] > top) {
+                    top = in[at];
+                    top_at = at;
+                }
+                sum += in[at];
+            }
+    if (!backward)
+        r->value[id][at_out] = n->op == WS_OP_MAX_POOL ? top : sum / (real)(n->count_padding ? padded : count);
+    else if (n->op == WS_OP_MAX_POOL && top_at != SIZE_MAX)
+        r->gradient[n->inputs[0]][top_at] += r->gradient[id][at_out];
+}
+
+static inline void reference_pool(struct reference *r, int id, bool backward)
+{
+    const struct ws_node *n = &r->net->nodes[id];
     for (int image = 0; image < r->batch; image++)
         for (int y = 0; y < n->height; y++)
             for (int x = 0; x < n->width; x++)
-                for (int c = 0; c < n->channels; c++) {
-                    const int y0 = y * w.stride[0] - w.pads[0], x0 = x * w.stride[1] - w.pads[1];
-                    real sum = 0, top = 0;
-                    size_t top_at = 0;
-                    int count = 0;
-                    for (int iy = y0 < 0 ? 0 : y0; iy < y0 + kernel_y && iy < from->height; iy++)
-                        for (int ix = x0 < 0 ? 0 : x0; ix < x0 + kernel_x && ix < from->width; ix++) {
-                            const size_t at = reference_at(from, image, iy, ix, c);
-                            if (count++ == 0 || in[at] > top) {
-                                top = in[at];
-                                top_at = at;
-                            }
-                            sum += in[at];
-                        }
-                    const size_t at_out = reference_at(n, image, y, x, c);
-                    if (!backward) {
-                        r->value[id][at_out] = n->op == WS_OP_MAX_POOL ? top : sum / (real)count;
-                        continue;
-                    }
-                    const real g = r->gradient[id][at_out];
-                    real *to = r->gradient[n->inputs[0]];
-                    if (n->op == WS_OP_MAX_POOL) {
-                        to[top_at] += g;
-                        continue;
-                    }
-                    for (int iy = y0 < 0 ? 0 : y0; iy < y0 + kernel_y && iy < from->height; iy++)
-                        for (int ix = x0 < 0 ? 0 : x0; ix < x0 + kernel_x && ix < from->width; ix++)
-                            to[reference_at(from, image, iy, ix, c)] += g / (real)count;
-                }
+                for (int c = 0; c < n->channels; c++)
+                    reference_pool_one(r, id, image, y, x, c, backward);
 }
 
 static inline void reference_gemm(struct reference *r, int id, bool backward)
@@ -312,25 +324,9 @@ static inline void reference_gemm(struct reference *r, int id, bool backward)
         reference_bias(r, id, r->value[id]);
 }
 
-/* --- whole graphs ------------------------------------------------------------------------------------------------- */
+#include "reference_ops.h"
 
-static inline void reference_elementwise(struct reference *r, int id, bool backward)
-{
-    const struct ws_node *n = &r->net->nodes[id];
-    const size_t total = (size_t)r->batch * reference_size(r->net, id);
-    const real *a = r->value[n->inputs[0]], *b = r->value[n->inputs[n->n_inputs - 1]];
-    real *ga = r->gradient[n->inputs[0]], *gb = r->gradient[n->inputs[n->n_inputs - 1]];
-    for (size_t i = 0; i < total; i++) {
-        if (!backward) {
-            r->value[id][i] = n->op == WS_OP_ADD ? a[i] + b[i] : a[i] > 0 ? a[i] : 0;
-        } else if (n->op == WS_OP_ADD) {
-            ga[i] += r->gradient[id][i];
-            gb[i] += r->gradient[id][i];
-        } else if (a[i] > 0) {
-            ga[i] += r->gradient[id][i];
-        }
-    }
-}
+/* --- whole graphs ------------------------------------------------------------------------------------------------- */
 
 /* Fill r->value[0] first. */
 static inline void reference_forward(struct reference *r, enum ws_bn_mode mode)
@@ -350,10 +346,6 @@ static inline void reference_forward(struct reference *r, enum ws_bn_mode mode)
         case WS_OP_BATCHNORM:
             reference_batchnorm_forward(r, id);
             break;
-        case WS_OP_RELU:
-        case WS_OP_ADD:
-            reference_elementwise(r, id, false);
-            break;
         case WS_OP_MAX_POOL:
         case WS_OP_AVERAGE_POOL:
         case WS_OP_GLOBAL_AVERAGE_POOL:
@@ -363,7 +355,8 @@ static inline void reference_forward(struct reference *r, enum ws_bn_mode mode)
             reference_gemm(r, id, false);
             break;
         default:
-            abort(); /* no twin yet */
+            if (!reference_op(r, id, false))
+                abort();
         }
     }
 }
@@ -381,10 +374,6 @@ static inline void reference_backward(struct reference *r)
         case WS_OP_BATCHNORM:
             reference_batchnorm_backward(r, id);
             break;
-        case WS_OP_RELU:
-        case WS_OP_ADD:
-            reference_elementwise(r, id, true);
-            break;
         case WS_OP_MAX_POOL:
         case WS_OP_AVERAGE_POOL:
         case WS_OP_GLOBAL_AVERAGE_POOL:
@@ -394,21 +383,21 @@ static inline void reference_backward(struct reference *r)
             reference_gemm(r, id, true);
             break;
         default:
-            abort();
+            if (!reference_op(r, id, true))
+                abort();
         }
     }
 }
 
-/* Smallest |input| of any ReLU in the last forward: how far the network is from a kink. */
+/* How far the inputs of the last forward were from the nearest kink of any op. */
 static inline double reference_kink_distance(const struct reference *r)
 {
     double least = INFINITY;
     for (int id = 0; id < r->net->n_nodes; id++) {
-        if (r->net->nodes[id].op != WS_OP_RELU)
-            continue;
-        const size_t n = (size_t)r->batch * reference_size(r->net, id);
+        const struct ws_node *node = &r->net->nodes[id];
+        const size_t n = node->n_inputs == 1 ? (size_t)r->batch * reference_size(r->net, node->inputs[0]) : 0;
         for (size_t i = 0; i < n; i++)
-            least = fmin(least, fabs((double)r->value[r->net->nodes[id].inputs[0]][i]));
+            least = fmin(least, reference_kink(node, (double)r->value[node->inputs[0]][i]));
     }
     return least;
 }

@@ -43,6 +43,12 @@ float *ws_exec_input(struct ws_exec *exec);
 /** Run the first `batch` images; 1 <= batch <= max_batch (at least 2 values per channel in TRAIN mode). */
 void ws_exec_forward(struct ws_exec *exec, int batch, enum ws_bn_mode mode);
 
+/**
+ * Where Dropout's masks of the next forward in TRAIN mode come from: a value's mask is a function of (seed, step, node, image in the
+ * batch, element) alone. A training calls it before each forward, with its own step: a resumed one then draws the same masks.
+ */
+void ws_exec_set_dropout(struct ws_exec *exec, uint64_t seed, uint64_t step);
+
 /** Value of a tap after forward: [batch][height][width][channels]; valid until the next forward. */
 const float *ws_exec_value(const struct ws_exec *exec, int node);
 
