@@ -1,5 +1,5 @@
 /*
- * Convolution and gemm, two ways; a third, for 3x3 of stride 1, is winograd.c.
+ * Convolution and gemm, two ways.
  *
  *   forward   Y[m, o]  = Σ_k P[m, k] W[k, o]          P: patches (im2col), m: pixels of the slice's images
  *   backward  dW[k, o] = Σ_m P[m, k] dY[m, o]
@@ -11,8 +11,11 @@
  *
  * Groups are such products of a range of channels each: P and the padded copy hold one group's channels, and outputs
  * and weights, [window][in of a group][out of all], are walked with the pitch of all.
+ *
+ * Depthwise convolutions and 3x3 ones of stride 1 have files of their own (depthwise.c, winograd.c).
  */
 #include "conv_int.h"
+#include "depthwise.h"
 #include "winograd.h"
 
 #include <cblas.h>
@@ -91,6 +94,7 @@ static struct product product_of(struct ws_exec *e, const struct step *s)
                                .stride = {w->stride[0], w->stride[1]},
                                .dilation = {w->dilation[0], w->dilation[1]},
                                .pad = {w->pads[0], w->pads[1]}};
+    p.is_depthwise = depthwise_fits(&p);
     if (node->op == WS_OP_CONV && is_square(w)) {
         struct ws_geometry turned = turned_geometry(&p);
         p.is_winograd = winograd_fits(&p);
@@ -116,6 +120,8 @@ size_t conv_scratch_floats(struct ws_exec *e, const struct step *s, size_t *shar
 {
     struct product p = product_of(e, s);
     *shared = 0;
+    if (p.is_depthwise)
+        return 0;
     if (p.is_winograd) {
         size_t worker;
         winograd_scratch(&p, &worker, shared);
@@ -245,7 +251,9 @@ static void forward_slice(void *argument, int slice, int worker)
     const float *x = e->value[p->s->x] + first * p->in_floats;
     float *y = e->value[p->s->out] + first * p->rows_per_image * p->n_out;
     float *scratch = e->worker_scratch + (size_t)worker * e->n_stripe;
-    if (p->is_narrow)
+    if (p->is_depthwise)
+        depthwise_forward(p, &f, n_images, x, y);
+    else if (p->is_narrow)
         forward_direct(p, &f, n_images, x, scratch, y);
     else
         forward_product(p, &f, n_images * p->rows_per_image, x, scratch, y);
@@ -351,8 +359,11 @@ static void backward_slice(void *argument, int slice, int worker)
     float *scratch = e->worker_scratch + (size_t)worker * e->n_stripe;
     if (s->relu) /* a folded convolution: its ReLU is undone here */
         e->kernels->relu_dx(dy, e->value[s->out] + first * out_floats, rows * p->n_out, false, dy);
-    if (p->want_dw && !p->is_winograd)
-        backward_weight(p, n_images, x, dy, scratch, e->weight_scratch + (size_t)slice * e->n_weight);
+    float *partial = e->weight_scratch + (size_t)slice * e->n_weight;
+    if (p->want_dw && p->is_depthwise)
+        depthwise_backward_weight(p, n_images, x, dy, partial);
+    else if (p->want_dw && !p->is_winograd)
+        backward_weight(p, n_images, x, dy, scratch, partial);
     if (p->node->has_bias) {
         double *sum = e->sums + (size_t)slice * 2 * e->max_channels;
         memset(sum, 0, 2 * e->max_channels * sizeof *sum);
@@ -362,7 +373,10 @@ static void backward_slice(void *argument, int slice, int worker)
     if (!p->want_dx || p->is_winograd)
         return;
     float *dx = e->gradient[s->x] + first * p->in_floats;
-    if (p->turned)
+    if (p->is_depthwise) {
+        struct ws_geometry turned = turned_geometry(p);
+        depthwise_backward_input(p, &turned, n_images, dy, dx);
+    } else if (p->turned)
         backward_input_turned(p, n_images, dy, scratch, dx);
     else
         backward_input_scattered(p, n_images, dy, scratch, dx);

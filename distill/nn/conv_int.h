@@ -13,6 +13,7 @@ struct product {
     bool is_direct;                       /* the input is the patch matrix */
     bool is_narrow;                       /* forward and dW by direct convolution */
     bool is_narrow_dx;                    /* dX by direct convolution */
+    bool is_depthwise;                    /* all three by depthwise.c */
     bool is_winograd;                     /* all three by winograd.c */
     size_t n_groups, in_group, out_group; /* channels of a group */
     size_t k, n_out;                      /* columns of P (of one group); output channels of all groups */

@@ -74,6 +74,14 @@ struct ws_kernels {
     /** Its weight gradient: dw += the correlation of x and dy. */
     void (*conv_direct_dw)(const struct ws_direct *d, const float *x, const float *dy, float *dw);
 
+    /** Output rows first_row … end_row-1 of a depthwise convolution of one image: y (+)= x * w, w [kernel[0]][kernel[1]][pitch];
+     *  g.pitch is the number of channels, and y begins with first_row. */
+    void (*depthwise)(const struct ws_geometry *g, const float *x, const float *w, int first_row, int end_row, bool accumulate,
+                      float *y);
+    /** Its gradients for one image: dx (+)= …, and dw += …. */
+    void (*depthwise_dx)(const struct ws_geometry *g, const float *dy, const float *w, bool accumulate, float *dx);
+    void (*depthwise_dw)(const struct ws_geometry *g, const float *x, const float *dy, float *dw);
+
     /* Winograd's transforms and products; what they compute stands in winograd_impl.h. A tile row is a row of tiles_x tiles of
        one image; tile rows are counted through consecutive images. A transformed map is 36
        grids [tiles][channels], `step` floats apart; `u` and `m` point to the first tile of the range. */

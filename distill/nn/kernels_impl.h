@@ -164,6 +164,8 @@ static void col2im(const struct ws_geometry *g, const float *patches, size_t m0,
 }
 
 #include "direct_impl.h"
+
+#include "depthwise_impl.h"
 #include "pointwise_impl.h"
 #include "pool_impl.h"
 #include "winograd_impl.h"
@@ -397,6 +399,9 @@ const struct ws_kernels WS_KERNELS_TABLE = {
     .col2im = col2im,
     .conv_direct = conv_direct,
     .conv_direct_dw = conv_direct_dw,
+    .depthwise = depthwise,
+    .depthwise_dx = depthwise_dx,
+    .depthwise_dw = depthwise_dw,
     .winograd_input = winograd_input,
     .winograd_gradient = winograd_gradient,
     .winograd_output = winograd_output,

@@ -283,6 +283,83 @@ static void channel_multiplier_equals_its_twin(void **state)
     run_trials("multiplier", build_multiplier, 80);
 }
 
+/* --- epilogue and threads ----------------------------------------------------------------------------------------- */
+
+/* A bias, a ReLU, an added map, and a BatchNorm that takes its moments from the convolution before it. */
+static struct ws_net *build_epilogues(int groups, int per_group)
+{
+    const struct ws_window w = WS_SQUARE(3, 1, 1);
+    struct ws_net *net = ws_net_new(24, 23, groups * per_group);
+    assert_non_null(net);
+    const int a = ws_net_conv_grouped(net, "a", 0, groups * per_group, w, groups, true);
+    const int b = ws_net_conv_grouped(net, "b", a, groups * per_group, w, groups, true);
+    const int c = ws_net_batchnorm(net, "bn", b);
+    ws_net_conv_grouped(net, "c", c, groups * per_group, (struct ws_window)WS_SQUARE(5, 2, 2), groups, false);
+    if (net->err.status == WS_OK) {
+        net->nodes[a].fused_relu = true;
+        net->nodes[b].fused_add = a;
+    }
+    return net;
+}
+
+static void check_epilogues(int groups, int per_group, int batch)
+{
+    struct ws_err err = {0};
+    float *first = NULL, *first_gradients = NULL;
+    const int threads[] = {1, 2, 3, 8};
+    for (int t = 0; t < 4; t++) {
+        struct ws_pool *pool = NULL;
+        struct ws_exec *exec = NULL;
+        struct ws_net *net = build_epilogues(groups, per_group);
+        check(ws_pool_open(&pool, threads[t], &err), &err);
+        check(ws_net_alloc(net, &err), &err);
+        check(ws_net_alloc_gradients(net, &err), &err);
+        reference_randomise(net, 3);
+        const struct ws_exec_options options = {.max_batch = batch, .backward = true, .input_gradient = true};
+        check(ws_exec_open(&exec, net, pool, &options, &err), &err);
+        const int last = net->n_nodes - 1;
+        const size_t n_in = (size_t)batch * reference_size(net, 0), n_out = (size_t)batch * reference_size(net, last);
+        reference_fill(ws_exec_input(exec), n_in, 3, 1);
+        struct reference *r = t == 0 ? reference_open(net, batch) : NULL; /* before forward moves the statistics */
+        ws_exec_forward(exec, batch, WS_BN_TRAIN);
+        if (r) {
+            for (size_t i = 0; i < n_in; i++)
+                r->value[0][i] = (real)ws_exec_input(exec)[i];
+            reference_forward(r, WS_BN_TRAIN);
+            for (size_t i = 0; i < n_out; i++)
+                if (!(fabs((double)ws_exec_value(exec, last)[i] - r->value[last][i]) <= 1e-4))
+                    fail_msg("%d groups: output %zu is %.9g, expected %.9g", groups, i,
+                             (double)ws_exec_value(exec, last)[i], r->value[last][i]);
+            reference_close(r);
+        }
+        reference_fill(ws_exec_seed(exec, last), n_out, 3, 2);
+        ws_exec_backward(exec);
+        if (t == 0) {
+            first = reference_take(n_out + n_in, sizeof *first);
+            first_gradients = reference_take(net->n_values, sizeof *first_gradients);
+            memcpy(first, ws_exec_value(exec, last), n_out * sizeof *first);
+            memcpy(first + n_out, ws_exec_input_gradient(exec), n_in * sizeof *first);
+            memcpy(first_gradients, net->gradients, net->n_values * sizeof *first_gradients);
+        }
+        assert_memory_equal(ws_exec_value(exec, last), first, n_out * sizeof *first);
+        assert_memory_equal(ws_exec_input_gradient(exec), first + n_out, n_in * sizeof *first);
+        assert_memory_equal(net->gradients, first_gradients, net->n_values * sizeof *first_gradients);
+        ws_exec_close(&exec);
+        ws_pool_close(&pool);
+        ws_net_free(&net);
+    }
+    free(first);
+    free(first_gradients);
+}
+
+static void epilogues_equal_their_twin_and_threads_give_the_same_bytes(void **state)
+{
+    (void)state;
+    check_epilogues(72, 1, 9);
+    check_epilogues(3, 16, 9);
+    check_epilogues(3, 5, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +369,7 @@ int main(void)
         cmocka_unit_test(depthwise_convolution_equals_its_twin),
         cmocka_unit_test(depthwise_convolution_with_any_window_equals_its_twin),
         cmocka_unit_test(channel_multiplier_equals_its_twin),
+        cmocka_unit_test(epilogues_equal_their_twin_and_threads_give_the_same_bytes),
     };
     return cmocka_run_group_tests_name("convolution against its twin", tests, NULL, NULL);
 }
