@@ -113,8 +113,8 @@ static void forward_slice(void *argument, int slice, int worker)
     size_t first = slice_begin(e, slice), n = slice_begin(e, slice + 1) - first;
     size_t at = first * image_floats(e, p->s->out);
     size_t rows = (size_t)p->node->height * (size_t)p->node->width;
-    e->kernels->scale_shift(e->value[p->s->x] + at, n * rows, p->node->channels, p->a, p->b,
-                            p->s->other >= 0 ? e->value[p->s->other] + at : NULL, p->s->relu, e->value[p->s->out] + at);
+    e->kernels->affine(e->value[p->s->x] + at, n * rows, p->node->channels, p->a, p->b,
+                       p->s->other >= 0 ? e->value[p->s->other] + at : NULL, p->s->top, e->value[p->s->out] + at);
 }
 
 /** True when the convolution just before has already summed this step's moments. */
@@ -127,8 +127,9 @@ void batchnorm_forward(struct ws_exec *e, const struct step *s)
 {
     const struct ws_node *node = &e->net->nodes[s->node];
     struct bn_state *state = &e->bn[s->node];
-    float *scale = e->constants + e->max_channels, *shift = scale + e->max_channels;
+    float *scale = state->scale, *shift = state->shift;
     struct pass p = {.e = e, .s = s, .node = node, .a = scale, .b = shift};
+    state->top = s->top;
     state->is_seeded[0] = state->is_seeded[1] = false;
     if (e->mode == WS_BN_TRAIN || e->mode == WS_BN_OBSERVE)
         observe(&p, state, e->mode == WS_BN_TRAIN && has_moments(e, s));
@@ -142,7 +143,8 @@ void batchnorm_forward(struct ws_exec *e, const struct step *s)
         scale[c] = (float)k;
         shift[c] = (float)(beta[c] - state->mean[c] * k);
     }
-    ws_pool_run(e->pool, N_SLICES, forward_slice, &p);
+    if (!s->is_deferred)
+        ws_pool_run(e->pool, N_SLICES, forward_slice, &p);
 }
 
 static void reduce_slice(void *argument, int slice, int worker)
@@ -156,8 +158,12 @@ static void reduce_slice(void *argument, int slice, int worker)
     double *sum = e->sums + (size_t)slice * 2 * e->max_channels;
     memset(sum, 0, 2 * e->max_channels * sizeof *sum);
     float *dy = e->gradient[p->s->out] + at;
-    e->kernels->batchnorm_reduce(dy, p->s->relu ? e->value[p->s->out] + at : NULL, e->value[p->s->x] + at, n * rows,
-                                 p->node->channels, e->bn[p->s->node].mean, sum, sum + e->max_channels);
+    const struct bn_state *state = &e->bn[p->s->node];
+    const struct ws_affine forward = {state->scale, state->shift, state->top};
+    const float *y =
+        p->s->other >= 0 ? e->value[p->s->out] + at : NULL; /* without a residual, x tells what ReLU passed */
+    e->kernels->batchnorm_reduce(dy, y, e->value[p->s->x] + at, n * rows, p->node->channels, state->mean, &forward, sum,
+                                 sum + e->max_channels);
     if (p->want_residual)
         e->kernels->relu_dx(dy, NULL, n * floats, p->add_residual, e->gradient[p->s->other] + at);
 }

@@ -31,7 +31,7 @@ static void forward_image(struct ws_exec *e, const struct step *s, size_t image)
     for (size_t i = 0; i < w.size[0]; i++)
         for (size_t j = 0; j < w.size[1]; j++)
             e->kernels->combine(s->op == WS_OP_MUL, a + offset(&w, 1, i, j), w.stride[1][2] == 0,
-                                b + offset(&w, 2, i, j), w.stride[2][2] == 0, w.size[2], s->relu,
+                                b + offset(&w, 2, i, j), w.stride[2][2] == 0, w.size[2], s->top > 0,
                                 y + offset(&w, 0, i, j));
 }
 
@@ -58,7 +58,7 @@ static void backward_image(struct ws_exec *e, const struct step *s, size_t image
 {
     const struct walk w = walk_of(e, s);
     float *dy = image_gradient(e, s->out, image);
-    if (s->relu)
+    if (s->top > 0)
         e->kernels->relu_dx(dy, image_value(e, s->out, image), image_floats(e, s->out), false, dy);
     if (e->wants_gradient[s->x])
         backward_operand(e, s, image, &w, 1);

@@ -101,7 +101,17 @@ static struct product product_of(struct ws_exec *e, const struct step *s)
         p.is_narrow = fits_direct(&p.g, p.out_group);
         p.is_narrow_dx = has_stride_1(&p) && fits_direct(&turned, p.in_group);
     }
+    if (s->before >= 0) {
+        const struct bn_state *bn = &e->bn[s->before];
+        p.has_before = true;
+        p.before = (struct ws_affine){bn->scale, bn->shift, bn->top};
+    }
     return p;
+}
+
+bool conv_reads_by_rows(struct ws_exec *e, const struct step *s)
+{
+    return product_of(e, s).is_winograd;
 }
 
 static size_t stripe_rows(size_t k)
@@ -176,8 +186,8 @@ void finish_rows(const struct epilogue *f, float *y, size_t first_row, size_t ro
 {
     size_t at = first_row * (size_t)f->channels;
     if (f->is_needed)
-        f->kernels->scale_shift(y + at, rows, f->channels, f->ones, f->shift, f->residual ? f->residual + at : NULL,
-                                f->relu, y + at);
+        f->kernels->affine(y + at, rows, f->channels, f->ones, f->shift, f->residual ? f->residual + at : NULL,
+                                f->top, y + at);
     if (f->pivot)
         f->kernels->channel_moments(y + at, rows, f->channels, f->pivot, f->sum, f->sumsq);
 }
@@ -196,13 +206,13 @@ struct epilogue epilogue_of(const struct product *p, int slice, size_t first_ima
     struct epilogue f = {.kernels = e->kernels,
                          .channels = p->node->channels,
                          .ones = e->constants,
-                         .relu = s->relu,
+                         .top = s->top,
                          .sum = sum,
                          .sumsq = sum + e->max_channels};
     f.shift = p->node->has_bias ? param_values(e, p->node, 1) : e->constants + e->max_channels;
     if (s->other >= 0)
         f.residual = e->value[s->other] + first_image * p->rows_per_image * p->n_out;
-    f.is_needed = p->node->has_bias || f.residual || s->relu;
+    f.is_needed = p->node->has_bias || f.residual || s->top > 0;
     if (s->moments_of >= 0 && e->mode == WS_BN_TRAIN)
         f.pivot = param_values(e, &e->net->nodes[e->steps[s->moments_of].node], 2);
     return f;
@@ -357,7 +367,7 @@ static void backward_slice(void *argument, int slice, int worker)
     const float *x = e->value[s->x] + first * p->in_floats;
     float *dy = e->gradient[s->out] + first * out_floats;
     float *scratch = e->worker_scratch + (size_t)worker * e->n_stripe;
-    if (s->relu) /* a folded convolution: its ReLU is undone here */
+    if (s->top > 0) /* a folded convolution: its ReLU is undone here */
         e->kernels->relu_dx(dy, e->value[s->out] + first * out_floats, rows * p->n_out, false, dy);
     float *partial = e->weight_scratch + (size_t)slice * e->n_weight;
     if (p->want_dw && p->is_depthwise)
@@ -438,7 +448,7 @@ void conv_backward(struct ws_exec *e, const struct step *s)
         p.turned = turned;
     }
     memset(e->constants + e->max_channels, 0, e->max_channels * sizeof(float));
-    if (!p.is_winograd || s->relu || p.node->has_bias)
+    if (!p.is_winograd || s->top > 0 || p.node->has_bias)
         ws_pool_run(e->pool, N_SLICES, backward_slice, &p);
     if (p.is_winograd && p.want_dw)
         winograd_backward_weight(&p);

@@ -21,6 +21,8 @@ struct product {
     size_t rows_per_image;                /* output pixels */
     size_t in_floats;                     /* of one input image */
     bool want_dw, want_dx, add_dx;
+    bool has_before; /* a deferred BatchNorm is applied to x while it is read */
+    struct ws_affine before;
     const float *turned; /* [kh][kw][out of a group][in of all], for dX at stride 1 */
 };
 
@@ -30,7 +32,8 @@ struct epilogue {
     const struct ws_kernels *kernels;
     int channels;
     const float *ones, *shift, *residual; /* residual of the slice's first row, or NULL */
-    bool is_needed, relu;
+    bool is_needed;
+    float top; /* see struct step */
     const float *pivot; /* NULL: no moments */
     double *sum, *sumsq;
 };

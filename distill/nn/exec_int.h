@@ -19,7 +19,9 @@ struct step {
     int x;          /**< node whose value is read */
     int other;      /**< second operand: Add, or the residual of a fused BatchNorm or convolution; -1 */
     int out;        /**< node whose value is written */
-    bool relu;      /**< ReLU applied to the result */
+    float top;      /**< 0: no ReLU behind it; else the result is min(max(0, .), top), INFINITY for a plain ReLU */
+    int before;       /**< convolution: the node whose deferred BatchNorm is applied to x; -1 */
+    bool is_deferred; /**< BatchNorm: its map is never written, the convolution behind it applies it while reading */
     int moments_of; /**< convolution: the next step, a BatchNorm whose moments it takes on the way; -1 */
 };
 
@@ -33,7 +35,9 @@ struct region {
 
 /** Saved statistics of one BatchNorm node, [channels] each. */
 struct bn_state {
-    float *mean, *invstd;          /* what the last forward normalised with */
+    float *mean, *invstd;
+    float *scale, *shift; /**< of the last forward: y = x scale + shift */
+    float top;            /**< of the ReLU behind it, see struct step */          /* what the last forward normalised with */
     float *batch_mean, *batch_var; /* of the last forward in TRAIN or OBSERVE; the variance is biased */
     float *d_mean, *d_var;         /* what the loss adds for them */
     bool is_seeded[2];             /* of d_mean, d_var: asked for since the last forward */
@@ -141,6 +145,9 @@ WS_MUST_USE enum ws_status plan_memory(struct ws_exec *e, struct ws_err *err);
 size_t conv_scratch_floats(struct ws_exec *e, const struct step *s, size_t *shared);
 void conv_forward(struct ws_exec *e, const struct step *s);
 void conv_backward(struct ws_exec *e, const struct step *s);
+
+/** Whether a convolution can apply a BatchNorm to its input while reading it. */
+bool conv_reads_by_rows(struct ws_exec *e, const struct step *s);
 
 /* batchnorm.c */
 void batchnorm_forward(struct ws_exec *e, const struct step *s);

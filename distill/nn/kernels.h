@@ -37,6 +37,12 @@ struct ws_winograd {
 
 enum { WS_WINOGRAD_POINTS = 36 };
 
+/** What affine() does to a map, where it is done while the map is read. */
+struct ws_affine {
+    const float *scale, *shift; /* [channels] */
+    float top;
+};
+
 /** One step of Adam; the corrections 1 - beta^step are in `rate` and `root`. */
 struct ws_adam {
     float beta1, beta2, eps;
@@ -86,9 +92,9 @@ struct ws_kernels {
        one image; tile rows are counted through consecutive images. A transformed map is 36
        grids [tiles][channels], `step` floats apart; `u` and `m` point to the first tile of the range. */
 
-    /** Patches of x → u [36][tiles][channels]; frame is scratch of 6 (4 tiles_x + 2) channels floats. */
+    /** Patches of x, or of min(max(0, x scale + shift), top) with zeros around it, → u [36][tiles][channels]; frame is scratch of 6 (4 tiles_x + 2) channels floats. */
     void (*winograd_input)(const struct ws_winograd *g, const float *x, size_t first_row, size_t n_rows, size_t step,
-                           float *frame, float *u);
+                           const struct ws_affine *before, float *frame, float *u);
     /** Tiles of dY → u [36][tiles][out_channels]. */
     void (*winograd_gradient)(const struct ws_winograd *g, const float *dy, size_t first_row, size_t n_rows, size_t step,
                               float *u);
@@ -110,13 +116,14 @@ struct ws_kernels {
     /** sum[c] += Σ (x - pivot[c]), sumsq[c] += Σ (x - pivot[c])². */
     void (*channel_moments)(const float *x, size_t rows, int channels, const float *pivot, double *sum, double *sumsq);
 
-    /** y = x*scale[c] + shift[c] (+ residual), then max(0, .) if relu. residual may be NULL; y may be x. */
-    void (*scale_shift)(const float *x, size_t rows, int channels, const float *scale, const float *shift,
-                        const float *residual, bool relu, float *y);
+    /** y = x*scale[c] + shift[c] (+ residual), then, if top > 0, min(max(0, .), top). residual may be NULL; y may be x. */
+    void (*affine)(const float *x, size_t rows, int channels, const float *scale, const float *shift, const float *residual,
+                   float top, float *y);
 
-    /** dy = 0 where y <= 0 (skipped when y is NULL); sum[c] += Σ dy, dot[c] += Σ dy*(x - mean[c]). */
+    /** sum[c] += Σ dy, dot[c] += Σ dy*(x - mean[c]), after dy = 0 where ReLU does not pass it: outside 0 < y < top when y is
+     *  given, else outside 0 < x scale + shift < top; nowhere when top is 0. */
     void (*batchnorm_reduce)(float *dy, const float *y, const float *x, size_t rows, int channels, const float *mean,
-                             double *sum, double *dot);
+                             const struct ws_affine *forward, double *sum, double *dot);
 
     /** dx (+)= a[c]*dy + b[c]*x + d[c]. */
     void (*batchnorm_dx)(const float *dy, const float *x, size_t rows, int channels, const float *a, const float *b,

@@ -168,7 +168,6 @@ static void col2im(const struct ws_geometry *g, const float *patches, size_t m0,
 #include "depthwise_impl.h"
 #include "pointwise_impl.h"
 #include "pool_impl.h"
-#include "winograd_impl.h"
 
 /* --- sums over a map -------------------------------------------------------------------------------------------------
  */
@@ -219,14 +218,31 @@ static void channel_moments(const float *x, size_t rows, int channels, const flo
         moments_blocks(x + b.blocks * b.length, 1, 0, b.rest, c, pivots, sum, sumsq);
 }
 
-static inline void reduce_of(float *dy, const float *y, const float *x, size_t blocks, size_t stride, size_t length,
-                             const float *mean, float *sum, float *dot)
+/** What the reduction of one block of channels needs of the forward pass; repeated like the block. */
+struct reduction {
+    const float *mean, *scale, *shift;
+    float top;
+};
+
+/** dy where ReLU passed v, else 0. */
+static inline float pass(float dy, float v, float top)
 {
+    return (v > 0) & (v < top) ? dy : 0; /* &: a branch would keep the loop from being vectorised */
+}
+
+static inline void reduce_of(float *dy, const float *y, const float *x, size_t blocks, size_t stride, size_t length,
+                             const struct reduction *r, float *sum, float *dot)
+{
+    const float *mean = r->mean, *scale = r->scale, *shift = r->shift;
+    const float top = r->top;
     for (size_t b = 0; b < blocks; b++, x += stride, dy += stride) {
         if (y) {
             for (size_t i = 0; i < length; i++)
-                dy[i] = y[i] > 0 ? dy[i] : 0;
+                dy[i] = pass(dy[i], y[i], top);
             y += stride;
+        } else if (top > 0) {
+            for (size_t i = 0; i < length; i++)
+                dy[i] = pass(dy[i], x[i] * scale[i] + shift[i], top);
         }
         for (size_t i = 0; i < length; i++) {
             sum[i] += dy[i];
@@ -236,57 +252,65 @@ static inline void reduce_of(float *dy, const float *y, const float *x, size_t b
 }
 
 static void reduce_blocks(float *dy, const float *y, const float *x, size_t n, size_t stride, size_t length,
-                          size_t channels, const float *mean, double *sum, double *dot)
+                          size_t channels, const struct reduction *r, double *sum, double *dot)
 {
     for (size_t b = 0; b < n; b += FLUSH) {
         float s[BLOCK] = {0}, d[BLOCK] = {0};
         size_t count = n - b < FLUSH ? n - b : FLUSH, at = b * stride;
         if (length == BLOCK)
-            reduce_of(dy + at, y ? y + at : NULL, x + at, count, stride, BLOCK, mean, s, d);
+            reduce_of(dy + at, y ? y + at : NULL, x + at, count, stride, BLOCK, r, s, d);
         else
-            reduce_of(dy + at, y ? y + at : NULL, x + at, count, stride, length, mean, s, d);
+            reduce_of(dy + at, y ? y + at : NULL, x + at, count, stride, length, r, s, d);
         fold_sums(s, channels, length, sum);
         fold_sums(d, channels, length, dot);
     }
 }
 
 static void batchnorm_reduce(float *dy, const float *y, const float *x, size_t rows, int channels, const float *mean,
-                             double *sum, double *dot)
+                             const struct ws_affine *forward, double *sum, double *dot)
 {
     size_t c = (size_t)channels;
+    y = forward->top > 0 ? y : NULL;
     if (c >= BLOCK) {
         for (size_t c0 = 0; c0 < c; c0 += BLOCK) {
             size_t length = c - c0 < BLOCK ? c - c0 : BLOCK;
-            reduce_blocks(dy + c0, y ? y + c0 : NULL, x + c0, rows, c, length, length, mean + c0, sum + c0, dot + c0);
+            const struct reduction r = {mean + c0, forward->scale + c0, forward->shift + c0, forward->top};
+            reduce_blocks(dy + c0, y ? y + c0 : NULL, x + c0, rows, c, length, length, &r, sum + c0, dot + c0);
         }
         return;
     }
     struct blocking b = block_rows(rows, c);
-    float means[BLOCK];
+    float means[BLOCK], scales[BLOCK], shifts[BLOCK];
     repeat(mean, c, b.length, means);
+    repeat(forward->scale, c, b.length, scales);
+    repeat(forward->shift, c, b.length, shifts);
+    const struct reduction r = {means, scales, shifts, forward->top};
     size_t at = b.blocks * b.length;
-    reduce_blocks(dy, y, x, b.blocks, b.length, b.length, c, means, sum, dot);
+    reduce_blocks(dy, y, x, b.blocks, b.length, b.length, c, &r, sum, dot);
     if (b.rest > 0)
-        reduce_blocks(dy + at, y ? y + at : NULL, x + at, 1, 0, b.rest, c, means, sum, dot);
+        reduce_blocks(dy + at, y ? y + at : NULL, x + at, 1, 0, b.rest, c, &r, sum, dot);
 }
 
 /* --- maps to maps ----------------------------------------------------------------------------------------------------
  */
 
-/** The body of scale_shift for one block; each combination of residual and relu is its own loop. */
-static inline void scale_shift_block(const float *x, const float *r, size_t length, const float *scale,
-                                     const float *shift, bool relu, float *y)
+/** min(max(0, v), top); NaN stays. */
+static inline float clamp(float v, float top)
 {
-    if (r && relu)
-        for (size_t i = 0; i < length; i++) {
-            float v = x[i] * scale[i] + shift[i] + r[i];
-            y[i] = v > 0 ? v : 0;
-        }
-    else if (relu)
-        for (size_t i = 0; i < length; i++) {
-            float v = x[i] * scale[i] + shift[i];
-            y[i] = v > 0 ? v : 0;
-        }
+    v = v < 0 ? 0 : v;
+    return v > top ? top : v;
+}
+
+/** The body of affine for one block; each combination of residual and ReLU is its own loop. */
+static inline void affine_block(const float *x, const float *r, size_t length, const float *scale, const float *shift,
+                                float top, float *y)
+{
+    if (r && top > 0)
+        for (size_t i = 0; i < length; i++)
+            y[i] = clamp(x[i] * scale[i] + shift[i] + r[i], top);
+    else if (top > 0)
+        for (size_t i = 0; i < length; i++)
+            y[i] = clamp(x[i] * scale[i] + shift[i], top);
     else if (r)
         for (size_t i = 0; i < length; i++)
             y[i] = x[i] * scale[i] + shift[i] + r[i];
@@ -295,13 +319,13 @@ static inline void scale_shift_block(const float *x, const float *r, size_t leng
             y[i] = x[i] * scale[i] + shift[i];
 }
 
-static void scale_shift(const float *x, size_t rows, int channels, const float *scale, const float *shift,
-                        const float *residual, bool relu, float *y)
+static void affine(const float *x, size_t rows, int channels, const float *scale, const float *shift,
+                   const float *residual, float top, float *y)
 {
     size_t c = (size_t)channels;
     if (c >= BLOCK) {
         for (size_t row = 0; row < rows; row++, x += c, y += c) {
-            scale_shift_block(x, residual, c, scale, shift, relu, y);
+            affine_block(x, residual, c, scale, shift, top, y);
             residual = residual ? residual + c : NULL;
         }
         return;
@@ -313,12 +337,12 @@ static void scale_shift(const float *x, size_t rows, int channels, const float *
     for (size_t i = 0; i < b.blocks; i++) {
         size_t at = i * b.length;
         if (b.length == BLOCK)
-            scale_shift_block(x + at, residual ? residual + at : NULL, BLOCK, scales, shifts, relu, y + at);
+            affine_block(x + at, residual ? residual + at : NULL, BLOCK, scales, shifts, top, y + at);
         else
-            scale_shift_block(x + at, residual ? residual + at : NULL, b.length, scales, shifts, relu, y + at);
+            affine_block(x + at, residual ? residual + at : NULL, b.length, scales, shifts, top, y + at);
     }
     size_t at = b.blocks * b.length;
-    scale_shift_block(x + at, residual ? residual + at : NULL, b.rest, scales, shifts, relu, y + at);
+    affine_block(x + at, residual ? residual + at : NULL, b.rest, scales, shifts, top, y + at);
 }
 
 static inline void dx_block(const float *dy, const float *x, size_t length, const float *a, const float *b,
@@ -393,6 +417,8 @@ static void adam(const struct ws_adam *a, float *w, const float *g, float *m, fl
     }
 }
 
+#include "winograd_impl.h"
+
 const struct ws_kernels WS_KERNELS_TABLE = {
     .name = WS_KERNELS_NAME,
     .im2col = im2col,
@@ -411,7 +437,7 @@ const struct ws_kernels WS_KERNELS_TABLE = {
     .winograd_outer = winograd_outer,
     .pad_image = pad_image,
     .channel_moments = channel_moments,
-    .scale_shift = scale_shift,
+    .affine = affine,
     .batchnorm_reduce = batchnorm_reduce,
     .batchnorm_dx = batchnorm_dx,
     .relu_dx = relu_dx,

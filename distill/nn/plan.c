@@ -1,6 +1,7 @@
 /* Planning an exec: which nodes run as one step, and where each value and gradient lives. */
 #include "exec_int.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 struct consumers {
@@ -29,9 +30,12 @@ static void fuse(const struct ws_exec *e, const struct consumers *c, struct step
         }
     }
     if (s->op == WS_OP_BATCHNORM || s->op == WS_OP_ADD) {
-        int relu = sole_consumer(e, c, s->out, WS_OP_RELU);
-        if (relu >= 0) {
-            s->relu = true;
+        int relu = sole_consumer(e, c, s->out, WS_OP_RELU), clip = sole_consumer(e, c, s->out, WS_OP_CLIP);
+        if (clip >= 0 && s->op == WS_OP_BATCHNORM && net->nodes[clip].alpha == 0 && net->nodes[clip].beta > 0) {
+            s->top = (float)net->nodes[clip].beta;
+            s->out = clip;
+        } else if (relu >= 0) {
+            s->top = INFINITY;
             s->out = relu;
         }
     }
@@ -52,6 +56,23 @@ static void mark_learning(struct ws_exec *e)
         }
         if (node->fused_add >= 0)
             e->wants_gradient[i] |= e->wants_gradient[node->fused_add];
+    }
+}
+
+/** A BatchNorm whose map one convolution alone reads, row by row, is applied there and never written. */
+static void defer_batchnorms(struct ws_exec *e, const struct consumers *c)
+{
+    for (int i = 0; i + 1 < e->n_steps; i++) {
+        struct step *bn = &e->steps[i];
+        if (bn->op != WS_OP_BATCHNORM || bn->other >= 0 || e->is_tap[bn->out] || c->n[bn->out] != 1)
+            continue;
+        for (int j = i + 1; j < e->n_steps; j++) {
+            struct step *conv = &e->steps[j];
+            if (conv->x != bn->out || conv->op != WS_OP_CONV || !conv_reads_by_rows(e, conv))
+                continue;
+            bn->is_deferred = true;
+            conv->before = bn->node;
+        }
     }
 }
 
@@ -79,7 +100,8 @@ enum ws_status plan_steps(struct ws_exec *e, struct ws_err *err)
                          .x = node->inputs[0],
                          .other = node->n_inputs > 1 ? node->inputs[1] : node->fused_add,
                          .out = i,
-                         .relu = node->fused_relu || node->op == WS_OP_RELU,
+                         .top = node->fused_relu || node->op == WS_OP_RELU ? INFINITY : 0,
+                         .before = -1,
                          .moments_of = -1};
         fuse(e, &c, &s);
         for (int j = i; j != s.out; j = c.last[j])
@@ -90,6 +112,7 @@ enum ws_status plan_steps(struct ws_exec *e, struct ws_err *err)
         if (e->steps[i].op == WS_OP_CONV && e->steps[i + 1].op == WS_OP_BATCHNORM &&
             e->steps[i + 1].x == e->steps[i].out)
             e->steps[i].moments_of = i + 1;
+    defer_batchnorms(e, &c);
     return WS_OK;
 }
 
@@ -116,11 +139,19 @@ static void list_regions(struct ws_exec *e)
 {
     int n_nodes = e->net->n_nodes, n_steps = e->n_steps, end_of_time = 2 * n_steps;
     for (int node = 0; node < n_nodes; node++) {
+        bool is_written = true;
         int written = node == 0 ? -1 : n_steps, last_read = -1, first_back = end_of_time;
+        int deferred_to = -1;
         for (int i = 0; i < n_steps; i++) {
             const struct step *s = &e->steps[i];
             if (s->out == node)
                 written = i;
+            if (s->is_deferred && s->x == node)
+                deferred_to = s->out;
+            if (s->is_deferred && s->out == node)
+                is_written = false;
+            if (deferred_to >= 0 && reads(e, s, deferred_to))
+                last_read = i;
             if (reads(e, s, node)) {
                 last_read = i;
                 first_back = 2 * n_steps - 1 - i < first_back ? 2 * n_steps - 1 - i : first_back;
@@ -130,7 +161,8 @@ static void list_regions(struct ws_exec *e)
             continue; /* fused away */
         bool stays = e->has_backward || e->is_tap[node] || node == 0;
         last_read = last_read < written ? written : last_read; /* a value nobody reads still needs its place once */
-        add_region(e, node, false, stays ? -1 : written, stays ? end_of_time : last_read);
+        if (is_written)
+            add_region(e, node, false, stays ? -1 : written, stays ? end_of_time : last_read);
         if (e->has_backward && e->wants_gradient[node]) {
             if (e->is_tap[node])
                 first_back = -1;
@@ -198,6 +230,9 @@ enum ws_status plan_memory(struct ws_exec *e, struct ws_err *err)
         const struct region *r = &e->regions[i];
         (r->is_gradient ? e->gradient : e->value)[r->node] = e->memory + r->offset;
     }
+    for (int i = 0; i < e->n_steps; i++)
+        if (e->steps[i].is_deferred)
+            e->value[e->steps[i].out] = e->value[e->steps[i].x];
     for (size_t i = 0; i < n; i++)
         if (e->net->nodes[i].op == WS_OP_CONSTANT)
             e->value[i] = param_values(e, &e->net->nodes[i], 0);

@@ -162,6 +162,7 @@ struct job {
     float *y;
     bool accumulate;
     bool has_epilogue;
+    const struct ws_affine *before;
     float *v;               /* [36][channels][out] */
     float *u, *m;           /* a wide chunk's maps */
     size_t first, n_images; /* of the chunk */
@@ -206,7 +207,7 @@ static void narrow_slice(void *argument, int slice, int worker)
     for (size_t row = 0; row < total; row += block) {
         size_t rows = least(block, total - row), tiles = rows * (size_t)g->tiles_x;
         float *m = u + map_of(tiles, g->channels);
-        e->kernels->winograd_input(g, x, row, rows, grid_step(tiles, g->channels), frame, u);
+        e->kernels->winograd_input(g, x, row, rows, grid_step(tiles, g->channels), j->before, frame, u);
         products(j, u, tiles, 0, POINTS, m);
         e->kernels->winograd_output(g, m, row, rows, grid_step(tiles, g->out_channels), j->accumulate, y);
         if (j->has_epilogue)
@@ -234,7 +235,7 @@ static void wide_input_slice(void *argument, int slice, int worker)
     const struct ws_winograd *g = &j->g;
     const struct part part = part_of(j, slice);
     const float *x = j->x + j->first * (size_t)g->height * (size_t)g->width * (size_t)g->channels;
-    e->kernels->winograd_input(g, x, part.begin, part.end - part.begin, grid_step(part.tiles, g->channels),
+    e->kernels->winograd_input(g, x, part.begin, part.end - part.begin, grid_step(part.tiles, g->channels), j->before,
                                e->worker_scratch + (size_t)worker * e->n_stripe,
                                j->u + part.tiles_before * (size_t)g->channels);
 }
@@ -289,6 +290,7 @@ void winograd_forward(const struct product *p)
                     .x = e->value[p->s->x],
                     .y = e->value[p->s->out],
                     .has_epilogue = true,
+                    .before = p->has_before ? &p->before : NULL,
                     .v = e->shared_scratch};
     j.u = j.v + matrices(p);
     epilogue_begin(p);
@@ -317,6 +319,7 @@ void winograd_backward_input(const struct product *p)
 struct weight_job {
     const struct product *p;
     struct ws_winograd g;
+    const struct ws_affine *before;
     const float *x, *dy;
     float *sums;  /* [36][channels][out], narrow: one a slice */
     float *u, *d; /* a wide chunk's maps of x and dY */
@@ -347,7 +350,7 @@ static void narrow_weight_slice(void *argument, int slice, int worker)
     for (size_t row = 0; row < total; row += block) {
         size_t rows = least(block, total - row), tiles = rows * (size_t)g->tiles_x;
         float *d = u + map_of(tiles, g->channels);
-        e->kernels->winograd_input(g, x, row, rows, grid_step(tiles, g->channels), frame, u);
+        e->kernels->winograd_input(g, x, row, rows, grid_step(tiles, g->channels), j->before, frame, u);
         e->kernels->winograd_gradient(g, dy, row, rows, grid_step(tiles, g->out_channels), d);
         outer_products(j, u, d, tiles, 0, POINTS, sums);
     }
@@ -362,7 +365,7 @@ static void wide_maps_slice(void *argument, int slice, int worker)
     const float *x = j->x + j->first * (size_t)g->height * (size_t)g->width * (size_t)g->channels;
     const float *dy = j->dy + j->first * (size_t)g->out_height * (size_t)g->out_width * (size_t)g->out_channels;
     size_t n = part.end - part.begin;
-    e->kernels->winograd_input(g, x, part.begin, n, grid_step(part.tiles, g->channels),
+    e->kernels->winograd_input(g, x, part.begin, n, grid_step(part.tiles, g->channels), j->before,
                                e->worker_scratch + (size_t)worker * e->n_stripe,
                                j->u + part.tiles_before * (size_t)g->channels);
     e->kernels->winograd_gradient(g, dy, part.begin, n, grid_step(part.tiles, g->out_channels),
@@ -398,6 +401,7 @@ void winograd_backward_weight(const struct product *p)
     struct ws_exec *e = p->e;
     struct weight_job j = {.p = p,
                            .g = forward_geometry(p),
+                           .before = p->has_before ? &p->before : NULL,
                            .x = e->value[p->s->x],
                            .dy = e->gradient[p->s->out],
                            .sums = e->shared_scratch};

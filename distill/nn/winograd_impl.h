@@ -157,32 +157,37 @@ ALWAYS_INLINE void transform_patch(const float *x, size_t row, size_t c, const i
     }
 }
 
-/** The six rows that a tile row reads, from image row y0 on, with zeros around the map. */
-static inline void frame_rows(const struct ws_winograd *g, const float *image, int y0, float *frame)
+/** The six rows that a tile row reads, from image row y0 on, after `before` where that is given, with zeros around the map. */
+static inline void frame_rows(const struct ws_winograd *g, const float *image, int y0, const struct ws_affine *before,
+                              float *frame)
 {
-    size_t c = (size_t)g->channels, row = (size_t)g->width * c, before = (size_t)g->pad * c;
+    size_t c = (size_t)g->channels, row = (size_t)g->width * c, edge = (size_t)g->pad * c;
     size_t framed = (4 * (size_t)g->tiles_x + 2) * c;
-    size_t copied = before + row < framed ? row : framed - before;
+    size_t copied = edge + row < framed ? row : framed - edge;
     for (int i = 0; i < 6; i++, frame += framed) {
         int y = y0 + i;
         if (y < 0 || y >= g->height) {
             zero_floats(framed, frame);
             continue;
         }
-        zero_floats(before, frame);
-        copy_floats(image + (size_t)y * row, copied, frame + before);
-        zero_floats(framed - before - copied, frame + before + copied);
+        zero_floats(edge, frame);
+        if (before)
+            affine(image + (size_t)y * row, copied / c, g->channels, before->scale, before->shift, NULL, before->top,
+                   frame + edge);
+        else
+            copy_floats(image + (size_t)y * row, copied, frame + edge);
+        zero_floats(framed - edge - copied, frame + edge + copied);
     }
 }
 
 static void winograd_input(const struct ws_winograd *g, const float *x, size_t first_row, size_t n_rows, size_t step,
-                           float *frame, float *u)
+                           const struct ws_affine *before, float *frame, float *u)
 {
     size_t c = (size_t)g->channels, map = (size_t)g->height * (size_t)g->width * c;
     size_t row = (4 * (size_t)g->tiles_x + 2) * c;
     for (size_t r = first_row; r < first_row + n_rows; r++) {
         struct tile_row at = tile_row_of(g, r);
-        frame_rows(g, x + at.image * map, at.y - g->pad, frame);
+        frame_rows(g, x + at.image * map, at.y - g->pad, before, frame);
         const float *patch = frame;
         for (int tx = 0; tx < g->tiles_x; tx++, u += c, patch += 4 * c)
             for (size_t v = 0; v < c; v += VECTOR) {
