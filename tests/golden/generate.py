@@ -282,7 +282,7 @@ def main():
     write_optimisers()
     write_kd3()
     write_losses()
-    for arch in ("resnet18", "resnet34"):
+    for arch in ("resnet18", "resnet34", "resnet50", "vgg11_bn", "mobilenet_v2", "shufflenet_v2_x1_0"):
         write_names(arch)
 
 
