@@ -75,17 +75,25 @@ static enum ws_status match_maps(struct kd3 *kd3, struct ws_card *card, const st
 /* z_s goes through the teacher's own g: the same bytes, which then never change (their gradient does not exist). */
 static enum ws_status share_classifier(struct kd3 *kd3, struct ws_err *err)
 {
-    const struct ws_net *from = kd3->session->teacher->net;
-    struct ws_net *to = kd3->trainee.model->net;
-    static const char *const names[] = {"fc.weight", "fc.bias"};
-    for (int i = 0; i < 2; i++) {
-        const int source = ws_net_find_param(from, names[i]), target = ws_net_find_param(to, names[i]);
-        if (source < 0 || from->params[source].n != to->params[target].n)
-            return ws_fail(err, WS_E_UNSUPPORTED,
-                           "kd3 needs a teacher that ends in one linear classifier \"fc\" behind "
-                           "global average pooling");
-        memcpy(to->values + to->params[target].offset, from->values + from->params[source].offset,
-               to->params[target].n * sizeof *to->values);
+    const struct ws_model *teacher = kd3->session->teacher, *student = kd3->trainee.model;
+    const int g = ws_model_classifier(teacher);
+    if (g < 0) {
+        ws_fail(err, WS_E_UNSUPPORTED,
+                "kd3 shares the teacher's classifier with the student, which must be one linear layer behind global "
+                "average "
+                "pooling; the head of this teacher (%s, %d x %d pixels) ends in \"%s\" behind further layers",
+                teacher->card.arch, teacher->card.height, teacher->card.width,
+                teacher->net->nodes[teacher->logits].name);
+        ws_err_hint(err, "use method kd with this teacher; a vgg has one linear layer for pictures below 224 pixels");
+        return WS_E_UNSUPPORTED;
+    }
+    const struct ws_node *from = &teacher->net->nodes[g], *to = &student->net->nodes[student->logits];
+    for (int i = 0; i < from->n_params; i++) { /* a classifier without bias leaves the student's at zero */
+        const struct ws_param *source = &teacher->net->params[from->params[i]];
+        const struct ws_param *target = &student->net->params[to->params[i]];
+        ws_assert(source->n == target->n);
+        memcpy(student->net->values + target->offset, teacher->net->values + source->offset,
+               target->n * sizeof *student->net->values);
     }
     return WS_OK;
 }

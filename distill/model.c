@@ -10,23 +10,24 @@
 #include <string.h>
 
 /*
- * The zoo ends a network with the student's own classifier, which KD3 never uses: it must not be trained, counted or
- * saved, so it goes before the network gets its memory.
+ * The zoo ends a network with the student's own head, which KD3 never uses: it must not be trained, counted or saved,
+ * so all nodes behind `pooled` go before the network gets its memory.
  */
-static void drop_classifier(struct ws_net *net)
+static void drop_head(struct ws_net *net, int pooled)
 {
-    const struct ws_node *last = &net->nodes[net->n_nodes - 1];
-    ws_assert(last->op == WS_OP_GEMM && last->n_params > 0);
-    net->n_values = net->params[last->params[0]].offset;
-    net->n_params = last->params[0];
-    net->n_nodes--;
+    for (int i = net->n_nodes - 1; i > pooled; i--)
+        if (net->nodes[i].n_params > 0) {
+            net->n_params = net->nodes[i].params[0];
+            net->n_values = net->params[net->n_params].offset;
+        }
+    net->n_nodes = pooled + 1;
 }
 
 /*
  * KD3's projector (the design is SimKD's): 1x1 down to Ct/f, 3x3, 1x1 up to Ct, each with BN and ReLU. Names are those
  * of torch.nn.Sequential(conv, bn, relu, conv, bn, relu, conv, bn, relu).
  */
-static void add_projector(struct ws_model *model)
+static void add_projector(struct ws_model *model, const char *classifier)
 {
     struct ws_net *net = model->net;
     const struct ws_card *card = &model->card;
@@ -48,14 +49,34 @@ static void add_projector(struct ws_model *model)
     }
     model->projected = x;
     model->head_pooled = ws_net_global_average_pool(net, "projector.avgpool", x);
-    model->logits = ws_net_gemm(net, "fc", model->head_pooled, card->n_classes, true);
+    model->logits = ws_net_gemm(net, classifier, model->head_pooled, card->n_classes, true);
 }
 
-static void freeze_classifier(struct ws_net *net)
+/* In place of the student's own head: phi, and the teacher's classifier under the name of the student's. */
+static void replace_head(struct ws_model *model)
 {
-    const int weight = ws_net_find_param(net, "fc.weight"), bias = ws_net_find_param(net, "fc.bias");
-    ws_assert(weight >= 0 && bias >= 0);
-    net->params[weight].is_frozen = net->params[bias].is_frozen = true;
+    const struct ws_node last = model->net->nodes[model->logits];
+    ws_assert(last.op == WS_OP_GEMM && model->logits > model->pooled);
+    drop_head(model->net, model->pooled);
+    add_projector(model, last.name);
+}
+
+static void freeze_classifier(struct ws_net *net, int classifier)
+{
+    const struct ws_node *node = &net->nodes[classifier];
+    for (int i = 0; i < node->n_params; i++)
+        net->params[node->params[i]].is_frozen = true;
+}
+
+int ws_model_classifier(const struct ws_model *model)
+{
+    const struct ws_node *nodes = model->net->nodes, *last = &nodes[model->logits];
+    if (last->op != WS_OP_GEMM)
+        return -1;
+    int from = last->inputs[0];
+    while (nodes[from].op == WS_OP_DROPOUT)
+        from = nodes[from].inputs[0];
+    return from == model->head_pooled ? model->logits : -1;
 }
 
 enum ws_status ws_model_build(struct ws_model **out, const struct ws_card *card, struct ws_err *err)
@@ -73,14 +94,12 @@ enum ws_status ws_model_build(struct ws_model **out, const struct ws_card *card,
         model->features = model->projected = taps.features;
         model->pooled = model->head_pooled = taps.pooled;
         model->logits = taps.logits;
-        if (card->projector_factor > 0) {
-            drop_classifier(model->net);
-            add_projector(model);
-        }
+        if (card->projector_factor > 0)
+            replace_head(model);
         status = ws_net_alloc(model->net, err);
     }
     if (status == WS_OK && card->projector_factor > 0)
-        freeze_classifier(model->net);
+        freeze_classifier(model->net, model->logits);
     if (status != WS_OK) {
         ws_model_free(&model);
         return status;

@@ -9,8 +9,8 @@
  *    "head":"kd3","projector_factor":2,"projector_channels":64,"projector_pool":1}
  *
  * `mean` and `std` are per channel, of inputs scaled to 0..1. The last four keys stand in students that carry a
- * projector and the teacher's classifier ("projector.0.weight" …, "fc.weight", "fc.bias"); the student's own classifier
- * does not exist then.
+ * projector and the teacher's classifier ("projector.0.weight" …, and the latter under the name of the student's own,
+ * "fc.weight" and "fc.bias" in ResNets); the student's own classifier does not exist then.
  */
 #ifndef WEBSTILL_DISTILL_MODEL_H
 #define WEBSTILL_DISTILL_MODEL_H
@@ -70,6 +70,12 @@ WS_MUST_USE enum ws_status ws_card_check_classes(const struct ws_card *card, con
  */
 WS_MUST_USE enum ws_status ws_model_build(struct ws_model **out, const struct ws_card *card, struct ws_err *err);
 void ws_model_free(struct ws_model **model);
+
+/**
+ * The linear layer that alone makes logits of `head_pooled` (dropout may stand between), or -1 when the head is of
+ * another kind, as vgg's three layers from 224 px on.
+ */
+int ws_model_classifier(const struct ws_model *model);
 
 /** Write atomically and set model->digest. No time is in the file: equal weights and card give equal bytes. */
 WS_MUST_USE enum ws_status ws_model_save(struct ws_model *model, const char *path, struct ws_err *err);

@@ -161,6 +161,56 @@ static void a_student_with_a_projector_has_only_the_teachers_classifier(void **s
     ws_model_free(&base);
 }
 
+/* Of every net: phi stands behind the backbone, and the teacher's classifier in the place and under the name of its
+ * own. */
+static void any_net_of_the_zoo_becomes_a_student_with_a_projector(void **state)
+{
+    (void)state;
+    for (const char *const *name = ws_zoo_names(); *name; name++) {
+        struct ws_card plain = make_card(), card = make_student_card(2);
+        plain.height = plain.width = card.height = card.width = 32;
+        snprintf(plain.arch, sizeof plain.arch, "%s", *name);
+        snprintf(card.arch, sizeof card.arch, "%s", *name);
+        struct ws_err err = {0};
+        struct ws_model *model, *base;
+        assert_int_equal(ws_model_build(&model, &card, &err), WS_OK);
+        assert_int_equal(ws_model_build(&base, &plain, &err), WS_OK);
+        const struct ws_node *own = &base->net->nodes[base->logits], *shared = &model->net->nodes[model->logits];
+        assert_string_equal(shared->name, own->name);
+        assert_int_equal(ws_model_classifier(base), base->logits);
+        assert_int_equal(ws_model_classifier(model), model->logits);
+        for (int i = 0; i < 2; i++)
+            assert_true(model->net->params[shared->params[i]].is_frozen);
+        const int64_t features = base->net->nodes[base->features].channels;
+        const int64_t phi = features * 32 + 32 * 32 * 9 + 32 * 64 + 2 * (32 + 32 + 64);
+        assert_int_equal(ws_net_count_params(model->net),
+                         ws_net_count_params(base->net) - CLASSES * (features + 1) + phi + CLASSES * (64 + 1));
+        ws_model_free(&model);
+        ws_model_free(&base);
+    }
+}
+
+static void a_head_of_several_linear_layers_is_no_shared_classifier(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *arch;
+        int side;
+        bool is_shared;
+    } table[] = {{"vgg11", 224, false}, {"vgg11", 96, true}, {"mobilenetv2", 224, true}, {"lenet", 32, true}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct ws_err err = {0};
+        struct ws_zoo_taps taps;
+        struct ws_model model = {0};
+        const int side = table[i].side;
+        assert_int_equal(ws_zoo_build(&model.net, &taps, table[i].arch, side, side, 3, CLASSES, &err), WS_OK);
+        model.head_pooled = taps.pooled;
+        model.logits = taps.logits;
+        assert_int_equal(ws_model_classifier(&model), table[i].is_shared ? taps.logits : -1);
+        ws_net_free(&model.net);
+    }
+}
+
 static void a_student_with_a_projector_survives_its_file(void **state)
 {
     char path[TEMP_PATH];
@@ -278,6 +328,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_misfit_is_named_in_one_message, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(a_foreign_file_needs_only_what_nothing_else_tells, temp_setup, temp_teardown),
         cmocka_unit_test(a_student_with_a_projector_has_only_the_teachers_classifier),
+        cmocka_unit_test(any_net_of_the_zoo_becomes_a_student_with_a_projector),
+        cmocka_unit_test(a_head_of_several_linear_layers_is_no_shared_classifier),
         cmocka_unit_test_setup_teardown(a_student_with_a_projector_survives_its_file, temp_setup, temp_teardown),
         cmocka_unit_test(the_teacher_behind_an_identity_projector_is_the_teacher),
         cmocka_unit_test_setup_teardown(a_card_that_is_no_card_is_refused, temp_setup, temp_teardown),

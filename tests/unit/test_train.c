@@ -364,6 +364,55 @@ static void the_teacher_and_its_shared_classifier_never_change(void **state)
     free(before);
 }
 
+/* Classifiers of other names and lengths than a ResNet's "fc" are shared all the same. */
+static void kd3_takes_any_pair_of_the_zoo(void **state)
+{
+    static const char *const pairs[][2] = {{"vgg8", "wrn-10-1"}, {"resnet8x4", "vgg8"}};
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        static struct bench b;
+        struct ws_err err = {0};
+        struct ws_card card = {
+            .classes = class_names, .n_classes = CLASSES, .height = SIDE, .width = SIDE, .channels = 1};
+        struct ws_model *teacher, *student;
+        snprintf(card.arch, sizeof card.arch, "%s", pairs[i][0]);
+        assert_int_equal(ws_model_build(&teacher, &card, &err), WS_OK);
+        ws_net_init(teacher->net, 3);
+        open_bench(&b, *state, pairs[i][1], 2, teacher);
+        snprintf(b.session.card.arch, sizeof b.session.card.arch, "%s", pairs[i][1]);
+        b.config.distill.kd3.select = false;
+        b.session.epochs = 1;
+        b.options.steps_per_epoch = 2;
+        must_run(&b, &ws_method_kd3);
+        assert_int_equal(ws_model_load(&student, b.last, NULL, &err), WS_OK);
+        const struct ws_node *from = &teacher->net->nodes[teacher->logits], *to = &student->net->nodes[student->logits];
+        for (int p = 0; p < 2; p++) {
+            const struct ws_param *a = &teacher->net->params[from->params[p]],
+                                  *c = &student->net->params[to->params[p]];
+            assert_int_equal(a->n, c->n);
+            assert_memory_equal(teacher->net->values + a->offset, student->net->values + c->offset,
+                                a->n * sizeof(float));
+        }
+        close_bench(&b);
+        ws_model_free(&student);
+        ws_model_free(&teacher);
+    }
+}
+
+static void kd3_says_which_heads_it_cannot_share(void **state)
+{
+    static struct bench b;
+    struct ws_err err;
+    open_bench(&b, *state, "kd3", 2, the_teacher);
+    /* As if further layers stood between. */
+    struct ws_model other = *the_teacher;
+    other.head_pooled = other.features;
+    b.session.teacher = &other;
+    assert_int_equal(run(&b, &ws_method_kd3, &err), WS_E_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "one linear layer"));
+    assert_non_null(strstr(err.hint, "method kd"));
+    close_bench(&b);
+}
+
 /* The teacher's contrast trains E_t alone, in the released code and here: the student's bytes do not depend on it. */
 static void contrast_reaches_the_student_through_its_own_embedding(void **state)
 {
@@ -623,6 +672,8 @@ int main(void)
         IN_FOLDER(what_a_killed_run_left_behind_its_checkpoint_is_done_again),
         IN_FOLDER(a_checkpoint_of_another_key_is_not_used),
         IN_FOLDER(the_teacher_and_its_shared_classifier_never_change),
+        IN_FOLDER(kd3_takes_any_pair_of_the_zoo),
+        IN_FOLDER(kd3_says_which_heads_it_cannot_share),
         IN_FOLDER(contrast_reaches_the_student_through_its_own_embedding),
         IN_FOLDER(each_epoch_tells_what_it_selected),
         IN_FOLDER(labels_are_needed_by_ce_alone),
