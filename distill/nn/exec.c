@@ -99,16 +99,17 @@ static enum ws_status alloc_scratch(struct ws_exec *e, struct ws_err *err)
     e->max_channels = (e->max_channels + 15) / 16 * 16;
     size_t n_scratch = ws_size_mul((size_t)ws_pool_n_threads(e->pool), e->n_stripe);
     size_t n_weights = e->has_backward ? ws_size_mul(N_SLICES + 1, e->n_weight) : 0;
-    e->worker_scratch = ws_calloc_aligned(n_scratch ? n_scratch : 1, sizeof(float));
-    e->weight_scratch = ws_calloc_aligned(n_weights ? n_weights : 1, sizeof(float));
-    e->shared_scratch = ws_calloc_aligned(e->n_shared ? e->n_shared : 1, sizeof(float));
+    e->n_scratch = ws_size_add(n_scratch, n_weights > e->n_shared ? n_weights : e->n_shared);
+    enum ws_status status = ws_pool_reserve(e->pool, ws_size_mul(e->n_scratch, sizeof(float)), err);
+    if (status != WS_OK)
+        return status;
     e->sums = ws_calloc_aligned(N_SLICES * 2 * e->max_channels, sizeof(double));
     e->constants = ws_calloc_aligned(4 * e->max_channels, sizeof(float));
-    if (!e->worker_scratch || !e->weight_scratch || !e->shared_scratch || !e->sums || !e->constants)
+    if (!e->sums || !e->constants)
         return ws_fail(err, WS_E_MEMORY, "no memory for the executor's scratch");
     for (size_t i = 0; i < e->max_channels; i++)
         e->constants[i] = 1;
-    e->size_bytes = (e->n_memory + n_scratch + n_weights + e->n_shared) * sizeof(float);
+    e->size_bytes = (e->n_memory + e->n_scratch) * sizeof(float);
     return WS_OK;
 }
 
@@ -163,9 +164,6 @@ void ws_exec_close(struct ws_exec **exec)
         return;
     struct ws_exec *e = *exec;
     free(e->memory);
-    free(e->worker_scratch);
-    free(e->weight_scratch);
-    free(e->shared_scratch);
     free(e->sums);
     free(e->constants);
     ws_arena_fini(&e->arena);
@@ -178,9 +176,17 @@ float *ws_exec_input(struct ws_exec *exec)
     return exec->value[0];
 }
 
+/** Point to the pool's scratch: another executor's opening may have moved it. */
+static void bind_scratch(struct ws_exec *e)
+{
+    e->worker_scratch = ws_pool_scratch(e->pool);
+    e->weight_scratch = e->shared_scratch = e->worker_scratch + (size_t)ws_pool_n_threads(e->pool) * e->n_stripe;
+}
+
 void ws_exec_forward(struct ws_exec *exec, int batch, enum ws_bn_mode mode)
 {
     ws_assert(batch >= 1 && batch <= exec->max_batch);
+    bind_scratch(exec);
     exec->batch = batch;
     exec->mode = mode;
     memset(exec->is_seeded, 0, (size_t)exec->net->n_nodes * sizeof *exec->is_seeded);
@@ -263,6 +269,7 @@ static bool is_reached(const struct ws_exec *exec, const struct step *s)
 void ws_exec_backward(struct ws_exec *exec)
 {
     ws_assert(exec->has_backward);
+    bind_scratch(exec);
     size_t n = (size_t)exec->net->n_nodes;
     memcpy(exec->has_gradient, exec->is_seeded, n * sizeof *exec->has_gradient);
     for (int i = exec->n_steps - 1; i >= 0; i--) {

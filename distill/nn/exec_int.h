@@ -64,12 +64,12 @@ struct ws_exec {
 
     float *memory; /**< owned: all values and gradients */
     size_t n_memory;
-    float *worker_scratch; /**< owned: a stripe of patches or a padded image per worker */
+    float *worker_scratch; /**< in the pool's scratch: a stripe of patches or a padded image per worker */
     size_t n_stripe;       /**< floats of a worker's scratch */
-    float *weight_scratch; /**< owned: N_SLICES partial weight gradients, then one turned weight */
+    float *weight_scratch; /**< behind it: N_SLICES partial weight gradients, then one turned weight */
     size_t n_weight;       /**< floats of the largest weight */
-    float *shared_scratch; /**< owned: transformed weights and maps of a Winograd convolution */
-    size_t n_shared;
+    float *shared_scratch; /**< the same place: transformed weights and maps of a Winograd convolution */
+    size_t n_shared, n_scratch;
     double *sums;          /**< [N_SLICES][2][max_channels] */
     size_t max_channels;
     float *constants;    /**< [4][max_channels]: ones, then three for BatchNorm's coefficients */

@@ -132,8 +132,8 @@ static bool reads(const struct ws_exec *e, const struct step *s, int node)
 }
 
 /**
- * Lifetimes, in steps: forward runs at times 0 … S-1, backward of step i at time 2S-1-i. What backward needs stays
- * until then; without backward a value dies with its last reader.
+ * Lifetimes, in steps: forward runs at times 0 … S-1, backward of step i at time 2S-1-i. A value lives until the step that
+ * wrote it is undone, the last to read it; without backward it dies with its last reader.
  */
 static void list_regions(struct ws_exec *e)
 {
@@ -159,10 +159,10 @@ static void list_regions(struct ws_exec *e)
         }
         if (written == n_steps)
             continue; /* fused away */
-        bool stays = e->has_backward || e->is_tap[node] || node == 0;
+        bool stays = e->is_tap[node] || node == 0;
         last_read = last_read < written ? written : last_read; /* a value nobody reads still needs its place once */
         if (is_written)
-            add_region(e, node, false, stays ? -1 : written, stays ? end_of_time : last_read);
+            add_region(e, node, false, written, stays ? end_of_time : e->has_backward ? 2 * n_steps - 1 - written : last_read);
         if (e->has_backward && e->wants_gradient[node]) {
             if (e->is_tap[node])
                 first_back = -1;

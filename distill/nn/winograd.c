@@ -17,7 +17,7 @@ enum {
     NARROW_WEIGHTS = 64 * 64,  /* channels x outputs: 36 matrices of 590 KiB in all */
     BLOCK_FLOATS = 112 * 1024, /* transformed maps of a narrow block */
     MAX_BLOCK_TILES = 112,
-    CHUNK_FLOATS = 12 << 20, /* transformed maps of a wide chunk: 48 MiB */
+    CHUNK_FLOATS = 6 << 20, /* transformed maps of a wide chunk: 24 MiB */
     POINTS = WS_WINOGRAD_POINTS,
 };
 
@@ -145,7 +145,7 @@ void winograd_scratch(const struct product *p, size_t *worker, size_t *shared)
     const bool narrow = is_narrow(p);
     size_t n = matrices(p); /* the transformed weights */
     if (p->e->has_backward)
-        n += matrices(p) * (narrow ? N_SLICES : 1) + matrices(p) / 4; /* sums of dW; the turned kernel */
+        n = narrow ? N_SLICES * matrices(p) : matrices(p) + matrices(p) / 4; /* sums of dW; or dX's turned kernel before */
     *worker = largest_frame(p) + (narrow ? map_floats(p) : 0);
     *shared = n + (narrow ? 0 : map_floats(p));
 }

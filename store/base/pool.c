@@ -42,6 +42,9 @@ struct ws_pool {
     struct worker *workers; /* owned: n_threads - 1 */
     int n_started;
 
+    void *scratch; /* owned */
+    size_t n_scratch;
+
     _Atomic(ws_slice_fn *) work;
     _Atomic(void *) argument;
     atomic_int n_slices;
@@ -247,6 +250,24 @@ enum ws_status ws_pool_open(struct ws_pool **out, int n_threads, struct ws_err *
     return WS_OK;
 }
 
+enum ws_status ws_pool_reserve(struct ws_pool *pool, size_t size_bytes, struct ws_err *err)
+{
+    if (size_bytes <= pool->n_scratch)
+        return WS_OK;
+    void *bigger = ws_calloc_aligned(size_bytes, 1);
+    if (!bigger)
+        return ws_fail(err, WS_E_MEMORY, "%.1f MiB of scratch memory are not there", (double)size_bytes / (1 << 20));
+    free(pool->scratch);
+    pool->scratch = bigger;
+    pool->n_scratch = size_bytes;
+    return WS_OK;
+}
+
+void *ws_pool_scratch(const struct ws_pool *pool)
+{
+    return pool->scratch;
+}
+
 int ws_pool_n_threads(const struct ws_pool *pool)
 {
     return pool->n_threads;
@@ -268,5 +289,6 @@ void ws_pool_close(struct ws_pool **out)
     pthread_cond_destroy(&pool->job_came);
     pthread_mutex_destroy(&pool->mutex);
     free(pool->workers);
+    free(pool->scratch);
     free(pool);
 }

@@ -78,14 +78,14 @@ void ws_exec_backward(struct ws_exec *exec);
 /** Gradient with respect to the input after backward; needs options.input_gradient. */
 const float *ws_exec_input_gradient(const struct ws_exec *exec);
 
-/** Bytes planned for values, gradients and scratch, and a table of the plan (node, shape, bytes, buffer). */
+/** Bytes planned for values and gradients, and of the pool's scratch that it wants (which all executors of a pool share), and a table of the plan (node, shape, bytes, buffer). */
 size_t ws_exec_size_bytes(const struct ws_exec *exec);
 void ws_exec_print_plan(const struct ws_exec *exec, FILE *out);
 
 /** The matrix library and what it was built for ("OpenBLAS 0.3.21 …"), for --version and manifests; static. */
 const char *ws_exec_library(void);
 
-/** First node of the last forward with a NaN or Inf value, or -1. */
+/** First node of the last forward with a NaN or Inf value, or -1; before backward, which reuses the memory of values. */
 int ws_exec_first_nonfinite(const struct ws_exec *exec);
 
 #endif
