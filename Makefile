@@ -87,7 +87,7 @@ $(B)/distill/nn/onnx.pb-c.o: $(B)/distill/nn/onnx.pb-c.c
 	$(Q)$(CC) -I$(@D) -std=c17 $(FLAGS) -c $< -o $@
 $(call objects,distill/nn): | $(B)/distill/nn/onnx.pb-c.h
 # Tests of the reader make models out of the same messages.
-ONNX_TESTS := $(B)/tests/format/test_onnx_read.o $(B)/tests/format/test_onnx_nodes.o $(B)/tests/unit/test_fuzz_nn.o
+ONNX_TESTS := $(patsubst %,$(B)/tests/%.o,format/test_onnx_read format/test_onnx_refuse format/test_onnx_nodes unit/test_fuzz_nn)
 $(ONNX_TESTS): FILE_FLAGS := -I$(B)/distill/nn
 $(ONNX_TESTS): | $(B)/distill/nn/onnx.pb-c.h
 

@@ -9,46 +9,15 @@
 #include "../fuzz/fuzz_image.c"
 #undef LLVMFuzzerTestOneInput
 
+#include "mutate.h"
 #include "picture.h"
 #include "temp.h"
-
-#include "webstill/base/rng.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
 #include <cmocka.h>
-
-/** Flip, cut, copy or overwrite a few places: the mutations that engines begin with. */
-static struct picture_bytes mutate(struct picture_bytes seed, struct ws_rng *rng)
-{
-    struct picture_bytes out = {malloc(seed.len + 64), seed.len};
-    memcpy(out.ptr, seed.ptr, seed.len);
-    for (uint32_t n = 1 + ws_rng_below(rng, 8); n > 0 && out.len > 1; n--) {
-        const uint32_t at = ws_rng_below(rng, (uint32_t)out.len);
-        switch (ws_rng_below(rng, 5)) {
-        case 0:
-            out.ptr[at] ^= (uint8_t)(1u << ws_rng_below(rng, 8));
-            break;
-        case 1:
-            out.ptr[at] = (uint8_t)ws_rng_below(rng, 256);
-            break;
-        case 2:
-            out.ptr[at] = ws_rng_below(rng, 2) ? 0xff : 0;
-            break;
-        case 3:
-            out.len = ws_rng_below(rng, 8) ? out.len : at + 1;
-            break;
-        default: {
-            const uint32_t from = ws_rng_below(rng, (uint32_t)out.len),
-                           room = (uint32_t)out.len - (at > from ? at : from);
-            memmove(out.ptr + at, out.ptr + from, room < 16 ? room : 16);
-        }
-        }
-    }
-    return out;
-}
 
 static void replay(int (*target)(const uint8_t *, size_t), struct picture_bytes *seeds, size_t n_seeds, uint32_t rounds)
 {
@@ -57,9 +26,10 @@ static void replay(int (*target)(const uint8_t *, size_t), struct picture_bytes 
         for (uint32_t i = 0; i < rounds; i++) {
             struct ws_rng rng;
             ws_rng_init(&rng, 1, WS_STREAM_TEST, (uint32_t)s, i);
-            struct picture_bytes bad = mutate(seeds[s], &rng);
-            assert_int_equal(target(bad.ptr, bad.len), 0);
-            free(bad.ptr);
+            size_t len = seeds[s].len;
+            uint8_t *bad = mutate(seeds[s].ptr, &len, &rng);
+            assert_int_equal(target(bad, len), 0);
+            free(bad);
         }
         free(seeds[s].ptr);
     }
