@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void add_entry(struct ws_checkpoint *checkpoint, const struct ws_tensor_entry *entry)
+void ws_checkpoint_add(struct ws_checkpoint *checkpoint, const struct ws_tensor_entry *entry)
 {
     if (!entry->name || (!entry->data && entry->size_bytes > 0)) {
         checkpoint->is_short = true;
@@ -41,7 +41,7 @@ void ws_checkpoint_add_net(struct ws_checkpoint *checkpoint, const char *prefix,
         };
         for (int d = 0; d < param->rank; d++)
             entry.shape[d] = param->shape[d];
-        add_entry(checkpoint, &entry);
+        ws_checkpoint_add(checkpoint, &entry);
     }
     for (int i = 0; i < 2 && optim->moments[i]; i++) {
         const char *name = ws_arena_printf(&checkpoint->arena, "%s.moment%d", prefix, i + 1);
@@ -62,7 +62,7 @@ void ws_checkpoint_add_list(struct ws_checkpoint *checkpoint, const char *name, 
         .data = data,
         .size_bytes = n * ws_dtype_size(dtype),
     };
-    add_entry(checkpoint, &entry);
+    ws_checkpoint_add(checkpoint, &entry);
 }
 
 enum ws_status ws_checkpoint_write(struct ws_checkpoint *checkpoint, const char *path, const char *key,

@@ -27,6 +27,8 @@ struct ws_checkpoint {
 /** Add a network and its optimiser. Running out of memory is kept and reported by the write. */
 void ws_checkpoint_add_net(struct ws_checkpoint *checkpoint, const char *prefix, const struct ws_net *net,
                            const struct ws_optim *optim);
+/** Add a tensor; its data is borrowed until the write. */
+void ws_checkpoint_add(struct ws_checkpoint *checkpoint, const struct ws_tensor_entry *entry);
 /** Add a list; `data` is borrowed until the write. */
 void ws_checkpoint_add_list(struct ws_checkpoint *checkpoint, const char *name, enum ws_dtype dtype, size_t n,
                             const void *data);

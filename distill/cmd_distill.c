@@ -11,6 +11,7 @@
 
 const struct ws_option ws_distill_options[] = {
     {"method", "NAME", "train with this method alone; default: each of distill.methods"},
+    {"replay", "FILE", "run the step kept in a run's nan-step-N.safetensors again and print each node's values"},
     {NULL, NULL, NULL},
 };
 
@@ -184,7 +185,8 @@ static enum ws_status train_student(struct workshop *shop, struct ws_job *job, c
         status = ws_work_path(best, shop->run->work, err, "runs/%s/best.safetensors", method->name);
     if (status == WS_OK)
         status = make_session(&session, shop, job, method->name, key, err);
-    if (status == WS_OK)
+    const char *replay = ws_run_option(shop->run, "replay", NULL);
+    if (status == WS_OK && !replay)
         status = ws_job_start(job, err);
     if (status == WS_OK) {
         const struct ws_train_options options = {
@@ -199,11 +201,13 @@ static enum ws_status train_student(struct workshop *shop, struct ws_job *job, c
             .held_name = "agreement",
             .last_path = last,
             .best_path = best,
+            .replay = replay,
+            .replay_out = stdout,
         };
         status = ws_train(method, &session, &options, &result, err);
     }
     ws_card_fini(&session.card);
-    if (status != WS_OK)
+    if (status != WS_OK || replay)
         return status;
     ws_log(WS_LOG_INFO,
            "%s: %" PRId64 " steps, %" PRId64 " images in %.0f s; agreement with the teacher on %zu held-out images: "
@@ -285,6 +289,10 @@ enum ws_status ws_distill_command(const struct ws_run *run, struct ws_err *err)
     struct workshop shop = {.run = run};
     /* A misspelt third method should not be found out after two trainings. */
     enum ws_status status = check_methods(run->config, err);
+    if (status == WS_OK && ws_run_option(run, "replay", NULL) && !only) {
+        status = ws_fail(err, WS_E_CONFIG, "--replay needs the run that the step belongs to");
+        ws_err_hint(err, "add --method NAME");
+    }
     if (status == WS_OK && only)
         status = run_method(&shop, only, err);
     for (unsigned i = 0; status == WS_OK && !only && i < distill->n_methods; i++)

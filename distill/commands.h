@@ -6,6 +6,7 @@
 
 /** `webstill teacher CONFIG`: train a teacher on labelled images, or import one. */
 enum ws_status ws_teacher_command(const struct ws_run *run, struct ws_err *err);
+extern const struct ws_option ws_teacher_options[];
 
 /** `webstill score CONFIG [--model PATH]`: logits of one model on every image of the store. */
 enum ws_status ws_score_command(const struct ws_run *run, struct ws_err *err);

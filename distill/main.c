@@ -14,6 +14,7 @@ static const struct ws_command commands[] = {
          "manifest.json. --limit N ends after N steps with exit code 12 and goes on next time.\n\n"
          "Example: webstill teacher configs/web-fashion.yaml",
      .needs_config = true,
+     .options = ws_teacher_options,
      .run = ws_teacher_command},
     {.name = "score",
      .summary = "predict every image of the store with one model",

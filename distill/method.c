@@ -84,29 +84,48 @@ void ws_step_add_loss(struct ws_step *step, const char *name, double value)
     step->n_losses++;
 }
 
-enum ws_status ws_step_check(const struct ws_session *session, const struct ws_step *step, const struct ws_net *net,
-                             struct ws_exec *exec, struct ws_err *err)
+enum ws_status ws_step_check(const struct ws_step *step, struct ws_err *err)
 {
     if (isfinite(step->loss))
         return WS_OK;
-    const int node = ws_exec_first_nonfinite(exec);
-    ws_fail(err, WS_E_NUMERIC, "step %" PRId64 ": the loss is %f; first node with a value that is not finite: %s",
-            step->index + 1, step->loss, node >= 0 ? net->nodes[node].name : "none, the loss itself overflowed");
-    char path[4096];
-    snprintf(path, sizeof path, "%s/nonfinite-batch.safetensors", session->dir);
-    const struct ws_dataset *data = session->data;
-    const struct ws_tensor_entry entries[] = {
-        {"input",
-         WS_F32,
-         4,
-         {step->n, data->height, data->width, data->channels},
-         ws_exec_input(exec),
-         (size_t)step->n * ws_dataset_image_bytes(data) * sizeof(float)},
-        {"images", WS_I32, 1, {step->n}, step->images, (size_t)step->n * sizeof(int32_t)},
-    };
-    struct ws_err ignored = {0};
-    const bool is_kept = ws_tensors_write(path, entries, 2, NULL, 0, &ignored) == WS_OK;
-    ws_err_hint(err, "lower the learning rate (key lr), or look at the batch%s%s", is_kept ? " kept in " : "",
-                is_kept ? path : "");
-    return WS_E_NUMERIC;
+    return ws_fail(err, WS_E_NUMERIC, "step %" PRId64 ": the loss is %f", step->index + 1, step->loss);
+}
+
+enum ws_status ws_step_check_gradient(struct ws_step *step, double norm, struct ws_err *err)
+{
+    step->gradient_norm = norm;
+    if (isfinite(norm))
+        return WS_OK;
+    return ws_fail(err, WS_E_NUMERIC, "step %" PRId64 ": the gradient's norm is %f", step->index + 1, norm);
+}
+
+enum ws_status ws_trainee_update(struct ws_trainee *trainee, struct ws_step *step, struct ws_err *err)
+{
+    const enum ws_status status = ws_step_check_gradient(step, ws_gradient_norm(trainee->model->net), err);
+    if (status == WS_OK)
+        ws_optim_step(&trainee->optim, trainee->model->net, step->lr);
+    return status;
+}
+
+void ws_learner_save(void *state, struct ws_checkpoint *checkpoint)
+{
+    const struct ws_learner *learner = state;
+    ws_checkpoint_add_net(checkpoint, "student", learner->trainee.model->net, &learner->trainee.optim);
+}
+
+enum ws_status ws_learner_load(void *state, const struct ws_tensors *checkpoint, struct ws_err *err)
+{
+    struct ws_learner *learner = state;
+    return ws_checkpoint_get_net(checkpoint, "student", learner->trainee.model->net, &learner->trainee.optim, err);
+}
+
+int ws_learner_networks(void *state, struct ws_method_network *list)
+{
+    const struct ws_learner *learner = state;
+    const struct ws_predictor *teacher = learner->session->teacher_predictor;
+    list[0] = (struct ws_method_network){"student", learner->trainee.model->net, learner->trainee.exec};
+    if (!teacher)
+        return 1;
+    list[1] = (struct ws_method_network){"teacher", teacher->model->net, teacher->exec};
+    return 2;
 }

@@ -56,7 +56,6 @@ struct ws_step {
     uint32_t view_pass; /**< key of the augmentation (ws_view.pass) */
     int64_t index;      /**< over the whole run, from 0 */
     double lr;
-    bool wants_norm; /**< gradient_norm is asked for */
 
     double loss;
     struct {
@@ -73,6 +72,15 @@ enum ws_method_needs {
     WS_NEEDS_LABELS = 2,
 };
 
+/** A network as a step runs it. */
+struct ws_method_network {
+    const char *name; /**< "student", "mixed", "teacher": in messages */
+    const struct ws_net *net;
+    struct ws_exec *exec;
+};
+
+enum { WS_MAX_NETWORKS = 8 };
+
 struct ws_method {
     const char *name;    /**< "kd3" */
     const char *summary; /**< one line */
@@ -83,11 +91,13 @@ struct ws_method {
     /** Choose the images of epoch `number` (from 1). Called once per epoch, before its first step, not on a resume
      * inside. */
     enum ws_status (*epoch_begin)(void *state, uint32_t number, struct ws_epoch *epoch, struct ws_err *err);
-    /** Forward, backward, update. WS_E_NUMERIC for a loss that is not finite. */
+    /** Forward, backward, update. WS_E_NUMERIC, and nothing updated, for a loss or gradient that is not finite. */
     enum ws_status (*step)(void *state, struct ws_step *step, struct ws_err *err);
     /** Put everything that changes into a checkpoint, and take it back. */
     void (*save)(void *state, struct ws_checkpoint *checkpoint);
     enum ws_status (*load)(void *state, const struct ws_tensors *checkpoint, struct ws_err *err);
+    /** What a step runs, in its order: at most WS_MAX_NETWORKS into `list`; returns how many. */
+    int (*networks)(void *state, struct ws_method_network *list);
     /** Accepts NULL, sets NULL. */
     void (*close)(void **state);
 };
@@ -120,11 +130,20 @@ void ws_step_load(const struct ws_session *session, const struct ws_step *step, 
 /** Add a named part to the step's losses. */
 void ws_step_add_loss(struct ws_step *step, const char *name, double value);
 
-/**
- * WS_OK when step->loss is finite. Otherwise keeps the batch (tensors input, images) in DIR/nonfinite-batch.safetensors
- * and returns WS_E_NUMERIC naming the step and the first node of `exec` whose value is not finite.
- */
-WS_MUST_USE enum ws_status ws_step_check(const struct ws_session *session, const struct ws_step *step,
-                                         const struct ws_net *net, struct ws_exec *exec, struct ws_err *err);
+/** WS_E_NUMERIC when step->loss is not finite; ask before backward. The loop finds out where it began. */
+WS_MUST_USE enum ws_status ws_step_check(const struct ws_step *step, struct ws_err *err);
+/** Take the norm of all gradients; WS_E_NUMERIC when it is not finite. Ask before any optimiser's step. */
+WS_MUST_USE enum ws_status ws_step_check_gradient(struct ws_step *step, double norm, struct ws_err *err);
+/** Behind backward, where nothing but the trainee learns: check its gradient and take the optimiser's step. */
+WS_MUST_USE enum ws_status ws_trainee_update(struct ws_trainee *trainee, struct ws_step *step, struct ws_err *err);
+
+/** The beginning of the state of a method that trains one network alone; save, load and networks serve any such. */
+struct ws_learner {
+    const struct ws_session *session; /**< borrowed */
+    struct ws_trainee trainee;        /**< owned */
+};
+void ws_learner_save(void *state, struct ws_checkpoint *checkpoint);
+WS_MUST_USE enum ws_status ws_learner_load(void *state, const struct ws_tensors *checkpoint, struct ws_err *err);
+int ws_learner_networks(void *state, struct ws_method_network *list);
 
 #endif

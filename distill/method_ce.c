@@ -6,9 +6,8 @@
 #include <stdlib.h>
 
 struct ce {
-    const struct ws_session *session;
-    struct ws_trainee trainee;
-    uint32_t *labelled; /* owned: training images that carry a label */
+    struct ws_learner base; /* first: see ws_learner */
+    uint32_t *labelled;     /* owned: training images that carry a label */
     size_t n_labelled;
     int32_t *labels; /* owned: [batch] */
 };
@@ -18,7 +17,7 @@ static void close_ce(void **state)
     struct ce *ce = *state;
     if (!ce)
         return;
-    ws_trainee_close(&ce->trainee);
+    ws_trainee_close(&ce->base.trainee);
     free(ce->labelled);
     free(ce->labels);
     free(ce);
@@ -27,7 +26,7 @@ static void close_ce(void **state)
 
 static enum ws_status list_labelled(struct ce *ce, struct ws_err *err)
 {
-    const struct ws_session *session = ce->session;
+    const struct ws_session *session = ce->base.session;
     ce->labelled = ws_calloc(session->n_train, sizeof *ce->labelled);
     ce->labels = ws_calloc((size_t)session->batch, sizeof *ce->labels);
     if (!ce->labelled || !ce->labels)
@@ -50,14 +49,14 @@ static enum ws_status open_ce(void **state, const struct ws_session *session, st
     *state = ce;
     if (!ce)
         return ws_fail(err, WS_E_MEMORY, "out of memory for method ce");
-    ce->session = session;
+    ce->base.session = session;
     enum ws_status status = list_labelled(ce, err);
     if (status == WS_OK)
-        status = ws_trainee_open(&ce->trainee, session, err);
+        status = ws_trainee_open(&ce->base.trainee, session, err);
     if (status != WS_OK)
         close_ce(state);
     else
-        *model = ce->trainee.model;
+        *model = ce->base.trainee.model;
     return status;
 }
 
@@ -81,39 +80,24 @@ static int count_right(const float *logits, const int32_t *labels, int n, int n_
 static enum ws_status step_ce(void *state, struct ws_step *step, struct ws_err *err)
 {
     struct ce *ce = state;
-    struct ws_model *model = ce->trainee.model;
-    struct ws_exec *exec = ce->trainee.exec;
+    struct ws_model *model = ce->base.trainee.model;
+    struct ws_exec *exec = ce->base.trainee.exec;
     const int n_classes = model->card.n_classes;
     for (int i = 0; i < step->n; i++)
-        ce->labels[i] = ce->session->data->labels[step->images[i]];
-    ws_step_load(ce->session, step, ws_exec_input(exec));
+        ce->labels[i] = ce->base.session->data->labels[step->images[i]];
+    ws_step_load(ce->base.session, step, ws_exec_input(exec));
     ws_exec_forward(exec, step->n, WS_BN_TRAIN);
     const float *logits = ws_exec_value(exec, model->logits);
-    step->loss = ws_loss_cross_entropy(logits, ce->labels, step->n, n_classes, ce->session->label_smoothing, 1.0,
+    step->loss = ws_loss_cross_entropy(logits, ce->labels, step->n, n_classes, ce->base.session->label_smoothing, 1.0,
                                        ws_exec_seed(exec, model->logits));
     ws_step_add_loss(step, "cross_entropy", step->loss);
     step->n_right = count_right(logits, ce->labels, step->n, n_classes);
-    const enum ws_status status = ws_step_check(ce->session, step, model->net, exec, err);
+    const enum ws_status status = ws_step_check(step, err);
     if (status != WS_OK)
         return status;
     ws_net_zero_gradients(model->net);
     ws_exec_backward(exec);
-    if (step->wants_norm)
-        step->gradient_norm = ws_gradient_norm(model->net);
-    ws_optim_step(&ce->trainee.optim, model->net, step->lr);
-    return WS_OK;
-}
-
-static void save_ce(void *state, struct ws_checkpoint *checkpoint)
-{
-    const struct ce *ce = state;
-    ws_checkpoint_add_net(checkpoint, "student", ce->trainee.model->net, &ce->trainee.optim);
-}
-
-static enum ws_status load_ce(void *state, const struct ws_tensors *checkpoint, struct ws_err *err)
-{
-    struct ce *ce = state;
-    return ws_checkpoint_get_net(checkpoint, "student", ce->trainee.model->net, &ce->trainee.optim, err);
+    return ws_trainee_update(&ce->base.trainee, step, err);
 }
 
 const struct ws_method ws_method_ce = {
@@ -123,7 +107,8 @@ const struct ws_method ws_method_ce = {
     .open = open_ce,
     .epoch_begin = begin_epoch,
     .step = step_ce,
-    .save = save_ce,
-    .load = load_ce,
+    .save = ws_learner_save,
+    .load = ws_learner_load,
+    .networks = ws_learner_networks,
     .close = close_ce,
 };

@@ -10,8 +10,7 @@
 #include <string.h>
 
 struct kd {
-    const struct ws_session *session;
-    struct ws_trainee trainee;
+    struct ws_learner base; /* first: see ws_learner */
 };
 
 static void close_kd(void **state)
@@ -19,7 +18,7 @@ static void close_kd(void **state)
     struct kd *kd = *state;
     if (!kd)
         return;
-    ws_trainee_close(&kd->trainee);
+    ws_trainee_close(&kd->base.trainee);
     free(kd);
     *state = NULL;
 }
@@ -31,12 +30,12 @@ static enum ws_status open_kd(void **state, const struct ws_session *session, st
     *state = kd;
     if (!kd)
         return ws_fail(err, WS_E_MEMORY, "out of memory for method kd");
-    kd->session = session;
-    const enum ws_status status = ws_trainee_open(&kd->trainee, session, err);
+    kd->base.session = session;
+    const enum ws_status status = ws_trainee_open(&kd->base.trainee, session, err);
     if (status != WS_OK)
         close_kd(state);
     else
-        *model = kd->trainee.model;
+        *model = kd->base.trainee.model;
     return status;
 }
 
@@ -44,7 +43,7 @@ static enum ws_status begin_epoch(void *state, uint32_t number, struct ws_epoch 
 {
     (void)number;
     (void)err;
-    const struct ws_session *session = ((const struct kd *)state)->session;
+    const struct ws_session *session = ((const struct kd *)state)->base.session;
     *epoch = (struct ws_epoch){.images = session->train, .n = session->n_train, .alpha = -1.0};
     return WS_OK;
 }
@@ -52,10 +51,10 @@ static enum ws_status begin_epoch(void *state, uint32_t number, struct ws_epoch 
 static enum ws_status step_kd(void *state, struct ws_step *step, struct ws_err *err)
 {
     struct kd *kd = state;
-    const struct ws_session *session = kd->session;
+    const struct ws_session *session = kd->base.session;
     struct ws_predictor *teacher = session->teacher_predictor;
-    struct ws_model *model = kd->trainee.model;
-    struct ws_exec *exec = kd->trainee.exec;
+    struct ws_model *model = kd->base.trainee.model;
+    struct ws_exec *exec = kd->base.trainee.exec;
     const size_t input_bytes = (size_t)step->n * ws_dataset_image_bytes(session->data) * sizeof(float);
 
     ws_step_load(session, step, ws_exec_input(exec));
@@ -66,27 +65,12 @@ static enum ws_status step_kd(void *state, struct ws_step *step, struct ws_err *
                             step->n, model->card.n_classes, session->config->distill.kd.temperature, 1.0,
                             ws_exec_seed(exec, model->logits));
     ws_step_add_loss(step, "kd", step->loss);
-    const enum ws_status status = ws_step_check(session, step, model->net, exec, err);
+    const enum ws_status status = ws_step_check(step, err);
     if (status != WS_OK)
         return status;
     ws_net_zero_gradients(model->net);
     ws_exec_backward(exec);
-    if (step->wants_norm)
-        step->gradient_norm = ws_gradient_norm(model->net);
-    ws_optim_step(&kd->trainee.optim, model->net, step->lr);
-    return WS_OK;
-}
-
-static void save_kd(void *state, struct ws_checkpoint *checkpoint)
-{
-    const struct kd *kd = state;
-    ws_checkpoint_add_net(checkpoint, "student", kd->trainee.model->net, &kd->trainee.optim);
-}
-
-static enum ws_status load_kd(void *state, const struct ws_tensors *checkpoint, struct ws_err *err)
-{
-    struct kd *kd = state;
-    return ws_checkpoint_get_net(checkpoint, "student", kd->trainee.model->net, &kd->trainee.optim, err);
+    return ws_trainee_update(&kd->base.trainee, step, err);
 }
 
 const struct ws_method ws_method_kd = {
@@ -96,7 +80,8 @@ const struct ws_method ws_method_kd = {
     .open = open_kd,
     .epoch_begin = begin_epoch,
     .step = step_kd,
-    .save = save_kd,
-    .load = load_kd,
+    .save = ws_learner_save,
+    .load = ws_learner_load,
+    .networks = ws_learner_networks,
     .close = close_kd,
 };

@@ -303,19 +303,21 @@ static void propagate(struct kd3 *kd3, const struct ws_step *step)
     ws_exec_backward(kd3->trainee.exec);
 }
 
-static void update(struct kd3 *kd3, struct ws_step *step)
+static enum ws_status update(struct kd3 *kd3, struct ws_step *step, struct ws_err *err)
 {
-    if (step->wants_norm) {
-        const double student = ws_gradient_norm(kd3->trainee.model->net);
-        const double embed_s = kd3->has_contrast ? ws_gradient_norm(kd3->embed_s.net) : 0.0;
-        const double embed_t = kd3->has_contrast ? ws_gradient_norm(kd3->embed_t.net) : 0.0;
-        step->gradient_norm = sqrt(student * student + embed_s * embed_s + embed_t * embed_t);
-    }
+    const double student = ws_gradient_norm(kd3->trainee.model->net);
+    const double embed_s = kd3->has_contrast ? ws_gradient_norm(kd3->embed_s.net) : 0.0;
+    const double embed_t = kd3->has_contrast ? ws_gradient_norm(kd3->embed_t.net) : 0.0;
+    const double norm = sqrt(student * student + embed_s * embed_s + embed_t * embed_t);
+    const enum ws_status status = ws_step_check_gradient(step, norm, err);
+    if (status != WS_OK)
+        return status;
     ws_optim_step(&kd3->trainee.optim, kd3->trainee.model->net, step->lr);
     if (!kd3->has_contrast)
-        return;
+        return WS_OK;
     ws_optim_step(&kd3->embed_s.optim, kd3->embed_s.net, step->lr);
     ws_optim_step(&kd3->embed_t.optim, kd3->embed_t.net, step->lr);
+    return WS_OK;
 }
 
 static enum ws_status step_kd3(void *state, struct ws_step *step, struct ws_err *err)
@@ -331,12 +333,11 @@ static enum ws_status step_kd3(void *state, struct ws_step *step, struct ws_err 
     ws_step_add_loss(step, "align", step->loss);
     if (kd3->has_contrast)
         contrast(kd3, step);
-    const enum ws_status status = ws_step_check(kd3->session, step, kd3->trainee.model->net, exec, err);
+    const enum ws_status status = ws_step_check(step, err);
     if (status != WS_OK)
         return status;
     propagate(kd3, step);
-    update(kd3, step);
-    return WS_OK;
+    return update(kd3, step, err);
 }
 
 static void save_kd3(void *state, struct ws_checkpoint *checkpoint)
@@ -361,6 +362,22 @@ static enum ws_status load_kd3(void *state, const struct ws_tensors *checkpoint,
     return status;
 }
 
+static int list_networks(void *state, struct ws_method_network *list)
+{
+    const struct kd3 *kd3 = state;
+    const struct ws_predictor *teacher = kd3->session->teacher_predictor;
+    int n = 0;
+    list[n++] = (struct ws_method_network){"student", kd3->trainee.model->net, kd3->trainee.exec};
+    if (kd3->has_contrast)
+        list[n++] = (struct ws_method_network){"mixed", &kd3->backbone, kd3->mixed};
+    list[n++] = (struct ws_method_network){"teacher", teacher->model->net, teacher->exec};
+    if (kd3->has_contrast) {
+        list[n++] = (struct ws_method_network){"embed_s", kd3->embed_s.net, kd3->embed_s.exec};
+        list[n++] = (struct ws_method_network){"embed_t", kd3->embed_t.net, kd3->embed_t.exec};
+    }
+    return n;
+}
+
 const struct ws_method ws_method_kd3 = {
     .name = "kd3",
     .summary = "selection by teacher and student, shared classifier, feature alignment, contrast",
@@ -370,5 +387,6 @@ const struct ws_method ws_method_kd3 = {
     .step = step_kd3,
     .save = save_kd3,
     .load = load_kd3,
+    .networks = list_networks,
     .close = close_kd3,
 };

@@ -11,6 +11,11 @@
 
 #define TEACHER_FILE "teacher/teacher.safetensors"
 
+const struct ws_option ws_teacher_options[] = {
+    {"replay", "FILE", "run the step kept in teacher/nan-step-N.safetensors again and print each node's values"},
+    {NULL, NULL, NULL},
+};
+
 static enum ws_status note_inputs(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
 {
     const struct ws_conf_teacher *teacher = &config->teacher;
@@ -189,10 +194,12 @@ static enum ws_status train_teacher(struct task *task, struct ws_err *err)
         .targets = task->targets,
         .held_name = "accuracy",
         .last_path = path,
+        .replay = ws_run_option(task->run, "replay", NULL),
+        .replay_out = stdout,
     };
     struct ws_train_result result;
     status = ws_train(&ws_method_ce, &session, &options, &result, err);
-    if (status != WS_OK)
+    if (status != WS_OK || options.replay)
         return status;
     ws_job_fact(task->job, "steps", json_integer(result.steps));
     ws_job_fact(task->job, "images_seen", json_integer(result.images_seen));
@@ -256,7 +263,11 @@ static enum ws_status make_teacher(const struct ws_run *run, struct ws_job *job,
         tell_plan(run->config);
         return WS_OK;
     }
-    status = ws_job_start(job, err);
+    const bool is_replay = ws_run_option(run, "replay", NULL) != NULL;
+    if (is_replay && run->config->teacher.kind == WS_TEACHER_IMPORT)
+        return ws_fail(err, WS_E_CONFIG, "--replay: this teacher is imported, not trained");
+    if (!is_replay)
+        status = ws_job_start(job, err);
     if (status != WS_OK)
         return status;
     if (run->config->teacher.kind == WS_TEACHER_IMPORT) {
@@ -266,6 +277,8 @@ static enum ws_status make_teacher(const struct ws_run *run, struct ws_job *job,
         status = train_teacher(&task, err);
         close_task(&task);
     }
+    if (is_replay)
+        return status;
     if (status == WS_OK)
         status = describe_result(job, err);
     return status == WS_OK ? ws_job_finish(job, err) : status;

@@ -157,12 +157,13 @@ static enum ws_status run_step(struct loop *loop, struct ws_err *err)
     struct ws_step step = {.images = loop->batch, .index = c->step, .lr = current_lr(loop), .n_right = -1};
     step.n = ws_sampler_batch(&loop->sampler, c->step_in_epoch, loop->batch, &pass);
     step.view_pass = c->epoch * VIEW_PASSES_PER_EPOCH + pass;
-    step.wants_norm = (c->step + 1) % STEPS_PER_LINE == 0;
     const enum ws_status status = loop->method->step(loop->state, &step, err);
+    if (status == WS_E_NUMERIC)
+        return loop_tell_nonfinite(loop, &step, err);
     if (status != WS_OK)
         return status;
     count_step(loop, &step);
-    return step.wants_norm ? loop_step_line(loop, &step, err) : WS_OK;
+    return c->step % STEPS_PER_LINE == 0 ? loop_step_line(loop, &step, err) : WS_OK;
 }
 
 /* A stop, the limit, or time for a checkpoint. */
@@ -315,6 +316,12 @@ enum ws_status ws_train(const struct ws_method *method, struct ws_session *sessi
     *loop = (struct loop){.method = method, .session = session, .options = options};
     loop->counters = (struct loop_counters){.epoch = 1, .held_last = -1.0, .held_best = -1.0};
     enum ws_status status = open_loop(loop, err);
+    if (status == WS_OK && options->replay) {
+        status = loop_replay(loop, options->replay, options->replay_out, err);
+        close_loop(loop);
+        free(loop);
+        return status;
+    }
     if (status == WS_OK)
         status = loop_restore(loop, err);
     if (status == WS_OK)

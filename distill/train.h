@@ -3,8 +3,12 @@
  * table only.
  *
  * DIR/ gets metrics.jsonl, checkpoint.safetensors, and at the end LAST (the last epoch's weights) and, when asked for,
- * BEST (the epoch that did best on the hold-out). Determinism: the same session gives the same bytes of LAST, BEST and
- * (but for its times) metrics.jsonl, for any number of threads, and however often it was killed and run again.
+ * BEST (the epoch that did best on the hold-out). A step whose loss or gradient is NaN or Inf ends the training with
+ * WS_E_NUMERIC: the message says where it began, DIR/nan-step-N.safetensors keeps the step (as a checkpoint: weights
+ * and optimisers before its update; besides batch.images, batch.ids, batch.labels, and input.NETWORK and
+ * output.NETWORK, NHWC; "webstill.loop" has its numbers and the finding). Determinism: the same session gives the same
+ * bytes of LAST, BEST and (but for its times) metrics.jsonl, for any number of threads, and however often it was killed
+ * and run again.
  */
 #ifndef WEBSTILL_DISTILL_TRAIN_H
 #define WEBSTILL_DISTILL_TRAIN_H
@@ -24,6 +28,8 @@ struct ws_train_options {
     const char *held_name;  /**< "accuracy" or "agreement": its key in metrics */
     const char *last_path;
     const char *best_path; /**< NULL: the best epoch is not kept */
+    const char *replay;    /**< NULL, or DIR/nan-step-N.safetensors: run that step again instead of training */
+    FILE *replay_out;      /**< where its table of every node's values and gradients goes */
 };
 
 struct ws_train_result {

@@ -60,6 +60,11 @@ WS_MUST_USE enum ws_status loop_restore(struct loop *loop, struct ws_err *err);
 /** Ask the hold-out; updates held_last, held_best, best_epoch and writes BEST when it is one. */
 WS_MUST_USE enum ws_status loop_hold_out(struct loop *loop, struct ws_err *err);
 
+/** Say where a step's numbers ceased to be finite, and keep the step; WS_E_NUMERIC. */
+WS_MUST_USE enum ws_status loop_tell_nonfinite(struct loop *loop, const struct ws_step *step, struct ws_err *err);
+/** Run a kept step again and print every node's range; WS_OK whether or not its numbers are finite. */
+WS_MUST_USE enum ws_status loop_replay(struct loop *loop, const char *path, FILE *out, struct ws_err *err);
+
 WS_MUST_USE enum ws_status loop_step_line(struct loop *loop, const struct ws_step *step, struct ws_err *err);
 WS_MUST_USE enum ws_status loop_epoch_line(struct loop *loop, struct ws_err *err);
 

@@ -183,6 +183,15 @@ static void bind_scratch(struct ws_exec *e)
     e->weight_scratch = e->shared_scratch = e->worker_scratch + (size_t)ws_pool_n_threads(e->pool) * e->n_stripe;
 }
 
+static void show(const struct ws_exec *e, int node, bool is_gradient)
+{
+    const size_t stride = image_stride(e, node);
+    const float *values = is_gradient ? e->gradient[node] : e->value[node];
+    if (values)
+        e->trace(e->trace_argument, node, is_gradient, values,
+                 stride > 0 ? (size_t)e->batch * stride : image_floats(e, node));
+}
+
 void ws_exec_forward(struct ws_exec *exec, int batch, enum ws_bn_mode mode)
 {
     ws_assert(batch >= 1 && batch <= exec->max_batch);
@@ -193,6 +202,8 @@ void ws_exec_forward(struct ws_exec *exec, int batch, enum ws_bn_mode mode)
     for (int i = 0; i < exec->n_steps; i++) {
         const struct step *s = &exec->steps[i];
         kinds[s->op].forward(exec, s);
+        if (exec->trace)
+            show(exec, s->out, false);
     }
 }
 
@@ -274,8 +285,11 @@ void ws_exec_backward(struct ws_exec *exec)
     memcpy(exec->has_gradient, exec->is_seeded, n * sizeof *exec->has_gradient);
     for (int i = exec->n_steps - 1; i >= 0; i--) {
         const struct step *s = &exec->steps[i];
-        if (is_reached(exec, s))
-            kinds[s->op].backward(exec, s);
+        if (!is_reached(exec, s))
+            continue;
+        if (exec->trace)
+            show(exec, s->out, true);
+        kinds[s->op].backward(exec, s);
     }
 }
 
@@ -309,14 +323,18 @@ const char *ws_exec_library(void)
     return openblas_get_config();
 }
 
-int ws_exec_first_nonfinite(const struct ws_exec *exec)
+void ws_exec_trace(struct ws_exec *exec, ws_trace_fn *see, void *argument)
 {
-    for (int node = 0; node < exec->net->n_nodes; node++) {
-        const float *x = exec->value[node];
-        size_t n = image_stride(exec, node) > 0 ? (size_t)exec->batch * image_floats(exec, node) : 0;
-        for (size_t i = 0; x && i < n; i++)
-            if (!isfinite(x[i]))
-                return node;
-    }
-    return -1;
+    exec->trace = see;
+    exec->trace_argument = argument;
+}
+
+int ws_exec_batch(const struct ws_exec *exec)
+{
+    return exec->batch;
+}
+
+void ws_exec_forward_again(struct ws_exec *exec)
+{
+    ws_exec_forward(exec, exec->batch, exec->mode);
 }

@@ -76,6 +76,8 @@ struct ws_exec {
     struct bn_state *bn; /**< [n_nodes] */
     size_t size_bytes;
     uint64_t dropout_seed, dropout_step;
+    ws_trace_fn *trace; /**< NULL, or sees every value */
+    void *trace_argument;
 };
 
 /** First image of a slice; slice N_SLICES gives the end. */

@@ -83,7 +83,7 @@ static void close_bench(struct bench *b)
 static struct ws_step step_once(struct bench *b)
 {
     struct ws_err err = {0};
-    struct ws_step step = {.images = b->images, .n = BATCH, .view_pass = 1, .index = 4, .lr = 0, .wants_norm = true};
+    struct ws_step step = {.images = b->images, .n = BATCH, .view_pass = 1, .index = 4, .lr = 0};
     if (ws_method_kd3.step(b->state, &step, &err) != WS_OK)
         fail_msg("%s", err.text);
     return step;

@@ -85,7 +85,16 @@ void ws_exec_print_plan(const struct ws_exec *exec, FILE *out);
 /** The matrix library and what it was built for ("OpenBLAS 0.3.21 …"), for --version and manifests; static. */
 const char *ws_exec_library(void);
 
-/** First node of the last forward with a NaN or Inf value, or -1; before backward, which reuses the memory of values. */
-int ws_exec_first_nonfinite(const struct ws_exec *exec);
+/** Sees a node's value, or the gradient with respect to it, while it is whole: [n] floats. */
+typedef void ws_trace_fn(void *argument, int node, bool is_gradient, const float *values, size_t n);
+
+/** From now on, forward shows each value behind its step and backward each gradient before its step; NULL ends it. */
+void ws_exec_trace(struct ws_exec *exec, ws_trace_fn *see, void *argument);
+
+/** Images of the last forward; 0 before the first. */
+int ws_exec_batch(const struct ws_exec *exec);
+
+/** The last forward once more: same input, batch and mode. */
+void ws_exec_forward_again(struct ws_exec *exec);
 
 #endif
