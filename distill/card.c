@@ -12,6 +12,7 @@ void ws_card_fini(struct ws_card *card)
     for (int i = 0; card->classes && i < card->n_classes; i++)
         free(card->classes[i]);
     free(card->classes);
+    free(card->graph);
     *card = (struct ws_card){0};
 }
 
@@ -32,7 +33,8 @@ static bool set_class(struct ws_card *card, int i, const char *name)
 bool ws_card_copy(struct ws_card *to, const struct ws_card *from)
 {
     *to = *from;
-    bool is_whole = alloc_classes(to, from->n_classes);
+    to->graph = from->graph ? strdup(from->graph) : NULL;
+    bool is_whole = alloc_classes(to, from->n_classes) && !from->graph == !to->graph;
     for (int i = 0; is_whole && i < from->n_classes; i++)
         is_whole = set_class(to, i, from->classes[i]);
     if (!is_whole)
@@ -223,7 +225,8 @@ static enum ws_status check_card(const struct ws_card *card, struct ws_err *err)
     if (!lacking)
         return WS_OK;
     ws_fail(err, WS_E_FORMAT, "model card: %s: the file does not tell, and nothing else does", lacking);
-    ws_err_hint(err, "save the file with metadata {\"webstill.card\": '{\"mean\":[…],\"std\":[…]}'}, one number per "
+    ws_err_hint(err, "set teacher.mean and teacher.std, or save the file with metadata {\"webstill.card\": "
+                     "'{\"mean\":[…],\"std\":[…]}'}, one number per "
                      "channel, for pixels scaled to 0..1");
     return WS_E_FORMAT;
 }

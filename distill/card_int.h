@@ -10,4 +10,7 @@
 WS_MUST_USE enum ws_status card_read(struct ws_card *card, const char *text, const struct ws_card *fallback,
                                      struct ws_err *err);
 
+/** model_onnx.c: the network and the taps of a card of arch "onnx", values zero. */
+WS_MUST_USE enum ws_status model_build_graph(struct ws_model *model, struct ws_err *err);
+
 #endif

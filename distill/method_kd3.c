@@ -51,6 +51,15 @@ static enum ws_status match_maps(struct kd3 *kd3, struct ws_card *card, const st
                                  struct ws_err *err)
 {
     const struct ws_model *teacher = kd3->session->teacher_predictor->model;
+    if (teacher->features < 0 || ws_model_classifier(kd3->session->teacher) < 0) {
+        ws_fail(err, WS_E_UNSUPPORTED,
+                "kd3 shares the teacher's classifier with the student, which must be one linear layer behind global "
+                "average pooling; the head of this teacher (%s, %d x %d pixels) ends in \"%s\" behind further layers",
+                teacher->card.arch, teacher->card.height, teacher->card.width,
+                teacher->net->nodes[teacher->logits].name);
+        ws_err_hint(err, "use method kd with this teacher; a vgg has one linear layer for pictures below 224 pixels");
+        return WS_E_UNSUPPORTED;
+    }
     const struct ws_node *t = &teacher->net->nodes[teacher->projected];
     const struct ws_node *s = &student_shape->net->nodes[student_shape->features];
     const bool is_student_larger = s->height > t->height;
@@ -73,20 +82,10 @@ static enum ws_status match_maps(struct kd3 *kd3, struct ws_card *card, const st
 }
 
 /* z_s goes through the teacher's own g: the same bytes, which then never change (their gradient does not exist). */
-static enum ws_status share_classifier(struct kd3 *kd3, struct ws_err *err)
+static void share_classifier(struct kd3 *kd3)
 {
     const struct ws_model *teacher = kd3->session->teacher, *student = kd3->trainee.model;
     const int g = ws_model_classifier(teacher);
-    if (g < 0) {
-        ws_fail(err, WS_E_UNSUPPORTED,
-                "kd3 shares the teacher's classifier with the student, which must be one linear layer behind global "
-                "average "
-                "pooling; the head of this teacher (%s, %d x %d pixels) ends in \"%s\" behind further layers",
-                teacher->card.arch, teacher->card.height, teacher->card.width,
-                teacher->net->nodes[teacher->logits].name);
-        ws_err_hint(err, "use method kd with this teacher; a vgg has one linear layer for pictures below 224 pixels");
-        return WS_E_UNSUPPORTED;
-    }
     const struct ws_node *from = &teacher->net->nodes[g], *to = &student->net->nodes[student->logits];
     for (int i = 0; i < from->n_params; i++) { /* a classifier without bias leaves the student's at zero */
         const struct ws_param *source = &teacher->net->params[from->params[i]];
@@ -95,7 +94,6 @@ static enum ws_status share_classifier(struct kd3 *kd3, struct ws_err *err)
         memcpy(student->net->values + target->offset, teacher->net->values + source->offset,
                target->n * sizeof *student->net->values);
     }
-    return WS_OK;
 }
 
 static enum ws_status open_student(struct kd3 *kd3, struct ws_err *err)
@@ -108,7 +106,7 @@ static enum ws_status open_student(struct kd3 *kd3, struct ws_err *err)
     if (status == WS_OK)
         status = ws_trainee_open(&kd3->trainee, &session, err);
     if (status == WS_OK)
-        status = share_classifier(kd3, err);
+        share_classifier(kd3);
     ws_model_free(&shape);
     return status;
 }

@@ -61,6 +61,22 @@ static void replace_head(struct ws_model *model)
     add_projector(model, last.name);
 }
 
+static enum ws_status build_from_zoo(struct ws_model *model, struct ws_err *err)
+{
+    const struct ws_card *card = &model->card;
+    struct ws_zoo_taps taps;
+    const enum ws_status status =
+        ws_zoo_build(&model->net, &taps, card->arch, card->height, card->width, card->channels, card->n_classes, err);
+    if (status != WS_OK)
+        return status;
+    model->features = model->projected = taps.features;
+    model->pooled = model->head_pooled = taps.pooled;
+    model->logits = taps.logits;
+    if (card->projector_factor > 0)
+        replace_head(model);
+    return ws_net_alloc(model->net, err);
+}
+
 static void freeze_classifier(struct ws_net *net, int classifier)
 {
     const struct ws_node *node = &net->nodes[classifier];
@@ -71,10 +87,10 @@ static void freeze_classifier(struct ws_net *net, int classifier)
 int ws_model_classifier(const struct ws_model *model)
 {
     const struct ws_node *nodes = model->net->nodes, *last = &nodes[model->logits];
-    if (last->op != WS_OP_GEMM)
+    if (last->op != WS_OP_GEMM || model->head_pooled < 0)
         return -1;
     int from = last->inputs[0];
-    while (nodes[from].op == WS_OP_DROPOUT)
+    while (from != model->head_pooled && (nodes[from].op == WS_OP_DROPOUT || nodes[from].op == WS_OP_RESHAPE))
         from = nodes[from].inputs[0];
     return from == model->head_pooled ? model->logits : -1;
 }
@@ -87,17 +103,8 @@ enum ws_status ws_model_build(struct ws_model **out, const struct ws_card *card,
         ws_model_free(&model);
         return ws_fail(err, WS_E_MEMORY, "out of memory for a model");
     }
-    struct ws_zoo_taps taps;
-    enum ws_status status =
-        ws_zoo_build(&model->net, &taps, card->arch, card->height, card->width, card->channels, card->n_classes, err);
-    if (status == WS_OK) {
-        model->features = model->projected = taps.features;
-        model->pooled = model->head_pooled = taps.pooled;
-        model->logits = taps.logits;
-        if (card->projector_factor > 0)
-            replace_head(model);
-        status = ws_net_alloc(model->net, err);
-    }
+    const bool is_graph = strcmp(card->arch, WS_ARCH_ONNX) == 0;
+    enum ws_status status = is_graph ? model_build_graph(model, err) : build_from_zoo(model, err);
     if (status == WS_OK && card->projector_factor > 0)
         freeze_classifier(model->net, model->logits);
     if (status != WS_OK) {
@@ -146,12 +153,13 @@ enum ws_status ws_model_save(struct ws_model *model, const char *path, struct ws
     struct ws_tensors *written = NULL;
     char *card = ws_card_text(&model->card);
     struct ws_tensor_entry *entries = ws_arena_alloc(&arena, (size_t)model->net->n_params, sizeof *entries);
+    const struct ws_metadata metadata[] = {{"webstill.card", card}, {"webstill.graph", model->card.graph}};
     enum ws_status status = WS_OK;
     if (!card || !entries || !list_params(model->net, &arena, entries))
         status = ws_fail(err, WS_E_MEMORY, "%s: out of memory for the weights", path);
     if (status == WS_OK)
-        status = ws_tensors_write(path, entries, (size_t)model->net->n_params,
-                                  &(struct ws_metadata){"webstill.card", card}, 1, err);
+        status =
+            ws_tensors_write(path, entries, (size_t)model->net->n_params, metadata, model->card.graph ? 2 : 1, err);
     if (status == WS_OK)
         status = ws_tensors_open(&written, path, err);
     if (status == WS_OK)
@@ -247,6 +255,17 @@ static enum ws_status check_tensors(const struct ws_model *model, const struct w
     return status;
 }
 
+static enum ws_status read_graph(struct ws_card *card, const char *text, struct ws_err *err)
+{
+    if (strcmp(card->arch, WS_ARCH_ONNX) != 0)
+        return WS_OK;
+    if (!text)
+        return ws_fail(err, WS_E_FORMAT, "model card: arch is \"onnx\", but the file has no \"webstill.graph\"");
+    free(card->graph);
+    card->graph = strdup(text);
+    return card->graph ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for the graph");
+}
+
 enum ws_status ws_model_load(struct ws_model **out, const char *path, const struct ws_card *fallback,
                              struct ws_err *err)
 {
@@ -258,6 +277,8 @@ enum ws_status ws_model_load(struct ws_model **out, const char *path, const stru
     if (status != WS_OK)
         return status;
     status = card_read(&card, ws_tensors_metadata(file, "webstill.card"), fallback, err);
+    if (status == WS_OK)
+        status = read_graph(&card, ws_tensors_metadata(file, "webstill.graph"), err);
     if (status == WS_OK)
         status = ws_model_build(&model, &card, err);
     if (status != WS_OK)
@@ -279,6 +300,13 @@ enum ws_status ws_model_load(struct ws_model **out, const char *path, const stru
     return status;
 }
 
+/** A tap in the folded network; -1 where there is none. */
+static int follow(const int *map, int node)
+{
+    ws_assert(node < 0 || map[node] >= 0);
+    return node < 0 ? -1 : map[node];
+}
+
 enum ws_status ws_model_fold(struct ws_model **out, const struct ws_model *model, struct ws_err *err)
 {
     *out = NULL;
@@ -290,13 +318,13 @@ enum ws_status ws_model_fold(struct ws_model **out, const struct ws_model *model
     if (status == WS_OK)
         status = ws_net_fold(&folded->net, model->net, map, err);
     if (status == WS_OK) {
-        folded->features = map[model->features];
-        folded->pooled = map[model->pooled];
-        folded->projected = map[model->projected];
-        folded->head_pooled = map[model->head_pooled];
-        folded->logits = map[model->logits];
+        folded->features = follow(map, model->features);
+        folded->pooled = follow(map, model->pooled);
+        folded->projected = follow(map, model->projected);
+        folded->head_pooled = follow(map, model->head_pooled);
+        folded->logits = follow(map, model->logits);
         folded->digest = model->digest;
-        ws_assert(folded->features >= 0 && folded->pooled >= 0 && folded->projected >= 0 && folded->logits >= 0);
+        ws_assert(folded->logits >= 0);
         *out = folded;
         folded = NULL;
     }

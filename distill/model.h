@@ -11,6 +11,10 @@
  * `mean` and `std` are per channel, of inputs scaled to 0..1. The last four keys stand in students that carry a
  * projector and the teacher's classifier ("projector.0.weight" …, and the latter under the name of the student's own,
  * "fc.weight" and "fc.bias" in ResNets); the student's own classifier does not exist then.
+ *
+ * "arch" is a name of the zoo, or "onnx": an imported graph. The file then has a second metadata key, "webstill.graph":
+ * a valid ONNX model in base64 whose initializers have names and shapes but no data; the tensors of the file have these
+ * names.
  */
 #ifndef WEBSTILL_DISTILL_MODEL_H
 #define WEBSTILL_DISTILL_MODEL_H
@@ -25,6 +29,7 @@
 #include <stdint.h>
 
 enum { WS_ARCH_MAX = 32 };
+#define WS_ARCH_ONNX "onnx" /**< an imported graph */
 
 /** The metadata of a model. */
 struct ws_card {
@@ -40,6 +45,7 @@ struct ws_card {
     double accuracy;                    /**< on held-out labelled images (a teacher); negative = unknown */
     int projector_factor;               /**< 0 = the architecture's own classifier */
     int projector_channels;             /**< the teacher's feature channels */
+    char *graph;                        /**< owned: arch "onnx" alone, an ONNX model without weights in base64 */
     int projector_pool; /**< the student's map is averaged over windows of this side first; 1 = as it is */
 };
 
@@ -47,8 +53,8 @@ struct ws_card {
 struct ws_model {
     struct ws_net *net; /**< owned */
     struct ws_card card;
-    int features;            /**< node: the backbone's last map */
-    int pooled;              /**< node: global average of it */
+    int features;            /**< node: the backbone's last map; -1: an imported graph without one */
+    int pooled;              /**< node: global average of it; -1 likewise */
     int projected;           /**< node: the projector's output, or `features` without one */
     int head_pooled;         /**< node: what the classifier reads; `pooled` without a projector */
     int logits;              /**< node */
@@ -72,8 +78,8 @@ WS_MUST_USE enum ws_status ws_model_build(struct ws_model **out, const struct ws
 void ws_model_free(struct ws_model **model);
 
 /**
- * The linear layer that alone makes logits of `head_pooled` (dropout may stand between), or -1 when the head is of
- * another kind, as vgg's three layers from 224 px on.
+ * The linear layer that alone makes logits of `head_pooled` (dropout or a reshape may stand between), or -1 when
+ * the head is of another kind, as vgg's three layers from 224 px on.
  */
 int ws_model_classifier(const struct ws_model *model);
 
@@ -88,6 +94,14 @@ WS_MUST_USE enum ws_status ws_model_save(struct ws_model *model, const char *pat
  */
 WS_MUST_USE enum ws_status ws_model_load(struct ws_model **out, const char *path, const struct ws_card *fallback,
                                          struct ws_err *err);
+
+/**
+ * Import an ONNX file as arch "onnx". Class names and normalisation come from its metadata where our own export has put
+ * them, else from `fallback`; sizes come from the graph. WS_E_IO, WS_E_FORMAT, WS_E_UNSUPPORTED (every node in our way
+ * is listed), WS_E_CONFIG (another number of classes), WS_E_MEMORY.
+ */
+WS_MUST_USE enum ws_status ws_model_import_onnx(struct ws_model **out, const char *path, const struct ws_card *fallback,
+                                                struct ws_err *err);
 
 /** A frozen copy for inference: BN folded, ReLU and Add fused; node ids are the copy's. The card is copied. */
 WS_MUST_USE enum ws_status ws_model_fold(struct ws_model **out, const struct ws_model *model, struct ws_err *err);

@@ -14,8 +14,13 @@ enum ws_status ws_predictor_open(struct ws_predictor *predictor, struct ws_model
             return status;
         predictor->model = predictor->folded;
     }
-    const int taps[] = {predictor->model->projected, predictor->model->head_pooled, predictor->model->logits};
-    const struct ws_exec_options options = {.max_batch = max_batch, .taps = taps, .n_taps = 3};
+    /* Imported graphs may lack the first two. */
+    const int wanted[] = {predictor->model->projected, predictor->model->head_pooled, predictor->model->logits};
+    int taps[3], n_taps = 0;
+    for (int i = 0; i < 3; i++)
+        if (wanted[i] >= 0)
+            taps[n_taps++] = wanted[i];
+    const struct ws_exec_options options = {.max_batch = max_batch, .taps = taps, .n_taps = n_taps};
     struct ws_net *net = fold ? predictor->folded->net : model->net;
     const enum ws_status status = ws_exec_open(&predictor->exec, net, pool, &options, err);
     if (status != WS_OK)

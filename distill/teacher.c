@@ -1,6 +1,6 @@
 /* The stage `teacher`: train on labelled images with the students' own loop and method ce, or import a file. */
+#include "teacher.h"
 #include "commands.h"
-#include "job.h"
 #include "train.h"
 
 #include "webstill/base/log.h"
@@ -151,7 +151,7 @@ static void note_model(struct ws_job *job, const struct ws_card *card, const str
 }
 
 /* The file as it is on disk is what the next stages read: describe that. */
-static enum ws_status describe_result(struct ws_job *job, struct ws_err *err)
+static enum ws_status describe_result(struct ws_job *job, bool is_import, struct ws_err *err)
 {
     char path[WS_PATH_BYTES];
     struct ws_model *model = NULL;
@@ -161,6 +161,8 @@ static enum ws_status describe_result(struct ws_job *job, struct ws_err *err)
     if (status != WS_OK)
         return status;
     note_model(job, &model->card, model->net);
+    if (is_import)
+        teacher_describe_import(job, model);
     status = ws_job_output(job, TEACHER_FILE, &model->digest, model->net->n_params, err);
     ws_log(WS_LOG_INFO, "%s with %" PRId64 " parameters%s", model->card.arch, ws_net_count_params(model->net),
            model->card.accuracy < 0.0 ? "" : ", accuracy on the hold-out in its card");
@@ -210,33 +212,6 @@ static enum ws_status train_teacher(struct task *task, struct ws_err *err)
     return WS_OK;
 }
 
-/* A file of ours, or anyone's state dictionary with torchvision's names: the configuration tells what its card lacks.
- */
-static enum ws_status import_teacher(const struct ws_run *run, struct ws_err *err)
-{
-    const struct ws_config *config = run->config;
-    struct ws_card fallback = {.height = (int)config->store.size,
-                               .width = (int)config->store.size,
-                               .channels = (int)config->store.channels,
-                               .method = "import",
-                               .accuracy = -1.0};
-    struct ws_model *model = NULL;
-    char path[WS_PATH_BYTES];
-    snprintf(fallback.arch, sizeof fallback.arch, "%.31s", config->teacher.arch);
-    if (!ws_card_set_classes(&fallback, config))
-        return ws_fail(err, WS_E_MEMORY, "out of memory for the class names");
-    enum ws_status status = ws_work_path(path, run->work, err, TEACHER_FILE);
-    if (status == WS_OK)
-        status = ws_model_load(&model, config->teacher.import_path, &fallback, err);
-    if (status == WS_OK)
-        status = ws_card_check_classes(&model->card, config, err);
-    if (status == WS_OK)
-        status = ws_model_save(model, path, err);
-    ws_model_free(&model);
-    ws_card_fini(&fallback);
-    return status;
-}
-
 static void tell_plan(const struct ws_config *config)
 {
     const struct ws_conf_teacher *teacher = &config->teacher;
@@ -271,7 +246,10 @@ static enum ws_status make_teacher(const struct ws_run *run, struct ws_job *job,
     if (status != WS_OK)
         return status;
     if (run->config->teacher.kind == WS_TEACHER_IMPORT) {
-        status = import_teacher(run, err);
+        char path[WS_PATH_BYTES];
+        status = ws_work_path(path, run->work, err, TEACHER_FILE);
+        if (status == WS_OK)
+            status = teacher_import(run->config, path, err);
     } else {
         struct task task = {.run = run, .job = job};
         status = train_teacher(&task, err);
@@ -280,7 +258,7 @@ static enum ws_status make_teacher(const struct ws_run *run, struct ws_job *job,
     if (is_replay)
         return status;
     if (status == WS_OK)
-        status = describe_result(job, err);
+        status = describe_result(job, run->config->teacher.kind == WS_TEACHER_IMPORT, err);
     return status == WS_OK ? ws_job_finish(job, err) : status;
 }
 

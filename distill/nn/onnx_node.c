@@ -255,15 +255,21 @@ static const char *numbered(struct reader *r, const char *prefix, int number)
     return name ? name : "";
 }
 
+/** A name without what our own parameter names end in, or NULL when it does not end so or is taken. */
+static const char *without(struct reader *r, const char *text, const char *suffix)
+{
+    const size_t n = text ? strlen(text) : 0, cut = strlen(suffix);
+    if (n <= cut || strcmp(text + n - cut, suffix) != 0)
+        return NULL;
+    const char *name = ws_arena_strndup(&r->file->memory, text, n - cut);
+    return name && is_usable(r, name) ? name : NULL;
+}
+
 const char *name_after(struct reader *r, const char *weight)
 {
-    static const char suffix[] = ".weight";
-    const size_t n = weight ? strlen(weight) : 0, cut = sizeof suffix - 1;
-    if (n > cut && strcmp(weight + n - cut, suffix) == 0) {
-        const char *name = ws_arena_strndup(&r->file->memory, weight, n - cut);
-        if (name && is_usable(r, name))
-            return name;
-    }
+    const char *name = without(r, weight, ".weight");
+    if (name)
+        return name;
     if (r->proto->name && is_usable(r, r->proto->name))
         return r->proto->name;
     return numbered(r, "op_", r->index);
@@ -338,9 +344,10 @@ int add_constant(struct reader *r, const char *wanted_name, int height, int widt
 {
     if (r->status != WS_OK)
         return 0;
-    const bool is_good = wanted_name && is_usable(r, wanted_name);
-    const int node =
-        ws_net_constant(r->net, is_good ? wanted_name : helper_name(r, "constant"), height, width, channels);
+    const char *name = without(r, wanted_name, ".value");
+    if (!name)
+        name = wanted_name && is_usable(r, wanted_name) ? wanted_name : helper_name(r, "constant");
+    const int node = ws_net_constant(r->net, name, height, width, channels);
     set_param(r, node, 0, values, (size_t)height * (size_t)width * (size_t)channels);
     return node;
 }

@@ -26,8 +26,37 @@ static void get_sides(const struct ws_node *node, int sides[WS_N_SIDES])
 
 /* --- the two forms of a value ------------------------------------------------------------------------------------- */
 
+static bool is_pixel(const struct ws_node *node)
+{
+    return node->height == 1 && node->width == 1;
+}
+
+/*
+ * An initializer is a value already, in the form that its first reader wants. Its batch of 1 is repeated where it is
+ * added or multiplied.
+ */
+static void write_constant(struct writer *w, int id, bool wants_flat)
+{
+    const struct ws_node *node = node_at(w, id);
+    const int64_t dims[] = {1, node->channels, node->height, node->width};
+    if (node->op != WS_OP_CONSTANT || w->values[id])
+        return;
+    w->is_flat[id] = wants_flat && is_pixel(node);
+    w->values[id] = writer_param(w, node->params[0], w->is_flat[id] ? 2 : 4, dims);
+}
+
+/* A value in whatever form it has. */
+static char *any_value(struct writer *w, int id)
+{
+    write_constant(w, id, false);
+    return w->values[id];
+}
+
+static void write_reshape(struct writer *w, const char *name, char *from, char *to, size_t n_dims, const int64_t *dims);
+
 char *writer_flat_value(struct writer *w, int id)
 {
+    write_constant(w, id, true);
     if (w->is_flat[id])
         return w->values[id];
     if (w->flats[id])
@@ -36,6 +65,10 @@ char *writer_flat_value(struct writer *w, int id)
     char *node_name = writer_name(w, name, ".flatten"), *value = writer_name(w, name, ".out.flat");
     if (w->no_memory)
         return NULL;
+    if (node_at(w, id)->op == WS_OP_CONSTANT) {
+        write_reshape(w, node_name, w->values[id], value, 1, (int64_t[]){node_at(w, id)->channels});
+        return w->flats[id] = value;
+    }
     Onnx__NodeProto *flatten = writer_node(w, "Flatten", node_name, 1, value);
     writer_input(flatten, w->values[id]);
     writer_int(w, flatten, "axis", 1);
@@ -55,6 +88,7 @@ static void write_reshape(struct writer *w, const char *name, char *from, char *
 
 static char *map_value(struct writer *w, int id)
 {
+    write_constant(w, id, false);
     if (!w->is_flat[id])
         return w->values[id];
     if (w->maps[id])
@@ -71,7 +105,7 @@ static char *map_value(struct writer *w, int id)
 static bool suits_vectors(const struct writer *w, int id)
 {
     const struct ws_node *node = node_at(w, id);
-    return w->is_flat[id] || (node->op == WS_OP_CONSTANT && node->height == 1 && node->width == 1);
+    return w->is_flat[id] || (node->op == WS_OP_CONSTANT && is_pixel(node));
 }
 
 /* --- parameters -----------------------------------------------------------------------------------------------------
@@ -86,14 +120,6 @@ static void write_params(struct writer *w, Onnx__NodeProto *to, const struct ws_
             dims[d] = param->shape[d];
         writer_input(to, writer_param(w, node->params[i], param->rank, dims));
     }
-}
-
-/* An initializer is a value already. Its batch of 1 is repeated where it is added or multiplied. */
-static void write_constant(struct writer *w, int id)
-{
-    const struct ws_node *node = node_at(w, id);
-    const int64_t dims[] = {1, node->channels, node->height, node->width};
-    w->values[id] = writer_param(w, node->params[0], 4, dims);
 }
 
 /* --- convolution and linear layers ----------------------------------------------------------------------------------
@@ -148,8 +174,9 @@ static void write_gemm(struct writer *w, int id)
 static Onnx__NodeProto *write_unary(struct writer *w, int id, const char *op, size_t n_inputs)
 {
     const struct ws_node *node = node_at(w, id);
+    char *x = any_value(w, node->inputs[0]);
     Onnx__NodeProto *to = writer_node(w, op, node->name, n_inputs, w->values[id]);
-    writer_input(to, w->values[node->inputs[0]]);
+    writer_input(to, x);
     w->is_flat[id] = w->is_flat[node->inputs[0]];
     return to;
 }
@@ -191,7 +218,7 @@ static void write_hard_swish(struct writer *w, int id)
         write_unary(w, id, "HardSwish", 1);
         return;
     }
-    char *x = w->values[node->inputs[0]], *gate = writer_name(w, node->name, ".out.gate");
+    char *x = any_value(w, node->inputs[0]), *gate = writer_name(w, node->name, ".out.gate");
     char *gate_name = writer_name(w, node->name, ".gate");
     if (w->no_memory)
         return;
@@ -201,6 +228,18 @@ static void write_hard_swish(struct writer *w, int id)
     writer_float(w, hard, "beta", 0.5);
     Onnx__NodeProto *mul = write_unary(w, id, "Mul", 2);
     writer_input(mul, gate);
+}
+
+/* A file with weights is for inference. */
+static void write_dropout(struct writer *w, int id)
+{
+    const struct ws_node *node = node_at(w, id);
+    if (w->omits_weights) {
+        writer_scalar_input(w, write_unary(w, id, "Dropout", 2), node->name, ".out.ratio", node->alpha);
+        return;
+    }
+    w->values[id] = any_value(w, node->inputs[0]);
+    w->is_flat[id] = w->is_flat[node->inputs[0]];
 }
 
 /* Two vectors, or maps: a lone vector becomes one. */
@@ -343,7 +382,7 @@ static void write_our_reshape(struct writer *w, int id)
         w->is_flat[id] = true;
         return;
     }
-    char *x = w->values[node->inputs[0]];
+    char *x = any_value(w, node->inputs[0]);
     write_reshape(w, node->name, x, w->values[id], 3, (int64_t[]){node->channels, node->height, node->width});
 }
 
@@ -487,7 +526,7 @@ enum ws_status writer_op(struct writer *w, int id, struct ws_err *err)
     case WS_OP_INPUT:
         return WS_OK;
     case WS_OP_CONSTANT:
-        write_constant(w, id);
+        w->values[id] = NULL; /* written by its first reader */
         return WS_OK;
     case WS_OP_CONV:
         write_conv(w, id);
@@ -515,9 +554,8 @@ enum ws_status writer_op(struct writer *w, int id, struct ws_err *err)
     case WS_OP_SOFTMAX:
         write_softmax(w, id);
         return WS_OK;
-    case WS_OP_DROPOUT: /* the file is for inference */
-        w->values[id] = w->values[node->inputs[0]];
-        w->is_flat[id] = w->is_flat[node->inputs[0]];
+    case WS_OP_DROPOUT:
+        write_dropout(w, id);
         return WS_OK;
     case WS_OP_ADD:
     case WS_OP_MUL:

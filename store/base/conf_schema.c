@@ -121,6 +121,8 @@ static const struct cyaml_schema_field teacher_fields[] = {
     TEXT(ws_conf_teacher, train_labels),
     TEXT(ws_conf_teacher, folder),
     TEXT(ws_conf_teacher, import_path),
+    CYAML_FIELD_SEQUENCE_COUNT("mean", CYAML_FLAG_POINTER, struct ws_conf_teacher, mean, n_mean, &float_entry, 0, 3),
+    CYAML_FIELD_SEQUENCE_COUNT("std", CYAML_FLAG_POINTER, struct ws_conf_teacher, std, n_std, &float_entry, 0, 3),
     TEXT(ws_conf_teacher, arch),
     UINT(ws_conf_teacher, epochs),
     UINT(ws_conf_teacher, steps),
@@ -272,6 +274,8 @@ const struct ws_conf_rule ws_conf_rules[] = {
         RANGE(section ".beta2", "factor", 0, 1, BELOW), RANGE(section ".eps", "number", 0, 1, ABOVE),                  \
         RANGE(section ".warmup", "share", 0, 1, BELOW), RANGE(section ".milestones", "share", 0, 1, ABOVE | BELOW),    \
         RANGE(section ".gamma", "factor", 0, 1, ABOVE)
+    RANGE("teacher.mean", "share", 0, 1, 0),
+    RANGE("teacher.std", "share", 0, 10, ABOVE),
     RANGE("teacher.epochs", "epochs", 1, 100000, 0),
     RANGE("teacher.steps", "steps", 0, 1000000000, 0),
     RANGE("teacher.batch", "images", 2, 65536, 0),

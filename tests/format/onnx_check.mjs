@@ -2,7 +2,7 @@
 //
 //   node tests/format/onnx_check.mjs MODEL.onnx BATCH.safetensors [MODEL BATCH]...
 //
-// BATCH holds "input" [N, C, H, W] and "logits" [N, classes], both F32. Every difference must stay within 1e-4 of the
+// BATCH holds "input" [N, C, H, W] and "logits" [N, classes], both F32. Every difference must stay within 1e-5 of the
 // largest logit; the first image alone must give the same (the batch is symbolic). Prints "N passed, M failed"; exit 1
 // when one failed, 77 when onnxruntime-node is not installed (npm install --ignore-scripts --prefix build/npm
 // onnxruntime-node@1.30.0). Works with node 18.
@@ -11,7 +11,7 @@ import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { resolve } from 'node:path';
 
-const tolerance = 1e-4;
+const tolerance = 1e-5;
 
 function loadRuntime() {
     for (const place of [import.meta.url, pathToFileURL(resolve('build/npm/package.json')).href]) {

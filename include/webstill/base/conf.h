@@ -105,7 +105,9 @@ struct ws_conf_teacher {
     enum ws_teacher_kind kind;
     char *train_images, *train_labels; /**< idx: IDX files, .gz or plain */
     char *folder;                      /**< folders: one folder a class */
-    char *import_path;                 /**< import: .safetensors (ONNX comes with the engine's importer) */
+    char *import_path;                 /**< import: an ONNX or safetensors file */
+    double *mean, *std;                /**< import: per channel, of pixels in 0..1; where the file does not tell */
+    unsigned n_mean, n_std;
     char *arch;                        /**< "resnet20" */
     uint32_t epochs;
     uint32_t steps; /**< 0 = whole epochs; else ends after so many steps */
