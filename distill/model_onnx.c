@@ -4,12 +4,11 @@
  */
 #include "card_int.h"
 
+#include "webstill/base/base64.h"
 #include "webstill/base/buf.h"
 #include "webstill/base/mem.h"
 #include "webstill/nn/onnx.h"
 
-#include <limits.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,29 +24,20 @@ static enum ws_status write_graph(char **text, const struct ws_net *net, int log
     const struct ws_onnx_options options = {.opset = GRAPH_OPSET, .output = logits, .omits_weights = true};
     *text = NULL;
     enum ws_status status = ws_onnx_write(net, &options, &bytes, err);
-    if (status == WS_OK && bytes.len > INT_MAX / 2)
-        status = ws_fail(err, WS_E_UNSUPPORTED, "the graph alone has %zu bytes", bytes.len);
-    if (status == WS_OK && !(*text = malloc((bytes.len + 2) / 3 * 4 + 1)))
+    if (status == WS_OK && !(*text = ws_base64_encode(bytes.ptr, bytes.len)))
         status = ws_fail(err, WS_E_MEMORY, "out of memory for the graph");
-    if (status == WS_OK)
-        EVP_EncodeBlock((unsigned char *)*text, (const unsigned char *)bytes.ptr, (int)bytes.len);
     ws_buf_fini(&bytes);
     return status;
 }
 
 static enum ws_status read_graph(struct ws_net **net, struct ws_onnx_info *info, const char *text, struct ws_err *err)
 {
-    const size_t len = strlen(text);
-    if (len == 0 || len % 4 != 0 || len > INT_MAX)
+    unsigned char *bytes = NULL;
+    size_t len = 0;
+    *net = NULL;
+    if (!ws_base64_decode(text, &bytes, &len))
         return ws_fail(err, WS_E_FORMAT, "webstill.graph: not base64");
-    unsigned char *bytes = malloc(len / 4 * 3);
-    if (!bytes)
-        return ws_fail(err, WS_E_MEMORY, "out of memory for the graph");
-    const int n = EVP_DecodeBlock(bytes, (const unsigned char *)text, (int)len);
-    const int n_padding = (text[len - 1] == '=') + (text[len - 2] == '=');
-    const enum ws_status status =
-        n < n_padding ? ws_fail(err, WS_E_FORMAT, "webstill.graph: not base64")
-                      : ws_onnx_read_graph(net, info, bytes, (size_t)(n - n_padding), "webstill.graph", err);
+    const enum ws_status status = ws_onnx_read_graph(net, info, bytes, len, "webstill.graph", err);
     free(bytes);
     return status;
 }

@@ -140,8 +140,8 @@ void teacher_describe_import(struct ws_job *job, const struct ws_model *model)
     json_t *list = json_array();
     if (n_batchnorm == 0)
         cannot_serve(list, "ssd-kd, atesc",
-                     "it has no BatchNorm, which most exporters fold into the convolutions: they need its statistics "
-                     "(export with training=torch.onnx.TrainingMode.PRESERVE in train mode, or give safetensors)");
+                     "BatchNorm was folded at export, or never there, and they need its statistics (torch.onnx.export "
+                     "keeps it with training=TrainingMode.PRESERVE)");
     if (model->features < 0)
         cannot_serve(list, "kd3", "no pooled feature map: it compares the last maps of teacher and student");
     else if (ws_model_classifier(model) < 0)
