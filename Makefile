@@ -142,7 +142,7 @@ npm = for package in $(1); do [ -d build/npm/node_modules/$${package%@*} ] || { 
 # Packages first, then the rest in a second make, which finds their pkg-config files.
 test:
 	@tests/install.sh build web test
-	@$(call npm,onnxruntime-node@1.30.0 warcio@2.4.11)
+	@$(call npm,onnxruntime-node@1.30.0 warcio@2.4.11 detypify-service@0.3.0)
 	@$(MAKE) --no-print-directory -j$$(nproc) build-tests
 	@$(MAKE) --no-print-directory run-tests
 build-tests: all $(TESTS) $(B)/tests/web/render
