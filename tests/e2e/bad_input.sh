@@ -131,6 +131,42 @@ check 'with the same bytes' same_file "$base/teacher/teacher.safetensors" "$w/te
 truncate -s 1000 "$w/teacher/teacher.safetensors"
 told 'a cut teacher is refused' 5 "$w/teacher/teacher.safetensors" 'hint: ' -- stage score "$w"
 
+# ---- an imported teacher ----
+
+# import FILE [OPTION...]: the teacher stage with that file, and the small web's pictures.
+import() { stage teacher "$scratch/none" -o teacher.kind=import -o teacher.import_path="$1" "${@:2}"; }
+printf 'PK\3\4 and so on' >"$scratch/net.pth"
+told "a file of torch.save is refused with the way out" 5 "$scratch/net.pth is a file of torch.save" 'hint: ' -- \
+    import "$scratch/net.pth"
+printf 'no network at all' >"$scratch/text.onnx"
+told 'a file that is no network is refused' 5 "$scratch/text.onnx" -- import "$scratch/text.onnx"
+: >"$scratch/empty.onnx"
+told 'an empty file is refused' 5 "$scratch/empty.onnx" -- import "$scratch/empty.onnx"
+if /usr/bin/python3 tests/e2e/bad_onnx.py "$scratch" 2>/dev/null; then
+    grey=(-o 'teacher.mean=[0.5]' -o 'teacher.std=[0.5]')
+    told 'a good ONNX file is taken' 0 '10 classes' 'multiply-adds' -- import "$scratch/good.onnx" "${grey[@]}"
+    rm -rf "$scratch/none"
+    told 'one that does not tell its normalisation asks for it' 5 "$scratch/good.onnx" 'mean and std' 'teacher.mean' -- \
+        import "$scratch/good.onnx"
+    told 'mean and std for other channels are refused' 2 'teacher.mean has 3 numbers' -- \
+        import "$scratch/good.onnx" -o 'teacher.mean=[0,0,0]' -o 'teacher.std=[1,1,1]'
+    head -c $(($(stat -c %s "$scratch/good.onnx") / 2)) "$scratch/good.onnx" >"$scratch/cut.onnx"
+    told 'an ONNX file that was cut off is refused' 5 "$scratch/cut.onnx" -- import "$scratch/cut.onnx" "${grey[@]}"
+    told 'every op that is not known is listed in one message' 5 "$scratch/ops.onnx" '"first"' 'Einsum' '"second"' 'LSTM' -- \
+        import "$scratch/ops.onnx" "${grey[@]}"
+    told 'a cycle is refused' 5 "$scratch/cycle.onnx" 'cycle' -- import "$scratch/cycle.onnx" "${grey[@]}"
+    told 'a 224-px teacher and 28-px pictures are told apart' 2 "$scratch/large.onnx" 'reads images of 224 x 224' \
+        'the configuration makes them 28 x 28' 'hint: set store.size: 224' -- import "$scratch/large.onnx" "${grey[@]}"
+    told 'another number of classes is told with both' 2 "$scratch/seven.onnx" 'has 7 values' '10 classes' 'hint: ' -- \
+        import "$scratch/seven.onnx" "${grey[@]}"
+    told 'safetensors of another network are told with every misfit' 5 "$scratch/misfit.safetensors" 'does not fit resnet' \
+        'missing: conv1.weight' '1 extra: head.weight' -- import "$scratch/misfit.safetensors" "${grey[@]}"
+    check 'a refused teacher leaves none behind' eval '[ ! -e "$scratch/none/teacher/teacher.safetensors" ]'
+else
+    skip 'bad ONNX files' 'python3-onnx is not installed'
+fi
+rm -rf "$scratch/none"
+
 # ---- the store ----
 
 fresh
