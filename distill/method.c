@@ -65,7 +65,7 @@ void ws_trainee_close(struct ws_trainee *trainee)
     ws_model_free(&trainee->model);
 }
 
-void ws_step_load(const struct ws_session *session, const struct ws_step *step, float *input)
+void ws_step_load(const struct ws_session *session, const struct ws_step *step, struct ws_exec *exec)
 {
     const struct ws_view view = {
         .augment = &session->augment,
@@ -73,7 +73,8 @@ void ws_step_load(const struct ws_session *session, const struct ws_step *step, 
         .stream = WS_STREAM_AUGMENT,
         .pass = step->view_pass,
     };
-    ws_batch_load(session->pool, session->data, &view, step->images, step->n, input);
+    ws_batch_load(session->pool, session->data, &view, step->images, step->n, ws_exec_input(exec));
+    ws_exec_set_dropout(exec, session->seed, (uint64_t)step->index);
 }
 
 void ws_step_add_loss(struct ws_step *step, const char *name, double value)

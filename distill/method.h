@@ -124,8 +124,9 @@ WS_MUST_USE enum ws_status ws_trainee_open(struct ws_trainee *trainee, const str
                                            struct ws_err *err);
 void ws_trainee_close(struct ws_trainee *trainee);
 
-/** Load a step's images into `input` with the session's random view. */
-void ws_step_load(const struct ws_session *session, const struct ws_step *step, float *input);
+/** Load a step's images into the exec's input with the session's random view, and let its Dropout draw the step's
+ * masks. */
+void ws_step_load(const struct ws_session *session, const struct ws_step *step, struct ws_exec *exec);
 
 /** Add a named part to the step's losses. */
 void ws_step_add_loss(struct ws_step *step, const char *name, double value);

@@ -85,7 +85,7 @@ static enum ws_status step_ce(void *state, struct ws_step *step, struct ws_err *
     const int n_classes = model->card.n_classes;
     for (int i = 0; i < step->n; i++)
         ce->labels[i] = ce->base.session->data->labels[step->images[i]];
-    ws_step_load(ce->base.session, step, ws_exec_input(exec));
+    ws_step_load(ce->base.session, step, exec);
     ws_exec_forward(exec, step->n, WS_BN_TRAIN);
     const float *logits = ws_exec_value(exec, model->logits);
     step->loss = ws_loss_cross_entropy(logits, ce->labels, step->n, n_classes, ce->base.session->label_smoothing, 1.0,

@@ -57,7 +57,7 @@ static enum ws_status step_kd(void *state, struct ws_step *step, struct ws_err *
     struct ws_exec *exec = kd->base.trainee.exec;
     const size_t input_bytes = (size_t)step->n * ws_dataset_image_bytes(session->data) * sizeof(float);
 
-    ws_step_load(session, step, ws_exec_input(exec));
+    ws_step_load(session, step, exec);
     ws_exec_forward(exec, step->n, WS_BN_TRAIN);
     memcpy(ws_exec_input(teacher->exec), ws_exec_input(exec), input_bytes);
     ws_predictor_forward(teacher, step->n);

@@ -245,6 +245,7 @@ static void run_mixed(struct kd3 *kd3, const struct ws_step *step)
     ws_mix_draw(&rng, step->n, kd3->options->mix_alpha, kd3->lam, kd3->partner);
     ws_mix_apply(session->pool, ws_exec_input(kd3->trainee.exec), mixed, step->n, data->height * data->width,
                  data->channels, kd3->lam, kd3->partner, kd3->options->mix_eps, kd3->mix_scratch);
+    ws_exec_set_dropout(kd3->mixed, ~session->seed, (uint64_t)step->index); /* other masks than the images' own */
     ws_exec_forward(kd3->mixed, step->n, WS_BN_TRAIN);
     run_teacher(kd3, mixed, step->n, step->n);
 }
@@ -322,7 +323,7 @@ static enum ws_status step_kd3(void *state, struct ws_step *step, struct ws_err 
 {
     struct kd3 *kd3 = state;
     struct ws_exec *exec = kd3->trainee.exec;
-    ws_step_load(kd3->session, step, ws_exec_input(exec));
+    ws_step_load(kd3->session, step, exec);
     ws_exec_forward(exec, step->n, WS_BN_TRAIN);
     if (kd3->has_contrast)
         run_mixed(kd3, step);
