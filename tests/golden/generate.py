@@ -263,6 +263,45 @@ def write_losses():
     save(f"{HERE}/losses.safetensors", out, {"batch": str(batch), "classes": str(classes), "dim": str(dim)})
 
 
+def ops():
+    """Name, PyTorch's function: what tests/golden/test_ops_golden.c builds under the same name."""
+    max_pool, mean_pool, resize = F.max_pool2d, F.avg_pool2d, F.interpolate
+    return {
+        "hard_swish": F.hardswish,
+        "hard_sigmoid": F.hardsigmoid,
+        "relu6": F.relu6,
+        "leaky_relu": lambda x: F.leaky_relu(x, 0.1),
+        "silu": F.silu,
+        "tanh": torch.tanh,
+        "softmax": lambda x: F.softmax(x, 1),
+        "softmax_height": lambda x: F.softmax(x, 2),
+        "max_pool_ceil": lambda x: max_pool(x, 3, 2, 1, ceil_mode=True),
+        "max_pool_dilated": lambda x: max_pool(x, (2, 3), (1, 2), (0, 1), dilation=(3, 2)),
+        "mean_pool_counted": lambda x: mean_pool(x, 3, 2, 1, count_include_pad=True),
+        "mean_pool_ceil": lambda x: mean_pool(x, 3, 2, 1, ceil_mode=True, count_include_pad=False),
+        "mean_pool_ceil_counted": lambda x: mean_pool(x, (3, 2), (2, 3), (1, 0), ceil_mode=True, count_include_pad=True),
+        "mean_pool_ceil_counted_by_4": lambda x: mean_pool(x, 4, 4, 2, ceil_mode=True, count_include_pad=True),
+        "nearest_twice": lambda x: resize(x, scale_factor=2, mode="nearest"),
+        "nearest_down": lambda x: resize(x, size=(4, 5), mode="nearest"),
+        "linear": lambda x: resize(x, size=(10, 5), mode="bilinear", align_corners=False),
+        "linear_corners": lambda x: resize(x, size=(10, 5), mode="bilinear", align_corners=True),
+        "reflect": lambda x: F.pad(x, (2, 1, 3, 0), mode="reflect"),
+        "shuffle": lambda x: x.reshape(2, 2, 3, 7, 9).transpose(1, 2).reshape(2, 6, 7, 9),
+    }
+
+
+def write_ops():
+    """Each op on one batch: its output, and the gradient of sum(c y) with a drawn c. Channels last, as the engine has them."""
+    out = {}
+    for name, f in ops().items():
+        x = draw("x", (2, 6, 7, 9), 4.0).requires_grad_()
+        y = f(x)
+        c = draw(f"c/{name}", (y.permute(0, 2, 3, 1)).shape).permute(0, 3, 1, 2)
+        out[name] = y.permute(0, 2, 3, 1)
+        out[name + "/gradient"] = torch.autograd.grad((c * y).sum(), x)[0].permute(0, 2, 3, 1)
+    save(f"{HERE}/ops.safetensors", out, {})
+
+
 def write_names(arch):
     """torchvision's own list of tensors: one "name shape" a line."""
     model = getattr(torchvision.models, arch)(weights=None)
@@ -282,6 +321,7 @@ def main():
     write_optimisers()
     write_kd3()
     write_losses()
+    write_ops()
     for arch in ("resnet18", "resnet34", "resnet50", "vgg11_bn", "mobilenet_v2", "shufflenet_v2_x1_0"):
         write_names(arch)
 
