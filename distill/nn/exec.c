@@ -338,17 +338,3 @@ void ws_exec_forward_again(struct ws_exec *exec)
 {
     ws_exec_forward(exec, exec->batch, exec->mode);
 }
-
-/* Gradients of values share their memory and are gone by then; those of parameters tell the place. */
-int ws_exec_first_nonfinite_gradient(const struct ws_exec *exec)
-{
-    ws_assert(exec->has_backward);
-    for (int node = exec->net->n_nodes - 1; node > 0; node--)
-        for (int i = 0; i < exec->net->nodes[node].n_params; i++) {
-            const struct ws_param *param = &exec->net->params[exec->net->nodes[node].params[i]];
-            for (size_t k = 0; k < param->n; k++)
-                if (!isfinite(exec->net->gradients[param->offset + k]))
-                    return node;
-        }
-    return -1;
-}

@@ -97,7 +97,4 @@ int ws_exec_batch(const struct ws_exec *exec);
 /** The last forward once more: same input, batch and mode. */
 void ws_exec_forward_again(struct ws_exec *exec);
 
-/** After backward: the node nearest to the output with a NaN or Inf in the gradient of a parameter, or -1. */
-int ws_exec_first_nonfinite_gradient(const struct ws_exec *exec);
-
 #endif
