@@ -192,19 +192,29 @@ static void show(const struct ws_exec *e, int node, bool is_gradient)
                  stride > 0 ? (size_t)e->batch * stride : image_floats(e, node));
 }
 
+/** Steps [begin, end) for images [first, first + n). */
+static void run_steps(struct ws_exec *e, int begin, int end, int first, int n)
+{
+    e->first = first;
+    e->batch = n;
+    for (int i = begin; i < end; i++) {
+        kinds[e->steps[i].op].forward(e, &e->steps[i]);
+        if (e->trace)
+            show(e, e->steps[i].out, false);
+    }
+}
+
 void ws_exec_forward(struct ws_exec *exec, int batch, enum ws_bn_mode mode)
 {
     ws_assert(batch >= 1 && batch <= exec->max_batch);
     bind_scratch(exec);
-    exec->batch = batch;
     exec->mode = mode;
     memset(exec->is_seeded, 0, (size_t)exec->net->n_nodes * sizeof *exec->is_seeded);
-    for (int i = 0; i < exec->n_steps; i++) {
-        const struct step *s = &exec->steps[i];
-        kinds[s->op].forward(exec, s);
-        if (exec->trace)
-            show(exec, s->out, false);
-    }
+    const bool is_grouped = (mode == WS_BN_EVAL || mode == WS_BN_FROZEN) && !exec->trace;
+    const int n_deep = is_grouped ? exec->n_deep : 0;
+    for (int first = 0; n_deep > 0 && first < batch; first += exec->group)
+        run_steps(exec, 0, n_deep, first, batch - first < exec->group ? batch - first : exec->group);
+    run_steps(exec, n_deep, exec->n_steps, 0, batch);
 }
 
 void ws_exec_set_dropout(struct ws_exec *exec, uint64_t seed, uint64_t step)

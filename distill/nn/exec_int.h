@@ -50,6 +50,8 @@ struct ws_exec {
     struct ws_arena arena; /**< owns the small tables */
     bool has_backward, has_input_gradient;
     int max_batch, batch;
+    int first;             /**< image at which the batch that is run now begins */
+    int n_deep, group;     /**< so many first steps are run for `group` images at a time, see plan_groups() */
     enum ws_bn_mode mode;
 
     struct step *steps;
@@ -83,7 +85,7 @@ struct ws_exec {
 /** First image of a slice; slice N_SLICES gives the end. */
 static inline size_t slice_begin(const struct ws_exec *e, int slice)
 {
-    return (size_t)slice * (size_t)e->batch / N_SLICES;
+    return (size_t)e->first + (size_t)slice * (size_t)e->batch / N_SLICES;
 }
 
 static inline size_t image_floats(const struct ws_exec *e, int node)

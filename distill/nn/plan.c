@@ -4,6 +4,11 @@
 #include <math.h>
 #include <stdlib.h>
 
+enum {
+    GROUP_FLOATS = 200 * 1024,    /* a group's largest map, 800 KiB: it and the next one in two second-level caches */
+    GROUP_MAX_WEIGHT = 64 * 1024, /* a convolution that is worth being run group by group */
+};
+
 struct consumers {
     int *n, *last; /* [n_nodes] how many steps read a node, and the newest of them */
 };
@@ -76,6 +81,30 @@ static void defer_batchnorms(struct ws_exec *e, const struct consumers *c)
     }
 }
 
+/**
+ * Without backward and with running statistics no image waits for another: the first steps, where maps are large and
+ * weights small, are run for a group of images at a time, so that a map is still in the second-level cache when it is
+ * read. What lives on behind these steps must have its place before the first group, see list_regions().
+ */
+static void plan_groups(struct ws_exec *e)
+{
+    const struct ws_net *net = e->net;
+    size_t largest = image_floats(e, 0);
+    if (e->has_backward)
+        return;
+    for (; e->n_deep < e->n_steps; e->n_deep++) {
+        const struct step *s = &e->steps[e->n_deep];
+        const bool is_heavy = (s->op == WS_OP_CONV || s->op == WS_OP_GEMM) &&
+                              net->params[net->nodes[s->node].params[0]].n > GROUP_MAX_WEIGHT;
+        if (is_heavy)
+            break;
+        const size_t floats = image_floats(e, s->out);
+        largest = floats > largest ? floats : largest;
+    }
+    const size_t group = GROUP_FLOATS / largest / N_SLICES * N_SLICES;
+    e->group = group < N_SLICES ? N_SLICES : group < (size_t)e->max_batch ? (int)group : e->max_batch;
+}
+
 enum ws_status plan_steps(struct ws_exec *e, struct ws_err *err)
 {
     const struct ws_net *net = e->net;
@@ -113,6 +142,7 @@ enum ws_status plan_steps(struct ws_exec *e, struct ws_err *err)
             e->steps[i + 1].x == e->steps[i].out)
             e->steps[i].moments_of = i + 1;
     defer_batchnorms(e, &c);
+    plan_groups(e);
     return WS_OK;
 }
 
@@ -132,8 +162,8 @@ static bool reads(const struct ws_exec *e, const struct step *s, int node)
 }
 
 /**
- * Lifetimes, in steps: forward runs at times 0 … S-1, backward of step i at time 2S-1-i. A value lives until the step that
- * wrote it is undone, the last to read it; without backward it dies with its last reader.
+ * Lifetimes, in steps: forward runs at times 0 … S-1, backward of step i at time 2S-1-i. A value lives until the step
+ * that wrote it is undone, the last to read it; without backward it dies with its last reader.
  */
 static void list_regions(struct ws_exec *e)
 {
@@ -160,9 +190,14 @@ static void list_regions(struct ws_exec *e)
         if (written == n_steps)
             continue; /* fused away */
         bool stays = e->is_tap[node] || node == 0;
+        if (written < e->n_deep && (stays || last_read >= e->n_deep))
+            written = -1;
         last_read = last_read < written ? written : last_read; /* a value nobody reads still needs its place once */
         if (is_written)
-            add_region(e, node, false, written, stays ? end_of_time : e->has_backward ? 2 * n_steps - 1 - written : last_read);
+            add_region(e, node, false, written,
+                       stays             ? end_of_time
+                       : e->has_backward ? 2 * n_steps - 1 - written
+                                         : last_read);
         if (e->has_backward && e->wants_gradient[node]) {
             if (e->is_tap[node])
                 first_back = -1;

@@ -272,8 +272,9 @@ static void run(struct job *j)
         return;
     }
     size_t chunk = chunk_images_of(p, &j->g), per_image = (size_t)j->g.tiles_y * (size_t)j->g.tiles_x;
-    for (j->first = 0; j->first < (size_t)e->batch; j->first += chunk) {
-        j->n_images = least(chunk, (size_t)e->batch - j->first);
+    const size_t end = slice_begin(e, N_SLICES);
+    for (j->first = slice_begin(e, 0); j->first < end; j->first += chunk) {
+        j->n_images = least(chunk, end - j->first);
         j->m = j->u + map_of(j->n_images * per_image, j->g.channels);
         ws_pool_run(e->pool, N_SLICES, wide_input_slice, j);
         ws_pool_run(e->pool, POINTS, wide_product_slice, j);

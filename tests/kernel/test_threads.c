@@ -152,12 +152,54 @@ static void deeper_networks_give_the_same_bytes(void **state)
     check_threads("resnet20", 9, 1, 2);
 }
 
+/* Frozen networks run groups of images through their first steps; resnet18 goes on with the whole batch behind them. */
+static void a_frozen_batch_gives_the_bytes_of_its_single_images(void **state)
+{
+    (void)state;
+    static const char *const archs[] = {"resnet8", "resnet18"};
+    enum { BATCH = 37 };
+    for (int a = 0; a < 2; a++) {
+        struct ws_err err = {0};
+        struct ws_net *net = NULL;
+        struct ws_zoo_taps taps;
+        struct ws_pool *pool = NULL;
+        struct ws_exec *many = NULL, *one = NULL;
+        check(ws_pool_open(&pool, 2, &err), &err);
+        check(ws_zoo_build(&net, &taps, archs[a], SIDE, SIDE, 1, CLASSES, &err), &err);
+        check(ws_net_alloc(net, &err), &err);
+        ws_net_init(net, 5);
+        const int wanted[] = {taps.features, taps.pooled};
+        const struct ws_exec_options options = {.max_batch = BATCH, .taps = wanted, .n_taps = 2};
+        const struct ws_exec_options single = {.max_batch = 1, .taps = wanted, .n_taps = 2};
+        check(ws_exec_open(&many, net, pool, &options, &err), &err);
+        check(ws_exec_open(&one, net, pool, &single, &err), &err);
+        const size_t n_image = (size_t)SIDE * SIDE;
+        const struct ws_node *map = &net->nodes[taps.features];
+        const size_t n_map = (size_t)map->height * (size_t)map->width * (size_t)map->channels;
+        fill(ws_exec_input(many), BATCH * n_image, 7);
+        ws_exec_forward(many, BATCH, WS_BN_EVAL);
+        for (size_t i = 0; i < BATCH; i++) {
+            memcpy(ws_exec_input(one), ws_exec_input(many) + i * n_image, n_image * sizeof(float));
+            ws_exec_forward(one, 1, WS_BN_EVAL);
+            assert_memory_equal(ws_exec_value(one, taps.features), ws_exec_value(many, taps.features) + i * n_map,
+                                n_map * sizeof(float));
+            assert_memory_equal(ws_exec_value(one, taps.pooled), ws_exec_value(many, taps.pooled) + i * (size_t)map->channels,
+                                (size_t)map->channels * sizeof(float));
+        }
+        ws_exec_close(&many);
+        ws_exec_close(&one);
+        ws_net_free(&net);
+        ws_pool_close(&pool);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_number_of_threads_gives_the_same_bytes),
         cmocka_unit_test(few_images_over_many_threads_give_the_same_bytes),
         cmocka_unit_test(deeper_networks_give_the_same_bytes),
+        cmocka_unit_test(a_frozen_batch_gives_the_bytes_of_its_single_images),
     };
     return cmocka_run_group_tests_name("threads", tests, NULL, NULL);
 }
