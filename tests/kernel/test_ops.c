@@ -443,6 +443,7 @@ static void dropout_zeroes_its_share_by_a_mask_of_seed_and_step_alone(void **sta
     }
     assert_true(fabs(n_zero / (double)N - 0.3) < 4 * sqrt(0.3 * 0.7 / N));
     assert_memory_equal(value[0], gradient, sizeof gradient); /* backward's mask is forward's */
+    assert_memory_not_equal(value[0], value[0] + N / BATCH, sizeof gradient / BATCH); /* each image has its own */
     run_dropout(8, BATCH, 5, 3, value[1], gradient);
     assert_memory_equal(value[0], value[1], sizeof gradient);
     run_dropout(2, BATCH - 4, 5, 3, value[1], gradient); /* nor on the batch */
