@@ -160,7 +160,8 @@ data:
 	@tests/install.sh web
 	@tests/web/fetch-data.sh --fashion-only
 
-bench:
+bench: bench-distill
+bench-distill:
 	@tests/install.sh build bench
 	@$(MAKE) --no-print-directory all $(patsubst %.c,$(B)/%,$(wildcard tests/bench/bench_*.c))
 	@tests/bench/run.sh
@@ -274,10 +275,10 @@ help:
 	@echo "Building:"
 	@echo "  make             the programs, into build/release/bin"
 	@echo "  make unit        the C tests alone          make asan ubsan tsan   the same under a sanitizer"
-	@echo "  make bench       beside PyTorch, in one run make golden            PyTorch's tensors anew"
+	@echo "  make bench-distill  beside PyTorch (tests/bench/README.md)         make golden   PyTorch's tensors anew"
 	@echo "  make fuzz        each parser under clang's fuzzing engine for FUZZ_S=$(FUZZ_S) seconds"
 	@echo "  make data        Fashion-MNIST only         make install           into PREFIX=$(PREFIX)"
 	@echo "  make format lint clean                      V=1 shows commands, MODE=debug|asan|… picks flags"
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all test run-tests unit demo data bench golden asan ubsan tsan fuzz run-fuzz $(STAGES) pipeline install format lint clean help
+.PHONY: all test run-tests unit demo data bench bench-distill golden asan ubsan tsan fuzz run-fuzz $(STAGES) pipeline install format lint clean help
