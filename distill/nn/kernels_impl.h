@@ -227,7 +227,7 @@ struct reduction {
 /** dy where ReLU passed v, else 0. */
 static inline float pass(float dy, float v, float top)
 {
-    return (v > 0) & (v < top) ? dy : 0; /* &: a branch would keep the loop from being vectorised */
+    return ((v > 0) & (v < top)) ? dy : 0; /* &: a branch would keep the loop from being vectorised */
 }
 
 static inline void reduce_of(float *dy, const float *y, const float *x, size_t blocks, size_t stride, size_t length,

@@ -489,27 +489,35 @@ static bool is_pooling(enum ws_op op)
            op == WS_OP_MAX_POOL;
 }
 
-/** Walk back from the logits, past nodes that work on one pixel, to the one that leaves the last map. */
-static void find_taps(const struct ws_net *net, struct ws_onnx_info *info)
+/**
+ * Walk back from the logits over the nodes that all paths pass. The first that pools to one pixel is `pooled`; the
+ * first map met before one is what a linear layer flattens. Gates (squeeze and excitation) are passed beside, so never
+ * taken.
+ */
+static void find_taps(const struct ws_net *net, struct ws_onnx_info *info, bool *is_open)
 {
     info->pooled = info->features = -1;
-    for (int id = info->logits; id > 0;) {
+    is_open[info->logits] = true;
+    for (int id = info->logits, n_open = 1; id > 0; id--) {
         const struct ws_node *node = &net->nodes[id];
-        int data = -1, n_data = 0;
-        for (int i = 0; i < node->n_inputs; i++)
-            if (net->nodes[node->inputs[i]].op != WS_OP_CONSTANT) {
-                data = node->inputs[i];
-                n_data++;
-            }
-        if (n_data != 1)
-            return;
-        if (has_map(&net->nodes[data])) {
-            const bool is_pooled = is_pooling(node->op) && !has_map(node);
-            info->pooled = is_pooled ? id : -1;
-            info->features = data > 0 && (is_pooled || node->op == WS_OP_GEMM || node->op == WS_OP_RESHAPE) ? data : -1;
+        if (!is_open[id])
+            continue;
+        n_open--;
+        const int first = node->n_inputs > 0 ? node->inputs[0] : -1;
+        const bool pools = node->op == WS_OP_GLOBAL_AVERAGE_POOL ||
+                           (is_pooling(node->op) && !has_map(node) && has_map(&net->nodes[first]));
+        if (n_open == 0 && (pools || has_map(node))) {
+            info->pooled = pools ? id : -1;
+            info->features = !pools ? id : first > 0 ? first : -1;
             return;
         }
-        id = data;
+        for (int i = 0; i < node->n_inputs; i++) {
+            const int input = node->inputs[i];
+            if (net->nodes[input].op == WS_OP_CONSTANT || is_open[input])
+                continue;
+            is_open[input] = true;
+            n_open++;
+        }
     }
 }
 
@@ -532,7 +540,10 @@ static enum ws_status fill_info(struct ws_onnx_info *info, const struct reader *
     info->is_training_form = r->is_training_form;
     info->n_params = ws_net_count_params(r->net);
     info->n_macs = ws_net_count_macs(r->net);
-    find_taps(r->net, info);
+    bool *is_open = ws_arena_alloc(&info->memory, (size_t)r->net->n_nodes, sizeof *is_open);
+    if (!is_open)
+        return ws_fail(err, WS_E_MEMORY, "%s: out of memory", r->file->name);
+    find_taps(r->net, info, is_open);
     const char *version = model->producer_version ? model->producer_version : "";
     info->producer = ws_arena_printf(&info->memory, "%s%s%s", model->producer_name ? model->producer_name : "",
                                      *version ? " " : "", version);

@@ -64,7 +64,10 @@ static void round_trip(const char *arch, int side, int channels, int opset, bool
     assert_int_equal(info.channels, channels);
     assert_int_equal(info.n_params, ws_net_count_params(net));
     assert_int_equal(info.n_macs, ws_net_count_macs(net));
-    assert_true(info.n_batchnorm > 0);
+    int n_batchnorm = 0;
+    for (int i = 0; i < net->n_nodes; i++)
+        n_batchnorm += net->nodes[i].op == WS_OP_BATCHNORM;
+    assert_int_equal(info.n_batchnorm, n_batchnorm);
     assert_string_equal(info.producer, "webstill");
     assert_string_equal(info.metadata[0].key, "classes");
     assert_string_equal(read->nodes[info.pooled].name, net->nodes[taps.pooled].name);
@@ -84,7 +87,8 @@ static void round_trip(const char *arch, int side, int channels, int opset, bool
         fill_random(images, n, 77);
         model_run(net, taps.logits, images, BATCH, out[0]);
         model_run(read, info.logits, images, BATCH, out[1]);
-        assert_memory_equal(out[0], out[1], sizeof out[0]);
+        for (int i = 0; i < BATCH * 7; i++) /* folded limits and shuffles may take another kernel */
+            assert_true(fabsf(out[0][i] - out[1][i]) <= 1e-6F * (1 + fabsf(out[0][i])));
         free(images);
     }
     ws_onnx_info_fini(&info);
@@ -93,12 +97,16 @@ static void round_trip(const char *arch, int side, int channels, int opset, bool
     ws_net_free(&net);
 }
 
-static void what_we_write_comes_back_bit_for_bit(void **state)
+static void what_we_write_comes_back(void **state)
 {
     (void)state;
     round_trip("resnet8", 20, 1, 13, false);
     round_trip("resnet20", 16, 3, 17, false);
-    round_trip("resnet18", 32, 3, 15, false);
+    static const char *const families[] = {"resnet18",    "resnet50",     "wrn-16-1", "vgg8",
+                                           "mobilenetv2", "shufflenetv2", "lenet"};
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)
+        round_trip(families[i], 32, 3, 15, false);
+    round_trip("resnet8", 20, 3, 17, true);
 }
 
 /* --- tensors ------------------------------------------------------------------------------------------------------ */
@@ -407,6 +415,27 @@ static void batchnorm_and_dropout_stay_for_training(void **state)
     }
 }
 
+/** A gate pools too, but its map goes on beside it; a swish behind the last pooling has two paths. */
+static void the_pooling_is_found_past_gates_and_swishes(void **state)
+{
+    (void)state;
+    struct model m;
+    model_begin(&m, 13, 4, (int64_t[]){0, 2, 2, 2});
+    model_floats(&m, "fc.weight", 2, (int64_t[]){2, 2}, counting);
+    model_node(&m, "Relu", "x", "a");
+    model_node(&m, "GlobalAveragePool", "a", "gate");
+    model_node(&m, "Mul", "a gate", "last_map");
+    model_node(&m, "GlobalAveragePool", "last_map", "pooled");
+    model_node(&m, "HardSigmoid", "pooled", "b");
+    model_node(&m, "Mul", "pooled b", "c");
+    model_node(&m, "Flatten", "c", "d");
+    model_node(&m, "Gemm", "d fc.weight", "y");
+    struct result r = read_good(&m);
+    assert_string_equal(r.net->nodes[r.info.pooled].name, "n3");
+    assert_string_equal(r.net->nodes[r.info.features].name, "n2");
+    release(&r);
+}
+
 static void what_was_read_can_learn(void **state)
 {
     (void)state;
@@ -436,7 +465,7 @@ static void what_was_read_can_learn(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_we_write_comes_back_bit_for_bit),
+        cmocka_unit_test(what_we_write_comes_back),
         cmocka_unit_test(weights_of_every_type_are_read),
         cmocka_unit_test(nodes_are_named_after_their_weights),
         cmocka_unit_test(clip_takes_attributes_then_inputs_that_may_be_missing),
@@ -448,6 +477,7 @@ int main(void)
         cmocka_unit_test(old_and_new_resizes_agree),
         cmocka_unit_test(means_and_squeezes_take_axes_old_and_new),
         cmocka_unit_test(batchnorm_and_dropout_stay_for_training),
+        cmocka_unit_test(the_pooling_is_found_past_gates_and_swishes),
         cmocka_unit_test(what_was_read_can_learn),
     };
     return cmocka_run_group_tests_name("onnx_read", tests, NULL, NULL);
