@@ -164,7 +164,8 @@ static enum ws_status describe_result(struct ws_job *job, bool is_import, struct
     if (is_import)
         teacher_describe_import(job, model);
     status = ws_job_output(job, TEACHER_FILE, &model->digest, model->net->n_params, err);
-    ws_log(WS_LOG_INFO, "%s with %" PRId64 " parameters%s", model->card.arch, ws_net_count_params(model->net),
+    if (!is_import)
+        ws_log(WS_LOG_INFO, "%s with %" PRId64 " parameters%s", model->card.arch, ws_net_count_params(model->net),
            model->card.accuracy < 0.0 ? "" : ", accuracy on the hold-out in its card");
     ws_model_free(&model);
     return status;

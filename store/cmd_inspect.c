@@ -40,7 +40,12 @@ static void print_metadata(const struct ws_metadata pair)
 {
     json_t *card = json_loads(pair.value, 0, NULL);
     if (!json_is_object(card)) {
-        printf("  %s = %s\n", pair.key, pair.value);
+        enum { SHOWN = 400 };
+        const size_t len = strlen(pair.value);
+        if (len <= SHOWN)
+            printf("  %s = %s\n", pair.key, pair.value);
+        else
+            printf("  %s = %.40s… (%zu characters)\n", pair.key, pair.value, len);
         json_decref(card);
         return;
     }

@@ -363,6 +363,57 @@ static int add_map_after_linear(struct ws_net *net, int x)
     return ws_net_batchnorm(net, "op_bn", x);
 }
 
+/* Two layers and a transition of DenseNet: BatchNorm stands in front of its convolution, and maps are read twice. */
+static int add_dense_block(struct ws_net *net, int x)
+{
+    int all[3] = {x, 0, 0};
+    for (int i = 0; i < 2; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "layer%d", i);
+        int y = i ? ws_net_concat(net, name, all, 2, WS_CHANNELS) : x;
+        snprintf(name, sizeof name, "norm%d", i);
+        y = ws_net_batchnorm(net, name, y);
+        snprintf(name, sizeof name, "relu%d", i);
+        y = ws_net_relu(net, name, y);
+        snprintf(name, sizeof name, "conv%d", i);
+        all[i + 1] = ws_net_conv(net, name, y, 4, (struct ws_window)WS_SQUARE(3, 1, 1), false);
+    }
+    x = ws_net_concat(net, "block", all, 3, WS_CHANNELS);
+    x = ws_net_batchnorm(net, "transition.norm", x);
+    x = ws_net_relu(net, "transition.relu", x);
+    x = ws_net_conv(net, "transition.conv", x, 7, (struct ws_window)WS_SQUARE(1, 1, 0), false);
+    return ws_net_average_pool(net, "transition.pool", x, (struct ws_window)WS_SQUARE(2, 2, 0));
+}
+
+/* MobileNetV2's, with a gate: expand, depthwise, squeeze and excitation, project, add. */
+static int add_inverted_residual(struct ws_net *net, int x)
+{
+    int y = ws_net_conv(net, "expand", x, 12, (struct ws_window)WS_SQUARE(1, 1, 0), false);
+    y = ws_net_unary(net, WS_OP_CLIP, "expand6", ws_net_batchnorm(net, "expand_bn", y), 0, 6);
+    y = ws_net_conv_grouped(net, "dw", y, 12, (struct ws_window)WS_SQUARE(3, 1, 1), 12, false);
+    y = ws_net_unary(net, WS_OP_HARD_SWISH, "swish", ws_net_batchnorm(net, "dw_bn", y), 0, 0);
+    int s = ws_net_global_average_pool(net, "squeeze", y);
+    s = ws_net_relu(net, "reduced", ws_net_conv(net, "reduce", s, 3, (struct ws_window)WS_SQUARE(1, 1, 0), true));
+    s = ws_net_conv(net, "excite", s, 12, (struct ws_window)WS_SQUARE(1, 1, 0), true);
+    y = ws_net_mul(net, "scaled", y, ws_net_unary(net, WS_OP_SIGMOID, "gate", s, 0, 0));
+    y = ws_net_conv(net, "project", y, 6, (struct ws_window)WS_SQUARE(1, 1, 0), false);
+    return ws_net_relu(net, "out_relu", ws_net_add(net, "sum", ws_net_batchnorm(net, "project_bn", y), x));
+}
+
+/* ShuffleNetV2's: half of the channels pass, the others are convolved, then both are shuffled. */
+static int add_shuffle_unit(struct ws_net *net, int x)
+{
+    const int step[] = {1, 1, 1}, half[] = {9, 8, 3};
+    const int left = ws_net_slice(net, "left", x, (int[]){0, 0, 0}, half, step);
+    int right = ws_net_slice(net, "right", x, (int[]){0, 0, 3}, half, step);
+    right = ws_net_conv_grouped(net, "dw", right, 3, (struct ws_window)WS_SQUARE(3, 1, 1), 3, false);
+    right =
+        ws_net_conv(net, "pw", ws_net_batchnorm(net, "dw_bn", right), 3, (struct ws_window)WS_SQUARE(1, 1, 0), false);
+    right = ws_net_relu(net, "pw_relu", ws_net_batchnorm(net, "pw_bn", right));
+    x = ws_net_concat(net, "joined", (int[]){left, right}, 2, WS_CHANNELS);
+    return ws_net_channel_shuffle(net, "op", x, 2);
+}
+
 static const struct op_case op_cases[] = {
     {"grouped", add_grouped, 13},
     {"depthwise", add_depthwise, 13},
@@ -390,6 +441,9 @@ static const struct op_case op_cases[] = {
     {"pad", add_pad, 13},
     {"resize_nearest", add_resize_nearest, 13},
     {"resize_linear", add_resize_linear, 17},
+    {"dense_block", add_dense_block, 13},
+    {"inverted_residual", add_inverted_residual, 17},
+    {"shuffle_unit", add_shuffle_unit, 14},
     {"map_after_linear", add_map_after_linear, 15},
 };
 

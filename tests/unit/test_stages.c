@@ -2,6 +2,7 @@
 #include "../../curate/commands.h"
 #include "../../distill/commands.h"
 #include "../../distill/model.h"
+#include "../../distill/predict.h"
 #include "workdir.h"
 
 #include "webstill/base/cli.h"
@@ -336,6 +337,46 @@ static void an_import_says_which_methods_it_cannot_serve(void **state)
     free_place(&place);
 }
 
+/* Logits of a model for one image of bytes, normalised as its card says. */
+static void run_pixels(struct place *place, const char *name, float logits[3])
+{
+    char path[TEMP_PATH];
+    struct ws_model *model = NULL;
+    struct ws_pool *pool = NULL;
+    struct ws_predictor predictor = {0};
+    WORKDIR_OK(ws_model_load(&model, temp_join(path, place->folder, name), NULL, err));
+    WORKDIR_OK(ws_pool_open(&pool, 2, err));
+    WORKDIR_OK(ws_predictor_open(&predictor, model, pool, 1, false, err));
+    for (int i = 0; i < SIDE * SIDE; i++)
+        ws_exec_input(predictor.exec)[i] = ((float)(i * 37 % 256) / 255.0F - model->card.mean[0]) / model->card.std[0];
+    ws_predictor_forward(&predictor, 1);
+    memcpy(logits, ws_exec_value(predictor.exec, predictor.model->logits), 3 * sizeof *logits);
+    ws_predictor_close(&predictor);
+    ws_pool_close(&pool);
+    ws_model_free(&model);
+}
+
+static void a_student_with_normalisation_inside_can_teach(void **state)
+{
+    struct place place;
+    char path[TEMP_PATH], change[2 * TEMP_PATH];
+    float student[3], teacher[3];
+    make_place(&place, *state, "kd");
+    set_methods(&place, "eval: {", "export: {normalise: true}\neval: {");
+    must(&place, ws_teacher_command);
+    must(&place, ws_distill_command);
+    must(&place, ws_export_command);
+    snprintf(change, sizeof change, "teacher: {kind: import, import_path: %s, ",
+             temp_join(path, place.folder, "runs/kd/student.onnx"));
+    set_methods(&place, "teacher: {", change);
+    must(&place, ws_teacher_command);
+    run_pixels(&place, "runs/kd/student.safetensors", student);
+    run_pixels(&place, "teacher/teacher.safetensors", teacher);
+    for (int i = 0; i < 3; i++)
+        assert_true(fabs((double)student[i] - (double)teacher[i]) < 1e-4 * (1 + fabs((double)student[i])));
+    free_place(&place);
+}
+
 /* SGD on random images and labels; the mean loss of the last steps. */
 static double train_steps(struct ws_model *model, int n_steps)
 {
@@ -503,6 +544,7 @@ int main(void)
         IN_FOLDER(an_imported_teacher_is_the_same_teacher),
         IN_FOLDER(an_onnx_teacher_teaches_without_its_file),
         IN_FOLDER(an_import_says_which_methods_it_cannot_serve),
+        IN_FOLDER(a_student_with_normalisation_inside_can_teach),
         IN_FOLDER(an_imported_network_learns_and_keeps_what_it_learnt),
         IN_FOLDER(a_students_scores_can_be_curated_with),
         IN_FOLDER(killed_at_any_instant_the_bytes_end_up_the_same),
