@@ -83,6 +83,8 @@ static void wrong_value_names_line_range_and_what_was_found(void **state)
                    ":3: distill.batch: expected a whole number in [2, 65536], found \"-4\"");
     assert_refused(*state, CLASSES "distill:\n  batch:\n", NULL,
                    ":3: distill.batch: expected a whole number in [2, 65536], found nothing");
+    assert_refused(*state, CLASSES "distill:\n  beta2: 1\n", NULL,
+                   ":3: distill.beta2: expected a number in [0, 1), found \"1\"");
     assert_refused(*state, CLASSES "distill:\n  milestones: [0.5, 1]\n", NULL,
                    ":3: distill.milestones[1]: expected a number in (0, 1), found \"1\"");
     assert_refused(*state, CLASSES "distill:\n  flip: maybe\n", NULL,
@@ -209,6 +211,8 @@ static void defaults_are_the_papers(void **state)
     assert_int_equal(distill->batch, 1024);
     assert_true(distill->optim.lr == 0.05 && distill->optim.momentum == 0.9);
     assert_true(distill->optim.weight_decay == 5e-4 && distill->optim.gamma == 0.1);
+    assert_int_equal(distill->optim.kind, WS_OPTIM_SGD);
+    assert_true(distill->optim.beta1 == 0.9 && distill->optim.beta2 == 0.999 && distill->optim.eps == 1e-8);
     assert_int_equal(distill->optim.schedule, WS_SCHEDULE_STEP);
     assert_int_equal(distill->optim.n_milestones, 3);
     assert_true(distill->optim.milestones[0] * 240 == 150 && distill->optim.milestones[1] * 240 == 180);

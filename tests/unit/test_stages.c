@@ -429,6 +429,38 @@ static void an_imported_network_learns_and_keeps_what_it_learnt(void **state)
     free_place(&place);
 }
 
+/* Weights grow ninefold a step until they leave the floats: the stage stops, and its replay tells the same. */
+static void a_training_that_leaves_the_numbers_can_be_replayed(void **state)
+{
+    struct place place;
+    struct ws_err failure;
+    char kept[TEMP_PATH], out[TEMP_PATH];
+    struct ws_buf table = {0};
+    make_place(&place, *state, "ce");
+    set_methods(&place, "steps: 30", "steps: 300");
+    set_methods(&place, "lr: 0.1, schedule: onecycle", "lr: 10, weight_decay: 1, schedule: constant");
+    assert_int_equal(run_with(&place, ws_teacher_command, NULL, 0, &failure), WS_E_NUMERIC);
+    const char *at = strstr(failure.hint, "--replay ");
+    assert_non_null(at);
+    assert_int_equal(sscanf(at, "--replay %500s", kept), 1);
+
+    temp_join(out, place.folder, "replay.txt");
+    const struct ws_option_value options[] = {{"replay", kept}, {NULL, NULL}};
+    fflush(stdout);
+    const int saved = dup(STDOUT_FILENO);
+    assert_non_null(freopen(out, "w", stdout));
+    const enum ws_status status = run_with(&place, ws_teacher_command, options, 0, &failure);
+    fflush(stdout);
+    dup2(saved, STDOUT_FILENO);
+    close(saved);
+    assert_int_equal(status, WS_OK);
+    WORKDIR_OK(ws_file_read(out, 1 << 20, &table, err));
+    assert_non_null(strstr(table.ptr, "it began in the student's "));
+    assert_non_null(strstr(table.ptr, "conv1"));
+    ws_buf_fini(&table);
+    free_place(&place);
+}
+
 static void a_students_scores_can_be_curated_with(void **state)
 {
     struct place place;
@@ -546,6 +578,7 @@ int main(void)
         IN_FOLDER(an_import_says_which_methods_it_cannot_serve),
         IN_FOLDER(a_student_with_normalisation_inside_can_teach),
         IN_FOLDER(an_imported_network_learns_and_keeps_what_it_learnt),
+        IN_FOLDER(a_training_that_leaves_the_numbers_can_be_replayed),
         IN_FOLDER(a_students_scores_can_be_curated_with),
         IN_FOLDER(killed_at_any_instant_the_bytes_end_up_the_same),
         IN_FOLDER(a_limit_is_refused_where_it_has_no_meaning),
