@@ -10,6 +10,7 @@ import math
 import os
 import struct
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 import torchvision
@@ -29,15 +30,15 @@ def fnv1a(text):
 
 def uniform(name, n):
     """n floats in [-1, 1): a 64-bit linear congruential generator seeded with the name's FNV-1a hash."""
-    state, out = fnv1a(name), []
-    for _ in range(n):
-        state = (state * 6364136223846793005 + 1442695040888963407) & 0xFFFFFFFFFFFFFFFF
-        out.append((state >> 40) / (1 << 23) - 1.0)
-    return out
+    with np.errstate(over="ignore"):  # the generator's sums and products are meant to wrap
+        powers = np.multiply.accumulate(np.full(n, 6364136223846793005, dtype=np.uint64))
+        sums = np.add.accumulate(np.concatenate([np.ones(1, np.uint64), powers[:-1]]))
+        states = powers * np.uint64(fnv1a(name)) + sums * np.uint64(1442695040888963407)
+    return (states >> np.uint64(40)).astype(np.float64) / (1 << 23) - 1.0
 
 
 def draw(name, shape, scale=1.0, shift=0.0):
-    values = torch.tensor(uniform(name, math.prod(shape)), dtype=torch.float64)
+    values = torch.from_numpy(uniform(name, math.prod(shape)))
     return (shift + scale * values).to(torch.float32).to(torch.float64).reshape(shape)
 
 
@@ -88,6 +89,78 @@ class CifarResNet(torch.nn.Module):
 
     def forward(self, x):
         return self.fc(self.features(x).mean((2, 3)))
+
+
+class Averaged(torch.nn.Module):
+    """VGG's features and one linear layer on their average; max-pools of the given indices are left out."""
+
+    def __init__(self, features, without):
+        super().__init__()
+        for i in without:
+            features[i] = torch.nn.Identity()
+        self.features, self.classifier = features, torch.nn.Linear(512, 10)
+
+    def forward(self, x):
+        return self.classifier(self.features(x).mean((2, 3)))
+
+
+class WideBlock(torch.nn.Module):
+    def __init__(self, a, b, stride):
+        super().__init__()
+        self.bn1, self.bn2 = torch.nn.BatchNorm2d(a), torch.nn.BatchNorm2d(b)
+        self.conv1 = torch.nn.Conv2d(a, b, 3, stride, 1, bias=False)
+        self.conv2 = torch.nn.Conv2d(b, b, 3, 1, 1, bias=False)
+        if a != b:
+            self.convShortcut = torch.nn.Conv2d(a, b, 1, stride, bias=False)
+
+    def forward(self, x):
+        active = F.relu(self.bn1(x))
+        shortcut = self.convShortcut(active) if hasattr(self, "convShortcut") else x
+        return shortcut + self.conv2(F.relu(self.bn2(self.conv1(active))))
+
+
+class WideResNet(torch.nn.Module):
+    def __init__(self, depth, width):
+        super().__init__()
+        self.conv1 = torch.nn.Conv2d(3, 16, 3, 1, 1, bias=False)
+        channels = 16
+        for stage in (1, 2, 3):
+            blocks = torch.nn.Sequential()
+            for i in range((depth - 4) // 6):
+                out = 8 * width << stage
+                blocks.append(WideBlock(channels, out, 2 if stage > 1 and i == 0 else 1))
+                channels = out
+            setattr(self, f"block{stage}", torch.nn.Module())
+            getattr(self, f"block{stage}").layer = blocks
+        self.bn1, self.fc = torch.nn.BatchNorm2d(channels), torch.nn.Linear(channels, 10)
+
+    def forward(self, x):
+        x = self.conv1(x)
+        for stage in (self.block1, self.block2, self.block3):
+            x = stage.layer(x)
+        return self.fc(F.relu(self.bn1(x)).mean((2, 3)))
+
+
+def zoo_net(arch, side):
+    """The zoo's form of a net for pictures of this size, made from torchvision's."""
+    models, small = torchvision.models, side <= 64
+    if arch == "resnet50":
+        net = models.resnet50(weights=None, num_classes=10)
+        if small:
+            net.conv1, net.maxpool = torch.nn.Conv2d(3, 64, 3, 1, 1, bias=False), torch.nn.Identity()
+    elif arch == "mobilenetv2":
+        net = models.mobilenet_v2(weights=None, num_classes=10)
+        if small:
+            net.features[0][0].stride = net.features[2].conv[1][0].stride = (1, 1)
+    elif arch == "shufflenetv2":
+        net = models.shufflenet_v2_x1_0(weights=None, num_classes=10)
+        if small:
+            net.conv1[0].stride, net.maxpool = (1, 1), torch.nn.Identity()
+    elif arch == "vgg11":
+        net = Averaged(models.vgg11_bn(weights=None).features, (21, 28) if side <= 32 else (28,))
+    else:
+        net = WideResNet(16, 2)
+    return net
 
 
 class Kd3Student(CifarResNet):
@@ -300,6 +373,24 @@ def write_ops():
         out[name] = y.permute(0, 2, 3, 1)
         out[name + "/gradient"] = torch.autograd.grad((c * y).sum(), x)[0].permute(0, 2, 3, 1)
     save(f"{HERE}/ops.safetensors", out, {})
+
+
+def write_zoo():
+    """Logits of a net in each of its forms, in evaluation; and in training of the forms without dropout."""
+    batch, out = 4, {}
+    for arch in ("resnet50", "vgg11", "mobilenetv2", "shufflenetv2", "wrn-16-2"):
+        for side in (32, 96):
+            net = zoo_net(arch, side)
+            fill_model(net, "zoo")
+            x = draw("x", (batch, 3, side, side), 1.5)
+            with torch.no_grad():
+                out[f"{arch}_{side}"] = net.eval()(x)
+                if side == 32:
+                    for module in net.modules():
+                        if isinstance(module, torch.nn.Dropout):
+                            module.p = 0.0
+                    out[f"{arch}_{side}_train"] = net.train()(x)
+    save(f"{HERE}/zoo.safetensors", out, {"batch": str(batch)})
 
 
 def write_names(arch):

@@ -263,6 +263,52 @@ static void ten_steps_of_each_optimiser_are_pytorchs(void **state)
     ws_tensors_close(&file);
 }
 
+/* --- the zoo --------------------------------------------------------------------------------------------------------
+ */
+
+static void check_zoo(const struct ws_tensors *file, struct ws_pool *pool, const char *arch, int side)
+{
+    struct ws_err err = {0};
+    struct ws_net *net = NULL;
+    struct ws_zoo_taps taps;
+    const int batch = golden_int(file, "batch");
+    check(ws_zoo_build(&net, &taps, arch, side, side, 3, 10, &err), &err);
+    check(ws_net_alloc(net, &err), &err);
+    check(ws_net_alloc_gradients(net, &err), &err);
+    recipe_fill(net, "zoo", "");
+    struct ws_exec *exec = open_exec(net, pool, batch, NULL, 0);
+    recipe_images("x", ws_exec_input(exec), batch, side, side, 3);
+    char name[64];
+    snprintf(name, sizeof name, "%s_%d", arch, side);
+    ws_exec_forward(exec, batch, WS_BN_EVAL);
+    compare(file, name, ws_exec_value(exec, taps.logits), (size_t)batch * 10, 1e-5);
+    if (side == 32) {
+        ws_exec_forward(exec, batch, WS_BN_TRAIN);
+        /* Statistics of four images, fifty layers deep, enlarge a rounding: PyTorch's own float32 is 1.3e-5 off. */
+        strcat(name, "_train");
+        compare(file, name, ws_exec_value(exec, taps.logits), (size_t)batch * 10, 1e-4);
+    }
+    ws_exec_close(&exec);
+    ws_net_free(&net);
+}
+
+/* 32 pixels choose the forms for small pictures, 96 torchvision's. */
+static void nets_of_the_zoo_give_pytorchs_logits(void **state)
+{
+    (void)state;
+    static const char *const archs[] = {"resnet50", "vgg11", "mobilenetv2", "shufflenetv2", "wrn-16-2"};
+    struct ws_err err = {0};
+    struct ws_pool *pool = NULL;
+    struct ws_tensors *file = open_golden("zoo");
+    check(ws_pool_open(&pool, 2, &err), &err);
+    for (size_t i = 0; i < sizeof archs / sizeof *archs; i++) {
+        check_zoo(file, pool, archs[i], 32);
+        check_zoo(file, pool, archs[i], 96);
+    }
+    ws_pool_close(&pool);
+    ws_tensors_close(&file);
+}
+
 /* --- KD3 -------------------------------------------------------------------------------------------------------------
  */
 
@@ -477,6 +523,7 @@ int main(void)
         cmocka_unit_test(resnet8_trains_as_in_pytorch_on_grey_28),
         cmocka_unit_test(resnet8_trains_as_in_pytorch_on_colour_32),
         cmocka_unit_test(ten_steps_of_each_optimiser_are_pytorchs),
+        cmocka_unit_test(nets_of_the_zoo_give_pytorchs_logits),
         cmocka_unit_test(kd3_step_gives_pytorchs_losses_and_gradients),
     };
     return cmocka_run_group_tests_name("golden files", tests, NULL, NULL);
