@@ -136,6 +136,25 @@ static void every_node_in_the_way_is_named_at_once(void **state)
     release(&r);
 }
 
+/** One loop is read, PyTorch's as_strided; this one has its inputs and another body. */
+static void other_loops_are_refused(void **state)
+{
+    (void)state;
+    struct model m;
+    model_begin(&m, 20, 2, (int64_t[]){1, 2});
+    model_add(&m, model_tensor(&m, "turns", ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 0, NULL, 8, (int64_t[]){2}));
+    model_add(&m, model_tensor(&m, "zero", ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 0, NULL, 8, (int64_t[]){0}));
+    model_list(&m, "minus", 1, (int64_t[]){-1});
+    model_node(&m, "SequenceEmpty", "", "s");
+    Onnx__NodeProto *loop = model_node(&m, "Loop", "turns - zero s", "indices t");
+    Onnx__GraphProto *body = model_take(&m, 1, sizeof *body);
+    onnx__graph_proto__init(body);
+    model_attribute(&m, loop, "body", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH)->g = body;
+    model_node(&m, "Reshape", "x minus", "flat");
+    model_node(&m, "Gather", "flat indices", "y");
+    expect_refusal(&m, WS_E_UNSUPPORTED, "1 node|\"n1\" (Loop, opset 20): is not the loop that PyTorch writes");
+}
+
 static void the_batch_axis_is_not_touched(void **state)
 {
     (void)state;
@@ -335,6 +354,7 @@ int main(void)
         cmocka_unit_test(sizes_must_match_the_bytes),
         cmocka_unit_test(external_data_stays_beneath_the_folder),
         cmocka_unit_test(every_node_in_the_way_is_named_at_once),
+        cmocka_unit_test(other_loops_are_refused),
         cmocka_unit_test(the_batch_axis_is_not_touched),
         cmocka_unit_test(broken_graphs_are_refused),
         cmocka_unit_test(inputs_outputs_and_opsets_are_checked),
