@@ -52,8 +52,8 @@ static const struct ws_command commands[] = {
      .usage = "CONFIG [options]",
      .details = "Writes runs/METHOD/student.onnx: BatchNorm folded (export.fold_bn), normalisation inside "
                 "(export.normalise),\n"
-                "class names, mean, std and card in the metadata.\n\n"
-                "Example: webstill export configs/web-fashion.yaml",
+                "class names, mean, std and card in the metadata. What was written is read back and compared first.\n\n"
+                "Example: webstill export configs/web-fashion.yaml -o export.fold_bn=true -o export.normalise=true",
      .needs_config = true,
      .run = ws_export_command},
     {.name = NULL},

@@ -4,6 +4,7 @@
 #include "near.h"
 #include "temp.h"
 
+#include "webstill/nn/onnx.h"
 #include "webstill/store/tensors.h"
 
 enum { SIDE = 8, CLASSES = 3 };
@@ -320,6 +321,54 @@ static void a_card_that_is_no_card_is_refused(void **state)
     }
 }
 
+/* A file of arch "onnx" with this graph; "AAAA" and the like are base64 of something else. */
+static void a_graph_that_is_no_graph_is_refused(void **state)
+{
+    static const char *const graphs[] = {NULL, "", "no base64", "AAAA", "CAg=", "CAgSCHdlYnN0aWxs"};
+    struct ws_card card = make_card();
+    for (size_t i = 0; i < sizeof graphs / sizeof *graphs; i++) {
+        char path[TEMP_PATH];
+        struct ws_err err = {0};
+        struct ws_model *loaded = NULL;
+        const float value = 0;
+        const struct ws_tensor_entry entry = {"x", WS_F32, 1, {1}, &value, sizeof value};
+        const struct ws_metadata metadata[] = {{"webstill.card", "{\"arch\":\"onnx\"}"}, {"webstill.graph", graphs[i]}};
+        temp_join(path, *state, "graph.safetensors");
+        assert_int_equal(ws_tensors_write(path, &entry, 1, metadata, graphs[i] ? 2 : 1, &err), WS_OK);
+        const enum ws_status status = ws_model_load(&loaded, path, &card, &err);
+        assert_true(status == WS_E_FORMAT || status == WS_E_UNSUPPORTED);
+        assert_null(loaded);
+        assert_non_null(strstr(err.text, "graph.safetensors"));
+        assert_non_null(strstr(err.text, "webstill.graph"));
+    }
+}
+
+/* A small graph's card, for another picture size and another number of classes. */
+static void a_graph_and_its_card_must_agree(void **state)
+{
+    char path[TEMP_PATH];
+    struct ws_err err = {0};
+    struct ws_card card = make_card();
+    struct ws_model *model = make_model(&card), *imported = NULL, *loaded = NULL;
+    struct ws_buf bytes = {0};
+    const struct ws_onnx_options options = {.opset = 13, .output = model->logits};
+    assert_int_equal(ws_onnx_write(model->net, &options, &bytes, &err), WS_OK);
+    temp_write(temp_join(path, *state, "net.onnx"), bytes.ptr, bytes.len);
+    assert_int_equal(ws_model_import_onnx(&imported, path, &card, &err), WS_OK);
+    assert_string_equal(imported->card.arch, "onnx");
+    assert_memory_equal(imported->net->values, model->net->values, model->net->n_values * sizeof(float));
+    assert_int_equal(ws_model_save(imported, temp_join(path, *state, "good.safetensors"), &err), WS_OK);
+    assert_int_equal(ws_model_load(&loaded, path, NULL, &err), WS_OK);
+    ws_model_free(&loaded);
+    imported->card.height = 2 * SIDE;
+    assert_int_equal(ws_model_save(imported, temp_join(path, *state, "bad.safetensors"), &err), WS_OK);
+    assert_int_equal(ws_model_load(&loaded, path, NULL, &err), WS_E_FORMAT);
+    assert_non_null(strstr(err.text, "bad.safetensors"));
+    ws_buf_fini(&bytes);
+    ws_model_free(&imported);
+    ws_model_free(&model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +381,8 @@ int main(void)
         cmocka_unit_test(a_head_of_several_linear_layers_is_no_shared_classifier),
         cmocka_unit_test_setup_teardown(a_student_with_a_projector_survives_its_file, temp_setup, temp_teardown),
         cmocka_unit_test(the_teacher_behind_an_identity_projector_is_the_teacher),
+        cmocka_unit_test_setup_teardown(a_graph_that_is_no_graph_is_refused, temp_setup, temp_teardown),
+        cmocka_unit_test_setup_teardown(a_graph_and_its_card_must_agree, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(a_card_that_is_no_card_is_refused, temp_setup, temp_teardown),
     };
     return cmocka_run_group_tests_name("model", tests, NULL, NULL);
