@@ -367,7 +367,8 @@ static void the_teacher_and_its_shared_classifier_never_change(void **state)
 /* Classifiers of other names and lengths than a ResNet's "fc" are shared all the same. */
 static void kd3_takes_any_pair_of_the_zoo(void **state)
 {
-    static const char *const pairs[][2] = {{"vgg8", "wrn-10-1"}, {"resnet8x4", "vgg8"}};
+    static const char *const pairs[][2] = {
+        {"vgg8", "wrn-10-1"}, {"resnet8x4", "vgg8"}, {"mobilenetv2", "shufflenetv2"}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         static struct bench b;
         struct ws_err err = {0};
