@@ -122,7 +122,7 @@ static void *add_tensor(struct writer *w, char *name, Onnx__TensorProto__DataTyp
     tensor->dims = own_dims;
     tensor->n_dims = (size_t)rank;
     tensor->has_data_type = true;
-    tensor->data_type = type;
+    tensor->data_type = (int32_t)type;
     ws_assert(w->graph.n_initializer < w->cap_initializers);
     w->graph.initializer[w->graph.n_initializer++] = tensor;
     if (size_bytes == 0)
