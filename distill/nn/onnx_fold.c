@@ -9,20 +9,28 @@
 #include <math.h>
 #include <string.h>
 
+/** A result may be larger than all inputs together only within this: few bytes must not ask for much memory. */
+#define MAX_GROWN ((int64_t)1 << 24)
+
 static bool make(struct reader *r, bool is_int, int rank, const int64_t *dims, struct constant *out)
 {
     if (r->status != WS_OK)
         return false;
-    if (rank > ONNX_MAX_RANK || !onnx_constant_new(&r->file->memory, is_int, rank, dims, out)) {
-        refuse(r, WS_E_MEMORY, "a constant of %d axes: out of memory, or over 2^29 elements", rank);
+    int64_t given = 0;
+    for (size_t i = 0; i < r->proto->n_input; i++) {
+        const struct value *v = node_input(r, i);
+        given += v && v->kind == VALUE_CONSTANT ? v->constant.n : 0;
+    }
+    const int64_t n = rank <= ONNX_MAX_RANK ? onnx_count(rank, dims, given > MAX_GROWN ? given : MAX_GROWN) : -1;
+    r->n_elements += n > 0 ? n : 0;
+    if (n < 0 || r->n_elements > ONNX_MAX_ELEMENTS) {
+        refuse(r, WS_E_MEMORY, "a constant of %d axes: more than %d, than 2^24 elements, or than 2 GiB in all", rank,
+               ONNX_MAX_RANK);
         return false;
     }
-    r->n_elements += out->n;
-    if (r->n_elements > ONNX_MAX_ELEMENTS) {
-        refuse(r, WS_E_MEMORY, "the file's constants are over 2 GiB");
-        return false;
-    }
-    return true;
+    if (!onnx_constant_new(&r->file->memory, is_int, rank, dims, out))
+        refuse(r, WS_E_MEMORY, "no memory for a constant of %" PRId64 " elements", n);
+    return r->status == WS_OK;
 }
 
 static void copy_element(struct constant *out, int64_t to, const struct constant *in, int64_t from)

@@ -274,6 +274,13 @@ static void shapes_that_do_not_fit_are_refused(void **state)
     model_node(&m, "ConstantOfShape", "shape", "c");
     model_node(&m, "Add", "x c", "y");
     expect_refusal(&m, WS_E_UNSUPPORTED, "more than 2^24 elements");
+    model_begin(&m, 13, 2, (int64_t[]){0, 2}); /* 2^26 elements out of 2^14 */
+    static const float many[1 << 13] = {1};
+    model_floats(&m, "a", 2, (int64_t[]){1 << 13, 1}, many);
+    model_floats(&m, "b", 2, (int64_t[]){1, 1 << 13}, many);
+    model_node(&m, "Add", "a b", "c");
+    model_node(&m, "Add", "x c", "y");
+    expect_refusal(&m, WS_E_MEMORY, "\"n0\" (Add, opset 13)|2^24 elements");
 }
 
 /** One message in another, deeper than any stack. */
