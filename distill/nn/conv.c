@@ -15,6 +15,7 @@
  * Depthwise convolutions and 3x3 ones of stride 1 have files of their own (depthwise.c, winograd.c).
  */
 #include "conv_int.h"
+#include "conv_1x1.h"
 #include "depthwise.h"
 #include "winograd.h"
 
@@ -95,6 +96,8 @@ static struct product product_of(struct ws_exec *e, const struct step *s)
                                .dilation = {w->dilation[0], w->dilation[1]},
                                .pad = {w->pads[0], w->pads[1]}};
     p.is_depthwise = depthwise_fits(&p);
+    p.is_1x1 = conv_1x1_fits(&p);
+    p.panels = e->weight_scratch ? e->weight_scratch + (e->has_backward ? N_SLICES : 0) * e->n_weight : NULL;
     if (node->op == WS_OP_CONV && is_square(w)) {
         struct ws_geometry turned = turned_geometry(&p);
         p.is_winograd = winograd_fits(&p);
@@ -111,13 +114,20 @@ static struct product product_of(struct ws_exec *e, const struct step *s)
 
 bool conv_reads_by_rows(struct ws_exec *e, const struct step *s)
 {
-    return product_of(e, s).is_winograd;
+    const struct product p = product_of(e, s);
+    return p.is_winograd || p.is_1x1;
 }
 
 static size_t stripe_rows(size_t k)
 {
     size_t rows = STRIPE_BYTES / sizeof(float) / k;
     return rows < STRIPE_MIN_ROWS ? STRIPE_MIN_ROWS : rows;
+}
+
+size_t conv_weight_floats(struct ws_exec *e, const struct step *s)
+{
+    const struct product p = product_of(e, s);
+    return p.is_winograd ? 0 : p.is_1x1 ? conv_1x1_panel_floats(&p) : e->net->params[p.node->params[0]].n;
 }
 
 /** Columns of the patch matrix of dY when dX is computed as a convolution. */
@@ -132,6 +142,8 @@ size_t conv_scratch_floats(struct ws_exec *e, const struct step *s, size_t *shar
     *shared = 0;
     if (p.is_depthwise)
         return 0;
+    if (p.is_1x1)
+        return conv_1x1_scratch(&p);
     if (p.is_winograd) {
         size_t worker;
         winograd_scratch(&p, &worker, shared);
@@ -263,6 +275,8 @@ static void forward_slice(void *argument, int slice, int worker)
     float *scratch = e->worker_scratch + (size_t)worker * e->n_stripe;
     if (p->is_depthwise)
         depthwise_forward(p, &f, n_images, x, y);
+    else if (p->is_1x1)
+        conv_1x1_forward(p, &f, n_images, x, p->panels, scratch, y);
     else if (p->is_narrow)
         forward_direct(p, &f, n_images, x, scratch, y);
     else
@@ -277,6 +291,8 @@ void conv_forward(struct ws_exec *e, const struct step *s)
         winograd_forward(&p);
         return;
     }
+    if (p.is_1x1)
+        conv_1x1_pack(&p, false, p.panels);
     epilogue_begin(&p);
     ws_pool_run(e->pool, N_SLICES, forward_slice, &p);
 }
@@ -372,6 +388,8 @@ static void backward_slice(void *argument, int slice, int worker)
     float *partial = e->weight_scratch + (size_t)slice * e->n_weight;
     if (p->want_dw && p->is_depthwise)
         depthwise_backward_weight(p, n_images, x, dy, partial);
+    else if (p->want_dw && p->is_1x1)
+        conv_1x1_backward_weight(p, n_images, x, dy, scratch, partial);
     else if (p->want_dw && !p->is_winograd)
         backward_weight(p, n_images, x, dy, scratch, partial);
     if (p->node->has_bias) {
@@ -386,7 +404,9 @@ static void backward_slice(void *argument, int slice, int worker)
     if (p->is_depthwise) {
         struct ws_geometry turned = turned_geometry(p);
         depthwise_backward_input(p, &turned, n_images, dy, dx);
-    } else if (p->turned)
+    } else if (p->is_1x1)
+        conv_1x1_backward_input(p, n_images, dy, p->panels, dx);
+    else if (p->turned)
         backward_input_turned(p, n_images, dy, scratch, dx);
     else
         backward_input_scattered(p, n_images, dy, scratch, dx);
@@ -447,6 +467,8 @@ void conv_backward(struct ws_exec *e, const struct step *s)
         turn_weight(&p, param_values(e, p.node, 0), turned);
         p.turned = turned;
     }
+    if (p.want_dx && p.is_1x1)
+        conv_1x1_pack(&p, true, p.panels);
     memset(e->constants + e->max_channels, 0, e->max_channels * sizeof(float));
     if (!p.is_winograd || s->top > 0 || p.node->has_bias)
         ws_pool_run(e->pool, N_SLICES, backward_slice, &p);

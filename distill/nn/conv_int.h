@@ -15,6 +15,7 @@ struct product {
     bool is_narrow_dx;                    /* dX by direct convolution */
     bool is_depthwise;                    /* all three by depthwise.c */
     bool is_winograd;                     /* all three by winograd.c */
+    bool is_1x1;                    /* all three by conv_1x1.c */
     size_t n_groups, in_group, out_group; /* channels of a group */
     size_t k, n_out;                      /* columns of P (of one group); output channels of all groups */
     size_t n_in;                          /* input channels of all groups */
@@ -23,6 +24,7 @@ struct product {
     bool want_dw, want_dx, add_dx;
     bool has_before; /* a deferred BatchNorm is applied to x while it is read */
     struct ws_affine before;
+    float *panels;       /* where a 1x1 convolution packs its weight */
     const float *turned; /* [kh][kw][out of a group][in of all], for dX at stride 1 */
 };
 

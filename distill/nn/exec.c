@@ -89,7 +89,7 @@ static enum ws_status alloc_scratch(struct ws_exec *e, struct ws_err *err)
         if (s->op != WS_OP_CONV && s->op != WS_OP_GEMM)
             continue;
         size_t shared, stripe = conv_scratch_floats(e, s, &shared);
-        size_t weight = shared > 0 ? 0 : e->net->params[e->net->nodes[s->node].params[0]].n;
+        size_t weight = conv_weight_floats(e, s);
         e->n_shared = shared > e->n_shared ? shared : e->n_shared;
         e->n_stripe = stripe > e->n_stripe ? stripe : e->n_stripe;
         e->n_weight = weight > e->n_weight ? weight : e->n_weight;
@@ -98,7 +98,7 @@ static enum ws_status alloc_scratch(struct ws_exec *e, struct ws_err *err)
     e->n_stripe = (e->n_stripe + 15) / 16 * 16;
     e->max_channels = (e->max_channels + 15) / 16 * 16;
     size_t n_scratch = ws_size_mul((size_t)ws_pool_n_threads(e->pool), e->n_stripe);
-    size_t n_weights = e->has_backward ? ws_size_mul(N_SLICES + 1, e->n_weight) : 0;
+    size_t n_weights = ws_size_mul(e->has_backward ? N_SLICES + 1 : 1, e->n_weight);
     e->n_scratch = ws_size_add(n_scratch, n_weights > e->n_shared ? n_weights : e->n_shared);
     enum ws_status status = ws_pool_reserve(e->pool, ws_size_mul(e->n_scratch, sizeof(float)), err);
     if (status != WS_OK)

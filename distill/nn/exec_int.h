@@ -150,6 +150,8 @@ size_t conv_scratch_floats(struct ws_exec *e, const struct step *s, size_t *shar
 void conv_forward(struct ws_exec *e, const struct step *s);
 void conv_backward(struct ws_exec *e, const struct step *s);
 
+/** Floats of one partial weight gradient, or of the weight as the step packs it. */
+size_t conv_weight_floats(struct ws_exec *e, const struct step *s);
 /** Whether a convolution can apply a BatchNorm to its input while reading it. */
 bool conv_reads_by_rows(struct ws_exec *e, const struct step *s);
 

@@ -105,10 +105,13 @@ struct ws_kernels {
     void (*winograd_weight)(const float *w, int channels, int out_channels, int first, int end, float *v);
     /** dw [3][3][channels][out] += sums [36][channels][out], for input channels first … end-1. */
     void (*winograd_weight_gradient)(const float *sums, int channels, int out_channels, int first, int end, float *dw);
-    /** c [rows][out] = a [rows][k] times one of v's 36 matrices. */
-    void (*winograd_product)(const float *a, size_t rows, int k, const float *v, int out_channels, float *c);
-    /** sums [channels][out] += x' dy; x [tiles][channels], dy [tiles][out]. */
-    void (*winograd_outer)(const float *x, const float *dy, size_t tiles, int channels, int out_channels, float *sums);
+    /** Rows first … end-1 of a matrix w [k][out] (of the transpose of [out][k]) into the panels that product() reads: k times
+     *  `out` filled up to a multiple of WS_DIRECT_LANES floats at the most. */
+    void (*product_panels)(const float *w, int k, int out, bool is_transposed, int first, int end, float *panels);
+    /** c [rows][out] (+)= a [rows][k] times the matrix in `panels`. */
+    void (*product)(const float *a, size_t rows, int k, const float *panels, int out, bool accumulate, float *c);
+    /** sums [channels][out] += x' dy; x [rows][channels], dy [rows][out]. */
+    void (*outer)(const float *x, const float *dy, size_t rows, int channels, int out, float *sums);
 
     /** Copy `channels` of an image's `pitch` channels into the middle of a zeroed frame of `pad` pixels. */
     void (*pad_image)(const float *x, int height, int width, int channels, int pitch, int pad, float *y);

@@ -417,6 +417,7 @@ static void adam(const struct ws_adam *a, float *w, const float *g, float *m, fl
     }
 }
 
+#include "product_impl.h"
 #include "winograd_impl.h"
 
 const struct ws_kernels WS_KERNELS_TABLE = {
@@ -433,8 +434,9 @@ const struct ws_kernels WS_KERNELS_TABLE = {
     .winograd_output = winograd_output,
     .winograd_weight = winograd_weight,
     .winograd_weight_gradient = winograd_weight_gradient,
-    .winograd_product = winograd_product,
-    .winograd_outer = winograd_outer,
+    .product_panels = product_panels,
+    .product = product,
+    .outer = outer,
     .pad_image = pad_image,
     .channel_moments = channel_moments,
     .affine = affine,

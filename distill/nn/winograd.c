@@ -181,7 +181,7 @@ static void products(const struct job *j, const float *u, size_t tiles, int firs
     const int c = j->g.channels, o = j->g.out_channels;
     const size_t matrix = (size_t)c * (size_t)o, u_step = grid_step(tiles, c), m_step = grid_step(tiles, o);
     for (size_t i = (size_t)first; i < (size_t)end; i++)
-        j->p->e->kernels->winograd_product(u + i * u_step, tiles, c, j->v + i * matrix, o, m + i * m_step);
+        j->p->e->kernels->product(u + i * u_step, tiles, c, j->v + i * matrix, o, false, m + i * m_step);
 }
 
 /** First output pixel of a tile row. */
@@ -333,7 +333,7 @@ static void outer_products(const struct weight_job *j, const float *u, const flo
     const int c = j->g.channels, o = j->g.out_channels;
     const size_t matrix = (size_t)c * (size_t)o, u_step = grid_step(tiles, c), d_step = grid_step(tiles, o);
     for (size_t i = (size_t)first; i < (size_t)end; i++)
-        j->p->e->kernels->winograd_outer(u + i * u_step, d + i * d_step, tiles, c, o, sums + i * matrix);
+        j->p->e->kernels->outer(u + i * u_step, d + i * d_step, tiles, c, o, sums + i * matrix);
 }
 
 static void narrow_weight_slice(void *argument, int slice, int worker)

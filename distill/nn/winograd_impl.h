@@ -9,10 +9,8 @@
  * "." is a product per position of the 6x6 grid, summed over channels (or, for dW, over tiles): 36 matrix products in the
  * place of 144 multiplications. The points are 0, ±sqrt(1/2), ±sqrt(2) and infinity: the usual 0, ±1, ±2 lose twice as many
  * digits (5.5e-7 of the result's size against 9.4e-7 at 16 channels; a direct sum 2.2e-7). Maps are 36 grids of [tiles][channels], `step` floats apart; weights
- * [36][channels][out] in panels of PANEL outputs, each panel [channels][width]. Vectors run over channels.
+ * 36 products' panels (product_impl.h). Vectors run over channels.
  */
-
-enum { PANEL = 2 * VECTOR < 16 ? 16 : 2 * VECTOR }; /* outputs of a panel; channels are multiples of 16 */
 
 #define A 0.70710678118654752440F /* sqrt(1/2) */
 #define B 1.41421356237309504880F /* sqrt(2) */
@@ -92,16 +90,6 @@ ALWAYS_INLINE void weight_gradient_transform(const vector m[6], vector out[3])
 
 #undef A
 #undef B
-
-ALWAYS_INLINE vector load(const float *p)
-{
-    return *(const vector *)p;
-}
-
-ALWAYS_INLINE void store(float *p, vector v)
-{
-    *(vector *)p = v;
-}
 
 /*
  * Walk on by n floats. The empty asm hides the sum from the compiler, which would otherwise keep the 36 addresses of a grid in
@@ -373,125 +361,5 @@ static void winograd_weight_gradient(const float *sums, int channels, int out_ch
                 store(to, load(to) + out[j]);
             }
         }
-    }
-}
-
-/* --- the products ---------------------------------------------------------------------------------------------------- */
-
-#if defined(__AVX512F__)
-enum { ROWS_1 = 14, ROWS_2 = 14 };
-#elif defined(__AVX2__)
-enum { ROWS_1 = 8, ROWS_2 = 6 };
-#else
-enum { ROWS_1 = 8, ROWS_2 = 2 };
-#endif
-
-/** rows x vectors of a product, k terms each; `rows` and `vectors` are constants at each call. */
-ALWAYS_INLINE void product_tile(const float *a, size_t k, const float *b, size_t b_step, float *c, size_t c_step,
-                                const int rows, const int vectors)
-{
-    vector sum[14 * 4];
-#pragma GCC unroll 64
-    for (int i = 0; i < rows * vectors; i++)
-        sum[i] = (vector){0};
-    for (size_t i = 0; i < k; i++, b += b_step) {
-        vector w[4];
-#pragma GCC unroll 4
-        for (int v = 0; v < vectors; v++)
-            w[v] = load(b + v * VECTOR);
-#pragma GCC unroll 16
-        for (int r = 0; r < rows; r++) {
-            float value = a[(size_t)r * k + i];
-#pragma GCC unroll 4
-            for (int v = 0; v < vectors; v++)
-                sum[r * vectors + v] += value * w[v];
-        }
-    }
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll 4
-        for (int v = 0; v < vectors; v++)
-            store(c + (size_t)r * c_step + v * VECTOR, sum[r * vectors + v]);
-}
-
-/** All rows of one panel of `vectors` vectors. */
-ALWAYS_INLINE void product_panel(const float *a, size_t rows, size_t k, const float *b, size_t b_step, float *c,
-                                 size_t c_step, const int tile, const int vectors)
-{
-    size_t r = 0;
-#define TILES(n)                                                                                                       \
-    for (; (n) <= tile && rows - r >= (n); r += (n))                                                                   \
-        product_tile(a + r * k, k, b, b_step, c + r * c_step, c_step, (n) <= tile ? (n) : 1, vectors);
-    TILES(14)
-    TILES(8)
-    TILES(7)
-    TILES(6)
-    TILES(4)
-    TILES(3)
-    TILES(2)
-    TILES(1)
-#undef TILES
-}
-
-/** c [rows][out] = a [rows][k] times the panels of b. */
-static void winograd_product(const float *a, size_t rows, int k, const float *b, int out_channels, float *c)
-{
-    size_t o = (size_t)out_channels;
-    for (size_t panel = 0; panel < o; panel += PANEL) {
-        size_t width = o - panel < PANEL ? o - panel : PANEL;
-        const float *from = b + panel * (size_t)k;
-        size_t at = 0;
-        for (; at + 2 * VECTOR <= width; at += 2 * VECTOR)
-            product_panel(a, rows, (size_t)k, from + at, width, c + panel + at, o, ROWS_2, 2);
-        for (; at < width; at += VECTOR)
-            product_panel(a, rows, (size_t)k, from + at, width, c + panel + at, o, ROWS_1, 1);
-    }
-}
-
-/** sum[c][o] of `channels` rows and `vectors` vectors += the outer products of `tiles` rows of x and dy. */
-ALWAYS_INLINE void outer_tile(const float *x, size_t x_step, const float *dy, size_t o, size_t tiles, float *sums,
-                              const int channels, const int vectors)
-{
-    vector sum[16 * 4];
-#pragma GCC unroll 16
-    for (int c = 0; c < channels; c++)
-#pragma GCC unroll 4
-        for (int v = 0; v < vectors; v++)
-            sum[c * vectors + v] = load(sums + (size_t)c * o + v * VECTOR);
-    for (size_t t = 0; t < tiles; t++, x += x_step, dy += o) {
-        vector g[4];
-#pragma GCC unroll 4
-        for (int v = 0; v < vectors; v++)
-            g[v] = load(dy + v * VECTOR);
-#pragma GCC unroll 16
-        for (int c = 0; c < channels; c++)
-#pragma GCC unroll 4
-            for (int v = 0; v < vectors; v++)
-                sum[c * vectors + v] += x[c] * g[v];
-    }
-#pragma GCC unroll 16
-    for (int c = 0; c < channels; c++)
-#pragma GCC unroll 4
-        for (int v = 0; v < vectors; v++)
-            store(sums + (size_t)c * o + v * VECTOR, sum[c * vectors + v]);
-}
-
-/** sums [channels][out] += x [tiles][channels]' dy [tiles][out]. */
-static void winograd_outer(const float *x, const float *dy, size_t tiles, int channels, int out_channels, float *sums)
-{
-    size_t o = (size_t)out_channels, n = (size_t)channels;
-    for (size_t at = 0; at < o;) {
-        int vectors = o - at >= 2 * VECTOR ? 2 : 1;
-        size_t c = 0;
-        if (vectors == 2) {
-            enum { TILE = CHANNELS_2 < 8 ? CHANNELS_2 : 8 };
-            for (; c < n; c += TILE)
-                outer_tile(x + c, n, dy + at, o, tiles, sums + c * o + at, TILE, 2);
-        } else {
-            enum { TILE = CHANNELS_1 };
-            for (; c < n; c += TILE)
-                outer_tile(x + c, n, dy + at, o, tiles, sums + c * o + at, TILE, 1);
-        }
-        at += (size_t)vectors * VECTOR;
     }
 }

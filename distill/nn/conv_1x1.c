@@ -1,0 +1,105 @@
+/*
+ * 1x1 convolutions of stride 1: Y = X W, dX = dY W', dW = X' dY, rows are pixels. Blocks of rows stay in the second-level
+ * cache between the BatchNorm that is applied to them, the product, and what follows it.
+ */
+#include "conv_1x1.h"
+
+#include <string.h>
+
+enum { BLOCK_FLOATS = 24 * 1024, ROW_TILE = 56 /* a multiple of every tile of rows that the kernels have */ };
+
+bool conv_1x1_fits(const struct product *p)
+{
+    return p->node->op == WS_OP_CONV && p->is_direct && p->n_groups == 1;
+}
+
+static size_t block_rows(const struct product *p)
+{
+    size_t widest = p->k > p->n_out ? p->k : p->n_out, rows = BLOCK_FLOATS / widest / ROW_TILE * ROW_TILE;
+    return rows > 0 ? rows : ROW_TILE;
+}
+
+size_t conv_1x1_scratch(const struct product *p)
+{
+    return block_rows(p) * p->k;
+}
+
+static size_t padded(size_t n)
+{
+    return (n + WS_DIRECT_LANES - 1) / WS_DIRECT_LANES * WS_DIRECT_LANES;
+}
+
+size_t conv_1x1_panel_floats(const struct product *p)
+{
+    const size_t forward = p->k * padded(p->n_out), back = p->n_out * padded(p->k);
+    return forward > back ? forward : back;
+}
+
+struct packing {
+    const struct product *p;
+    bool is_transposed;
+    float *panels;
+};
+
+static void pack_slice(void *argument, int slice, int worker)
+{
+    (void)worker;
+    const struct packing *packing = argument;
+    const struct product *p = packing->p;
+    const int k = (int)p->k, n = (int)p->n_out, rows = packing->is_transposed ? n : k;
+    p->e->kernels->product_panels(param_values(p->e, p->node, 0), rows, packing->is_transposed ? k : n,
+                                  packing->is_transposed, rows * slice / N_SLICES, rows * (slice + 1) / N_SLICES,
+                                  packing->panels);
+}
+
+void conv_1x1_pack(const struct product *p, bool is_transposed, float *panels)
+{
+    struct packing packing = {p, is_transposed, panels};
+    ws_pool_run(p->e->pool, N_SLICES, pack_slice, &packing);
+}
+
+static size_t block_end(size_t m, size_t block, size_t rows)
+{
+    return rows - m < block ? rows : m + block;
+}
+
+/** `n` rows of the input, after the BatchNorm that was left to this convolution. */
+static const float *input_rows(const struct product *p, const float *x, size_t n, float *scratch)
+{
+    if (!p->has_before)
+        return x;
+    p->e->kernels->affine(x, n, (int)p->k, p->before.scale, p->before.shift, NULL, p->before.top, scratch);
+    return scratch;
+}
+
+void conv_1x1_forward(const struct product *p, const struct epilogue *f, size_t n_images, const float *x, const float *panels,
+                       float *scratch, float *y)
+{
+    const size_t rows = n_images * p->rows_per_image, block = block_rows(p);
+    for (size_t m = 0; m < rows; m += block) {
+        const size_t n = block_end(m, block, rows) - m;
+        const float *a = input_rows(p, x + m * p->k, n, scratch);
+        p->e->kernels->product(a, n, (int)p->k, panels, (int)p->n_out, false, y + m * p->n_out);
+        finish_rows(f, y, m, n);
+    }
+}
+
+void conv_1x1_backward_weight(const struct product *p, size_t n_images, const float *x, const float *dy, float *scratch,
+                               float *partial)
+{
+    const size_t rows = n_images * p->rows_per_image, block = block_rows(p);
+    memset(partial, 0, p->k * p->n_out * sizeof *partial);
+    for (size_t m = 0; m < rows; m += block) {
+        const size_t n = block_end(m, block, rows) - m;
+        const float *a = input_rows(p, x + m * p->k, n, scratch);
+        p->e->kernels->outer(a, dy + m * p->n_out, n, (int)p->k, (int)p->n_out, partial);
+    }
+}
+
+void conv_1x1_backward_input(const struct product *p, size_t n_images, const float *dy, const float *panels, float *dx)
+{
+    const size_t rows = n_images * p->rows_per_image, block = block_rows(p);
+    for (size_t m = 0; m < rows; m += block)
+        p->e->kernels->product(dy + m * p->n_out, block_end(m, block, rows) - m, (int)p->n_out, panels, (int)p->k, p->add_dx,
+                               dx + m * p->k);
+}
