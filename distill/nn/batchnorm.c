@@ -209,7 +209,8 @@ static void take_coefficients(struct ws_exec *e, const struct ws_node *node, con
 void batchnorm_backward(struct ws_exec *e, const struct step *s)
 {
     const struct ws_node *node = &e->net->nodes[s->node];
-    float *a = e->constants + e->max_channels, *b = a + e->max_channels, *d = b + e->max_channels;
+    const struct bn_state *state = &e->bn[s->node];
+    float *a = state->a, *b = state->b, *d = state->d;
     struct pass p = {.e = e, .s = s, .node = node, .a = a, .b = b, .d = d};
     if (!e->has_gradient[s->out]) /* only its statistics are read by the loss */
         memset(e->gradient[s->out], 0, (size_t)e->batch * image_floats(e, s->out) * sizeof(float));
@@ -221,5 +222,6 @@ void batchnorm_backward(struct ws_exec *e, const struct step *s)
     if (!e->wants_gradient[s->x])
         return;
     p.add_dx = accumulate_into(e, s->x);
-    ws_pool_run(e->pool, N_SLICES, dx_slice, &p);
+    if (!s->leaves_dx)
+        ws_pool_run(e->pool, N_SLICES, dx_slice, &p);
 }

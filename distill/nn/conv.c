@@ -104,6 +104,7 @@ static struct product product_of(struct ws_exec *e, const struct step *s)
         p.is_narrow = fits_direct(&p.g, p.out_group);
         p.is_narrow_dx = has_stride_1(&p) && fits_direct(&turned, p.in_group);
     }
+    p.after = s->after >= 0 ? &e->bn[s->after] : NULL;
     if (s->before >= 0) {
         const struct bn_state *bn = &e->bn[s->before];
         p.has_before = true;
@@ -112,10 +113,32 @@ static struct product product_of(struct ws_exec *e, const struct step *s)
     return p;
 }
 
+const float *input_rows(const struct product *p, const float *x, size_t rows, float *scratch)
+{
+    if (!p->has_before)
+        return x;
+    p->e->kernels->affine(x, rows, (int)p->n_in, p->before.scale, p->before.shift, NULL, p->before.top, scratch);
+    return scratch;
+}
+
+const float *gradient_rows(const struct product *p, const float *dy, const float *y, size_t rows, float *scratch)
+{
+    if (!p->after)
+        return dy;
+    p->e->kernels->batchnorm_dx(dy, y, rows, (int)p->n_out, p->after->a, p->after->b, p->after->d, false, scratch);
+    return scratch;
+}
+
+bool conv_undoes_by_rows(struct ws_exec *e, const struct step *s)
+{
+    const struct product p = product_of(e, s);
+    return (p.is_1x1 || p.is_depthwise) && !p.node->has_bias && s->top == 0 && s->other < 0;
+}
+
 bool conv_reads_by_rows(struct ws_exec *e, const struct step *s)
 {
     const struct product p = product_of(e, s);
-    return p.is_winograd || p.is_1x1;
+    return p.is_winograd || p.is_1x1 || p.is_depthwise;
 }
 
 static size_t stripe_rows(size_t k)
@@ -141,7 +164,7 @@ size_t conv_scratch_floats(struct ws_exec *e, const struct step *s, size_t *shar
     struct product p = product_of(e, s);
     *shared = 0;
     if (p.is_depthwise)
-        return 0;
+        return depthwise_scratch(&p);
     if (p.is_1x1)
         return conv_1x1_scratch(&p);
     if (p.is_winograd) {
@@ -274,7 +297,7 @@ static void forward_slice(void *argument, int slice, int worker)
     float *y = e->value[p->s->out] + first * p->rows_per_image * p->n_out;
     float *scratch = e->worker_scratch + (size_t)worker * e->n_stripe;
     if (p->is_depthwise)
-        depthwise_forward(p, &f, n_images, x, y);
+        depthwise_forward(p, &f, n_images, x, scratch, y);
     else if (p->is_1x1)
         conv_1x1_forward(p, &f, n_images, x, p->panels, scratch, y);
     else if (p->is_narrow)
@@ -386,10 +409,14 @@ static void backward_slice(void *argument, int slice, int worker)
     if (s->top > 0) /* a folded convolution: its ReLU is undone here */
         e->kernels->relu_dx(dy, e->value[s->out] + first * out_floats, rows * p->n_out, false, dy);
     float *partial = e->weight_scratch + (size_t)slice * e->n_weight;
-    if (p->want_dw && p->is_depthwise)
-        depthwise_backward_weight(p, n_images, x, dy, partial);
-    else if (p->want_dw && p->is_1x1)
-        conv_1x1_backward_weight(p, n_images, x, dy, scratch, partial);
+    float *dx = p->want_dx ? e->gradient[s->x] + first * p->in_floats : NULL;
+    const struct conv_slice part = {
+        n_images, x, e->value[s->out] + first * out_floats, dy, scratch, p->want_dw ? partial : NULL, dx};
+    const struct ws_geometry turned = turned_geometry(p);
+    if (p->is_depthwise)
+        depthwise_backward(p, &part, &turned);
+    else if (p->is_1x1)
+        conv_1x1_backward(p, &part, p->panels);
     else if (p->want_dw && !p->is_winograd)
         backward_weight(p, n_images, x, dy, scratch, partial);
     if (p->node->has_bias) {
@@ -398,15 +425,9 @@ static void backward_slice(void *argument, int slice, int worker)
         e->kernels->channel_moments(dy, rows, p->node->channels, e->constants + e->max_channels, sum,
                                     sum + e->max_channels);
     }
-    if (!p->want_dx || p->is_winograd)
+    if (!p->want_dx || p->is_winograd || p->is_depthwise || p->is_1x1)
         return;
-    float *dx = e->gradient[s->x] + first * p->in_floats;
-    if (p->is_depthwise) {
-        struct ws_geometry turned = turned_geometry(p);
-        depthwise_backward_input(p, &turned, n_images, dy, dx);
-    } else if (p->is_1x1)
-        conv_1x1_backward_input(p, n_images, dy, p->panels, dx);
-    else if (p->turned)
+    if (p->turned)
         backward_input_turned(p, n_images, dy, scratch, dx);
     else
         backward_input_scattered(p, n_images, dy, scratch, dx);

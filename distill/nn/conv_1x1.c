@@ -21,7 +21,7 @@ static size_t block_rows(const struct product *p)
 
 size_t conv_1x1_scratch(const struct product *p)
 {
-    return block_rows(p) * p->k;
+    return block_rows(p) * (p->k + p->n_out);
 }
 
 static size_t padded(size_t n)
@@ -63,15 +63,6 @@ static size_t block_end(size_t m, size_t block, size_t rows)
     return rows - m < block ? rows : m + block;
 }
 
-/** `n` rows of the input, after the BatchNorm that was left to this convolution. */
-static const float *input_rows(const struct product *p, const float *x, size_t n, float *scratch)
-{
-    if (!p->has_before)
-        return x;
-    p->e->kernels->affine(x, n, (int)p->k, p->before.scale, p->before.shift, NULL, p->before.top, scratch);
-    return scratch;
-}
-
 void conv_1x1_forward(const struct product *p, const struct epilogue *f, size_t n_images, const float *x, const float *panels,
                        float *scratch, float *y)
 {
@@ -84,22 +75,18 @@ void conv_1x1_forward(const struct product *p, const struct epilogue *f, size_t 
     }
 }
 
-void conv_1x1_backward_weight(const struct product *p, size_t n_images, const float *x, const float *dy, float *scratch,
-                               float *partial)
+void conv_1x1_backward(const struct product *p, const struct conv_slice *s, const float *panels)
 {
-    const size_t rows = n_images * p->rows_per_image, block = block_rows(p);
-    memset(partial, 0, p->k * p->n_out * sizeof *partial);
+    const struct ws_kernels *kernels = p->e->kernels;
+    const size_t rows = s->n_images * p->rows_per_image, block = block_rows(p), k = p->k, out = p->n_out;
+    if (s->partial)
+        memset(s->partial, 0, k * out * sizeof *s->partial);
     for (size_t m = 0; m < rows; m += block) {
         const size_t n = block_end(m, block, rows) - m;
-        const float *a = input_rows(p, x + m * p->k, n, scratch);
-        p->e->kernels->outer(a, dy + m * p->n_out, n, (int)p->k, (int)p->n_out, partial);
+        const float *dy = gradient_rows(p, s->dy + m * out, s->y + m * out, n, s->scratch + block * k);
+        if (s->partial)
+            kernels->outer(input_rows(p, s->x + m * k, n, s->scratch), dy, n, (int)k, (int)out, s->partial);
+        if (s->dx)
+            kernels->product(dy, n, (int)out, panels, (int)k, p->add_dx, s->dx + m * k);
     }
-}
-
-void conv_1x1_backward_input(const struct product *p, size_t n_images, const float *dy, const float *panels, float *dx)
-{
-    const size_t rows = n_images * p->rows_per_image, block = block_rows(p);
-    for (size_t m = 0; m < rows; m += block)
-        p->e->kernels->product(dy + m * p->n_out, block_end(m, block, rows) - m, (int)p->n_out, panels, (int)p->k, p->add_dx,
-                               dx + m * p->k);
 }

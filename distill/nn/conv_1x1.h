@@ -15,10 +15,7 @@ void conv_1x1_pack(const struct product *p, bool is_transposed, float *panels);
 /** y of `n_images` images from x, finished by the epilogue a block of rows at a time. */
 void conv_1x1_forward(const struct product *p, const struct epilogue *f, size_t n_images, const float *x, const float *panels,
                        float *scratch, float *y);
-/** dW of `n_images` images into `partial`. */
-void conv_1x1_backward_weight(const struct product *p, size_t n_images, const float *x, const float *dy, float *scratch,
-                               float *partial);
-/** dX (+)= dY times the transposed weight in `panels`. */
-void conv_1x1_backward_input(const struct product *p, size_t n_images, const float *dy, const float *panels, float *dx);
+/** dW and dX (with the transposed weight in `panels`), block by block. */
+void conv_1x1_backward(const struct product *p, const struct conv_slice *s, const float *panels);
 
 #endif

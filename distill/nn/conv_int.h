@@ -24,6 +24,7 @@ struct product {
     bool want_dw, want_dx, add_dx;
     bool has_before; /* a deferred BatchNorm is applied to x while it is read */
     struct ws_affine before;
+    const struct bn_state *after; /* the BatchNorm whose dx is left to this convolution's backward, or NULL */
     float *panels;       /* where a 1x1 convolution packs its weight */
     const float *turned; /* [kh][kw][out of a group][in of all], for dX at stride 1 */
 };
@@ -46,6 +47,20 @@ void epilogue_begin(const struct product *p);
 struct epilogue epilogue_of(const struct product *p, int slice, size_t first_image);
 /** Finish `rows` rows of the slice's output `y`, from `first_row` on. */
 void finish_rows(const struct epilogue *f, float *y, size_t first_row, size_t rows);
+
+/** Backward of one slice of images. */
+struct conv_slice {
+    size_t n_images;
+    const float *x, *y, *dy;
+    float *scratch;
+    float *partial; /* of dW, to be cleared first; NULL: not wanted */
+    float *dx;      /* NULL: not wanted */
+};
+
+/** `rows` pixels of the input, after the BatchNorm that was left to this convolution: x itself, or made in `scratch`. */
+const float *input_rows(const struct product *p, const float *x, size_t rows, float *scratch);
+/** `rows` pixels of dY, after the dx of the BatchNorm behind where that was left: dy itself, or made in `scratch` from dy and y. */
+const float *gradient_rows(const struct product *p, const float *dy, const float *y, size_t rows, float *scratch);
 
 /** turned[kh][kw][o][g, c] = W[KH-1-kh][KW-1-kw][c][g, o]: group by group, o and c count inside the group g. */
 void turn_weight(const struct product *p, const float *weight, float *turned);

@@ -62,7 +62,7 @@ static enum ws_status alloc_tables(struct ws_exec *e, const struct ws_exec_optio
 static enum ws_status alloc_statistics(struct ws_exec *e, int node, struct ws_err *err)
 {
     struct bn_state *state = &e->bn[node];
-    float **const parts[] = {&state->mean,       &state->invstd,    &state->scale,  &state->shift,
+    float **const parts[] = {&state->mean,       &state->invstd,    &state->scale, &state->a, &state->b, &state->d,  &state->shift,
                              &state->batch_mean, &state->batch_var, &state->d_mean, &state->d_var};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         *parts[i] = ws_arena_alloc(&e->arena, (size_t)e->net->nodes[node].channels, sizeof **parts[i]);

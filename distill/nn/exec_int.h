@@ -21,6 +21,8 @@ struct step {
     int out;        /**< node whose value is written */
     float top;      /**< 0: no ReLU behind it; else the result is min(max(0, .), top), INFINITY for a plain ReLU */
     int before;       /**< convolution: the node whose deferred BatchNorm is applied to x; -1 */
+    int after;        /**< convolution: the node of the BatchNorm behind it, whose dx is made while dY is read; -1 */
+    bool leaves_dx;   /**< BatchNorm: its dx is left to the convolution before it */
     bool is_deferred; /**< BatchNorm: its map is never written, the convolution behind it applies it while reading */
     int moments_of; /**< convolution: the next step, a BatchNorm whose moments it takes on the way; -1 */
 };
@@ -36,6 +38,7 @@ struct region {
 /** Saved statistics of one BatchNorm node, [channels] each. */
 struct bn_state {
     float *mean, *invstd;
+    float *a, *b, *d;     /**< of the last backward: dx = a dy + b x + d */
     float *scale, *shift; /**< of the last forward: y = x scale + shift */
     float top;            /**< of the ReLU behind it, see struct step */          /* what the last forward normalised with */
     float *batch_mean, *batch_var; /* of the last forward in TRAIN or OBSERVE; the variance is biased */
@@ -152,6 +155,8 @@ void conv_backward(struct ws_exec *e, const struct step *s);
 
 /** Floats of one partial weight gradient, or of the weight as the step packs it. */
 size_t conv_weight_floats(struct ws_exec *e, const struct step *s);
+/** Whether a convolution's backward can make the dx of the BatchNorm behind it while it reads dY. */
+bool conv_undoes_by_rows(struct ws_exec *e, const struct step *s);
 /** Whether a convolution can apply a BatchNorm to its input while reading it. */
 bool conv_reads_by_rows(struct ws_exec *e, const struct step *s);
 

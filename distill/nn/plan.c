@@ -81,6 +81,21 @@ static void defer_batchnorms(struct ws_exec *e, const struct consumers *c)
     }
 }
 
+/** The dx of a BatchNorm behind a convolution that reads dY by rows is made there: one map less to write and to read twice. */
+static void leave_gradients(struct ws_exec *e, const struct consumers *c)
+{
+    for (int i = 0; i + 1 < e->n_steps && e->has_backward; i++) {
+        struct step *conv = &e->steps[i];
+        if (conv->op != WS_OP_CONV || c->n[conv->out] != 1 || e->is_tap[conv->out] || !conv_undoes_by_rows(e, conv))
+            continue;
+        for (int j = i + 1; j < e->n_steps; j++)
+            if (e->steps[j].op == WS_OP_BATCHNORM && e->steps[j].x == conv->out) {
+                e->steps[j].leaves_dx = true;
+                conv->after = e->steps[j].node;
+            }
+    }
+}
+
 /**
  * Without backward and with running statistics no image waits for another: the first steps, where maps are large and
  * weights small, are run for a group of images at a time, so that a map is still in the second-level cache when it is
@@ -131,6 +146,7 @@ enum ws_status plan_steps(struct ws_exec *e, struct ws_err *err)
                          .out = i,
                          .top = node->fused_relu || node->op == WS_OP_RELU ? INFINITY : 0,
                          .before = -1,
+                         .after = -1,
                          .moments_of = -1};
         fuse(e, &c, &s);
         for (int j = i; j != s.out; j = c.last[j])
@@ -142,6 +158,7 @@ enum ws_status plan_steps(struct ws_exec *e, struct ws_err *err)
             e->steps[i + 1].x == e->steps[i].out)
             e->steps[i].moments_of = i + 1;
     defer_batchnorms(e, &c);
+    leave_gradients(e, &c);
     plan_groups(e);
     return WS_OK;
 }
@@ -161,6 +178,15 @@ static bool reads(const struct ws_exec *e, const struct step *s, int node)
     return false;
 }
 
+/** The step that writes a node's value. */
+static int writer_of(const struct ws_exec *e, int node)
+{
+    int i = 0;
+    while (e->steps[i].out != node)
+        i++;
+    return i;
+}
+
 /**
  * Lifetimes, in steps: forward runs at times 0 … S-1, backward of step i at time 2S-1-i. A value lives until the step
  * that wrote it is undone, the last to read it; without backward it dies with its last reader.
@@ -169,7 +195,8 @@ static void list_regions(struct ws_exec *e)
 {
     int n_nodes = e->net->n_nodes, n_steps = e->n_steps, end_of_time = 2 * n_steps;
     for (int node = 0; node < n_nodes; node++) {
-        bool is_written = true;
+        bool is_written = true, has_own_gradient = true;
+        int undone = -1; /* the step whose backward reads this gradient last, where that is not the step that wrote the value */
         int written = node == 0 ? -1 : n_steps, last_read = -1, first_back = end_of_time;
         int deferred_to = -1;
         for (int i = 0; i < n_steps; i++) {
@@ -180,6 +207,10 @@ static void list_regions(struct ws_exec *e)
                 deferred_to = s->out;
             if (s->is_deferred && s->out == node)
                 is_written = false;
+            if (s->leaves_dx && s->x == node)
+                has_own_gradient = false;
+            if (s->leaves_dx && s->out == node)
+                undone = writer_of(e, s->x);
             if (deferred_to >= 0 && reads(e, s, deferred_to))
                 last_read = i;
             if (reads(e, s, node)) {
@@ -198,10 +229,12 @@ static void list_regions(struct ws_exec *e)
                        stays             ? end_of_time
                        : e->has_backward ? 2 * n_steps - 1 - written
                                          : last_read);
-        if (e->has_backward && e->wants_gradient[node]) {
+        if (e->has_backward && e->wants_gradient[node] && has_own_gradient) {
             if (e->is_tap[node])
                 first_back = -1;
             int done = written < 0 || (node == 0 && e->has_input_gradient) ? end_of_time : 2 * n_steps - 1 - written;
+            if (undone >= 0)
+                done = 2 * n_steps - 1 - undone;
             if (e->is_tap[node] && e->net->nodes[node].op != WS_OP_INPUT)
                 done = end_of_time;
             /* Where nobody reads the value, a loss may yet read a BatchNorm's statistics. */
@@ -268,6 +301,9 @@ enum ws_status plan_memory(struct ws_exec *e, struct ws_err *err)
     for (int i = 0; i < e->n_steps; i++)
         if (e->steps[i].is_deferred)
             e->value[e->steps[i].out] = e->value[e->steps[i].x];
+    for (int i = 0; i < e->n_steps; i++)
+        if (e->steps[i].leaves_dx)
+            e->gradient[e->steps[i].x] = e->gradient[e->steps[i].out];
     for (size_t i = 0; i < n; i++)
         if (e->net->nodes[i].op == WS_OP_CONSTANT)
             e->value[i] = param_values(e, &e->net->nodes[i], 0);

@@ -35,6 +35,28 @@ static struct ws_net *build_winograd_conv(struct ws_rng *rng)
     return net;
 }
 
+/* MobileNetV2's block: each convolution reads its input through the BatchNorm and ReLU6 before it, and makes the dx of the one
+   behind it while it reads dY. */
+static struct ws_net *build_inverted_residual(struct ws_rng *rng)
+{
+    static const int widths[] = {3, 16, 24, 40};
+    const int channels = pick(rng, widths, 4), wide = channels * (1 + (int)below(rng, 4)), stride = 1 + (int)below(rng, 2);
+    struct ws_net *net = ws_net_new(3 + (int)below(rng, 7), 3 + (int)below(rng, 7), channels);
+    assert_non_null(net);
+    const struct ws_window point = WS_SQUARE(1, 1, 0), depth = WS_SQUARE(3, stride, 1);
+    int x = ws_net_conv(net, "expand", 0, wide, point, false);
+    x = ws_net_batchnorm(net, "bn1", x);
+    x = ws_net_unary(net, WS_OP_CLIP, "relu1", x, 0, 6);
+    x = ws_net_conv_grouped(net, "depth", x, wide, depth, wide, false);
+    x = ws_net_batchnorm(net, "bn2", x);
+    x = ws_net_unary(net, WS_OP_CLIP, "relu2", x, 0, 6);
+    x = ws_net_conv(net, "project", x, channels, point, false);
+    x = ws_net_batchnorm(net, "bn3", x);
+    if (stride == 1)
+        ws_net_add(net, "add", x, 0);
+    return net;
+}
+
 static struct ws_net *build_gemm(struct ws_rng *rng)
 {
     struct ws_net *net = new_net(rng, 5, 33);
@@ -129,6 +151,12 @@ static void winograd_convolutions_equal_their_twin(void **state)
 {
     (void)state;
     run_trials("Winograd convolution", build_winograd_conv, 16, WS_BN_TRAIN, true);
+}
+
+static void inverted_residuals_equal_their_twin(void **state)
+{
+    (void)state;
+    run_trials("inverted residual", build_inverted_residual, 24, WS_BN_TRAIN, false);
 }
 
 static void gemm_flattens_in_file_order_and_equals_its_twin(void **state)
@@ -258,6 +286,7 @@ int main(void)
         cmocka_unit_test(convolution_equals_its_twin),
         cmocka_unit_test(resnet_convolutions_equal_their_twin),
         cmocka_unit_test(winograd_convolutions_equal_their_twin),
+        cmocka_unit_test(inverted_residuals_equal_their_twin),
         cmocka_unit_test(gemm_flattens_in_file_order_and_equals_its_twin),
         cmocka_unit_test(average_pool_equals_its_twin),
         cmocka_unit_test(max_pool_equals_its_twin),
