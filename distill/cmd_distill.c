@@ -20,8 +20,8 @@ struct workshop {
     const struct ws_run *run;
     bool is_open;
     struct ws_pool *pool;
-    struct ws_model *teacher;
     struct ws_predictor predictor; /* of the teacher */
+    const struct ws_model *teacher; /* the predictor's: folded */
     struct ws_dataset data;
     uint32_t *train, *held;
     size_t n_train, n_held;
@@ -31,7 +31,6 @@ struct workshop {
 static void close_workshop(struct workshop *shop)
 {
     ws_predictor_close(&shop->predictor);
-    ws_model_free(&shop->teacher);
     ws_dataset_close(&shop->data);
     ws_pool_close(&shop->pool);
     free(shop->train);
@@ -42,16 +41,19 @@ static void close_workshop(struct workshop *shop)
 static enum ws_status open_teacher(struct workshop *shop, struct ws_err *err)
 {
     const struct ws_config *config = shop->run->config;
+    struct ws_model *model = NULL;
     char path[WS_PATH_BYTES];
     enum ws_status status = ws_work_path(path, shop->run->work, err, "teacher/teacher.safetensors");
     if (status == WS_OK)
-        status = ws_model_load(&shop->teacher, path, NULL, err);
+        status = ws_model_load(&model, path, NULL, err);
     if (status == WS_OK)
-        status = ws_card_check_classes(&shop->teacher->card, config, err);
+        status = ws_card_check_classes(&model->card, config, err);
     if (status == WS_OK)
         status = ws_job_pool_open(&shop->pool, config, err);
     if (status == WS_OK)
-        status = ws_predictor_open(&shop->predictor, shop->teacher, shop->pool, (int)config->distill.batch, true, err);
+        status = ws_predictor_take(&shop->predictor, &model, shop->pool, (int)config->distill.batch, err);
+    ws_model_free(&model);
+    shop->teacher = shop->predictor.model;
     return status;
 }
 

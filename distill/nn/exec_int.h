@@ -23,6 +23,7 @@ struct step {
     int before;       /**< convolution: the node whose deferred BatchNorm is applied to x; -1 */
     int after;        /**< convolution: the node of the BatchNorm behind it, whose dx is made while dY is read; -1 */
     bool leaves_dx;   /**< BatchNorm: its dx is left to the convolution before it */
+    bool is_in_place; /**< BatchNorm: its dx is written over dy */
     bool is_deferred; /**< BatchNorm: its map is never written, the convolution behind it applies it while reading */
     int moments_of; /**< convolution: the next step, a BatchNorm whose moments it takes on the way; -1 */
 };

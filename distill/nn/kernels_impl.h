@@ -301,20 +301,26 @@ static inline float clamp(float v, float top)
     return v > top ? top : v;
 }
 
+/* A map may be written over itself: ivdep tells the compiler that no element waits for another. */
+
 /** The body of affine for one block; each combination of residual and ReLU is its own loop. */
 static inline void affine_block(const float *x, const float *r, size_t length, const float *scale, const float *shift,
                                 float top, float *y)
 {
     if (r && top > 0)
+#pragma GCC ivdep
         for (size_t i = 0; i < length; i++)
             y[i] = clamp(x[i] * scale[i] + shift[i] + r[i], top);
     else if (top > 0)
+#pragma GCC ivdep
         for (size_t i = 0; i < length; i++)
             y[i] = clamp(x[i] * scale[i] + shift[i], top);
     else if (r)
+#pragma GCC ivdep
         for (size_t i = 0; i < length; i++)
             y[i] = x[i] * scale[i] + shift[i] + r[i];
     else
+#pragma GCC ivdep
         for (size_t i = 0; i < length; i++)
             y[i] = x[i] * scale[i] + shift[i];
 }
@@ -349,9 +355,11 @@ static inline void dx_block(const float *dy, const float *x, size_t length, cons
                             const float *d, bool accumulate, float *dx)
 {
     if (accumulate)
+#pragma GCC ivdep
         for (size_t i = 0; i < length; i++)
             dx[i] += a[i] * dy[i] + b[i] * x[i] + d[i];
     else
+#pragma GCC ivdep
         for (size_t i = 0; i < length; i++)
             dx[i] = a[i] * dy[i] + b[i] * x[i] + d[i];
 }
@@ -384,9 +392,11 @@ static void batchnorm_dx(const float *dy, const float *x, size_t rows, int chann
 static void relu_dx(const float *dy, const float *y, size_t n, bool accumulate, float *dx)
 {
     if (accumulate)
+#pragma GCC ivdep
         for (size_t i = 0; i < n; i++)
             dx[i] += !y || y[i] > 0 ? dy[i] : 0;
     else
+#pragma GCC ivdep
         for (size_t i = 0; i < n; i++)
             dx[i] = !y || y[i] > 0 ? dy[i] : 0;
 }

@@ -96,6 +96,16 @@ static void leave_gradients(struct ws_exec *e, const struct consumers *c)
     }
 }
 
+/** The dx of a BatchNorm that alone reads its input goes over its dy, where nobody looks at that afterwards. */
+static void reuse_gradients(struct ws_exec *e, const struct consumers *c)
+{
+    for (int i = 0; i < e->n_steps; i++) {
+        struct step *s = &e->steps[i];
+        s->is_in_place = s->op == WS_OP_BATCHNORM && !s->leaves_dx && s->x > 0 && c->n[s->x] == 1 && !e->is_tap[s->x] &&
+                         !e->is_tap[s->out] && e->wants_gradient[s->x];
+    }
+}
+
 /**
  * Without backward and with running statistics no image waits for another: the first steps, where maps are large and
  * weights small, are run for a group of images at a time, so that a map is still in the second-level cache when it is
@@ -159,6 +169,7 @@ enum ws_status plan_steps(struct ws_exec *e, struct ws_err *err)
             e->steps[i].moments_of = i + 1;
     defer_batchnorms(e, &c);
     leave_gradients(e, &c);
+    reuse_gradients(e, &c);
     plan_groups(e);
     return WS_OK;
 }
@@ -207,9 +218,9 @@ static void list_regions(struct ws_exec *e)
                 deferred_to = s->out;
             if (s->is_deferred && s->out == node)
                 is_written = false;
-            if (s->leaves_dx && s->x == node)
+            if ((s->leaves_dx || s->is_in_place) && s->x == node)
                 has_own_gradient = false;
-            if (s->leaves_dx && s->out == node)
+            if ((s->leaves_dx || s->is_in_place) && s->out == node)
                 undone = writer_of(e, s->x);
             if (deferred_to >= 0 && reads(e, s, deferred_to))
                 last_read = i;
@@ -302,7 +313,7 @@ enum ws_status plan_memory(struct ws_exec *e, struct ws_err *err)
         if (e->steps[i].is_deferred)
             e->value[e->steps[i].out] = e->value[e->steps[i].x];
     for (int i = 0; i < e->n_steps; i++)
-        if (e->steps[i].leaves_dx)
+        if (e->steps[i].leaves_dx || e->steps[i].is_in_place)
             e->gradient[e->steps[i].x] = e->gradient[e->steps[i].out];
     for (size_t i = 0; i < n; i++)
         if (e->net->nodes[i].op == WS_OP_CONSTANT)

@@ -17,7 +17,7 @@ enum {
     NARROW_WEIGHTS = 64 * 64,  /* channels x outputs: 36 matrices of 590 KiB in all */
     BLOCK_FLOATS = 112 * 1024, /* transformed maps of a narrow block */
     MAX_BLOCK_TILES = 112,
-    CHUNK_FLOATS = 6 << 20, /* transformed maps of a wide chunk: 24 MiB */
+    CHUNK_FLOATS = 3 << 20, /* transformed maps of a wide chunk: 12 MiB */
     POINTS = WS_WINOGRAD_POINTS,
 };
 

@@ -64,7 +64,8 @@ struct bench {
     struct ws_config config;
     struct ws_dataset data;
     struct ws_pool *pool;
-    struct ws_model *teacher, *model; /* `model` is the method's, or the frozen one */
+    struct ws_model *model;        /* the method's */
+    const struct ws_model *frozen; /* the predictor's, or NULL */
     struct ws_predictor predictor;
     struct ws_session session;
     const struct ws_method *method;
@@ -123,22 +124,22 @@ static struct ws_card make_card(const struct row *row, const char *arch)
     return card;
 }
 
-static struct ws_model *open_frozen(struct bench *b, const char *arch)
+static const struct ws_model *open_frozen(struct bench *b, const char *arch)
 {
     struct ws_err err = {0};
     const struct ws_card card = make_card(b->row, arch);
     struct ws_model *model = NULL;
     check(ws_model_build(&model, &card, &err), &err);
     ws_net_init(model->net, 1);
-    check(ws_predictor_open(&b->predictor, model, b->pool, b->row->batch, true, &err), &err);
-    return model;
+    check(ws_predictor_take(&b->predictor, &model, b->pool, b->row->batch, &err), &err);
+    return b->predictor.model;
 }
 
 static void open_method(struct bench *b)
 {
     struct ws_err err = {0};
     if (b->row->kind == KD3)
-        b->teacher = open_frozen(b, b->row->teacher);
+        b->frozen = open_frozen(b, b->row->teacher);
     b->session = (struct ws_session){.config = &b->config,
                                      .dir = "build",
                                      .pool = b->pool,
@@ -146,8 +147,8 @@ static void open_method(struct bench *b)
                                      .train = b->images,
                                      .n_train = (size_t)b->row->batch,
                                      .card = make_card(b->row, b->row->arch),
-                                     .teacher = b->teacher,
-                                     .teacher_predictor = b->teacher ? &b->predictor : NULL,
+                                     .teacher = b->frozen,
+                                     .teacher_predictor = b->frozen ? &b->predictor : NULL,
                                      .optim = &b->config.distill.optim,
                                      .augment = {.kind = WS_AUGMENT_NONE},
                                      .seed = 1,
@@ -212,7 +213,7 @@ static void count_kd3(struct bench *b)
     b->planned_bytes = (double)ws_exec_size_bytes(kd3->trainee.exec) + (double)ws_exec_size_bytes(kd3->mixed) +
                        (double)ws_exec_size_bytes(kd3->embed_s.exec) + (double)ws_exec_size_bytes(kd3->embed_t.exec) +
                        (double)ws_exec_size_bytes(b->predictor.exec) + arrays_bytes(student->net, 3) +
-                       arrays_bytes(teacher->net, 1) + arrays_bytes(b->teacher->net, 1);
+                       arrays_bytes(teacher->net, 1);
 }
 
 static void count_work(struct bench *b)
@@ -221,7 +222,8 @@ static void count_work(struct bench *b)
     if (b->row->kind == KD3) {
         count_kd3(b);
     } else {
-        const double forward = count_macs(b->model->net, b->model->logits, &first);
+        const struct ws_model *model = b->frozen ? b->frozen : b->model;
+        const double forward = count_macs(model->net, model->logits, &first);
         b->macs = b->row->kind == TRAIN ? 3 * forward - first : forward;
     }
     b->macs *= b->row->batch;
@@ -297,10 +299,7 @@ static void close_bench(struct bench *b)
 {
     if (b->method)
         b->method->close(&b->state);
-    else
-        ws_model_free(&b->model);
     ws_predictor_close(&b->predictor);
-    ws_model_free(&b->teacher);
     ws_dataset_close(&b->data);
     ws_pool_close(&b->pool);
     free(b->images);
@@ -315,7 +314,7 @@ static void run_row(const struct row *row, double seconds, int n_threads)
     set_config(&b.config);
     make_pictures(&b);
     if (row->kind == FROZEN)
-        b.model = open_frozen(&b, row->arch);
+        b.frozen = open_frozen(&b, row->arch);
     else
         open_method(&b);
     count_work(&b);
