@@ -20,7 +20,7 @@ struct workshop {
     const struct ws_run *run;
     bool is_open;
     struct ws_pool *pool;
-    struct ws_predictor predictor; /* of the teacher */
+    struct ws_predictor predictor;  /* of the teacher */
     const struct ws_model *teacher; /* the predictor's: folded */
     struct ws_dataset data;
     uint32_t *train, *held;

@@ -28,8 +28,8 @@ enum ws_status ws_predictor_open(struct ws_predictor *predictor, struct ws_model
     return status;
 }
 
-enum ws_status ws_predictor_take(struct ws_predictor *predictor, struct ws_model **model, struct ws_pool *pool, int max_batch,
-                                 struct ws_err *err)
+enum ws_status ws_predictor_take(struct ws_predictor *predictor, struct ws_model **model, struct ws_pool *pool,
+                                 int max_batch, struct ws_err *err)
 {
     const enum ws_status status = ws_predictor_open(predictor, *model, pool, max_batch, true, err);
     ws_model_free(model);

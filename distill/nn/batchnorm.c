@@ -72,13 +72,13 @@ static void observe(struct pass *p, struct bn_state *state, bool is_summed)
     struct ws_exec *e = p->e;
     p->pivot = param_values(e, p->node, MEAN);
     if (!is_summed)
-        ws_pool_run(e->pool, N_SLICES, moments_slice, p);
+        run_slices(e, moments_slice, p);
     if (!take_moments(p, state))
         return;
     float *pivot = e->constants + 3 * e->max_channels;
     memcpy(pivot, state->batch_mean, (size_t)p->node->channels * sizeof *pivot);
     p->pivot = pivot;
-    ws_pool_run(e->pool, N_SLICES, moments_slice, p);
+    run_slices(e, moments_slice, p);
     take_moments(p, state);
 }
 
@@ -144,7 +144,7 @@ void batchnorm_forward(struct ws_exec *e, const struct step *s)
         shift[c] = (float)(beta[c] - state->mean[c] * k);
     }
     if (!s->is_deferred)
-        ws_pool_run(e->pool, N_SLICES, forward_slice, &p);
+        run_slices(e, forward_slice, &p);
 }
 
 static void reduce_slice(void *argument, int slice, int worker)
@@ -217,11 +217,11 @@ void batchnorm_backward(struct ws_exec *e, const struct step *s)
     else
         p.want_residual = s->other >= 0 && e->wants_gradient[s->other];
     p.add_residual = p.want_residual && accumulate_into(e, s->other);
-    ws_pool_run(e->pool, N_SLICES, reduce_slice, &p);
+    run_slices(e, reduce_slice, &p);
     take_coefficients(e, node, &e->bn[s->node], a, b, d);
     if (!e->wants_gradient[s->x])
         return;
     p.add_dx = accumulate_into(e, s->x);
     if (!s->leaves_dx)
-        ws_pool_run(e->pool, N_SLICES, dx_slice, &p);
+        run_slices(e, dx_slice, &p);
 }

@@ -104,6 +104,7 @@ static struct product product_of(struct ws_exec *e, const struct step *s)
         p.is_narrow = fits_direct(&p.g, p.out_group);
         p.is_narrow_dx = has_stride_1(&p) && fits_direct(&turned, p.in_group);
     }
+    p.packed = e->n_slices == 1 ? e->packed[s - e->steps] : NULL; /* a group's */
     p.after = s->after >= 0 ? &e->bn[s->after] : NULL;
     if (s->before >= 0) {
         const struct bn_state *bn = &e->bn[s->before];
@@ -111,6 +112,21 @@ static struct product product_of(struct ws_exec *e, const struct step *s)
         p.before = (struct ws_affine){bn->scale, bn->shift, bn->top};
     }
     return p;
+}
+
+size_t conv_packed_floats(struct ws_exec *e, const struct step *s)
+{
+    const struct product p = product_of(e, s);
+    return p.is_winograd ? winograd_packed_floats(&p) : p.is_1x1 ? conv_1x1_panel_floats(&p) : 0;
+}
+
+void conv_pack(struct ws_exec *e, const struct step *s, float *packed)
+{
+    const struct product p = product_of(e, s);
+    if (p.is_winograd)
+        winograd_pack(&p, packed);
+    else
+        conv_1x1_pack(&p, false, packed);
 }
 
 const float *input_rows(const struct product *p, const float *x, size_t rows, float *scratch)
@@ -309,15 +325,16 @@ static void forward_slice(void *argument, int slice, int worker)
 void conv_forward(struct ws_exec *e, const struct step *s)
 {
     struct product p = product_of(e, s);
-    memset(e->constants + e->max_channels, 0, e->max_channels * sizeof(float)); /* the zeros of bias-free epilogues */
     if (p.is_winograd) {
         winograd_forward(&p);
         return;
     }
-    if (p.is_1x1)
+    if (p.is_1x1 && p.packed)
+        p.panels = p.packed;
+    else if (p.is_1x1)
         conv_1x1_pack(&p, false, p.panels);
     epilogue_begin(&p);
-    ws_pool_run(e->pool, N_SLICES, forward_slice, &p);
+    run_slices(e, forward_slice, &p);
 }
 
 /** dW of this slice into its own partial: direct, or with the patches made again. */
@@ -490,9 +507,8 @@ void conv_backward(struct ws_exec *e, const struct step *s)
     }
     if (p.want_dx && p.is_1x1)
         conv_1x1_pack(&p, true, p.panels);
-    memset(e->constants + e->max_channels, 0, e->max_channels * sizeof(float));
     if (!p.is_winograd || s->top > 0 || p.node->has_bias)
-        ws_pool_run(e->pool, N_SLICES, backward_slice, &p);
+        run_slices(e, backward_slice, &p);
     if (p.is_winograd && p.want_dw)
         winograd_backward_weight(&p);
     if (p.is_winograd && p.want_dx)

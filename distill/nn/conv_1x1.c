@@ -1,6 +1,6 @@
 /*
- * 1x1 convolutions of stride 1: Y = X W, dX = dY W', dW = X' dY, rows are pixels. Blocks of rows stay in the second-level
- * cache between the BatchNorm that is applied to them, the product, and what follows it.
+ * 1x1 convolutions of stride 1: Y = X W, dX = dY W', dW = X' dY, rows are pixels. Blocks of rows stay in the
+ * second-level cache between the BatchNorm that is applied to them, the product, and what follows it.
  */
 #include "conv_1x1.h"
 
@@ -63,8 +63,8 @@ static size_t block_end(size_t m, size_t block, size_t rows)
     return rows - m < block ? rows : m + block;
 }
 
-void conv_1x1_forward(const struct product *p, const struct epilogue *f, size_t n_images, const float *x, const float *panels,
-                       float *scratch, float *y)
+void conv_1x1_forward(const struct product *p, const struct epilogue *f, size_t n_images, const float *x,
+                      const float *panels, float *scratch, float *y)
 {
     const size_t rows = n_images * p->rows_per_image, block = block_rows(p);
     for (size_t m = 0; m < rows; m += block) {

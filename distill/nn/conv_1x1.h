@@ -13,8 +13,8 @@ size_t conv_1x1_panel_floats(const struct product *p);
 void conv_1x1_pack(const struct product *p, bool is_transposed, float *panels);
 
 /** y of `n_images` images from x, finished by the epilogue a block of rows at a time. */
-void conv_1x1_forward(const struct product *p, const struct epilogue *f, size_t n_images, const float *x, const float *panels,
-                       float *scratch, float *y);
+void conv_1x1_forward(const struct product *p, const struct epilogue *f, size_t n_images, const float *x,
+                      const float *panels, float *scratch, float *y);
 /** dW and dX (with the transposed weight in `panels`), block by block. */
 void conv_1x1_backward(const struct product *p, const struct conv_slice *s, const float *panels);
 

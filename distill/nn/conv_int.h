@@ -25,6 +25,7 @@ struct product {
     bool has_before; /* a deferred BatchNorm is applied to x while it is read */
     struct ws_affine before;
     const struct bn_state *after; /* the BatchNorm whose dx is left to this convolution's backward, or NULL */
+    float *packed;       /* the weight, packed before; or NULL */
     float *panels;       /* where a 1x1 convolution packs its weight */
     const float *turned; /* [kh][kw][out of a group][in of all], for dX at stride 1 */
 };

@@ -19,8 +19,8 @@ size_t depthwise_scratch(const struct product *p)
     return (p->has_before ? p->in_floats : 0) + (p->after ? p->rows_per_image * p->n_out : 0);
 }
 
-void depthwise_forward(const struct product *p, const struct epilogue *f, size_t n_images, const float *x, float *scratch,
-                       float *y)
+void depthwise_forward(const struct product *p, const struct epilogue *f, size_t n_images, const float *x,
+                       float *scratch, float *y)
 {
     size_t pixels = p->in_floats / p->n_in;
     size_t row = (size_t)p->g.out_width * p->n_out;

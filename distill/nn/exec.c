@@ -62,8 +62,9 @@ static enum ws_status alloc_tables(struct ws_exec *e, const struct ws_exec_optio
 static enum ws_status alloc_statistics(struct ws_exec *e, int node, struct ws_err *err)
 {
     struct bn_state *state = &e->bn[node];
-    float **const parts[] = {&state->mean,       &state->invstd,    &state->scale, &state->a, &state->b, &state->d,  &state->shift,
-                             &state->batch_mean, &state->batch_var, &state->d_mean, &state->d_var};
+    float **const parts[] = {&state->mean,      &state->invstd, &state->scale, &state->a,
+                             &state->b,         &state->d,      &state->shift, &state->batch_mean,
+                             &state->batch_var, &state->d_mean, &state->d_var};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         *parts[i] = ws_arena_alloc(&e->arena, (size_t)e->net->nodes[node].channels, sizeof **parts[i]);
         if (!*parts[i])
@@ -113,6 +114,27 @@ static enum ws_status alloc_scratch(struct ws_exec *e, struct ws_err *err)
     return WS_OK;
 }
 
+/** Room for the packed weights of the steps that groups run. */
+static enum ws_status alloc_packed(struct ws_exec *e, struct ws_err *err)
+{
+    size_t n = 0;
+    e->packed = ws_arena_alloc(&e->arena, (size_t)e->n_steps + 1, sizeof *e->packed);
+    if (!e->packed)
+        return ws_fail(err, WS_E_MEMORY, "no memory for the executor's tables");
+    for (int pass = 0; pass < 2; pass++) {
+        if (pass == 1 && !(e->packed_memory = ws_calloc_aligned(n ? n : 1, sizeof(float))))
+            return ws_fail(err, WS_E_MEMORY, "no memory for packed weights");
+        n = 0;
+        for (int i = 0; i < e->n_deep; i++) {
+            const size_t floats = e->steps[i].op == WS_OP_CONV ? conv_packed_floats(e, &e->steps[i]) : 0;
+            e->packed[i] = pass == 1 && floats > 0 ? e->packed_memory + n : NULL;
+            n += (floats + 15) / 16 * 16;
+        }
+    }
+    e->size_bytes += (n + e->n_deep_memory * (size_t)ws_pool_n_threads(e->pool)) * sizeof(float);
+    return WS_OK;
+}
+
 /** Fails on the first step whose op has no line in the table. */
 static enum ws_status check_steps(const struct ws_exec *e, struct ws_err *err)
 {
@@ -138,6 +160,7 @@ enum ws_status ws_exec_open(struct ws_exec **out, struct ws_net *net, struct ws_
     e->pool = pool;
     e->kernels = ws_kernels_get();
     e->max_batch = options->max_batch;
+    e->n_slices = N_SLICES;
     e->has_backward = options->backward;
     e->has_input_gradient = options->backward && options->input_gradient;
     ws_blas_be_serial(); /* each worker calls BLAS for its own slice */
@@ -150,6 +173,8 @@ enum ws_status ws_exec_open(struct ws_exec **out, struct ws_net *net, struct ws_
         status = plan_memory(e, err);
     if (status == WS_OK)
         status = alloc_scratch(e, err);
+    if (status == WS_OK)
+        status = alloc_packed(e, err);
     if (status != WS_OK) {
         ws_exec_close(&e);
         return status;
@@ -165,6 +190,8 @@ void ws_exec_close(struct ws_exec **exec)
     struct ws_exec *e = *exec;
     free(e->memory);
     free(e->sums);
+    free(e->packed_memory);
+    free(e->deep_memory);
     free(e->constants);
     ws_arena_fini(&e->arena);
     free(e);
@@ -204,6 +231,41 @@ static void run_steps(struct ws_exec *e, int begin, int end, int first, int n)
     }
 }
 
+struct deep {
+    const struct ws_exec *e;
+    int batch;
+};
+
+/** One group through the first steps: a copy of the exec that has a worker's scratch and no pool. */
+static void run_group(void *argument, int slice, int worker)
+{
+    const struct deep *deep = argument;
+    struct ws_exec e = *deep->e;
+    const int first = slice * e.group;
+    float **value = e.deep_value + (size_t)worker * (size_t)e.net->n_nodes;
+    memcpy(value, e.value, (size_t)e.net->n_nodes * sizeof *value);
+    for (int i = 0; i < e.n_deep_regions; i++) {
+        /* Images are counted through the batch: the group's first one lies where image 0 would. */
+        const struct region *r = &e.deep_regions[i];
+        const float *base = e.deep_memory + (size_t)worker * e.n_deep_memory + r->offset;
+        value[r->node] = (float *)((uintptr_t)base - (size_t)first * image_floats(&e, r->node) * sizeof(float));
+    }
+    e.value = value;
+    e.n_slices = 1;
+    e.worker_scratch += (size_t)worker * e.n_stripe;
+    run_steps(&e, 0, e.n_deep, first, deep->batch - first < e.group ? deep->batch - first : e.group);
+}
+
+/** The first steps, group by group, their weights packed once for all groups. */
+static void run_deep(struct ws_exec *e, int batch)
+{
+    struct deep deep = {e, batch};
+    for (int i = 0; i < e->n_deep; i++)
+        if (e->packed[i])
+            conv_pack(e, &e->steps[i], e->packed[i]);
+    ws_pool_run(e->pool, (batch + e->group - 1) / e->group, run_group, &deep);
+}
+
 void ws_exec_forward(struct ws_exec *exec, int batch, enum ws_bn_mode mode)
 {
     ws_assert(batch >= 1 && batch <= exec->max_batch);
@@ -212,8 +274,9 @@ void ws_exec_forward(struct ws_exec *exec, int batch, enum ws_bn_mode mode)
     memset(exec->is_seeded, 0, (size_t)exec->net->n_nodes * sizeof *exec->is_seeded);
     const bool is_grouped = (mode == WS_BN_EVAL || mode == WS_BN_FROZEN) && !exec->trace;
     const int n_deep = is_grouped ? exec->n_deep : 0;
-    for (int first = 0; n_deep > 0 && first < batch; first += exec->group)
-        run_steps(exec, 0, n_deep, first, batch - first < exec->group ? batch - first : exec->group);
+    exec->n_slices = N_SLICES;
+    if (n_deep > 0)
+        run_deep(exec, batch);
     run_steps(exec, n_deep, exec->n_steps, 0, batch);
 }
 

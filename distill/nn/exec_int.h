@@ -56,6 +56,14 @@ struct ws_exec {
     int max_batch, batch;
     int first;             /**< image at which the batch that is run now begins */
     int n_deep, group;     /**< so many first steps are run for `group` images at a time, see plan_groups() */
+    int n_slices;          /**< N_SLICES; 1 in a worker that runs a group by itself */
+    float **packed;        /**< [n_steps] weights of the first n_deep steps as their kernels want them, or NULL */
+    float *packed_memory;  /**< owned */
+    struct region *deep_regions; /**< values that a group alone sees: `group` images each, in the worker's memory */
+    int n_deep_regions;
+    float *deep_memory;    /**< owned: n_deep_memory floats a worker */
+    size_t n_deep_memory;
+    float **deep_value;    /**< [workers][n_nodes]: a worker's view of the values */
     enum ws_bn_mode mode;
 
     struct step *steps;
@@ -86,10 +94,19 @@ struct ws_exec {
     void *trace_argument;
 };
 
-/** First image of a slice; slice N_SLICES gives the end. */
+/** First image of a slice; slice e->n_slices gives the end. */
 static inline size_t slice_begin(const struct ws_exec *e, int slice)
 {
-    return (size_t)e->first + (size_t)slice * (size_t)e->batch / N_SLICES;
+    return (size_t)e->first + (size_t)slice * (size_t)e->batch / (size_t)e->n_slices;
+}
+
+/** Run the batch's slices: by the pool, or all here in a worker that runs a group by itself. */
+static inline void run_slices(const struct ws_exec *e, ws_slice_fn *work, void *argument)
+{
+    if (e->n_slices == 1)
+        work(argument, 0, 0);
+    else
+        ws_pool_run(e->pool, e->n_slices, work, argument);
 }
 
 static inline size_t image_floats(const struct ws_exec *e, int node)
@@ -156,6 +173,9 @@ void conv_backward(struct ws_exec *e, const struct step *s);
 
 /** Floats of one partial weight gradient, or of the weight as the step packs it. */
 size_t conv_weight_floats(struct ws_exec *e, const struct step *s);
+/** Floats of a step's packed weight, 0 where it needs none; and pack it there. */
+size_t conv_packed_floats(struct ws_exec *e, const struct step *s);
+void conv_pack(struct ws_exec *e, const struct step *s, float *packed);
 /** Whether a convolution's backward can make the dx of the BatchNorm behind it while it reads dY. */
 bool conv_undoes_by_rows(struct ws_exec *e, const struct step *s);
 /** Whether a convolution can apply a BatchNorm to its input while reading it. */

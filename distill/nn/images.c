@@ -21,7 +21,7 @@ static void run_slice(void *argument, int slice, int worker)
 void for_each_image(struct ws_exec *e, const struct step *s, image_fn *work)
 {
     struct pass p = {e, s, work};
-    ws_pool_run(e->pool, N_SLICES, run_slice, &p);
+    run_slices(e, run_slice, &p);
 }
 
 bool open_gradient(struct ws_exec *e, int node)

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 
 enum {
-    GROUP_FLOATS = 200 * 1024,    /* a group's largest map, 800 KiB: it and the next one in two second-level caches */
-    GROUP_MAX_WEIGHT = 64 * 1024, /* a convolution that is worth being run group by group */
+    GROUP_FLOATS = 100 * 1024, /* a group's largest map, 400 KiB: it and the next one in a second-level cache */
+    GROUP_MAX_IMAGES = 16,
+    GROUP_MAX_WEIGHT = 64 * 64 * 9, /* beyond, Winograd needs all workers and the shared scratch */
 };
 
 struct consumers {
@@ -81,7 +82,8 @@ static void defer_batchnorms(struct ws_exec *e, const struct consumers *c)
     }
 }
 
-/** The dx of a BatchNorm behind a convolution that reads dY by rows is made there: one map less to write and to read twice. */
+/** The dx of a BatchNorm behind a convolution that reads dY by rows is made there: one map less to write and to read
+ * twice. */
 static void leave_gradients(struct ws_exec *e, const struct consumers *c)
 {
     for (int i = 0; i + 1 < e->n_steps && e->has_backward; i++) {
@@ -121,13 +123,13 @@ static void plan_groups(struct ws_exec *e)
         const struct step *s = &e->steps[e->n_deep];
         const bool is_heavy = (s->op == WS_OP_CONV || s->op == WS_OP_GEMM) &&
                               net->params[net->nodes[s->node].params[0]].n > GROUP_MAX_WEIGHT;
-        if (is_heavy)
-            break;
+        if (is_heavy || s->op == WS_OP_BATCHNORM)
+            break; /* BatchNorm's coefficients are the exec's, not a worker's */
         const size_t floats = image_floats(e, s->out);
         largest = floats > largest ? floats : largest;
     }
-    const size_t group = GROUP_FLOATS / largest / N_SLICES * N_SLICES;
-    e->group = group < N_SLICES ? N_SLICES : group < (size_t)e->max_batch ? (int)group : e->max_batch;
+    const size_t group = GROUP_FLOATS / largest;
+    e->group = group < 1 ? 1 : group < GROUP_MAX_IMAGES ? (int)group : GROUP_MAX_IMAGES;
 }
 
 enum ws_status plan_steps(struct ws_exec *e, struct ws_err *err)
@@ -207,7 +209,8 @@ static void list_regions(struct ws_exec *e)
     int n_nodes = e->net->n_nodes, n_steps = e->n_steps, end_of_time = 2 * n_steps;
     for (int node = 0; node < n_nodes; node++) {
         bool is_written = true, has_own_gradient = true;
-        int undone = -1; /* the step whose backward reads this gradient last, where that is not the step that wrote the value */
+        int undone =
+            -1; /* the step whose backward reads this gradient last, where that is not the step that wrote the value */
         int written = node == 0 ? -1 : n_steps, last_read = -1, first_back = end_of_time;
         int deferred_to = -1;
         for (int i = 0; i < n_steps; i++) {
@@ -261,14 +264,14 @@ static bool overlaps(const struct region *a, const struct region *b)
 
 /** First fit: the lowest offset that no region alive at the same time covers. Regions are few, so the plain way is fast
  * enough. */
-static void place(struct ws_exec *e, int i)
+static void place(struct region *regions, int i, size_t *n_memory)
 {
-    struct region *r = &e->regions[i];
+    struct region *r = &regions[i];
     size_t offset = 0;
     for (bool is_moved = true; is_moved;) {
         is_moved = false;
         for (int j = 0; j < i; j++) {
-            const struct region *other = &e->regions[j];
+            const struct region *other = &regions[j];
             if (overlaps(r, other) && offset < other->offset + other->n_floats &&
                 other->offset < ws_size_add(offset, r->n_floats)) {
                 offset = other->offset + other->n_floats;
@@ -278,7 +281,7 @@ static void place(struct ws_exec *e, int i)
     }
     r->offset = offset;
     size_t end = ws_size_add(offset, r->n_floats);
-    e->n_memory = end > e->n_memory ? end : e->n_memory;
+    *n_memory = end > *n_memory ? end : *n_memory;
 }
 
 static int by_size_descending(const void *a, const void *b)
@@ -291,6 +294,32 @@ static int by_size_descending(const void *a, const void *b)
     return (int)ra->is_gradient - (int)rb->is_gradient;
 }
 
+/** The values that are written and read inside the first steps alone: small ones, once a worker. */
+static enum ws_status plan_deep(struct ws_exec *e, struct ws_err *err)
+{
+    e->deep_regions = ws_arena_alloc(&e->arena, (size_t)e->n_deep + 1, sizeof *e->deep_regions);
+    e->deep_value =
+        ws_arena_alloc(&e->arena, (size_t)ws_pool_n_threads(e->pool) * (size_t)e->net->n_nodes, sizeof *e->deep_value);
+    if (!e->deep_regions || !e->deep_value)
+        return ws_fail(err, WS_E_MEMORY, "no memory to plan %d steps", e->n_deep);
+    for (int i = 0; i < e->n_deep; i++) {
+        const int node = e->steps[i].out;
+        int last_read = i;
+        for (int j = i + 1; j < e->n_steps; j++)
+            if (reads(e, &e->steps[j], node))
+                last_read = j;
+        if (e->is_tap[node] || last_read >= e->n_deep)
+            continue;
+        const size_t n_floats = (ws_size_mul(image_floats(e, node), (size_t)e->group) + 15) / 16 * 16;
+        e->deep_regions[e->n_deep_regions++] = (struct region){n_floats, 0, i, last_read, node, false};
+    }
+    for (int i = 0; i < e->n_deep_regions; i++)
+        place(e->deep_regions, i, &e->n_deep_memory);
+    const size_t n = ws_size_mul(e->n_deep_memory, (size_t)ws_pool_n_threads(e->pool));
+    e->deep_memory = ws_calloc_aligned(n ? n : 1, sizeof *e->deep_memory);
+    return e->deep_memory ? WS_OK : ws_fail(err, WS_E_MEMORY, "no memory for groups of %d images", e->group);
+}
+
 enum ws_status plan_memory(struct ws_exec *e, struct ws_err *err)
 {
     size_t n = (size_t)e->net->n_nodes;
@@ -300,7 +329,7 @@ enum ws_status plan_memory(struct ws_exec *e, struct ws_err *err)
     list_regions(e);
     qsort(e->regions, (size_t)e->n_regions, sizeof *e->regions, by_size_descending);
     for (int i = 0; i < e->n_regions; i++)
-        place(e, i);
+        place(e->regions, i, &e->n_memory);
     e->memory = ws_calloc_aligned(e->n_memory, sizeof *e->memory);
     if (!e->memory)
         return ws_fail(err, WS_E_MEMORY, "activations and gradients of a batch of %d need %.1f MiB, which is not there",
@@ -318,5 +347,5 @@ enum ws_status plan_memory(struct ws_exec *e, struct ws_err *err)
     for (size_t i = 0; i < n; i++)
         if (e->net->nodes[i].op == WS_OP_CONSTANT)
             e->value[i] = param_values(e, &e->net->nodes[i], 0);
-    return WS_OK;
+    return plan_deep(e, err);
 }

@@ -38,7 +38,7 @@ void unary_backward(struct ws_exec *e, const struct step *s)
     if (!e->wants_gradient[s->x])
         return;
     struct pass p = {e, s, accumulate_into(e, s->x)};
-    ws_pool_run(e->pool, N_SLICES, backward_slice, &p);
+    run_slices(e, backward_slice, &p);
 }
 
 /* --- Dropout

@@ -161,7 +161,7 @@ struct job {
     const float *x;
     float *y;
     bool accumulate;
-    bool has_epilogue;
+    bool has_epilogue, is_packed; /* is_packed: v is there */
     const struct ws_affine *before;
     float *v;               /* [36][channels][out] */
     float *u, *m;           /* a wide chunk's maps */
@@ -266,20 +266,32 @@ static void run(struct job *j)
 {
     const struct product *p = j->p;
     struct ws_exec *e = p->e;
-    ws_pool_run(e->pool, N_SLICES, weight_slice, j);
+    if (!j->is_packed)
+        ws_pool_run(e->pool, N_SLICES, weight_slice, j);
     if (is_narrow(p)) {
-        ws_pool_run(e->pool, N_SLICES, narrow_slice, j);
+        run_slices(e, narrow_slice, j);
         return;
     }
     size_t chunk = chunk_images_of(p, &j->g), per_image = (size_t)j->g.tiles_y * (size_t)j->g.tiles_x;
-    const size_t end = slice_begin(e, N_SLICES);
+    const size_t end = slice_begin(e, e->n_slices);
     for (j->first = slice_begin(e, 0); j->first < end; j->first += chunk) {
         j->n_images = least(chunk, end - j->first);
         j->m = j->u + map_of(j->n_images * per_image, j->g.channels);
-        ws_pool_run(e->pool, N_SLICES, wide_input_slice, j);
+        run_slices(e, wide_input_slice, j);
         ws_pool_run(e->pool, POINTS, wide_product_slice, j);
-        ws_pool_run(e->pool, N_SLICES, wide_output_slice, j);
+        run_slices(e, wide_output_slice, j);
     }
+}
+
+size_t winograd_packed_floats(const struct product *p)
+{
+    return matrices(p);
+}
+
+void winograd_pack(const struct product *p, float *packed)
+{
+    struct job j = {.p = p, .g = forward_geometry(p), .weight = param_values(p->e, p->node, 0), .v = packed};
+    ws_pool_run(p->e->pool, N_SLICES, weight_slice, &j);
 }
 
 void winograd_forward(const struct product *p)
@@ -294,6 +306,10 @@ void winograd_forward(const struct product *p)
                     .before = p->has_before ? &p->before : NULL,
                     .v = e->shared_scratch};
     j.u = j.v + matrices(p);
+    if (p->packed) {
+        j.v = p->packed;
+        j.is_packed = true;
+    }
     epilogue_begin(p);
     run(&j);
 }
