@@ -153,9 +153,11 @@ enum ws_status ws_images_open(struct ws_images **out, const char *store_dir, str
     if (!images)
         return ws_fail(err, WS_E_MEMORY, "out of memory");
     (void)snprintf(images->dir, sizeof images->dir, "%s", store_dir);
+    ws_lmdb_walk(images->dir);
     enum ws_status status = open_env(images, err);
     if (status == WS_OK)
         status = load_index(images, err);
+    ws_lmdb_walk(NULL);
     if (status == WS_OK)
         *out = images;
     else

@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -33,6 +36,44 @@ static void end_damaged(MDB_env *env, const char *message)
     _exit(ws_status_exit_code(WS_E_DAMAGED));
 }
 
+/* The folder whose pages this thread walks now, or NULL. */
+static _Thread_local const char *volatile walked;
+
+void ws_lmdb_walk(const char *dir)
+{
+    walked = dir;
+}
+
+static void say(const char *text)
+{
+    const ssize_t n = write(STDERR_FILENO, text, strlen(text));
+    (void)n;
+}
+
+/* A page whose pointers are garbage leads out of the map. Only calls that a signal handler may make. */
+static void end_faulted(int signal_number)
+{
+    if (!walked) { /* not the store's doing: die of it as without us */
+        (void)signal(signal_number, SIG_DFL);
+        return;
+    }
+    say("bad  ");
+    say(walked);
+    say(": damaged: a page points out of the file\nhint: remove ");
+    say(walked);
+    say(" and run its stage again: what it was made from is still there\n");
+    _exit(ws_status_exit_code(WS_E_DAMAGED));
+}
+
+static void catch_faults(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = end_faulted;
+    (void)sigaction(SIGSEGV, &action, NULL);
+    (void)sigaction(SIGBUS, &action, NULL);
+}
+
 int ws_lmdb_restore_length(MDB_env *env, const char *dir)
 {
     MDB_envinfo info;
@@ -44,6 +85,7 @@ int ws_lmdb_restore_length(MDB_env *env, const char *dir)
         stat(path, &about) != 0)
         return MDB_CORRUPTED;
     (void)mdb_env_set_assert(env, end_damaged);
+    catch_faults();
     const off_t promised = (off_t)((info.me_last_pgno + 1) * pages.ms_psize);
     if (about.st_size >= promised)
         return 0;

@@ -19,4 +19,8 @@ bool ws_lmdb_is_disk_full(int rc, const char *dir);
  */
 int ws_lmdb_restore_length(MDB_env *env, const char *dir);
 
+/** This thread walks the pages of DIR from here on (NULL: no more): a memory fault then ends the process as an assertion of LMDB
+ *  does. `dir` must live until the next call. */
+void ws_lmdb_walk(const char *dir);
+
 #endif
