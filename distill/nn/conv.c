@@ -5,14 +5,15 @@
  *   backward  dW[k, o] = Σ_m P[m, k] dY[m, o]
  *             dX       = the same convolution of dY with the turned kernel (stride 1), or col2im(dY W') (stride > 1)
  *
- * Wide maps: stripes of P that fit the second-level cache, single-threaded sgemm calls. A 1x1 convolution of stride 1
- * and a gemm read their input as P, without a copy. Narrow maps (at most NARROW_CHANNELS channels): direct convolution
+ * Wide maps: stripes of P that fit the second-level cache, single-threaded sgemm calls. A gemm, and a grouped 1x1
+ * convolution of stride 1, read their input as P, without a copy. Narrow maps (at most NARROW_CHANNELS channels): direct convolution
  * of a padded copy of each image, because making and packing patches would cost as much as the product.
  *
  * Groups are such products of a range of channels each: P and the padded copy hold one group's channels, and outputs
  * and weights, [window][in of a group][out of all], are walked with the pitch of all.
  *
- * Depthwise convolutions and 3x3 ones of stride 1 have files of their own (depthwise.c, winograd.c).
+ * Depthwise convolutions, and ungrouped ones of stride 1 with 1x1 and 3x3 windows, have files of their own (depthwise.c,
+ * conv_1x1.c, winograd.c).
  */
 #include "conv_int.h"
 #include "conv_1x1.h"
@@ -97,7 +98,7 @@ static struct product product_of(struct ws_exec *e, const struct step *s)
                                .pad = {w->pads[0], w->pads[1]}};
     p.is_depthwise = depthwise_fits(&p);
     p.is_1x1 = conv_1x1_fits(&p);
-    p.panels = e->weight_scratch ? e->weight_scratch + (e->has_backward ? N_SLICES : 0) * e->n_weight : NULL;
+    p.panels = e->step_scratch ? e->step_scratch + (e->has_backward ? N_SLICES : 0) * e->n_weight : NULL;
     if (node->op == WS_OP_CONV && is_square(w)) {
         struct ws_geometry turned = turned_geometry(&p);
         p.is_winograd = winograd_fits(&p);
@@ -425,7 +426,7 @@ static void backward_slice(void *argument, int slice, int worker)
     float *scratch = e->worker_scratch + (size_t)worker * e->n_stripe;
     if (s->top > 0) /* a folded convolution: its ReLU is undone here */
         e->kernels->relu_dx(dy, e->value[s->out] + first * out_floats, rows * p->n_out, false, dy);
-    float *partial = e->weight_scratch + (size_t)slice * e->n_weight;
+    float *partial = e->step_scratch + (size_t)slice * e->n_weight;
     float *dx = p->want_dx ? e->gradient[s->x] + first * p->in_floats : NULL;
     const struct conv_slice part = {
         n_images, x, e->value[s->out] + first * out_floats, dy, scratch, p->want_dw ? partial : NULL, dx};
@@ -471,7 +472,7 @@ static void reduce_weight_slice(void *argument, int slice, int worker)
     size_t n = p->n_out * p->k, begin = n * (size_t)slice / N_SLICES, end = n * (size_t)(slice + 1) / N_SLICES;
     float *gradient = param_gradient(e, p->node, 0);
     for (int i = 0; i < N_SLICES; i++)
-        e->kernels->add(e->weight_scratch + (size_t)i * e->n_weight + begin, end - begin, gradient + begin);
+        e->kernels->add(e->step_scratch + (size_t)i * e->n_weight + begin, end - begin, gradient + begin);
 }
 
 static void reduce_bias(const struct product *p)
@@ -501,7 +502,7 @@ void conv_backward(struct ws_exec *e, const struct step *s)
     p.want_dx = e->wants_gradient[s->x];
     p.add_dx = p.want_dx && accumulate_into(e, s->x);
     if (p.want_dx && !p.is_direct && has_stride_1(&p) && !p.is_winograd) {
-        float *turned = e->weight_scratch + N_SLICES * e->n_weight;
+        float *turned = e->step_scratch + N_SLICES * e->n_weight;
         turn_weight(&p, param_values(e, p.node, 0), turned);
         p.turned = turned;
     }

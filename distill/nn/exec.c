@@ -207,7 +207,7 @@ float *ws_exec_input(struct ws_exec *exec)
 static void bind_scratch(struct ws_exec *e)
 {
     e->worker_scratch = ws_pool_scratch(e->pool);
-    e->weight_scratch = e->shared_scratch = e->worker_scratch + (size_t)ws_pool_n_threads(e->pool) * e->n_stripe;
+    e->step_scratch = e->worker_scratch + (size_t)ws_pool_n_threads(e->pool) * e->n_stripe;
 }
 
 static void show(const struct ws_exec *e, int node, bool is_gradient)

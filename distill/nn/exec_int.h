@@ -80,9 +80,9 @@ struct ws_exec {
     size_t n_memory;
     float *worker_scratch; /**< in the pool's scratch: a stripe of patches or a padded image per worker */
     size_t n_stripe;       /**< floats of a worker's scratch */
-    float *weight_scratch; /**< behind it: N_SLICES partial weight gradients, then one turned weight */
+    float *step_scratch;   /**< behind it, the running step's: N_SLICES partial weight gradients and one turned or packed weight;
+                                or Winograd's transformed weights and maps */
     size_t n_weight;       /**< floats of the largest weight */
-    float *shared_scratch; /**< the same place: transformed weights and maps of a Winograd convolution */
     size_t n_shared, n_scratch;
     double *sums;          /**< [N_SLICES][2][max_channels] */
     size_t max_channels;

@@ -304,7 +304,7 @@ void winograd_forward(const struct product *p)
                     .y = e->value[p->s->out],
                     .has_epilogue = true,
                     .before = p->has_before ? &p->before : NULL,
-                    .v = e->shared_scratch};
+                    .v = e->step_scratch};
     j.u = j.v + matrices(p);
     if (p->packed) {
         j.v = p->packed;
@@ -317,7 +317,7 @@ void winograd_forward(const struct product *p)
 void winograd_backward_input(const struct product *p)
 {
     struct ws_exec *e = p->e;
-    float *turned = e->shared_scratch;
+    float *turned = e->step_scratch;
     struct job j = {.p = p,
                     .g = turned_geometry(p),
                     .weight = turned,
@@ -421,7 +421,7 @@ void winograd_backward_weight(const struct product *p)
                            .before = p->has_before ? &p->before : NULL,
                            .x = e->value[p->s->x],
                            .dy = e->gradient[p->s->out],
-                           .sums = e->shared_scratch};
+                           .sums = e->step_scratch};
     if (is_narrow(p)) {
         ws_pool_run(e->pool, N_SLICES, narrow_weight_slice, &j);
     } else {
