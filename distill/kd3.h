@@ -4,6 +4,7 @@
 
 #include "embedding.h"
 #include "method.h"
+#include "shared_head.h"
 
 #include "webstill/curate/select.h"
 
@@ -37,13 +38,11 @@ struct kd3 {
     struct ws_exec *mixed;                /**< owned: the backbone on X' */
     struct ws_embedding embed_s, embed_t; /**< owned */
     bool has_contrast;
-    int teacher_pool;               /**< the teacher's map is averaged over windows of this side; 1 = as it is */
-    size_t map_floats;              /**< of one image's compared map */
+    struct ws_shared_head head;     /**< owned */
     double *lam;                    /**< owned: [batch] */
     uint32_t *partner;              /**< owned: [batch] */
     void *mix_scratch;              /**< owned */
     float *weights;                 /**< owned: [batch] w_i */
-    float *teacher_map;             /**< owned: [batch][map_floats], used when teacher_pool > 1 */
     struct kd3_selection selection; /**< owned */
 };
 

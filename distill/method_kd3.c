@@ -40,75 +40,10 @@ static void close_kd3(void **state)
     free(kd3->partner);
     free(kd3->mix_scratch);
     free(kd3->weights);
-    free(kd3->teacher_map);
+    ws_shared_head_close(&kd3->head);
     kd3_selection_close(&kd3->selection);
     free(kd3);
     *state = NULL;
-}
-
-/* The teacher's last map must be an integer multiple of the student's, or the other way round. */
-static enum ws_status match_maps(struct kd3 *kd3, struct ws_card *card, const struct ws_model *student_shape,
-                                 struct ws_err *err)
-{
-    const struct ws_model *teacher = kd3->session->teacher_predictor->model;
-    if (teacher->features < 0 || ws_model_classifier(kd3->session->teacher) < 0) {
-        ws_fail(err, WS_E_UNSUPPORTED,
-                "kd3 shares the teacher's classifier with the student, which must be one linear layer behind global "
-                "average pooling; the head of this teacher (%s, %d x %d pixels) ends in \"%s\" behind further layers",
-                teacher->card.arch, teacher->card.height, teacher->card.width,
-                teacher->net->nodes[teacher->logits].name);
-        ws_err_hint(err, "use method kd with this teacher; a vgg has one linear layer for pictures below 224 pixels");
-        return WS_E_UNSUPPORTED;
-    }
-    const struct ws_node *t = &teacher->net->nodes[teacher->projected];
-    const struct ws_node *s = &student_shape->net->nodes[student_shape->features];
-    const bool is_student_larger = s->height > t->height;
-    const struct ws_node *large = is_student_larger ? s : t, *small = is_student_larger ? t : s;
-    const int ratio = large->height / small->height;
-    if (large->height != ratio * small->height || large->width != ratio * small->width)
-        return ws_fail(err, WS_E_UNSUPPORTED,
-                       "kd3 compares feature maps: the teacher's (%s) is %d x %d, the student's (%s) %d x %d; expected "
-                       "equal sizes or an integer ratio, the same in height and width",
-                       teacher->card.arch, t->height, t->width, card->arch, s->height, s->width);
-    card->projector_pool = is_student_larger ? ratio : 1;
-    kd3->teacher_pool = is_student_larger ? 1 : ratio;
-    card->projector_channels = t->channels;
-    card->projector_factor = (int)kd3->options->projector_factor;
-    if (card->projector_factor < 1 || t->channels / card->projector_factor < 1)
-        return ws_fail(err, WS_E_CONFIG,
-                       "distill.kd3.projector_factor: expected 1 to %d (the teacher's channels), found %d", t->channels,
-                       card->projector_factor);
-    return WS_OK;
-}
-
-/* z_s goes through the teacher's own g: the same bytes, which then never change (their gradient does not exist). */
-static void share_classifier(struct kd3 *kd3)
-{
-    const struct ws_model *teacher = kd3->session->teacher, *student = kd3->trainee.model;
-    const int g = ws_model_classifier(teacher);
-    const struct ws_node *from = &teacher->net->nodes[g], *to = &student->net->nodes[student->logits];
-    for (int i = 0; i < from->n_params; i++) { /* a classifier without bias leaves the student's at zero */
-        const struct ws_param *source = &teacher->net->params[from->params[i]];
-        const struct ws_param *target = &student->net->params[to->params[i]];
-        ws_assert(source->n == target->n);
-        memcpy(student->net->values + target->offset, teacher->net->values + source->offset,
-               target->n * sizeof *student->net->values);
-    }
-}
-
-static enum ws_status open_student(struct kd3 *kd3, struct ws_err *err)
-{
-    struct ws_session session = *kd3->session;
-    struct ws_model *shape = NULL;
-    enum ws_status status = ws_model_build(&shape, &session.card, err);
-    if (status == WS_OK)
-        status = match_maps(kd3, &session.card, shape, err);
-    if (status == WS_OK)
-        status = ws_trainee_open(&kd3->trainee, &session, err);
-    if (status == WS_OK)
-        share_classifier(kd3);
-    ws_model_free(&shape);
-    return status;
 }
 
 /*
@@ -166,19 +101,16 @@ static enum ws_status open_kd3(void **state, const struct ws_session *session, s
     kd3->options = &session->config->distill.kd3;
     enum ws_status status = read_options(kd3, err);
     if (status == WS_OK)
-        status = open_student(kd3, err);
+        status =
+            ws_shared_head_open(&kd3->head, &kd3->trainee, session, "kd3", (int)kd3->options->projector_factor, err);
     if (status == WS_OK && kd3->has_contrast)
         status = open_contrast(kd3, err);
     if (status == WS_OK)
         status = kd3_selection_open(&kd3->selection, session, err);
     if (status == WS_OK) {
-        const struct ws_model *student = kd3->trainee.model;
-        const struct ws_node *map = &student->net->nodes[student->projected];
-        kd3->map_floats = (size_t)map->height * (size_t)map->width * (size_t)map->channels;
         kd3->weights = ws_calloc((size_t)session->batch, sizeof *kd3->weights);
-        kd3->teacher_map = ws_calloc_aligned(ws_size_mul((size_t)session->batch, kd3->map_floats), sizeof(float));
-        if (!kd3->weights || !kd3->teacher_map)
-            status = ws_fail(err, WS_E_MEMORY, "out of memory for kd3's feature maps");
+        if (!kd3->weights)
+            status = ws_fail(err, WS_E_MEMORY, "out of memory for kd3's weights");
     }
     if (status != WS_OK)
         close_kd3(state);
@@ -191,36 +123,6 @@ static enum ws_status begin_epoch(void *state, uint32_t number, struct ws_epoch 
 {
     struct kd3 *kd3 = state;
     return kd3_select(&kd3->selection, kd3->session, number, epoch, err);
-}
-
-/* Mean over windows of `pool` x `pool` of the teacher's map, where it is larger than the student's. */
-static void pool_map(const float *map, const struct ws_node *node, int batch, int pool, float *out)
-{
-    const int height = node->height / pool, width = node->width / pool;
-    const size_t channels = (size_t)node->channels, row = (size_t)node->width * channels;
-    for (int b = 0; b < batch; b++) {
-        const float *image = map + (size_t)b * (size_t)node->height * row;
-        for (int y = 0; y < height; y++)
-            for (int x = 0; x < width; x++)
-                for (size_t c = 0; c < channels; c++) {
-                    double sum = 0.0;
-                    for (int v = 0; v < pool; v++)
-                        for (int h = 0; h < pool; h++)
-                            sum += (double)image[(size_t)(y * pool + v) * row + (size_t)(x * pool + h) * channels + c];
-                    *out++ = (float)(sum / (double)(pool * pool));
-                }
-    }
-}
-
-/* F_t of the teacher's last forward, in the size of the student's map. */
-static const float *teacher_map(struct kd3 *kd3, int n)
-{
-    const struct ws_predictor *teacher = kd3->session->teacher_predictor;
-    const float *map = ws_exec_value(teacher->exec, teacher->model->projected);
-    if (kd3->teacher_pool == 1)
-        return map;
-    pool_map(map, &teacher->model->net->nodes[teacher->model->projected], n, kd3->teacher_pool, kd3->teacher_map);
-    return kd3->teacher_map;
 }
 
 /* Teacher on `input`; its pooled features go to rows first … of E_t's input. */
@@ -261,8 +163,8 @@ static double align(struct kd3 *kd3, const struct ws_step *step)
                                student->card.n_classes, kd3->weights);
     for (int i = 0; !kd3->options->weights && i < step->n; i++)
         kd3->weights[i] = 0.5f;
-    return ws_loss_alignment(ws_exec_value(exec, student->projected), teacher_map(kd3, step->n), kd3->weights, step->n,
-                             kd3->map_floats, 1.0, ws_exec_seed(exec, student->projected));
+    return ws_loss_alignment(ws_exec_value(exec, student->projected), ws_shared_head_teacher_map(&kd3->head, step->n),
+                             kd3->weights, step->n, kd3->head.map_floats, 1.0, ws_exec_seed(exec, student->projected));
 }
 
 static void contrast(struct kd3 *kd3, struct ws_step *step)

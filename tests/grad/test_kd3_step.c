@@ -183,9 +183,9 @@ static void equal_weights_of_one_half_halve_the_mean_squared_error(void **state)
     const float *student = ws_exec_value(kd3->trainee.exec, b.model->projected);
     const float *teacher = ws_exec_value(b.predictor.exec, b.predictor.model->projected);
     double squares = 0;
-    for (size_t i = 0; i < BATCH * kd3->map_floats; i++)
+    for (size_t i = 0; i < BATCH * kd3->head.map_floats; i++)
         squares += pow((double)student[i] - (double)teacher[i], 2);
-    assert_near(step.loss, .5 * squares / (double)(BATCH * kd3->map_floats), 1e-6 * step.loss);
+    assert_near(step.loss, .5 * squares / (double)(BATCH * kd3->head.map_floats), 1e-6 * step.loss);
     close_bench(&b);
 }
 
