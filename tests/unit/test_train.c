@@ -339,31 +339,6 @@ static void a_checkpoint_of_another_key_is_not_used(void **state)
     close_bench(&other);
 }
 
-static void the_teacher_and_its_shared_classifier_never_change(void **state)
-{
-    static struct bench b;
-    struct ws_err err = {0};
-    struct ws_model *student;
-    float *before = malloc(the_teacher->net->n_values * sizeof *before);
-    memcpy(before, the_teacher->net->values, the_teacher->net->n_values * sizeof *before);
-    open_bench(&b, *state, "kd3", 2, the_teacher);
-    must_run(&b, &ws_method_kd3);
-    assert_memory_equal(before, the_teacher->net->values, the_teacher->net->n_values * sizeof *before);
-    assert_int_equal(ws_model_load(&student, b.last, NULL, &err), WS_OK);
-    static const char *const names[] = {"fc.weight", "fc.bias"};
-    for (int i = 0; i < 2; i++) {
-        const struct ws_param *a = &the_teacher->net->params[ws_net_find_param(the_teacher->net, names[i])];
-        const struct ws_param *c = &student->net->params[ws_net_find_param(student->net, names[i])];
-        assert_int_equal(a->n, c->n);
-        assert_memory_equal(the_teacher->net->values + a->offset, student->net->values + c->offset,
-                            a->n * sizeof(float));
-    }
-    assert_true(student->net->values != the_teacher->net->values);
-    ws_model_free(&student);
-    close_bench(&b);
-    free(before);
-}
-
 /* Classifiers of other names and lengths than a ResNet's "fc" are shared all the same. */
 static void kd3_takes_any_pair_of_the_zoo(void **state)
 {
@@ -794,7 +769,6 @@ int main(void)
         IN_FOLDER(a_run_cut_anywhere_ends_with_the_same_bytes),
         IN_FOLDER(what_a_killed_run_left_behind_its_checkpoint_is_done_again),
         IN_FOLDER(a_checkpoint_of_another_key_is_not_used),
-        IN_FOLDER(the_teacher_and_its_shared_classifier_never_change),
         IN_FOLDER(kd3_takes_any_pair_of_the_zoo),
         IN_FOLDER(kd3_says_which_heads_it_cannot_share),
         IN_FOLDER(contrast_reaches_the_student_through_its_own_embedding),
