@@ -15,7 +15,11 @@
  *       + 0.001 ( NTXent(E_s f_s(X), E_s f_s(X')) + NTXent(E_t f_t(X), E_t f_t(X')) )
  *
  * over {student, phi, E_s, E_t}. The last term trains E_t alone; it does not touch the student, as in the released
- * code. The student runs on X, then on X': both runs update its running statistics; phi sees X only.
+ * code. Both of the student's runs move its running statistics, X first, then X'; phi sees X only.
+ *
+ * Two runs whose maps wait for their gradients are most of a step's memory. Where X' has no memory of its own it runs
+ * in that of X, before X (for the loss) and once more behind X's backward (for its gradient): the same numbers, as the
+ * running statistics move at the end of the step.
  */
 #include "kd3.h"
 #include "mix.h"
@@ -55,8 +59,11 @@ static enum ws_status open_mixed_run(struct kd3 *kd3, struct ws_err *err)
     const struct ws_model *model = kd3->trainee.model;
     kd3->backbone = *model->net;
     kd3->backbone.n_nodes = model->pooled + 1;
-    const struct ws_exec_options options = {
+    struct ws_exec_options options = {
         .max_batch = kd3->session->batch, .backward = true, .taps = &model->pooled, .n_taps = 1};
+    const double own_mib = (double)ws_exec_memory_bytes(kd3->trainee.exec) / (1 << 20);
+    if (own_mib > (double)kd3->options->mixed_memory_mib)
+        options.lender = kd3->trainee.exec;
     return ws_exec_open(&kd3->mixed, &kd3->backbone, kd3->session->pool, &options, err);
 }
 
@@ -148,7 +155,7 @@ static void run_mixed(struct kd3 *kd3, const struct ws_step *step)
     ws_mix_apply(session->pool, ws_exec_input(kd3->trainee.exec), mixed, step->n, data->height * data->width,
                  data->channels, kd3->lam, kd3->partner, kd3->options->mix_eps, kd3->mix_scratch);
     ws_exec_set_dropout(kd3->mixed, ~session->seed, (uint64_t)step->index); /* other masks than the images' own */
-    ws_exec_forward(kd3->mixed, step->n, WS_BN_TRAIN);
+    ws_exec_forward(kd3->mixed, step->n, WS_BN_BATCH);
     run_teacher(kd3, mixed, step->n, step->n);
 }
 
@@ -187,21 +194,30 @@ static void add_rows(float *to, const float *from, size_t n)
         to[i] += from[i];
 }
 
+/* Gradients of both embeddings, and of the student's pooled features: [2n], of X, then of X'. */
+static const float *propagate_contrast(struct kd3 *kd3)
+{
+    ws_net_zero_gradients(kd3->embed_s.net);
+    ws_net_zero_gradients(kd3->embed_t.net);
+    ws_embedding_backward(&kd3->embed_t);
+    return ws_embedding_backward(&kd3->embed_s);
+}
+
 static void propagate(struct kd3 *kd3, const struct ws_step *step)
 {
     const int pooled = kd3->trainee.model->pooled;
+    const float *gradient = kd3->has_contrast ? propagate_contrast(kd3) : NULL;
+    const size_t n = (size_t)step->n * (size_t)kd3->embed_s.features;
     ws_net_zero_gradients(kd3->trainee.model->net);
-    if (kd3->has_contrast) {
-        ws_net_zero_gradients(kd3->embed_s.net);
-        ws_net_zero_gradients(kd3->embed_t.net);
-        ws_embedding_backward(&kd3->embed_t);
-        const float *gradient = ws_embedding_backward(&kd3->embed_s);
-        const size_t n = (size_t)step->n * (size_t)kd3->embed_s.features;
+    if (gradient)
         add_rows(ws_exec_seed(kd3->trainee.exec, pooled), gradient, n);
-        add_rows(ws_exec_seed(kd3->mixed, pooled), gradient + n, n);
-        ws_exec_backward(kd3->mixed);
-    }
     ws_exec_backward(kd3->trainee.exec);
+    if (!gradient)
+        return;
+    if (ws_exec_is_lodger(kd3->mixed))
+        ws_exec_forward_again(kd3->mixed);
+    add_rows(ws_exec_seed(kd3->mixed, pooled), gradient + n, n);
+    ws_exec_backward(kd3->mixed);
 }
 
 static enum ws_status update(struct kd3 *kd3, struct ws_step *step, struct ws_err *err)
@@ -213,9 +229,11 @@ static enum ws_status update(struct kd3 *kd3, struct ws_step *step, struct ws_er
     const enum ws_status status = ws_step_check_gradient(step, norm, err);
     if (status != WS_OK)
         return status;
+    ws_exec_move_statistics(kd3->trainee.exec);
     ws_optim_step(&kd3->trainee.optim, kd3->trainee.model->net, step->lr);
     if (!kd3->has_contrast)
         return WS_OK;
+    ws_exec_move_statistics(kd3->mixed);
     ws_optim_step(&kd3->embed_s.optim, kd3->embed_s.net, step->lr);
     ws_optim_step(&kd3->embed_t.optim, kd3->embed_t.net, step->lr);
     return WS_OK;
@@ -226,9 +244,9 @@ static enum ws_status step_kd3(void *state, struct ws_step *step, struct ws_err 
     struct kd3 *kd3 = state;
     struct ws_exec *exec = kd3->trainee.exec;
     ws_step_load(kd3->session, step, exec);
-    ws_exec_forward(exec, step->n, WS_BN_TRAIN);
     if (kd3->has_contrast)
         run_mixed(kd3, step);
+    ws_exec_forward(exec, step->n, WS_BN_BATCH);
     run_teacher(kd3, ws_exec_input(exec), step->n, 0); /* last, as its maps are read in place */
     step->loss = align(kd3, step);
     ws_step_add_loss(step, "align", step->loss);

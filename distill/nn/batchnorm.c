@@ -3,6 +3,7 @@
  *
  *   train    mean, var over batch and pixels;  scale = gamma/sqrt(var+eps);  shift = beta - mean scale
  *            running = (1-m) running + m batch, the variance unbiased (n/(n-1)) as in PyTorch
+ *   batch    as train, the running statistics later
  *   eval     the running statistics instead
  *   observe  as eval; the batch's mean and var are kept beside it
  *   backward, train:  dx = scale (dy - Σdy/n - (x-mean) invstd² Σ dy(x-mean)/n) = a dy + b x + d
@@ -82,18 +83,33 @@ static void observe(struct pass *p, struct bn_state *state, bool is_summed)
     take_moments(p, state);
 }
 
-/** Normalise with the batch's statistics, and move the running ones towards them. */
-static void use_batch(const struct ws_exec *e, const struct ws_node *node, struct bn_state *state)
+/** Normalise with the batch's statistics. */
+static void use_batch(const struct ws_node *node, struct bn_state *state)
+{
+    for (size_t c = 0; c < (size_t)node->channels; c++) {
+        state->mean[c] = state->batch_mean[c];
+        state->invstd[c] = (float)(1 / sqrt((double)state->batch_var[c] + node->bn_eps));
+    }
+}
+
+/** Move the running statistics towards the batch's. */
+static void move_running(const struct ws_exec *e, const struct ws_node *node, const struct bn_state *state)
 {
     const double n = (double)e->batch * node->height * node->width, m = node->bn_momentum;
     float *running_mean = param_values(e, node, MEAN), *running_var = param_values(e, node, VAR);
     for (size_t c = 0; c < (size_t)node->channels; c++) {
         const double mean = state->batch_mean[c], var = state->batch_var[c];
-        state->mean[c] = state->batch_mean[c];
-        state->invstd[c] = (float)(1 / sqrt(var + node->bn_eps));
         running_mean[c] = (float)((1 - m) * running_mean[c] + m * mean);
         running_var[c] = (float)((1 - m) * running_var[c] + m * var * (n > 1 ? n / (n - 1) : 1));
     }
+}
+
+void ws_exec_move_statistics(struct ws_exec *exec)
+{
+    ws_assert(exec->mode == WS_BN_BATCH);
+    for (int i = 0; i < exec->n_steps; i++)
+        if (exec->steps[i].op == WS_OP_BATCHNORM)
+            move_running(exec, &exec->net->nodes[exec->steps[i].node], &exec->bn[exec->steps[i].node]);
 }
 
 static void use_running(const struct ws_exec *e, const struct ws_node *node, struct bn_state *state)
@@ -131,12 +147,14 @@ void batchnorm_forward(struct ws_exec *e, const struct step *s)
     struct pass p = {.e = e, .s = s, .node = node, .a = scale, .b = shift};
     state->top = s->top;
     state->is_seeded[0] = state->is_seeded[1] = false;
-    if (e->mode == WS_BN_TRAIN || e->mode == WS_BN_OBSERVE)
-        observe(&p, state, e->mode == WS_BN_TRAIN && has_moments(e, s));
-    if (e->mode == WS_BN_TRAIN)
-        use_batch(e, node, state);
+    if (is_training(e) || e->mode == WS_BN_OBSERVE)
+        observe(&p, state, is_training(e) && has_moments(e, s));
+    if (is_training(e))
+        use_batch(node, state);
     else
         use_running(e, node, state);
+    if (e->mode == WS_BN_TRAIN)
+        move_running(e, node, state);
     const float *gamma = param_values(e, node, GAMMA), *beta = param_values(e, node, BETA);
     for (size_t c = 0; c < (size_t)node->channels; c++) {
         double k = (double)gamma[c] * state->invstd[c];
@@ -185,7 +203,7 @@ static void take_coefficients(struct ws_exec *e, const struct ws_node *node, con
                               float *b, float *d)
 {
     const double n = (double)e->batch * node->height * node->width;
-    const bool is_train = e->mode == WS_BN_TRAIN, learns = is_train || e->mode == WS_BN_FROZEN;
+    const bool is_train = is_training(e), learns = is_train || e->mode == WS_BN_FROZEN;
     const float *gamma = param_values(e, node, GAMMA);
     float *d_gamma = learns ? param_gradient(e, node, GAMMA) : NULL,
           *d_beta = learns ? param_gradient(e, node, BETA) : NULL;

@@ -246,7 +246,7 @@ void finish_rows(const struct epilogue *f, float *y, size_t first_row, size_t ro
 
 void epilogue_begin(const struct product *p)
 {
-    if (p->s->moments_of >= 0 && p->e->mode == WS_BN_TRAIN)
+    if (p->s->moments_of >= 0 && is_training(p->e))
         memset(p->e->sums, 0, (size_t)N_SLICES * 2 * p->e->max_channels * sizeof *p->e->sums);
 }
 
@@ -265,7 +265,7 @@ struct epilogue epilogue_of(const struct product *p, int slice, size_t first_ima
     if (s->other >= 0)
         f.residual = e->value[s->other] + first_image * p->rows_per_image * p->n_out;
     f.is_needed = p->node->has_bias || f.residual || s->top > 0;
-    if (s->moments_of >= 0 && e->mode == WS_BN_TRAIN)
+    if (s->moments_of >= 0 && is_training(e))
         f.pivot = param_values(e, &e->net->nodes[e->steps[s->moments_of].node], 2);
     return f;
 }

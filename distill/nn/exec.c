@@ -122,7 +122,7 @@ static enum ws_status alloc_packed(struct ws_exec *e, struct ws_err *err)
     if (!e->packed)
         return ws_fail(err, WS_E_MEMORY, "no memory for the executor's tables");
     for (int pass = 0; pass < 2; pass++) {
-        if (pass == 1 && !(e->packed_memory = ws_calloc_aligned(n ? n : 1, sizeof(float))))
+        if (pass == 1 && !(e->packed_memory = ws_alloc_aligned(n, sizeof(float))))
             return ws_fail(err, WS_E_MEMORY, "no memory for packed weights");
         n = 0;
         for (int i = 0; i < e->n_deep; i++) {
@@ -163,6 +163,7 @@ enum ws_status ws_exec_open(struct ws_exec **out, struct ws_net *net, struct ws_
     e->n_slices = N_SLICES;
     e->has_backward = options->backward;
     e->has_input_gradient = options->backward && options->input_gradient;
+    e->lender = options->lender;
     ws_blas_be_serial(); /* each worker calls BLAS for its own slice */
     status = alloc_tables(e, options, err);
     if (status == WS_OK)
@@ -196,6 +197,11 @@ void ws_exec_close(struct ws_exec **exec)
     ws_arena_fini(&e->arena);
     free(e);
     *exec = NULL;
+}
+
+bool ws_exec_is_lodger(const struct ws_exec *exec)
+{
+    return exec->lender != NULL;
 }
 
 float *ws_exec_input(struct ws_exec *exec)
@@ -306,7 +312,7 @@ float *ws_exec_seed(struct ws_exec *exec, int node)
 static struct bn_state *observed(const struct ws_exec *exec, int node)
 {
     ws_assert(node >= 0 && node < exec->net->n_nodes && exec->net->nodes[node].op == WS_OP_BATCHNORM);
-    ws_assert(exec->mode == WS_BN_OBSERVE || exec->mode == WS_BN_TRAIN);
+    ws_assert(exec->mode == WS_BN_OBSERVE || is_training(exec));
     return &exec->bn[node];
 }
 
@@ -375,6 +381,11 @@ const float *ws_exec_input_gradient(const struct ws_exec *exec)
 size_t ws_exec_size_bytes(const struct ws_exec *exec)
 {
     return exec->size_bytes;
+}
+
+size_t ws_exec_memory_bytes(const struct ws_exec *exec)
+{
+    return exec->n_memory * sizeof *exec->memory;
 }
 
 void ws_exec_print_plan(const struct ws_exec *exec, FILE *out)

@@ -34,6 +34,7 @@ struct region {
     int begin, end;
     int node;
     bool is_gradient;
+    bool is_lasting; /**< read from outside the run that makes it */
 };
 
 /** Saved statistics of one BatchNorm node, [channels] each. */
@@ -76,8 +77,9 @@ struct ws_exec {
     float **gradient;               /**< [n_nodes] */
     bool *is_seeded, *has_gradient; /**< [n_nodes] */
 
-    float *memory; /**< owned: all values and gradients */
-    size_t n_memory;
+    struct ws_exec *lender; /**< borrowed, or NULL: in whose memory what passes within a run lies */
+    float *memory;          /**< owned: first what is read from outside (input, taps), then what passes within a run */
+    size_t n_memory, n_lasting; /**< floats of it, and of its first part */
     float *worker_scratch; /**< in the pool's scratch: a stripe of patches or a padded image per worker */
     size_t n_stripe;       /**< floats of a worker's scratch */
     float *step_scratch;   /**< behind it, the running step's: N_SLICES partial weight gradients and one turned or packed weight;
@@ -93,6 +95,12 @@ struct ws_exec {
     ws_trace_fn *trace; /**< NULL, or sees every value */
     void *trace_argument;
 };
+
+/** Whether BatchNorm takes the batch's statistics, and Dropout drops. */
+static inline bool is_training(const struct ws_exec *e)
+{
+    return e->mode == WS_BN_TRAIN || e->mode == WS_BN_BATCH;
+}
 
 /** First image of a slice; slice e->n_slices gives the end. */
 static inline size_t slice_begin(const struct ws_exec *e, int slice)

@@ -180,7 +180,8 @@ static void add_region(struct ws_exec *e, int node, bool is_gradient, int begin,
 {
     size_t n_floats = ws_size_mul(image_floats(e, node), (size_t)e->max_batch);
     n_floats = ws_size_add(n_floats, 15) / 16 * 16;
-    e->regions[e->n_regions++] = (struct region){n_floats, 0, begin, end, node, is_gradient};
+    const bool is_lasting = end == 2 * e->n_steps;
+    e->regions[e->n_regions++] = (struct region){n_floats, 0, begin, end, node, is_gradient, is_lasting};
 }
 
 static bool reads(const struct ws_exec *e, const struct step *s, int node)
@@ -284,9 +285,11 @@ static void place(struct region *regions, int i, size_t *n_memory)
     *n_memory = end > *n_memory ? end : *n_memory;
 }
 
-static int by_size_descending(const void *a, const void *b)
+static int lasting_first_then_by_size(const void *a, const void *b)
 {
     const struct region *ra = a, *rb = b;
+    if (ra->is_lasting != rb->is_lasting)
+        return ra->is_lasting ? -1 : 1;
     if (ra->n_floats != rb->n_floats)
         return ra->n_floats < rb->n_floats ? 1 : -1;
     if (ra->node != rb->node)
@@ -311,13 +314,29 @@ static enum ws_status plan_deep(struct ws_exec *e, struct ws_err *err)
         if (e->is_tap[node] || last_read >= e->n_deep)
             continue;
         const size_t n_floats = (ws_size_mul(image_floats(e, node), (size_t)e->group) + 15) / 16 * 16;
-        e->deep_regions[e->n_deep_regions++] = (struct region){n_floats, 0, i, last_read, node, false};
+        e->deep_regions[e->n_deep_regions++] = (struct region){n_floats, 0, i, last_read, node, false, false};
     }
     for (int i = 0; i < e->n_deep_regions; i++)
         place(e->deep_regions, i, &e->n_deep_memory);
     const size_t n = ws_size_mul(e->n_deep_memory, (size_t)ws_pool_n_threads(e->pool));
-    e->deep_memory = ws_calloc_aligned(n ? n : 1, sizeof *e->deep_memory);
+    e->deep_memory = ws_alloc_aligned(n, sizeof *e->deep_memory);
     return e->deep_memory ? WS_OK : ws_fail(err, WS_E_MEMORY, "no memory for groups of %d images", e->group);
+}
+
+/** Offsets of all regions, the lasting ones first; a lodger's others count from where its lender's passing ones begin.
+ */
+static int place_regions(struct ws_exec *e)
+{
+    int n_lasting = 0;
+    size_t n_passing = 0;
+    for (; n_lasting < e->n_regions && e->regions[n_lasting].is_lasting; n_lasting++)
+        place(e->regions, n_lasting, &e->n_lasting);
+    for (int i = n_lasting; i < e->n_regions; i++)
+        place(e->regions + n_lasting, i - n_lasting, &n_passing);
+    if (e->lender && n_passing > e->lender->n_memory - e->lender->n_lasting)
+        e->lender = NULL;
+    e->n_memory = e->n_lasting + (e->lender ? 0 : n_passing);
+    return n_lasting;
 }
 
 enum ws_status plan_memory(struct ws_exec *e, struct ws_err *err)
@@ -327,16 +346,17 @@ enum ws_status plan_memory(struct ws_exec *e, struct ws_err *err)
     if (!e->regions)
         return ws_fail(err, WS_E_MEMORY, "no memory to plan %zu nodes", n);
     list_regions(e);
-    qsort(e->regions, (size_t)e->n_regions, sizeof *e->regions, by_size_descending);
-    for (int i = 0; i < e->n_regions; i++)
-        place(e->regions, i, &e->n_memory);
-    e->memory = ws_calloc_aligned(e->n_memory, sizeof *e->memory);
+    qsort(e->regions, (size_t)e->n_regions, sizeof *e->regions, lasting_first_then_by_size);
+    const int n_lasting = place_regions(e);
+    e->memory = ws_alloc_aligned(e->n_memory, sizeof *e->memory);
     if (!e->memory)
         return ws_fail(err, WS_E_MEMORY, "activations and gradients of a batch of %d need %.1f MiB, which is not there",
                        e->max_batch, (double)e->n_memory * sizeof *e->memory / (1 << 20));
+    float *passing = e->lender ? e->lender->memory + e->lender->n_lasting : e->memory + e->n_lasting;
     for (int i = 0; i < e->n_regions; i++) {
         const struct region *r = &e->regions[i];
-        (r->is_gradient ? e->gradient : e->value)[r->node] = e->memory + r->offset;
+        float *memory = i < n_lasting ? e->memory : passing;
+        (r->is_gradient ? e->gradient : e->value)[r->node] = memory + r->offset;
     }
     for (int i = 0; i < e->n_steps; i++)
         if (e->steps[i].is_deferred)

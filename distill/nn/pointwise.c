@@ -50,7 +50,7 @@ static void drop(const struct ws_exec *e, const struct step *s, size_t image, co
 {
     const double alpha = e->net->nodes[s->node].alpha;
     const size_t n = image_floats(e, s->out);
-    const bool is_identity = e->mode != WS_BN_TRAIN || !(alpha > 0);
+    const bool is_identity = !is_training(e) || !(alpha > 0);
     const float scale = is_identity ? 1 : (float)(1 / (1 - alpha));
     const uint32_t threshold = (uint32_t)(alpha * 0x1p32);
     struct ws_rng rng;

@@ -59,11 +59,16 @@ static void *allocate_lines(size_t size_bytes)
     return aligned_alloc(CACHE_LINE, round_up(size_bytes > 0 ? size_bytes : 1, CACHE_LINE));
 }
 
-void *ws_calloc_aligned(size_t n, size_t size_bytes)
+void *ws_alloc_aligned(size_t n, size_t size_bytes)
 {
     size_t total = ws_size_mul(n, size_bytes);
-    void *p = is_possible(total) ? allocate_lines(total) : NULL;
-    return p != NULL ? memset(p, 0, total) : NULL;
+    return is_possible(total) ? allocate_lines(total) : NULL;
+}
+
+void *ws_calloc_aligned(size_t n, size_t size_bytes)
+{
+    void *p = ws_alloc_aligned(n, size_bytes);
+    return p != NULL ? memset(p, 0, ws_size_mul(n, size_bytes)) : NULL;
 }
 
 struct ws_arena_block {

@@ -254,7 +254,7 @@ enum ws_status ws_pool_reserve(struct ws_pool *pool, size_t size_bytes, struct w
 {
     if (size_bytes <= pool->n_scratch)
         return WS_OK;
-    void *bigger = ws_calloc_aligned(size_bytes, 1);
+    void *bigger = ws_alloc_aligned(size_bytes, 1);
     if (!bigger)
         return ws_fail(err, WS_E_MEMORY, "%.1f MiB of scratch memory are not there", (double)size_bytes / (1 << 20));
     free(pool->scratch);

@@ -2,6 +2,8 @@
  */
 #include "../unit/kd3_bench.h"
 
+#include <malloc.h>
+
 /*
  * The same step from the same running statistics: the engine takes batch moments around the running mean, so that
  * rounding (and nothing else) depends on it.
@@ -91,6 +93,53 @@ static void a_step_of_rate_zero_is_a_pure_function_of_its_index(void **state)
     kd3_bench_close(&b);
 }
 
+/* Three steps that learn; the student's weights and running statistics behind them. */
+static float *learn_within(uint32_t mixed_memory_mib, bool *is_lodger, size_t *n)
+{
+    static struct kd3_bench b;
+    struct ws_err err = {0};
+    struct ws_conf_kd3 options = kd3_bench_options(1.0, true);
+    options.mixed_memory_mib = mixed_memory_mib;
+    kd3_bench_open(&b, options);
+    *is_lodger = ws_exec_is_lodger(((struct kd3 *)b.state)->mixed);
+    for (int64_t i = 0; i < 3; i++) {
+        struct ws_step step = {.images = b.images, .n = KD3_BATCH, .view_pass = 1, .index = i, .lr = .05};
+        assert_int_equal(ws_method_kd3.step(b.state, &step, &err), WS_OK);
+    }
+    float *values = kd3_bench_copy(b.model->net, b.model->net->values);
+    *n = b.model->net->n_values;
+    kd3_bench_close(&b);
+    return values;
+}
+
+static void one_memory_for_x_and_its_copy_gives_the_bytes_of_two(void **state)
+{
+    (void)state;
+    bool is_lodger[2];
+    size_t n;
+    float *two = learn_within(1024, &is_lodger[0], &n), *one = learn_within(0, &is_lodger[1], &n);
+    assert_false(is_lodger[0]);
+    assert_true(is_lodger[1]);
+    assert_memory_equal(one, two, n * sizeof *one);
+    free(one);
+    free(two);
+}
+
+/* glibc fills what malloc hands out with this byte's complement: as floats, and in sums, that would show. */
+static void no_step_reads_what_its_memory_held_before(void **state)
+{
+    (void)state;
+    bool is_lodger;
+    size_t n;
+    float *clean = learn_within(0, &is_lodger, &n);
+    mallopt(M_PERTURB, 0x5a);
+    float *dirty = learn_within(0, &is_lodger, &n);
+    mallopt(M_PERTURB, 0);
+    assert_memory_equal(clean, dirty, n * sizeof *clean);
+    free(clean);
+    free(dirty);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -98,6 +147,8 @@ int main(void)
         cmocka_unit_test(the_loss_is_the_weighted_sum_of_its_parts),
         cmocka_unit_test(the_mixed_copy_reaches_the_backbones_statistics_but_not_the_projectors),
         cmocka_unit_test(the_teachers_embedding_does_not_touch_the_student),
+        cmocka_unit_test(one_memory_for_x_and_its_copy_gives_the_bytes_of_two),
+        cmocka_unit_test(no_step_reads_what_its_memory_held_before),
         cmocka_unit_test(a_step_of_rate_zero_is_a_pure_function_of_its_index),
     };
     return cmocka_run_group_tests_name("kd3_step", tests, NULL, NULL);

@@ -42,6 +42,7 @@ static void set_config(struct ws_config *config)
                                                .projector_factor = 2,
                                                .mix_alpha = .1,
                                                .mix_eps = 1e-6,
+                                               .mixed_memory_mib = 192,
                                                .select = true,
                                                .weights = true};
     config->distill.kd.temperature = 4;

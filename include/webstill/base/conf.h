@@ -141,6 +141,7 @@ struct ws_conf_kd3 {
     uint32_t projector_factor;
     double mix_alpha; /**< Beta(mix_alpha, mix_alpha) of MixDistribution */
     double mix_eps;
+    uint32_t mixed_memory_mib; /**< a larger student runs on X and X' in one memory */
     bool select;  /**< false: the whole pool each epoch */
     bool weights; /**< false: w = 1/2 */
 };

@@ -28,6 +28,9 @@ void *ws_realloc(void *p, size_t n, size_t size_bytes);
 /** Zeroed bytes on a 64-byte boundary, or NULL. Free with free(). */
 void *ws_calloc_aligned(size_t n, size_t size_bytes);
 
+/** The same with any bytes in them: large memory that is written before it is read costs nothing until then. */
+void *ws_alloc_aligned(size_t n, size_t size_bytes);
+
 /** Bytes with one owner. All-zero is a valid empty arena. Not thread-safe. */
 struct ws_arena {
     struct ws_arena_block *blocks; /**< owned */

@@ -16,10 +16,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/** BatchNorm. TRAIN: batch statistics, running statistics updated. EVAL: running statistics; no gradients to BN
- * parameters are wanted. FROZEN: running statistics, parameters may learn. OBSERVE: as EVAL, and the batch's statistics
- * are values that a loss may read and seed. */
-enum ws_bn_mode { WS_BN_TRAIN, WS_BN_EVAL, WS_BN_FROZEN, WS_BN_OBSERVE };
+/** BatchNorm. TRAIN: batch statistics, running statistics updated. BATCH: as TRAIN, the running statistics left as they
+ * are until ws_exec_move_statistics(). EVAL: running statistics; no gradients to BN parameters are wanted. FROZEN:
+ * running statistics, parameters may learn. OBSERVE: as EVAL, and the batch's statistics are values that a loss may
+ * read and seed. */
+enum ws_bn_mode { WS_BN_TRAIN, WS_BN_BATCH, WS_BN_EVAL, WS_BN_FROZEN, WS_BN_OBSERVE };
 
 struct ws_exec_options {
     int max_batch;
@@ -27,6 +28,10 @@ struct ws_exec_options {
     bool input_gradient; /**< backward goes down to the input */
     const int *taps;     /**< nodes whose values are read, or whose gradients are seeded, by the caller */
     int n_taps;          /**< the last node is always a tap */
+    /** NULL, or an exec whose memory this one takes over whenever it runs forward (if that is large enough; else it has
+     * its own). The lender must run forward again before its backward or its values are asked for. Input and taps are
+     * never lent: they keep what the last forward gave them. */
+    struct ws_exec *lender;
 };
 
 struct ws_exec;
@@ -37,6 +42,9 @@ WS_MUST_USE enum ws_status ws_exec_open(struct ws_exec **out, struct ws_net *net
                                         const struct ws_exec_options *options, struct ws_err *err);
 void ws_exec_close(struct ws_exec **exec);
 
+/** Whether the exec runs in its lender's memory. */
+bool ws_exec_is_lodger(const struct ws_exec *exec);
+
 /** Where the caller puts the batch: [batch][height][width][channels]. Not changed by forward. */
 float *ws_exec_input(struct ws_exec *exec);
 
@@ -44,10 +52,13 @@ float *ws_exec_input(struct ws_exec *exec);
 void ws_exec_forward(struct ws_exec *exec, int batch, enum ws_bn_mode mode);
 
 /**
- * Where Dropout's masks of the next forward in TRAIN mode come from: a value's mask is a function of (seed, step, node, image in the
+ * Where Dropout's masks of the next forward in TRAIN or BATCH mode come from: a value's mask is a function of (seed, step, node, image in the
  * batch, element) alone. A training calls it before each forward, with its own step: a resumed one then draws the same masks.
  */
 void ws_exec_set_dropout(struct ws_exec *exec, uint64_t seed, uint64_t step);
+
+/** Move the running statistics towards those of the last forward, which was run in BATCH mode: what TRAIN does at once. */
+void ws_exec_move_statistics(struct ws_exec *exec);
 
 /** Value of a tap after forward: [batch][height][width][channels]; valid until the next forward. */
 const float *ws_exec_value(const struct ws_exec *exec, int node);
@@ -59,7 +70,7 @@ const float *ws_exec_value(const struct ws_exec *exec, int node);
 float *ws_exec_seed(struct ws_exec *exec, int node);
 
 /**
- * Statistics of the batch in front of a BatchNorm node (taps or not), after a forward in OBSERVE or TRAIN: mean and
+ * Statistics of the batch in front of a BatchNorm node (taps or not), after a forward in OBSERVE, TRAIN or BATCH: mean and
  * biased variance over images and pixels, [channels]. Valid until the next forward.
  */
 const float *ws_exec_batch_mean(const struct ws_exec *exec, int node);
@@ -80,6 +91,8 @@ const float *ws_exec_input_gradient(const struct ws_exec *exec);
 
 /** Bytes planned for values and gradients, and of the pool's scratch that it wants (which all executors of a pool share), and a table of the plan (node, shape, bytes, buffer). */
 size_t ws_exec_size_bytes(const struct ws_exec *exec);
+/** Of ws_exec_size_bytes(), what values and gradients take. */
+size_t ws_exec_memory_bytes(const struct ws_exec *exec);
 void ws_exec_print_plan(const struct ws_exec *exec, FILE *out);
 
 /** The matrix library and what it was built for ("OpenBLAS 0.3.21 …"), for --version and manifests; static. */
