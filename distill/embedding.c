@@ -8,7 +8,8 @@
 enum ws_status ws_embedding_open(struct ws_embedding *embedding, const char *name, const struct ws_session *session,
                                  int features, int width, bool input_gradient, struct ws_err *err)
 {
-    *embedding = (struct ws_embedding){.features = features, .width = width, .has_input_gradient = input_gradient};
+    *embedding = (struct ws_embedding){
+        .pool = session->pool, .features = features, .width = width, .has_input_gradient = input_gradient};
     enum ws_status status = WS_OK;
     embedding->net = ws_net_new(1, 1, features);
     embedding->scratch = ws_calloc_aligned(ws_loss_ntxent_scratch(session->batch, width), sizeof(float));
@@ -55,8 +56,8 @@ double ws_embedding_contrast(struct ws_embedding *embedding, int n, double tempe
     ws_exec_forward(embedding->exec, 2 * n, WS_BN_TRAIN);
     const float *u = ws_exec_value(embedding->exec, output);
     float *gradient = ws_exec_seed(embedding->exec, output);
-    return ws_loss_ntxent(u, u + half, n, embedding->width, temperature, scale, gradient, gradient + half,
-                          embedding->scratch);
+    return ws_loss_ntxent(embedding->pool, u, u + half, n, embedding->width, temperature, scale, gradient,
+                          gradient + half, embedding->scratch);
 }
 
 const float *ws_embedding_backward(struct ws_embedding *embedding)

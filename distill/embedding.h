@@ -10,6 +10,7 @@ struct ws_embedding {
     struct ws_exec *exec;  /**< owned: rows 0..B-1 for X, B..2B-1 for X' */
     struct ws_optim optim; /**< owned */
     float *scratch;        /**< owned */
+    struct ws_pool *pool;  /**< borrowed */
     int features, width;
     bool has_input_gradient;
 };

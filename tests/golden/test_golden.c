@@ -401,7 +401,7 @@ static double contrast(const struct kd3 *k, struct ws_exec *a, struct ws_exec *b
 {
     float *scratch = take(ws_loss_ntxent_scratch(k->batch, k->embedding));
     const double loss =
-        ws_loss_ntxent(ws_exec_value(a, node), ws_exec_value(b, node), k->batch, k->embedding,
+        ws_loss_ntxent(NULL, ws_exec_value(a, node), ws_exec_value(b, node), k->batch, k->embedding,
                        TEMPERATURE_PERCENT / 100.0, 0.5, ws_exec_seed(a, node), ws_exec_seed(b, node), scratch);
     free(scratch);
     return loss;
@@ -506,7 +506,7 @@ static void losses_and_their_gradients_are_pytorchs(void **state)
     float *scratch = take(ws_loss_ntxent_scratch(B, D));
     memset(g, 0, sizeof g);
     memset(h, 0, sizeof h);
-    compare_one(file, "ntxent", ws_loss_ntxent(u, v, B, D, 0.3, 1.0, g, h, scratch), 1e-6);
+    compare_one(file, "ntxent", ws_loss_ntxent(NULL, u, v, B, D, 0.3, 1.0, g, h, scratch), 1e-6);
     compare(file, "ntxent_gradient_u", g, B * D, 1e-5);
     compare(file, "ntxent_gradient_v", h, B * D, 1e-5);
     free(scratch);

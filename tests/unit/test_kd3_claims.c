@@ -336,7 +336,7 @@ static double ntxent_pairs(const float *u, const float *v, int batch, float *gu,
     const size_t n_scratch = ws_loss_ntxent_scratch(batch, DIM);
     float *scratch = malloc(n_scratch * sizeof *scratch);
     assert_non_null(scratch);
-    const double loss = ws_loss_ntxent(u, v, batch, DIM, 0.3, 1.0, gu, gv, scratch);
+    const double loss = ws_loss_ntxent(NULL, u, v, batch, DIM, 0.3, 1.0, gu, gv, scratch);
     free(scratch);
     return loss;
 }

@@ -5,10 +5,13 @@
 #ifndef WEBSTILL_NN_LOSS_H
 #define WEBSTILL_NN_LOSS_H
 
+#include "webstill/base/pool.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
-/** Cross entropy with label smoothing s: 1/B sum_i -sum_c t_ic log softmax(z_i)_c, t = (1-s) onehot + s/C. Labels < 0 are skipped (B counts the rest). */
+/** Cross entropy with label smoothing s: 1/B sum_i -sum_c t_ic log softmax(z_i)_c, t = (1-s) onehot + s/C. Labels < 0
+ * are skipped (B counts the rest). */
 double ws_loss_cross_entropy(const float *logits, const int32_t *labels, int batch, int n_classes, double smoothing,
                              double scale, float *gradient);
 
@@ -16,17 +19,19 @@ double ws_loss_cross_entropy(const float *logits, const int32_t *labels, int bat
 double ws_loss_kd(const float *student, const float *teacher, int batch, int n_classes, double temperature,
                   double scale, float *gradient);
 
-/** Weighted feature alignment: 1/(B D) sum_i w_i sum_d (a_id - b_id)^2; gradient to `a`. `weights` [batch], D values per image. */
+/** Weighted feature alignment: 1/(B D) sum_i w_i sum_d (a_id - b_id)^2; gradient to `a`. `weights` [batch], D values
+ * per image. */
 double ws_loss_alignment(const float *a, const float *b, const float *weights, int batch, size_t dim, double scale,
                          float *gradient);
 
 /**
  * NT-Xent over 2B vectors r = [normalise(u_1..u_B), normalise(v_1..v_B)], temperature t:
- * 1/(2B) sum_i -log( exp(r_i.r_pos(i)/t) / sum_{j!=i} exp(r_i.r_j/t) ). u and v are given BEFORE normalisation; gradients go to them.
- * `scratch` holds at least 2B*dim*2 + 4B*B floats.
+ * 1/(2B) sum_i -log( exp(r_i.r_pos(i)/t) / sum_{j!=i} exp(r_i.r_j/t) ). u and v are given BEFORE normalisation;
+ * gradients go to them. `scratch` holds ws_loss_ntxent_scratch() floats, aligned for double. `pool` shares the work,
+ * the same bytes for any number of threads; NULL: here.
  */
-double ws_loss_ntxent(const float *u, const float *v, int batch, int dim, double temperature, double scale,
-                      float *gradient_u, float *gradient_v, float *scratch);
+double ws_loss_ntxent(struct ws_pool *pool, const float *u, const float *v, int batch, int dim, double temperature,
+                      double scale, float *gradient_u, float *gradient_v, void *scratch);
 size_t ws_loss_ntxent_scratch(int batch, int dim);
 
 /** softmax rows in double precision inside; `out` may equal `logits`. */
