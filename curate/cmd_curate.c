@@ -94,13 +94,13 @@ static enum ws_status apply_rule(struct ws_selection *out, struct ws_arena *aren
                                  const struct scores *student, const struct ws_config *config, struct ws_err *err)
 {
     const struct ws_conf_curate *curate = &config->curate;
-    const double alpha = alpha_of(config, student->file != NULL);
+    const struct ws_select_options options = {
+        .alpha = alpha_of(config, student->file != NULL), .combine = curate->combine, .p_cutoff = curate->p_cutoff};
     bool is_done;
     if (strcmp(curate->rule, "kd3") == 0)
-        is_done = ws_select_kd3(out, arena, teacher->logits, student->logits, teacher->n, teacher->n_classes, alpha,
-                                curate->p_cutoff);
+        is_done = ws_select_kd3(out, arena, teacher->logits, student->logits, teacher->n, teacher->n_classes, &options);
     else if (strcmp(curate->rule, "all") == 0)
-        is_done = ws_select_all(out, arena, teacher->logits, student->logits, teacher->n, teacher->n_classes, alpha);
+        is_done = ws_select_all(out, arena, teacher->logits, student->logits, teacher->n, teacher->n_classes, &options);
     else
         return ws_fail(err, WS_E_CONFIG, "curate.rule: expected kd3 or all, found \"%s\"", curate->rule);
     return is_done ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for a selection among %zu images", teacher->n);

@@ -17,23 +17,23 @@ double ws_select_threshold(double p_cutoff, double b)
 
 /* alpha is a weight, not a blend by arithmetic: at its ends the other network's logits, NaN included, must not count.
  */
-static double combine(const float *teacher, const float *student, size_t at, double alpha)
+static double combine_logits(const float *teacher, const float *student, size_t c, double alpha)
 {
     if (alpha >= 1.0)
-        return (double)teacher[at];
+        return (double)teacher[c];
     if (alpha <= 0.0)
-        return (double)student[at];
-    return alpha * (double)teacher[at] + (1.0 - alpha) * (double)student[at];
+        return (double)student[c];
+    return alpha * (double)teacher[c] + (1.0 - alpha) * (double)student[c];
 }
 
 /* conf and yhat of one image; the first of equal maxima wins. */
-static void predict(const float *teacher, const float *student, size_t first, int n_classes, double alpha,
-                    float *confidence, int32_t *predicted)
+static void predict_logits(const float *teacher, const float *student, int n_classes, double alpha, float *confidence,
+                           int32_t *predicted)
 {
-    double largest = combine(teacher, student, first, alpha);
+    double largest = combine_logits(teacher, student, 0, alpha);
     int32_t best = 0;
     for (int c = 1; c < n_classes; c++) {
-        const double z = combine(teacher, student, first + (size_t)c, alpha);
+        const double z = combine_logits(teacher, student, (size_t)c, alpha);
         if (z > largest) {
             largest = z;
             best = c;
@@ -41,18 +41,50 @@ static void predict(const float *teacher, const float *student, size_t first, in
     }
     double sum = 0.0;
     for (int c = 0; c < n_classes; c++)
-        sum += exp(combine(teacher, student, first + (size_t)c, alpha) - largest);
+        sum += exp(combine_logits(teacher, student, (size_t)c, alpha) - largest);
     *confidence = (float)(1.0 / sum);
     *predicted = best;
 }
 
-static bool allocate(struct ws_selection *out, struct ws_arena *arena, size_t n, int n_classes, double alpha)
+/* log sum_c exp z_c, safe for any finite z. */
+static double log_sum_exp(const float *z, int n_classes)
 {
+    double largest = (double)z[0], sum = 0.0;
+    for (int c = 1; c < n_classes; c++)
+        largest = fmax(largest, (double)z[c]);
+    for (int c = 0; c < n_classes; c++)
+        sum += exp((double)z[c] - largest);
+    return largest + log(sum);
+}
+
+/* Likewise, for both networks: 0 < alpha < 1. */
+static void predict_probabilities(const float *teacher, const float *student, int n_classes, double alpha,
+                                  float *confidence, int32_t *predicted)
+{
+    const double lse_t = log_sum_exp(teacher, n_classes), lse_s = log_sum_exp(student, n_classes);
+    double largest = -1.0;
+    int32_t best = 0;
+    for (int c = 0; c < n_classes; c++) {
+        const double p = alpha * exp((double)teacher[c] - lse_t) + (1.0 - alpha) * exp((double)student[c] - lse_s);
+        if (p > largest) {
+            largest = p;
+            best = c;
+        }
+    }
+    *confidence = (float)largest;
+    *predicted = best;
+}
+
+bool ws_select_begin(struct ws_selection *out, struct ws_arena *arena, size_t n, int n_classes,
+                     const struct ws_select_options *options)
+{
+    ws_assert(n >= 1 && n_classes >= 2);
+    ws_assert(options->alpha >= 0.0 && options->alpha <= 1.0);
     const size_t classes = (size_t)n_classes;
     *out = (struct ws_selection){
         .n = n,
         .n_classes = n_classes,
-        .alpha = alpha,
+        .alpha = options->alpha,
         .keep = ws_arena_alloc(arena, n, sizeof *out->keep),
         .confidence = ws_arena_alloc(arena, n, sizeof *out->confidence),
         .predicted = ws_arena_alloc(arena, n, sizeof *out->predicted),
@@ -63,21 +95,26 @@ static bool allocate(struct ws_selection *out, struct ws_arena *arena, size_t n,
     return out->keep && out->confidence && out->predicted && out->threshold && out->n_predicted && out->n_kept;
 }
 
-static bool predict_all(struct ws_selection *out, struct ws_arena *arena, const float *teacher_logits,
-                        const float *student_logits, size_t n, int n_classes, double alpha)
+void ws_select_predict(struct ws_selection *out, const float *teacher_logits, const float *student_logits, size_t first,
+                       size_t n, const struct ws_select_options *options)
 {
-    ws_assert(n >= 1 && n_classes >= 2);
-    ws_assert(alpha >= 0.0 && alpha <= 1.0);
+    const double alpha = options->alpha;
+    ws_assert(first + n <= out->n);
     ws_assert(teacher_logits || alpha <= 0.0);
     ws_assert(student_logits || alpha >= 1.0);
-    if (!allocate(out, arena, n, n_classes, alpha))
-        return false;
+    /* One network alone is the same in both; only so does it have the same bytes. */
+    const bool of_logits = options->combine == WS_COMBINE_LOGITS || alpha <= 0.0 || alpha >= 1.0;
     for (size_t i = 0; i < n; i++) {
-        predict(teacher_logits, student_logits, i * (size_t)n_classes, n_classes, alpha, &out->confidence[i],
-                &out->predicted[i]);
-        out->n_predicted[out->predicted[i]]++;
+        const float *teacher = alpha > 0.0 ? teacher_logits + i * (size_t)out->n_classes : NULL;
+        const float *student = alpha < 1.0 ? student_logits + i * (size_t)out->n_classes : NULL;
+        float *confidence = &out->confidence[first + i];
+        int32_t *predicted = &out->predicted[first + i];
+        if (of_logits)
+            predict_logits(teacher, student, out->n_classes, alpha, confidence, predicted);
+        else
+            predict_probabilities(teacher, student, out->n_classes, alpha, confidence, predicted);
+        out->n_predicted[*predicted]++;
     }
-    return true;
 }
 
 static void keep_image(struct ws_selection *out, size_t i)
@@ -87,27 +124,34 @@ static void keep_image(struct ws_selection *out, size_t i)
     out->n_kept_total++;
 }
 
-bool ws_select_kd3(struct ws_selection *out, struct ws_arena *arena, const float *teacher_logits,
-                   const float *student_logits, size_t n, int n_classes, double alpha, double p_cutoff)
+void ws_select_keep(struct ws_selection *out, const struct ws_select_options *options)
 {
-    if (!predict_all(out, arena, teacher_logits, student_logits, n, n_classes, alpha))
-        return false;
     int64_t most = 0;
-    for (int c = 0; c < n_classes; c++)
+    for (int c = 0; c < out->n_classes; c++)
         most = out->n_predicted[c] > most ? out->n_predicted[c] : most;
-    for (int c = 0; c < n_classes; c++)
-        out->threshold[c] = ws_select_threshold(p_cutoff, (double)out->n_predicted[c] / (double)most);
-    for (size_t i = 0; i < n; i++)
+    for (int c = 0; c < out->n_classes; c++)
+        out->threshold[c] = ws_select_threshold(options->p_cutoff, (double)out->n_predicted[c] / (double)most);
+    for (size_t i = 0; i < out->n; i++)
         if ((double)out->confidence[i] > out->threshold[out->predicted[i]])
             keep_image(out, i);
+}
+
+bool ws_select_kd3(struct ws_selection *out, struct ws_arena *arena, const float *teacher_logits,
+                   const float *student_logits, size_t n, int n_classes, const struct ws_select_options *options)
+{
+    if (!ws_select_begin(out, arena, n, n_classes, options))
+        return false;
+    ws_select_predict(out, teacher_logits, student_logits, 0, n, options);
+    ws_select_keep(out, options);
     return true;
 }
 
 bool ws_select_all(struct ws_selection *out, struct ws_arena *arena, const float *teacher_logits,
-                   const float *student_logits, size_t n, int n_classes, double alpha)
+                   const float *student_logits, size_t n, int n_classes, const struct ws_select_options *options)
 {
-    if (!predict_all(out, arena, teacher_logits, student_logits, n, n_classes, alpha))
+    if (!ws_select_begin(out, arena, n, n_classes, options))
         return false;
+    ws_select_predict(out, teacher_logits, student_logits, 0, n, options);
     for (size_t i = 0; i < n; i++)
         keep_image(out, i);
     return true;

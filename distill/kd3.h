@@ -11,8 +11,12 @@
 /** Memory of the selection pass, taken once. All-zero is a valid closed one. */
 struct kd3_selection {
     bool is_off;             /**< the whole pool each epoch */
-    float *teacher_logits;   /**< owned: [n_train][n_classes] */
+    bool is_clean;           /**< the pass looks at the images as they are */
+    size_t piece;            /**< images predicted at a time */
+    float *teacher_logits;   /**< owned: [piece][n_classes] */
     float *student_logits;   /**< owned: likewise */
+    float *teacher_cache;    /**< owned: [n_train][n_classes], or NULL: they change, or are more than the cap */
+    bool is_cached;          /**< teacher_cache is filled */
     uint32_t *images;        /**< owned: the kept ones */
     struct ws_image_id *ids; /**< owned: of the training images, in id order */
     struct ws_arena arena;   /**< owned: the selection of this epoch */
@@ -23,9 +27,10 @@ WS_MUST_USE enum ws_status kd3_selection_open(struct kd3_selection *selection, c
 void kd3_selection_close(struct kd3_selection *selection);
 
 /**
- * Selection of one epoch: both networks in evaluation mode on one random view of each training image (stream
- * WS_STREAM_SELECT), then the rule. Writes DIR/selection/epoch-NNN.safetensors. Fewer than 2 kept images are
- * WS_E_NUMERIC.
+ * Selection of one epoch: both networks in evaluation mode on one view of each training image, then the rule. The view
+ * is random (stream WS_STREAM_SELECT), the same for both networks, or the clean one, whose logits of the teacher are
+ * computed in the first epoch alone where they may be kept. Writes DIR/selection/epoch-NNN.safetensors. Fewer than 2
+ * kept images are WS_E_NUMERIC.
  */
 WS_MUST_USE enum ws_status kd3_select(struct kd3_selection *selection, const struct ws_session *session,
                                       uint32_t number, struct ws_epoch *epoch, struct ws_err *err);

@@ -18,12 +18,20 @@ enum ws_status kd3_selection_open(struct kd3_selection *selection, const struct 
     selection->is_off = !config->distill.kd3.select || !is_kd3;
     if (selection->is_off)
         return WS_OK;
-    const size_t n = session->n_train, n_logits = ws_size_mul(n, (size_t)session->card.n_classes);
-    selection->teacher_logits = ws_calloc(n_logits, sizeof(float));
-    selection->student_logits = ws_calloc(n_logits, sizeof(float));
+    const struct ws_conf_kd3 *options = &config->distill.kd3;
+    const size_t n = session->n_train, n_classes = (size_t)session->card.n_classes;
+    selection->is_clean = options->selection_view == WS_SELECTION_CLEAN;
+    selection->piece = (size_t)session->batch;
+    selection->teacher_logits = ws_calloc(ws_size_mul(selection->piece, n_classes), sizeof(float));
+    selection->student_logits = ws_calloc(ws_size_mul(selection->piece, n_classes), sizeof(float));
     selection->images = ws_calloc(n, sizeof *selection->images);
     selection->ids = ws_calloc(n, sizeof *selection->ids);
-    if (!selection->teacher_logits || !selection->student_logits || !selection->images || !selection->ids) {
+    const size_t cache_bytes = ws_size_mul(ws_size_mul(n, n_classes), sizeof(float));
+    const bool has_cache = selection->is_clean && cache_bytes <= (size_t)options->teacher_cache_mib << 20;
+    if (has_cache)
+        selection->teacher_cache = ws_calloc(cache_bytes, 1);
+    if (!selection->teacher_logits || !selection->student_logits || !selection->images || !selection->ids ||
+        (has_cache && !selection->teacher_cache)) {
         kd3_selection_close(selection);
         return ws_fail(err, WS_E_MEMORY, "out of memory for the predictions of %zu images", n);
     }
@@ -36,29 +44,60 @@ void kd3_selection_close(struct kd3_selection *selection)
 {
     free(selection->teacher_logits);
     free(selection->student_logits);
+    free(selection->teacher_cache);
     free(selection->images);
     free(selection->ids);
     ws_arena_fini(&selection->arena);
     *selection = (struct kd3_selection){0};
 }
 
-/* One network's logits on the epoch's view of the pool. */
-static enum ws_status predict_pool(struct ws_predictor *predictor, const struct ws_session *session, uint32_t number,
-                                   const char *who, float *logits, struct ws_err *err)
+/* Both networks on one piece of the pool. A network whose weight in the combination is 0 is not asked: in the second
+ * half that saves the teacher's pass. */
+static enum ws_status predict_piece(struct kd3_selection *selection, const struct ws_session *session,
+                                    const struct ws_view *view, size_t first, size_t n,
+                                    const struct ws_select_options *options, struct ws_selection *found,
+                                    struct ws_err *err)
 {
-    const struct ws_view view = {
+    const uint32_t *images = session->train + first;
+    float *teacher = selection->teacher_logits;
+    if (selection->teacher_cache)
+        teacher = selection->teacher_cache + first * (size_t)session->card.n_classes;
+    enum ws_status status = WS_OK;
+    if (options->alpha > 0.0 && !selection->is_cached)
+        status = ws_predict(session->teacher_predictor, session->data, view, images, n, teacher, NULL, err);
+    if (status == WS_OK && options->alpha < 1.0)
+        status = ws_predict(session->student, session->data, view, images, n, selection->student_logits, NULL, err);
+    if (status == WS_OK)
+        ws_select_predict(found, teacher, selection->student_logits, first, n, options);
+    return status;
+}
+
+static enum ws_status predict_pool(struct kd3_selection *selection, const struct ws_session *session, uint32_t number,
+                                   const struct ws_select_options *options, struct ws_selection *found,
+                                   struct ws_err *err)
+{
+    struct ws_augment clean;
+    struct ws_view view = {
         .augment = &session->augment,
         .seed = session->seed,
         .stream = WS_STREAM_SELECT,
         .pass = number,
     };
+    if (selection->is_clean)
+        view = ws_view_clean(&session->card, &clean);
     char what[64];
-    snprintf(what, sizeof what, "epoch %" PRIu32 ": %s looks", number, who);
+    snprintf(what, sizeof what, "epoch %" PRIu32 ": selection", number);
     struct ws_progress progress;
     ws_progress_begin(&progress, what, "images", (int64_t)session->n_train, 0);
-    const enum ws_status status =
-        ws_predict(predictor, session->data, &view, session->train, session->n_train, logits, &progress, err);
+    enum ws_status status = WS_OK;
+    for (size_t first = 0; status == WS_OK && first < session->n_train; first += selection->piece) {
+        const size_t left = session->n_train - first, n = left < selection->piece ? left : selection->piece;
+        status = predict_piece(selection, session, &view, first, n, options, found, err);
+        ws_progress_step(&progress, (int64_t)(first + n), NULL);
+    }
     ws_progress_end(&progress, (int64_t)session->n_train, NULL);
+    if (status == WS_OK && options->alpha > 0.0)
+        selection->is_cached = selection->teacher_cache != NULL;
     return status;
 }
 
@@ -88,7 +127,6 @@ static enum ws_status write_selection(const struct kd3_selection *selection, con
     return ws_selection_write(path, selection->ids, found, &facts, err);
 }
 
-/* A network whose weight in the combination is 0 is not asked: in the second half that saves the teacher's pass. */
 static enum ws_status apply_rule(struct kd3_selection *selection, const struct ws_session *session, uint32_t number,
                                  struct ws_selection *found, struct ws_err *err)
 {
@@ -98,19 +136,15 @@ static enum ws_status apply_rule(struct kd3_selection *selection, const struct w
         .horizon = curate->alpha_horizon_share * (double)session->epochs,
         .steepness = curate->alpha_steepness,
     };
-    const double alpha = ws_alpha_at(&schedule, (double)number);
-    enum ws_status status = WS_OK;
-    if (alpha > 0.0)
-        status = predict_pool(session->teacher_predictor, session, number, "teacher", selection->teacher_logits, err);
-    if (status == WS_OK && alpha < 1.0)
-        status = predict_pool(session->student, session, number, "student", selection->student_logits, err);
-    if (status != WS_OK)
-        return status;
+    const struct ws_select_options options = {
+        .alpha = ws_alpha_at(&schedule, (double)number), .combine = curate->combine, .p_cutoff = curate->p_cutoff};
     ws_arena_reset(&selection->arena);
-    if (!ws_select_kd3(found, &selection->arena, selection->teacher_logits, selection->student_logits, session->n_train,
-                       session->card.n_classes, alpha, curate->p_cutoff))
+    if (!ws_select_begin(found, &selection->arena, session->n_train, session->card.n_classes, &options))
         return ws_fail(err, WS_E_MEMORY, "out of memory for a selection among %zu images", session->n_train);
-    return WS_OK;
+    const enum ws_status status = predict_pool(selection, session, number, &options, found, err);
+    if (status == WS_OK)
+        ws_select_keep(found, &options);
+    return status;
 }
 
 enum ws_status kd3_select(struct kd3_selection *selection, const struct ws_session *session, uint32_t number,

@@ -138,8 +138,11 @@ static const struct cyaml_schema_field teacher_fields[] = {
 
 static const struct cyaml_schema_field score_fields[] = {UINT(ws_conf_score, batch), CYAML_FIELD_END};
 
+static const cyaml_strval_t combinations[] = {{"logits", WS_COMBINE_LOGITS},
+                                              {"probabilities", WS_COMBINE_PROBABILITIES}};
 static const struct cyaml_schema_field curate_fields[] = {
     TEXT(ws_conf_curate, rule),
+    WORD(ws_conf_curate, combine, combinations),
     FLOAT(ws_conf_curate, p_cutoff),
     FLOAT(ws_conf_curate, alpha_zero_share),
     FLOAT(ws_conf_curate, alpha_horizon_share),
@@ -148,6 +151,7 @@ static const struct cyaml_schema_field curate_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_strval_t selection_views[] = {{"augmented", WS_SELECTION_AUGMENTED}, {"clean", WS_SELECTION_CLEAN}};
 static const struct cyaml_schema_field kd3_fields[] = {
     TEXT(ws_conf_kd3, contrast),
     FLOAT(ws_conf_kd3, contrast_weight),
@@ -158,6 +162,8 @@ static const struct cyaml_schema_field kd3_fields[] = {
     FLOAT(ws_conf_kd3, mix_eps),
     UINT(ws_conf_kd3, mixed_memory_mib),
     BOOL(ws_conf_kd3, select),
+    WORD(ws_conf_kd3, selection_view, selection_views),
+    UINT(ws_conf_kd3, teacher_cache_mib),
     BOOL(ws_conf_kd3, weights),
     CYAML_FIELD_END,
 };
@@ -309,6 +315,7 @@ const struct ws_conf_rule ws_conf_rules[] = {
     RANGE("distill.kd3.mix_alpha", "number", 0, 100, ABOVE),
     RANGE("distill.kd3.mix_eps", "variance", 0, 1, ABOVE),
     RANGE("distill.kd3.mixed_memory_mib", "MiB", 0, 1048576, 0),
+    RANGE("distill.kd3.teacher_cache_mib", "MiB", 0, 1048576, 0),
     RANGE("distill.kd.temperature", "temperature", 0, 1000, ABOVE),
     RANGE("eval.batch", "images", 1, 65536, 0),
     RANGE("export.opset", "version", 13, 17, 0),

@@ -222,6 +222,8 @@ static void defaults_are_the_papers(void **state)
     assert_int_equal(distill->kd3.projector_factor, 2);
     assert_true(distill->kd3.mix_alpha == 0.1 && distill->kd3.mix_eps == 1e-6);
     assert_true(distill->kd3.select && distill->kd3.weights && distill->flip);
+    assert_int_equal(distill->kd3.selection_view, WS_SELECTION_AUGMENTED);
+    assert_int_equal(config->curate.combine, WS_COMBINE_LOGITS);
     assert_true(distill->crop_min_area == 0.08 && distill->holdout == 0.1 && distill->kd.temperature == 4);
     assert_string_equal(distill->augment, "resized-crop");
     assert_true(config->curate.p_cutoff == 0.95 && config->curate.alpha_zero_share * 240 == 120);

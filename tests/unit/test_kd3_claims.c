@@ -41,6 +41,9 @@ static void alpha_falls_strictly_until_it_is_zero(void **state)
 
 /* --- 2: thresholds ------------------------------------------------------------------------------------------------ */
 
+/* The rule's options, of logits. */
+#define rule(alpha_, p_cutoff_) (&(struct ws_select_options){.alpha = (alpha_), .p_cutoff = (p_cutoff_)})
+
 enum { N = 400, C = 4 };
 
 static void threshold_rises_from_zero_to_the_cutoff(void **state)
@@ -74,7 +77,7 @@ static void the_commonest_class_has_the_cutoff_as_threshold(void **state)
     struct ws_arena arena = {0};
     struct ws_selection found;
     fill_logits(teacher, 1, true);
-    assert_true(ws_select_kd3(&found, &arena, teacher, NULL, N, C, 1.0, .95));
+    assert_true(ws_select_kd3(&found, &arena, teacher, NULL, N, C, rule(1.0, .95)));
     int64_t total = 0;
     for (int c = 0; c < C; c++) {
         assert_true(found.threshold[c] <= found.threshold[0]);
@@ -93,7 +96,7 @@ static void uniform_predictions_give_every_class_the_cutoff(void **state)
     struct ws_selection found;
     for (int i = 0; i < N; i++)
         teacher[i * C + i % C] = 5;
-    assert_true(ws_select_kd3(&found, &arena, teacher, NULL, N, C, 1.0, .95));
+    assert_true(ws_select_kd3(&found, &arena, teacher, NULL, N, C, rule(1.0, .95)));
     for (int c = 0; c < C; c++)
         assert_true(found.threshold[c] == .95);
     ws_arena_fini(&arena);
@@ -117,8 +120,8 @@ static void alpha_one_does_not_look_at_the_student(void **state)
     fill_logits(teacher, 1, false);
     for (int i = 0; i < N * C; i++)
         student[i] = NAN;
-    assert_true(ws_select_kd3(&alone, &arena, teacher, NULL, N, C, 1.0, .95));
-    assert_true(ws_select_kd3(&both, &arena, teacher, student, N, C, 1.0, .95));
+    assert_true(ws_select_kd3(&alone, &arena, teacher, NULL, N, C, rule(1.0, .95)));
+    assert_true(ws_select_kd3(&both, &arena, teacher, student, N, C, rule(1.0, .95)));
     check_same(&alone, &both);
     ws_arena_fini(&arena);
 }
@@ -132,8 +135,8 @@ static void alpha_zero_does_not_look_at_the_teacher(void **state)
     fill_logits(student, 2, false);
     for (int i = 0; i < N * C; i++)
         teacher[i] = INFINITY;
-    assert_true(ws_select_kd3(&alone, &arena, NULL, student, N, C, 0.0, .95));
-    assert_true(ws_select_kd3(&both, &arena, teacher, student, N, C, 0.0, .95));
+    assert_true(ws_select_kd3(&alone, &arena, NULL, student, N, C, rule(0.0, .95)));
+    assert_true(ws_select_kd3(&both, &arena, teacher, student, N, C, rule(0.0, .95)));
     check_same(&alone, &both);
     ws_arena_fini(&arena);
 }

@@ -11,6 +11,9 @@
 
 #include <math.h>
 
+/* The rule's options, of logits. */
+#define rule(alpha_, p_cutoff_) (&(struct ws_select_options){.alpha = (alpha_), .p_cutoff = (p_cutoff_)})
+
 enum { N = 400, C = 4 };
 
 /* Logits that favour class i % C, or with `skew` mostly class 0. */
@@ -33,7 +36,7 @@ static void an_image_is_kept_iff_its_confidence_is_above_its_class_threshold(voi
     struct ws_selection found;
     fill(teacher, 1, true);
     fill(student, 2, false);
-    assert_true(ws_select_kd3(&found, &arena, teacher, student, N, C, .4, .95));
+    assert_true(ws_select_kd3(&found, &arena, teacher, student, N, C, rule(.4, .95)));
     int64_t kept = 0;
     for (int i = 0; i < N; i++) {
         double z[C], sum = 0;
@@ -61,7 +64,7 @@ static void a_rare_class_keeps_more_than_under_one_global_threshold(void **state
     struct ws_arena arena = {0};
     struct ws_selection found;
     fill(teacher, 3, true);
-    assert_true(ws_select_kd3(&found, &arena, teacher, NULL, N, C, 1.0, .95));
+    assert_true(ws_select_kd3(&found, &arena, teacher, NULL, N, C, rule(1.0, .95)));
     for (int c = 1; c < C; c++) {
         int64_t global = 0;
         for (int i = 0; i < N; i++)
@@ -79,8 +82,8 @@ static void a_higher_cutoff_keeps_a_subset_that_is_purer(void **state)
     struct ws_arena arena = {0};
     struct ws_selection low, high;
     fill(teacher, 4, false);
-    assert_true(ws_select_kd3(&low, &arena, teacher, NULL, N, C, 1.0, .5));
-    assert_true(ws_select_kd3(&high, &arena, teacher, NULL, N, C, 1.0, .9));
+    assert_true(ws_select_kd3(&low, &arena, teacher, NULL, N, C, rule(1.0, .5)));
+    assert_true(ws_select_kd3(&high, &arena, teacher, NULL, N, C, rule(1.0, .9)));
     double low_right = 0, high_right = 0, all_right = 0;
     for (int i = 0; i < N; i++) {
         assert_true(low.keep[i] >= high.keep[i]);
@@ -94,6 +97,93 @@ static void a_higher_cutoff_keeps_a_subset_that_is_purer(void **state)
     ws_arena_fini(&arena);
 }
 
+/* Against softmax in long double, both kinds; and where they differ: one sure network beside one that is not. */
+static void probabilities_are_combined_as_they_are_said_to_be(void **state)
+{
+    (void)state;
+    static float teacher[N * C], student[N * C];
+    struct ws_arena arena = {0};
+    struct ws_selection of_logits, of_probabilities;
+    const struct ws_select_options options = {.alpha = .4, .combine = WS_COMBINE_PROBABILITIES, .p_cutoff = .95};
+    int n_differing = 0;
+    fill(teacher, 1, true);
+    fill(student, 2, false);
+    assert_true(ws_select_kd3(&of_logits, &arena, teacher, student, N, C, rule(.4, .95)));
+    assert_true(ws_select_kd3(&of_probabilities, &arena, teacher, student, N, C, &options));
+    for (int i = 0; i < N; i++) {
+        long double sum_t = 0, sum_s = 0, p[C];
+        int best = 0;
+        for (int c = 0; c < C; c++) {
+            sum_t += expl((long double)teacher[i * C + c]);
+            sum_s += expl((long double)student[i * C + c]);
+        }
+        for (int c = 0; c < C; c++) {
+            p[c] = .4L * expl((long double)teacher[i * C + c]) / sum_t +
+                   .6L * expl((long double)student[i * C + c]) / sum_s;
+            best = p[c] > p[best] ? c : best;
+        }
+        assert_int_equal(of_probabilities.predicted[i], best);
+        assert_near(of_probabilities.confidence[i], p[best], 1e-7);
+        assert_int_equal(of_probabilities.keep[i],
+                         (double)of_probabilities.confidence[i] > of_probabilities.threshold[best]);
+        n_differing += of_logits.predicted[i] != best;
+    }
+    assert_true(n_differing > 0 && n_differing < N / 2);
+    ws_arena_fini(&arena);
+
+    const float sure[C] = {0, 20, 0, 0}, unsure[C] = {1, 0, 0, 0};
+    struct ws_select_options half = {.alpha = .2, .combine = WS_COMBINE_LOGITS, .p_cutoff = .95};
+    assert_true(ws_select_kd3(&of_logits, &arena, sure, unsure, 1, C, &half));
+    half.combine = WS_COMBINE_PROBABILITIES;
+    assert_true(ws_select_kd3(&of_probabilities, &arena, sure, unsure, 1, C, &half));
+    assert_int_equal(of_logits.predicted[0], 1);
+    assert_int_equal(of_probabilities.predicted[0], 0);
+    assert_near(of_probabilities.confidence[0], .8 * exp(1) / (exp(1) + 3), 1e-6);
+    ws_arena_fini(&arena);
+}
+
+static void at_the_ends_of_alpha_both_combinations_are_the_same_bytes(void **state)
+{
+    (void)state;
+    static float logits[N * C];
+    struct ws_arena arena = {0};
+    struct ws_selection found[2];
+    fill(logits, 1, true);
+    for (int end = 0; end < 2; end++) {
+        for (int k = 0; k < 2; k++) {
+            const struct ws_select_options options = {
+                .alpha = end, .combine = k ? WS_COMBINE_PROBABILITIES : WS_COMBINE_LOGITS, .p_cutoff = .95};
+            assert_true(ws_select_kd3(&found[k], &arena, end ? logits : NULL, end ? NULL : logits, N, C, &options));
+        }
+        assert_memory_equal(found[0].confidence, found[1].confidence, N * sizeof(float));
+        assert_memory_equal(found[0].keep, found[1].keep, N);
+    }
+    ws_arena_fini(&arena);
+}
+
+static void in_pieces_the_rule_gives_the_same_selection(void **state)
+{
+    (void)state;
+    static float teacher[N * C], student[N * C];
+    struct ws_arena arena = {0};
+    struct ws_selection whole, pieces;
+    fill(teacher, 1, true);
+    fill(student, 2, false);
+    assert_true(ws_select_kd3(&whole, &arena, teacher, student, N, C, rule(.4, .95)));
+    assert_true(ws_select_begin(&pieces, &arena, N, C, rule(.4, .95)));
+    for (size_t first = 0; first < N; first += 37) {
+        const size_t n = N - first < 37 ? N - first : 37;
+        ws_select_predict(&pieces, teacher + first * C, student + first * C, first, n, rule(.4, .95));
+    }
+    ws_select_keep(&pieces, rule(.4, .95));
+    assert_memory_equal(whole.keep, pieces.keep, N);
+    assert_memory_equal(whole.confidence, pieces.confidence, N * sizeof(float));
+    assert_memory_equal(whole.threshold, pieces.threshold, C * sizeof(double));
+    assert_memory_equal(whole.n_kept, pieces.n_kept, C * sizeof(int64_t));
+    assert_int_equal(whole.n_kept_total, pieces.n_kept_total);
+    ws_arena_fini(&arena);
+}
+
 static void rule_all_keeps_everything_and_tells_the_same_facts(void **state)
 {
     (void)state;
@@ -101,8 +191,8 @@ static void rule_all_keeps_everything_and_tells_the_same_facts(void **state)
     struct ws_arena arena = {0};
     struct ws_selection all, kd3;
     fill(teacher, 5, true);
-    assert_true(ws_select_all(&all, &arena, teacher, NULL, N, C, 1.0));
-    assert_true(ws_select_kd3(&kd3, &arena, teacher, NULL, N, C, 1.0, .95));
+    assert_true(ws_select_all(&all, &arena, teacher, NULL, N, C, rule(1.0, 0)));
+    assert_true(ws_select_kd3(&kd3, &arena, teacher, NULL, N, C, rule(1.0, .95)));
     assert_int_equal(all.n_kept_total, N);
     assert_memory_equal(all.predicted, kd3.predicted, N * sizeof(int32_t));
     assert_memory_equal(all.n_kept, kd3.n_predicted, C * sizeof(int64_t));
@@ -142,7 +232,7 @@ static void a_selection_comes_back_from_its_file(void **state)
     fill(teacher, 6, true);
     for (int i = 0; i < N; i++)
         ids[i].bytes[15] = (uint8_t)i;
-    assert_true(ws_select_kd3(&found, &arena, teacher, NULL, N, C, 1.0, .95));
+    assert_true(ws_select_kd3(&found, &arena, teacher, NULL, N, C, rule(1.0, .95)));
     const struct ws_selection_facts facts = {"kd3", .95, 3};
     assert_int_equal(ws_selection_write(path, ids, &found, &facts, &err), WS_OK);
     assert_int_equal(ws_tensors_open(&file, path, &err), WS_OK);
@@ -163,6 +253,9 @@ int main(void)
         cmocka_unit_test(an_image_is_kept_iff_its_confidence_is_above_its_class_threshold),
         cmocka_unit_test(a_rare_class_keeps_more_than_under_one_global_threshold),
         cmocka_unit_test(a_higher_cutoff_keeps_a_subset_that_is_purer),
+        cmocka_unit_test(probabilities_are_combined_as_they_are_said_to_be),
+        cmocka_unit_test(at_the_ends_of_alpha_both_combinations_are_the_same_bytes),
+        cmocka_unit_test(in_pieces_the_rule_gives_the_same_selection),
         cmocka_unit_test(rule_all_keeps_everything_and_tells_the_same_facts),
         cmocka_unit_test(equal_logits_weigh_one_half_and_far_ones_nearly_one),
         cmocka_unit_test(the_weight_is_the_logistic_of_the_distance),

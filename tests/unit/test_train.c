@@ -1,4 +1,5 @@
 /* The training loop and its methods on a made-up pool: resumable, repeatable, and clear about what it cannot do. */
+#include "../../distill/kd3.h"
 #include "../../distill/metrics.h"
 #include "../../distill/train.h"
 #include "pool_data.h"
@@ -438,6 +439,108 @@ static void each_epoch_tells_what_it_selected(void **state)
     close_bench(&b);
 }
 
+/* The file of an epoch's selection. */
+static char *selection_path(char path[TEMP_PATH], const struct bench *b, int epoch)
+{
+    char name[64];
+    snprintf(name, sizeof name, "selection/epoch-%03d.safetensors", epoch);
+    return temp_join(path, b->dir, name);
+}
+
+static void kept_teacher_logits_give_the_bytes_of_recomputed_ones(void **state)
+{
+    static struct bench kept, recomputed, augmented, cut;
+    struct ws_err err;
+    char a[TEMP_PATH], b[TEMP_PATH];
+    open_bench(&kept, *state, "kept", 2, the_teacher);
+    open_bench(&recomputed, *state, "recomputed", 3, the_teacher);
+    open_bench(&augmented, *state, "augmented", 2, the_teacher);
+    kept.config.distill.kd3.selection_view = recomputed.config.distill.kd3.selection_view = WS_SELECTION_CLEAN;
+    kept.config.distill.kd3.teacher_cache_mib = 1;
+    kept.config.curate.alpha_zero_share = recomputed.config.curate.alpha_zero_share = 1; /* asks in each epoch */
+    must_run(&kept, &ws_method_kd3);
+    must_run(&recomputed, &ws_method_kd3);
+    must_run(&augmented, &ws_method_kd3);
+    assert_same_file(kept.last, recomputed.last);
+    assert_same_metrics(kept.dir, recomputed.dir);
+    for (int e = 1; e <= EPOCHS; e++)
+        assert_same_file(selection_path(a, &kept, e), selection_path(b, &recomputed, e));
+    assert_memory_not_equal(&kept.result.last, &augmented.result.last, sizeof kept.result.last);
+
+    /* A run that goes on has no cache yet. */
+    enum ws_status status = WS_E_BUDGET;
+    while (status == WS_E_BUDGET) {
+        open_bench(&cut, *state, "cut", 2, the_teacher);
+        cut.config = kept.config;
+        cut.options.limit = 7;
+        status = run(&cut, &ws_method_kd3, &err);
+        close_bench(&cut);
+    }
+    assert_int_equal(status, WS_OK);
+    assert_same_file(kept.last, cut.last);
+    close_bench(&kept);
+    close_bench(&recomputed);
+    close_bench(&augmented);
+}
+
+/* Another teacher put in its place behind the first epoch is not asked where the first one's logits are kept. */
+static void the_teacher_is_asked_once_where_its_logits_fit_under_the_cap(void **state)
+{
+    for (uint32_t cap = 0; cap < 2; cap++) {
+        static struct bench b;
+        struct kd3_selection selection;
+        struct ws_epoch epoch;
+        struct ws_err err = {0};
+        struct ws_model *other;
+        struct ws_predictor stranger;
+        char path[TEMP_PATH], first[TEMP_PATH];
+        open_bench(&b, *state, cap ? "kept" : "recomputed", 2, the_teacher);
+        b.config.distill.kd3.selection_view = WS_SELECTION_CLEAN;
+        b.config.distill.kd3.teacher_cache_mib = cap;
+        b.config.curate.alpha_steepness = 1000; /* alpha = 1 in both epochs */
+        b.config.curate.p_cutoff = .1;          /* which even a random network reaches */
+        b.session.epochs = 100;
+        assert_int_equal(ws_model_build(&other, &the_teacher->card, &err), WS_OK);
+        ws_net_init(other->net, 3);
+        assert_int_equal(ws_predictor_open(&stranger, other, b.pool, BATCH, false, &err), WS_OK);
+        assert_int_equal(kd3_selection_open(&selection, &b.session, &err), WS_OK);
+        b.session.student = &stranger;
+        assert_int_equal(kd3_select(&selection, &b.session, 1, &epoch, &err), WS_OK);
+        copy_file(selection_path(path, &b, 1), temp_join(first, b.dir, "first"));
+        b.session.teacher_predictor = &stranger;
+        assert_int_equal(kd3_select(&selection, &b.session, 1, &epoch, &err), WS_OK);
+        struct ws_buf left = {0}, right = {0};
+        read_file(first, &left);
+        read_file(path, &right);
+        assert_int_equal(left.len == right.len && memcmp(left.ptr, right.ptr, left.len) == 0, cap);
+        ws_buf_fini(&left);
+        ws_buf_fini(&right);
+        kd3_selection_close(&selection);
+        ws_predictor_close(&stranger);
+        ws_model_free(&other);
+        close_bench(&b);
+    }
+}
+
+static void combining_probabilities_selects_otherwise(void **state)
+{
+    static struct bench of_logits, of_probabilities;
+    char a[TEMP_PATH], b[TEMP_PATH];
+    struct ws_buf left = {0}, right = {0};
+    open_bench(&of_logits, *state, "logits", 2, the_teacher);
+    open_bench(&of_probabilities, *state, "probabilities", 2, the_teacher);
+    of_probabilities.config.curate.combine = WS_COMBINE_PROBABILITIES;
+    must_run(&of_logits, &ws_method_kd3);
+    must_run(&of_probabilities, &ws_method_kd3);
+    read_file(selection_path(a, &of_logits, 1), &left);
+    read_file(selection_path(b, &of_probabilities, 1), &right);
+    assert_true(left.len == right.len && memcmp(left.ptr, right.ptr, left.len) != 0);
+    ws_buf_fini(&left);
+    ws_buf_fini(&right);
+    close_bench(&of_logits);
+    close_bench(&of_probabilities);
+}
+
 static void a_selection_of_fewer_than_two_says_what_to_do(void **state)
 {
     static struct bench b;
@@ -790,6 +893,9 @@ int main(void)
         cmocka_unit_test(a_split_is_by_id_whatever_the_others_are),
         cmocka_unit_test(an_unknown_method_is_told_its_nearest),
         IN_FOLDER(metrics_are_cut_back_to_what_the_checkpoint_vouches_for),
+        IN_FOLDER(kept_teacher_logits_give_the_bytes_of_recomputed_ones),
+        IN_FOLDER(the_teacher_is_asked_once_where_its_logits_fit_under_the_cap),
+        IN_FOLDER(combining_probabilities_selects_otherwise),
         IN_FOLDER(a_selection_of_fewer_than_two_says_what_to_do),
     };
     return cmocka_run_group_tests_name("train", tests, train_teacher, free_teacher);

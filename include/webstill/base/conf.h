@@ -108,7 +108,7 @@ struct ws_conf_teacher {
     char *import_path;                 /**< import: an ONNX or safetensors file */
     double *mean, *std;                /**< import: per channel, of pixels in 0..1; where the file does not tell */
     unsigned n_mean, n_std;
-    char *arch;                        /**< "resnet20" */
+    char *arch; /**< "resnet20" */
     uint32_t epochs;
     uint32_t steps; /**< 0 = whole epochs; else ends after so many steps */
     uint32_t batch;
@@ -124,14 +124,23 @@ struct ws_conf_score {
     uint32_t batch;
 };
 
+/** How two networks' predictions become one. */
+enum ws_combine {
+    WS_COMBINE_LOGITS,        /**< softmax(a z_t + (1-a) z_s): the released code */
+    WS_COMBINE_PROBABILITIES, /**< a softmax(z_t) + (1-a) softmax(z_s) */
+};
+
 struct ws_conf_curate {
     char *rule; /**< "kd3" or "all" */
+    enum ws_combine combine;
     double p_cutoff;
     double alpha_zero_share;    /**< E0 / epochs: from there on the student decides alone (paper 120/240) */
     double alpha_horizon_share; /**< K / epochs (paper 160/240) */
     double alpha_steepness;
     uint32_t epoch; /**< `webstill curate` alone: the epoch whose alpha is used */
 };
+
+enum ws_selection_view { WS_SELECTION_AUGMENTED, WS_SELECTION_CLEAN };
 
 struct ws_conf_kd3 {
     char *contrast; /**< "self" (released code), "off" */
@@ -141,9 +150,11 @@ struct ws_conf_kd3 {
     uint32_t projector_factor;
     double mix_alpha; /**< Beta(mix_alpha, mix_alpha) of MixDistribution */
     double mix_eps;
-    uint32_t mixed_memory_mib; /**< a larger student runs on X and X' in one memory */
-    bool select;  /**< false: the whole pool each epoch */
-    bool weights; /**< false: w = 1/2 */
+    uint32_t mixed_memory_mib;             /**< a larger student runs on X and X' in one memory */
+    bool select;                           /**< false: the whole pool each epoch */
+    enum ws_selection_view selection_view; /**< what the selection pass looks at */
+    uint32_t teacher_cache_mib; /**< clean view: the teacher's logits over the pool are kept if they fit in */
+    bool weights;               /**< false: w = 1/2 */
 };
 
 struct ws_conf_kd {

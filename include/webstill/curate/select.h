@@ -4,13 +4,15 @@
  * Source: Tang et al., "Distribution Shift Matters for Knowledge Distillation with Webly Collected Images", ICCV 2023,
  * and the released code. Symbols: z_t, z_s logits of teacher and student (n x C); a the teacher's weight.
  *
- *   z = a z_t + (1-a) z_s;  p = softmax(z);  conf = max p;  yhat = argmax p
+ *   z = a z_t + (1-a) z_s;  p = softmax(z);  conf = max p;  yhat = argmax p      (combine: logits)
+ *   p = a softmax(z_t) + (1-a) softmax(z_s)                                      (combine: probabilities)
  *   n_c = #{yhat = c};  b_c = n_c / max n;  tau_c = p_cutoff b_c / (2 - b_c)
  *   keep  iff  conf > tau_yhat
  */
 #ifndef WEBSTILL_CURATE_SELECT_H
 #define WEBSTILL_CURATE_SELECT_H
 
+#include "webstill/base/conf.h"
 #include "webstill/base/err.h"
 #include "webstill/base/mem.h"
 
@@ -31,6 +33,13 @@ double ws_alpha_at(const struct ws_alpha_schedule *schedule, double epoch);
 /** tau(b) = p_cutoff b / (2 - b), the convex map of the released code. */
 double ws_select_threshold(double p_cutoff, double b);
 
+/** What the rule is applied with. */
+struct ws_select_options {
+    double alpha; /**< 0 to 1: the teacher's weight */
+    enum ws_combine combine;
+    double p_cutoff;
+};
+
 struct ws_selection {
     size_t n; /**< images */
     int n_classes;
@@ -45,14 +54,26 @@ struct ws_selection {
 };
 
 /**
- * Apply the rule. Arrays of `out` live in `arena`. False when out of memory. n >= 1, n_classes >= 2, 0 <= alpha <= 1.
+ * Apply the rule. Arrays of `out` live in `arena`. False when out of memory. n >= 1, n_classes >= 2.
  * At alpha = 1 the student's logits are not read and may be NULL; at alpha = 0 the teacher's.
  */
 WS_MUST_USE bool ws_select_kd3(struct ws_selection *out, struct ws_arena *arena, const float *teacher_logits,
-                               const float *student_logits, size_t n, int n_classes, double alpha, double p_cutoff);
+                               const float *student_logits, size_t n, int n_classes,
+                               const struct ws_select_options *options);
 
-/** Keep everything, with the same facts filled in. */
+/** Keep everything, with the same facts filled in; no threshold is. */
 WS_MUST_USE bool ws_select_all(struct ws_selection *out, struct ws_arena *arena, const float *teacher_logits,
-                               const float *student_logits, size_t n, int n_classes, double alpha);
+                               const float *student_logits, size_t n, int n_classes,
+                               const struct ws_select_options *options);
+
+/**
+ * The same in parts, for a pool whose logits come in pieces: begin for n images, predict each piece (`n` images from
+ * `first` on, in any order, each image once), then apply the rule. ws_select_kd3() is the three in a row.
+ */
+WS_MUST_USE bool ws_select_begin(struct ws_selection *out, struct ws_arena *arena, size_t n, int n_classes,
+                                 const struct ws_select_options *options);
+void ws_select_predict(struct ws_selection *out, const float *teacher_logits, const float *student_logits, size_t first,
+                       size_t n, const struct ws_select_options *options);
+void ws_select_keep(struct ws_selection *out, const struct ws_select_options *options);
 
 #endif
