@@ -1,9 +1,10 @@
 // Build the miniature web "web fashion" from packages: the same bytes on every machine with the same libraries.
 //
-// usage: node tests/web/build-web.mjs [--small] [--out DIR] [--data DIR] [--render PROGRAM]
+// usage: node tests/web/build-web.mjs [--small | --size NAME] [--out DIR] [--data DIR] [--render PROGRAM]
 //
-//   --small   about 450 pictures from two emoji packages, for the end-to-end test
-//   --out     default build/web or build/web-small
+//   --size    full (the demo's, default), small, proof (7,000 pictures) or large (54,000: more icons)
+//   --small   --size small: about 450 pictures from two emoji packages, for the end-to-end test
+//   --out     default build/web, build/web-small, build/web-proof or build/web-large
 //   --data    the unpacked packages (tests/web/fetch-data.sh); default build/data
 //   --render  the renderer (tests/web/render.c); default build/release/tests/web/render
 //
@@ -26,10 +27,19 @@ import { Site } from './site.mjs';
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const ROOT = path.resolve(HERE, '../..');
 
-/** How large the two webs are. perClass: drawings wanted of each class, looks of the same drawing counted. */
+/**
+ * How large the webs are. perClass: drawings wanted of each class, looks of the same drawing counted; drawings, wrong,
+ * sense: distinct drawings at most of each class, of a word in another sense, of the engine's mistakes; off: drawings off
+ * topic, by package; randomIcons: how many of iconify's 360,000 they are chosen from.
+ */
 const SIZES = {
     full: {
         port: 8187,
+        drawings: 400,
+        wrong: 14,
+        sense: 22,
+        randomIcons: 2200, // some more than are served: a few cannot be drawn, some repeat
+        off: { icons: 1400, clips: 800, stamps: 240, google: 130, twitter: 130, emoji: 220 },
         perClass: [150, 110, 90, 140, 120, 110, 140, 140, 200, 110],
         searchShare: 0.85,
         searchOff: 90,
@@ -47,6 +57,11 @@ const SIZES = {
     },
     small: {
         port: 8188,
+        drawings: 400,
+        wrong: 2,
+        sense: 3,
+        randomIcons: 0,
+        off: { emoji: 60 },
         perClass: [14, 14, 12, 16, 14, 14, 14, 16, 24, 14],
         searchShare: 0.8,
         searchOff: 2,
@@ -63,31 +78,58 @@ const SIZES = {
         slowRate: '2k',
     },
 };
+SIZES.proof = {
+    ...SIZES.full,
+    port: 8189,
+    randomIcons: 5000,
+    off: { icons: 3060, clips: 1400, stamps: 240, google: 180, twitter: 180, emoji: 220 },
+    searchOff: 160,
+    perPage: 80,
+};
+SIZES.large = {
+    ...SIZES.full,
+    port: 8189,
+    perClass: [450, 450, 450, 450, 450, 450, 450, 450, 450, 450],
+    drawings: 1000,
+    wrong: 60,
+    sense: 80,
+    randomIcons: 52000,
+    off: { icons: 40800, clips: 5200, stamps: 240, google: 900, twitter: 900, emoji: 1200 },
+    searchOff: 1200,
+    limit: 500,
+    perPage: 250,
+    crops: 300,
+    copies: 300,
+    resized: 500,
+    blogEmoji: 400,
+};
 
 function readArguments(argv) {
     const options = {
-        small: false,
+        size: 'full',
         data: path.join(ROOT, 'build/data'),
         render: path.join(ROOT, 'build/release/tests/web/render'),
     };
     for (let i = 0; i < argv.length; i++) {
         const key = argv[i].replace(/^--/, '');
-        if (argv[i] === '--small') options.small = true;
+        if (argv[i] === '--small') options.size = 'small';
+        else if (argv[i] === '--size' && Object.hasOwn(SIZES, argv[i + 1] ?? '')) options.size = argv[++i];
         else if (['--out', '--data', '--render'].includes(argv[i]) && argv[i + 1])
             options[key] = path.resolve(argv[++i]);
         else {
             process.stderr.write(
-                'usage: node tests/web/build-web.mjs [--small] [--out DIR] [--data DIR] [--render PROGRAM]\n',
+                `usage: node tests/web/build-web.mjs [--size ${Object.keys(SIZES).join('|')}] [--out DIR] ` +
+                    '[--data DIR] [--render PROGRAM]\n',
             );
             process.exit(2);
         }
     }
-    options.out ??= path.join(ROOT, options.small ? 'build/web-small' : 'build/web');
+    options.out ??= path.join(ROOT, options.size === 'full' ? 'build/web' : `build/web-${options.size}`);
     return options;
 }
 
-function stampOf(small) {
-    const hash = crypto.createHash('sha256').update(small ? 'small' : 'full');
+function stampOf(size) {
+    const hash = crypto.createHash('sha256').update(size);
     for (const name of fs
         .readdirSync(HERE)
         .filter((n) => /\.(mjs|c|lock)$/.test(n))
@@ -246,8 +288,9 @@ function fillSite(site, pictures, size, small) {
 
 function main() {
     const options = readArguments(process.argv.slice(2));
-    const size = SIZES[options.small ? 'small' : 'full'];
-    const stamp = stampOf(options.small);
+    const size = SIZES[options.size];
+    const isSmall = options.size === 'small';
+    const stamp = stampOf(options.size);
     const stampFile = path.join(options.out, 'stamp');
     if (fs.existsSync(stampFile) && fs.readFileSync(stampFile, 'utf8').trim() === stamp) {
         process.stdout.write(`build-web: ${path.relative(ROOT, options.out)} is up to date\n`);
@@ -259,8 +302,8 @@ function main() {
     const next = `${options.out}.next.${process.pid}`;
     const scratch = `${options.out}.scratch.${process.pid}`;
     try {
-        const catalogue = loadCatalogue(options.data, options.small);
-        const photos = options.small ? [] : loadPhotos(options.data);
+        const catalogue = loadCatalogue(options.data, size, isSmall);
+        const photos = isSmall ? [] : loadPhotos(options.data);
         say('read the packages');
         const pictures = drawPictures(catalogue, photos, size, new Studio(scratch), options.render);
         say(
@@ -269,7 +312,7 @@ function main() {
                 `${pictures.photos.length} photos, ${pictures.resized.length} resized`,
         );
         const site = new Site(next);
-        const classes = fillSite(site, pictures, size, options.small);
+        const classes = fillSite(site, pictures, size, isSmall);
         site.finish({ classes, port: size.port });
         site.write('stamp', `${stamp}\n`);
         fs.rmSync(`${options.out}.old`, { recursive: true, force: true });

@@ -29,7 +29,7 @@ function walk(folder, ends) {
 
 // ---- iconify: 360,000 drawings in one JSON file a set ----
 
-const ICONIFY_RANDOM_SHARE = 2200 / 360000; // some more than are served: a few cannot be drawn, some repeat
+const N_ICONIFY = 360000;
 
 function iconSvg(set, icon) {
     const width = icon.width ?? set.width ?? 16;
@@ -47,7 +47,8 @@ const BRAND_SETS = new RegExp(
         'arcticons|selfhst|cib|catppuccin)',
 );
 
-function iconify(folder) {
+/** All clothes, and about `nRandom` of the rest. */
+function iconify(folder, nRandom) {
     const collections = JSON.parse(fs.readFileSync(path.join(folder, 'collections.json'), 'utf8'));
     const found = [];
     for (const file of fs.readdirSync(path.join(folder, 'json')).sort()) {
@@ -57,7 +58,7 @@ function iconify(folder) {
         const brand = BRAND_SETS.test(set.prefix);
         for (const [name, icon] of Object.entries(set.icons)) {
             const key = `iconify/${set.prefix}:${name}`;
-            const random = hash32(key) / 2 ** 32 < ICONIFY_RANDOM_SHARE;
+            const random = hash32(key) / 2 ** 32 < nRandom / N_ICONIFY;
             const one = drawing({ key, package: '@iconify/json', name });
             if (one.kind === 'off' && !random) continue;
             if (one.kind === 'class' && brand) one.kind = 'wrong';
@@ -232,17 +233,16 @@ export function loadPhotos(data) {
 
 /**
  * Reads the packages below `data` and chooses: { classes: one list of drawings a class, wrong and sense: likewise,
- * off }.
- * The small web is made of two emoji packages alone.
+ * off }. `size` says how many of each (build-web.mjs). The small web is made of two emoji packages alone.
  */
-export function loadCatalogue(data, small) {
+export function loadCatalogue(data, size, small) {
     const at = (name) => path.join(data, 'packages', name);
     const emoji = [...openmoji(at('openmoji')), ...fluent(at('emoji-fluent'), at('openmoji'))];
     let all;
     let off;
     if (small) {
         all = [...emoji, ...ownPullovers()];
-        off = choose(emoji, 'off', 60, 'off');
+        off = choose(emoji, 'off', size.off.emoji, 'off');
     } else {
         const google = emojiPng(at('emoji-google'), 'google', {
             name: 'Apache 2.0',
@@ -252,17 +252,17 @@ export function loadCatalogue(data, small) {
             name: 'CC BY 4.0',
             url: 'https://creativecommons.org/licenses/by/4.0/',
         });
-        const icons = iconify(at('iconify'));
+        const icons = iconify(at('iconify'), size.randomIcons);
         const clips = openclipart(at('openclipart'));
         const stamps = tuxpaint(at('tuxpaint'));
         all = [...emoji, ...google, ...twitter, ...icons, ...clips, ...stamps];
         off = [
-            ...choose(icons, 'off', 1400, 'off'),
-            ...choose(clips, 'off', 800, 'off'),
-            ...choose(stamps, 'off', 240, 'off'),
-            ...choose(google, 'off', 130, 'off'),
-            ...choose(twitter, 'off', 130, 'off'),
-            ...choose(emoji, 'off', 220, 'off'),
+            ...choose(icons, 'off', size.off.icons, 'off'),
+            ...choose(clips, 'off', size.off.clips, 'off'),
+            ...choose(stamps, 'off', size.off.stamps, 'off'),
+            ...choose(google, 'off', size.off.google, 'off'),
+            ...choose(twitter, 'off', size.off.twitter, 'off'),
+            ...choose(emoji, 'off', size.off.emoji, 'off'),
         ];
     }
     const perClass = (kind, n) =>
@@ -275,9 +275,9 @@ export function loadCatalogue(data, small) {
             ),
         );
     return {
-        classes: perClass('class', 400),
-        wrong: perClass('wrong', small ? 2 : 14),
-        sense: perClass('sense', small ? 3 : 22),
+        classes: perClass('class', size.drawings),
+        wrong: perClass('wrong', size.wrong),
+        sense: perClass('sense', size.sense),
         off,
     };
 }
