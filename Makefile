@@ -166,6 +166,17 @@ bench-distill:
 	@$(MAKE) --no-print-directory all $(patsubst %.c,$(B)/%,$(wildcard tests/bench/bench_*.c))
 	@tests/bench/run.sh
 
+# The proof: tests/reproduce/README.md has its settings (SEEDS, ONLY, JOBS, KEEP, README).
+reproduce-kd3:
+	@tests/install.sh build web
+	@$(MAKE) --no-print-directory -j$$(nproc) all $(B)/tests/web/render
+	@tests/web/fetch-data.sh
+	@node tests/reproduce/reproduce.mjs
+reproduce-kd3-table:
+	@node tests/reproduce/reproduce.mjs --table
+reproduce-kd3-time:
+	@node tests/reproduce/reproduce.mjs --time
+
 golden:
 	@tests/install.sh bench
 	/usr/bin/python3 tests/golden/generate.py
@@ -276,9 +287,10 @@ help:
 	@echo "  make             the programs, into build/release/bin"
 	@echo "  make unit        the C tests alone          make asan ubsan tsan   the same under a sanitizer"
 	@echo "  make bench-distill  beside PyTorch (tests/bench/README.md)         make golden   PyTorch's tensors anew"
+	@echo "  make reproduce-kd3  the proof: every method, three seeds, hours (tests/reproduce/README.md)"
 	@echo "  make fuzz        each parser under clang's fuzzing engine for FUZZ_S=$(FUZZ_S) seconds"
 	@echo "  make data        Fashion-MNIST only         make install           into PREFIX=$(PREFIX)"
 	@echo "  make format lint clean                      V=1 shows commands, MODE=debug|asan|… picks flags"
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all test run-tests unit demo data bench bench-distill golden asan ubsan tsan fuzz run-fuzz $(STAGES) pipeline install format lint clean help
+.PHONY: all test run-tests unit demo data bench bench-distill reproduce-kd3 reproduce-kd3-table reproduce-kd3-time golden asan ubsan tsan fuzz run-fuzz $(STAGES) pipeline install format lint clean help

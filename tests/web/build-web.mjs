@@ -29,8 +29,8 @@ const ROOT = path.resolve(HERE, '../..');
 
 /**
  * How large the webs are. perClass: drawings wanted of each class, looks of the same drawing counted; drawings, wrong,
- * sense: distinct drawings at most of each class, of a word in another sense, of the engine's mistakes; off: drawings off
- * topic, by package; randomIcons: how many of iconify's 360,000 they are chosen from.
+ * sense: distinct drawings at most of each class, of a word in another sense, of the engine's mistakes; off: drawings
+ * off topic, by package; randomIcons: how many of iconify's 360,000 they are chosen from.
  */
 const SIZES = {
     full: {

@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# The driver of the proof on the small web, with rows of a few steps: what it writes, what it skips, what a kill costs.
+#
+# usage: tests/e2e/reproduce.sh       scratch below build/tmp/, nothing left behind; last line "N passed, M failed"
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
+. tests/e2e/common.bash
+begin reproduce
+work=$scratch/work
+results=$work/reproduce/results.jsonl
+options='-o distill.batch=32 -o curate.p_cutoff=0.1 -o curate.alpha_zero_share=1 -o distill.steps_per_epoch=4'
+few="$options -o distill.epochs=2"
+
+drive() { # ROWS [SETTING…]
+    env WORK="$work" CONFIG="$config" WEB_SIZE=small WEB_PORT="$port" SEEDS=1 ONLY="$1" OPTS="$few" "${@:2}" \
+        node tests/reproduce/reproduce.mjs
+}
+driven() { run drive "$1" "${@:2}"; }
+
+# ---- two rows ----
+
+two_rows() { driven main/kd3,kd; ended 0 'main/kd3 seed 1: ' 'main/kd seed 1: ' 'table.md'; }
+check 'two rows run from nothing' two_rows
+fields='experiment row seed x accuracy accuracy_best agreement seconds steps selected_precision selected_recall'
+fields+=' shifted_accuracy commit config_sha256 machine curve'
+has_fields() {
+    equal 2 "$(jq -c 'select(.experiment == "main")' "$results" | wc -l)" &&
+        equal "$fields" "$(jq -r 'keys_unsorted | join(" ")' "$results" | sort -u)"
+}
+check 'results.jsonl has a line a run, with these fields in this order' has_fields
+figure() { jq -r "select(.experiment == \"main\" and .row == \"$1\") | $2" "$results"; }
+kd3() { figure kd3 "$1"; }
+kd() { figure kd "$1"; }
+run_dir=$work/rows/main/kd3/seed-1
+as_evaluated() {
+    equal "$(value "$run_dir/runs/kd3/eval.json" .accuracy)" "$(kd3 .accuracy)" &&
+        equal "$(value "$run_dir/runs/kd3/best-eval.json" .accuracy)" "$(kd3 .accuracy_best)" &&
+        equal "$(value "$run_dir/runs/kd3/manifest.json" .config_sha256)" "$(kd3 .config_sha256)" &&
+        equal 8 "$(kd3 .steps)"
+}
+check 'the figures are those of eval and of the manifest' as_evaluated
+curve() { equal '[4,8]' "$(kd3 '[.curve[][0]]|tojson')" && equal number "$(kd3 '.curve[1][1]|type')"; }
+check 'the curve has a point an epoch' curve
+precision() {
+    local is_share='. > 0 and . <= 1'
+    equal true "$(kd3 "(.selected_precision | $is_share) and (.selected_recall | $is_share)")" &&
+        equal null "$(kd .selected_precision)"
+}
+check 'a selecting row has precision and recall, another has none' precision
+marked() {
+    equal '<!-- reproduce-kd3: begin -->' "$(head -n 1 "$work/reproduce/table.md")" &&
+        equal '<!-- reproduce-kd3: end -->' "$(tail -n 1 "$work/reproduce/table.md")" &&
+        has '| `kd3` | KD3 as released |' <"$work/reproduce/table.md"
+}
+check 'the table stands between markers' marked
+in_readme() {
+    printf 'before\n<!-- reproduce-kd3: begin -->\nold\n<!-- reproduce-kd3: end -->\nbehind\n' >"$scratch/README.md"
+    WORK="$work" README="$scratch/README.md" node tests/reproduce/reproduce.mjs --table &&
+        equal "before $(tr '\n' ' ' <"$work/reproduce/table.md")behind " "$(tr '\n' ' ' <"$scratch/README.md")"
+}
+check 'a README gets the table between its markers' in_readme
+report() { [ -s "$work/report/index.html" ]; }
+check 'the report is written' report
+
+# ---- again ----
+
+already() { driven main/kd3,kd; ended 0 'main/kd3 seed 1: ' 'already there'; }
+before=$(stat -c %.9Y "$run_dir/result.json" "$work/teacher/teacher.safetensors")
+check 'a second call runs nothing' already
+unchanged() { equal "$before" "$(stat -c %.9Y "$run_dir/result.json" "$work/teacher/teacher.safetensors")"; }
+check 'and touches no result and no teacher' unchanged
+forget() {
+    rm "$run_dir/result.json" "$run_dir/key" && driven main/kd3 && ended 0 &&
+        ! has 'already there' <"$scratch/output"
+}
+digest=$(sha256_of "$run_dir/runs/kd3/student.safetensors")
+check 'a run whose record is gone is made anew' forget
+check 'to the same student' equal "$digest" "$(sha256_of "$run_dir/runs/kd3/student.safetensors")"
+
+# ---- a kill ----
+
+# Slow enough to be hit: many steps, a checkpoint each epoch.
+slow="$options -o distill.epochs=40"
+killed=$scratch/work/rows/main/kd3/seed-2
+# start_and_kill EPOCH PROCESSES…: a call in the background, killed when EPOCH is done.
+start_and_kill() {
+    local epoch=$1 driver
+    few=$slow drive main/kd3 SEEDS=2 >"$scratch/output" 2>&1 &
+    driver=$!
+    for _ in $(seq 400); do
+        grep -qs "^{\"kind\":\"epoch\",.*\"epoch\":$epoch," "$killed/runs/kd3/metrics.jsonl" && break
+        sleep 0.05
+    done
+    kill -9 "$(cat "$work/reproduce/lock")" 2>/dev/null
+    # shellcheck disable=SC2046  # a list of processes
+    [ "$2" = alone ] || kill -9 $(ours) 2>/dev/null
+    wait "$driver" 2>/dev/null
+    [ -s "$killed/runs/kd3/checkpoint.safetensors" ] && ! [ -e "$killed/result.json" ]
+}
+check 'kill -9 of driver and training leaves a checkpoint and no result' start_and_kill 3 both
+check 'kill -9 of the driver alone leaves the training to go on' start_and_kill 6 alone
+goes_on() {
+    few=$slow driven main/kd3 SEEDS=2
+    ended 0 'main/kd3 seed 2: ' && has 'going on behind step' <"$killed/log"
+}
+check 'the same command goes on from where both were' goes_on
+check 'and adds its line' equal '1 2' "$(kd3 .seed | tr '\n' ' ' | sed 's/ $//')"
+
+# ---- what cannot be ----
+
+check 'a row that does not exist is refused' eval 'driven main/kd4; ended 2 "no row or experiment \"main/kd4\""'
+finish

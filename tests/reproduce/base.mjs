@@ -1,0 +1,76 @@
+// What all rows share: the web, crawled and stored once, the teacher, trained once with seed 1, and its scores.
+
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+
+/** Run a program to its end; its words go to `log`, and their last lines into the error when it fails. */
+function must(log, command, args, environment = {}) {
+    const out = fs.openSync(log, 'a');
+    const from = fs.fstatSync(out).size;
+    const done = spawnSync(command, args, { stdio: ['ignore', out, out], env: { ...process.env, ...environment } });
+    fs.closeSync(out);
+    if (done.status === 0) return;
+    const said = fs.readFileSync(log).subarray(from).toString('utf8').trimEnd().split('\n').slice(-5).join('\n  ');
+    const how = done.error?.message ?? done.signal ?? `exit code ${done.status}`;
+    throw Object.assign(new Error(`${[command, ...args].join(' ')}: ${how}\n  ${said}\n  all of it: ${log}`), {
+        exitCode: done.status ?? 1,
+    });
+}
+
+/** Fetches the pictures of the web `size` into `work`, unless that has been done; the web stays in build/. */
+function crawl({ bin, config, overrides, say, log }, size, web, work) {
+    const truth = path.join(web, 'truth.jsonl');
+    if (fs.existsSync(path.join(work, 'crawl/manifest.json')) && fs.existsSync(truth)) return;
+    say(`web ${size}: building it from packages`);
+    must(log, 'tests/web/fetch-data.sh', size === 'small' ? ['--small'] : []);
+    must(log, 'node', ['tests/web/build-web.mjs', '--size', size, '--out', web]);
+    say(`web ${size}: crawling it`);
+    must(log, 'tests/web/serve.sh', ['start', web, work]);
+    try {
+        must(log, path.join(bin, 'webstill'), ['crawl', config, '--work', work, ...overrides]);
+    } finally {
+        must(log, 'tests/web/serve.sh', ['stop', web, work]);
+    }
+}
+
+/** A symbolic link at `at` to `target`, relative, so that the whole working directory can be moved. */
+export function link(target, at) {
+    fs.mkdirSync(path.dirname(at), { recursive: true });
+    const to = path.relative(path.dirname(at), target);
+    try {
+        if (fs.readlinkSync(at) === to) return;
+    } catch {
+        // not there, or not a link
+    }
+    fs.rmSync(at, { recursive: true, force: true });
+    fs.symlinkSync(to, at);
+}
+
+/** A row's own view of what it shares: the folder of the teacher is its own, as eval writes into it. */
+export function shareBase(base, row) {
+    link(path.join(base, 'store'), path.join(row, 'store'));
+    for (const name of ['manifest.json', 'teacher.safetensors'])
+        link(path.join(base, 'teacher', name), path.join(row, 'teacher', name));
+}
+
+/**
+ * Makes store, teacher and teacher's scores in `work`, as far as they are missing or stale. `teacherOf` is another
+ * working directory whose teacher is taken; without it one is trained. `about`: { bin, config, overrides, threads, say,
+ * log }.
+ */
+export function makeBase(about, size, web, work, teacherOf) {
+    const { bin, config, overrides, threads, say, log } = about;
+    const stage = (name) => {
+        say(`web ${size}: ${name}`);
+        must(log, path.join(bin, 'webstill'), [name, config, '--work', work, ...threads, ...overrides]);
+    };
+    fs.mkdirSync(work, { recursive: true });
+    crawl(about, size, web, work);
+    stage('store');
+    if (teacherOf)
+        for (const name of ['manifest.json', 'teacher.safetensors'])
+            link(path.join(teacherOf, 'teacher', name), path.join(work, 'teacher', name));
+    else stage('teacher');
+    stage('score');
+}

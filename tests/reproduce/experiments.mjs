@@ -1,0 +1,85 @@
+// The table of the proof: which rows there are, and what each changes in configs/web-fashion-proof.yaml. Data alone.
+//
+// Experiment: { name, web, config?, x?, rows }
+//   web     the pool: proof (7,000 pictures) or large (54,000); config: another configuration than the proof's
+//   x       what the row's x means; rows without x have null
+// Row: { row, method, what, options?, pool?, x?, same? }
+//   method  of distill; a row of a method that the program does not know is skipped with a line that says so
+//   options keys that differ from the configuration, as -o takes them
+//   pool    which images of the web may be used (pools.mjs); all when left out
+//   same    "experiment/row": the very run of another row, read for another figure; it is not run twice
+
+const kd3 = (part) => ({ method: 'kd3', options: part });
+
+/** Strengths of the shifted test set (eval.shift); the middle one is the main table's column. */
+export const SHIFTS = [0.25, 0.5, 1];
+export const MAIN_SHIFT = 0.5;
+
+const JUNK_SHARES = [0, 0.25, 0.5, 0.75, 0.9];
+const JUNK_POOL = 3500;
+const POOL_SIZES = [500, 1000, 2000, 5000, 10000, 20000, 50000];
+
+const main = {
+    name: 'main',
+    web: 'proof',
+    rows: [
+        { row: 'ce', method: 'ce', what: 'hard web labels' },
+        { row: 'noise', method: 'noise', what: 'KD on uniform noise' },
+        { row: 'kd-clipart', method: 'kd', what: 'KD on random clip art alone', pool: { kind: 'clipart' } },
+        { row: 'kd', method: 'kd', what: 'KD on the web' },
+        { row: 'simkd', method: 'simkd', what: 'SimKD' },
+        { row: 'fitnet', method: 'fitnet', what: 'FitNet' },
+        { row: 'dfnd', method: 'dfnd', what: 'DFND: selection by the teacher' },
+        { row: 'kd3', method: 'kd3', what: 'KD3 as released' },
+        { row: 'kd3-no-selection', what: 'KD3 without selection', ...kd3(['distill.kd3.select=false']) },
+        { row: 'kd3-no-sharing', what: 'KD3 without classifier sharing', ...kd3(['distill.kd3.share=false']) },
+        { row: 'kd3-no-contrast', what: 'KD3 without contrast', ...kd3(['distill.kd3.contrast=off']) },
+        { row: 'kd3-no-weights', what: 'KD3 without weights', ...kd3(['distill.kd3.weights=false']) },
+        // kd3+ and its ablations: a row each.
+        { row: 'kd-clean', method: 'kd', what: "KD on the teacher's clean data", options: ['distill.data=teacher'] },
+        { row: 'ce-clean', method: 'ce', what: 'labels on the clean data', options: ['distill.data=teacher'] },
+    ],
+};
+
+const both = (x, pool) => ['kd', 'kd3'].map((method) => ({ row: method, method, x, pool }));
+
+export const EXPERIMENTS = [
+    main,
+    {
+        name: 'junk',
+        web: 'large',
+        x: 'share of junk',
+        rows: JUNK_SHARES.flatMap((share) => both(share, { kind: 'junk', share, n: JUNK_POOL })),
+    },
+    {
+        name: 'pool',
+        web: 'large',
+        x: 'images in the pool',
+        rows: POOL_SIZES.flatMap((n) => both(n, { kind: 'size', n })),
+    },
+    {
+        name: 'shift',
+        web: 'proof',
+        x: 'strength of the shift',
+        rows: ['kd', 'kd3', 'kd3-no-contrast'].flatMap((row) =>
+            [0, ...SHIFTS].map((x) => ({ row, x, same: `main/${row}` })),
+        ),
+    },
+    {
+        name: 'symbols',
+        web: null, // its configuration brings its own pool and teacher
+        config: 'configs/web-symbols.yaml',
+        rows: [],
+    },
+];
+
+/** What the paper's ablation gains by each part on CIFAR-10, percentage points; the row without the part. */
+export const PAPER_GAINS = [
+    { part: 'classifier sharing', without: 'kd3-no-sharing', paper: 1.79 },
+    { part: 'selection', without: 'kd3-no-selection', paper: 4.99 },
+    { part: 'contrast', without: 'kd3-no-contrast', paper: 0.73 },
+    { part: 'weights', without: 'kd3-no-weights', paper: null },
+];
+
+/** A run of kd3 may cost so much more than the plain training steps in it. */
+export const MAX_COST = 1.15;
