@@ -7,14 +7,17 @@
 
 enum { WIDTH = 320, HEIGHT = 200, LEFT = 42, RIGHT = 44, TOP = 10, BOTTOM = 34, MARKERS_MAX = 40, LABELS_MAX = 24 };
 
-/** A linear axis: values lo … hi on pixels from … to, with a mark each `step`. */
+/** Values lo … hi on pixels from … to, with a mark each `step`; a logarithmic one has its marks at 1, 2 and 5. */
 struct axis {
     double lo, hi, step;
     double from, to;
+    bool is_log;
 };
 
 static double place(const struct axis *axis, double value)
 {
+    if (axis->is_log)
+        return axis->from + log(value / axis->lo) / log(axis->hi / axis->lo) * (axis->to - axis->from);
     return axis->from + (value - axis->lo) / (axis->hi - axis->lo) * (axis->to - axis->from);
 }
 
@@ -37,6 +40,10 @@ static bool find_range(const struct ws_chart *chart, bool is_x, double *lo, doub
             *lo = !is_found || value < *lo ? value : *lo;
             *hi = !is_found || value > *hi ? value : *hi;
             is_found = true;
+            if (!is_x && series->lo && isfinite(series->lo[i]) && isfinite(series->hi[i])) {
+                *lo = series->lo[i] < *lo ? series->lo[i] : *lo;
+                *hi = series->hi[i] > *hi ? series->hi[i] : *hi;
+            }
         }
     }
     return is_found;
@@ -44,6 +51,10 @@ static bool find_range(const struct ws_chart *chart, bool is_x, double *lo, doub
 
 static struct axis plan_y(const struct ws_chart *chart, double lo, double hi)
 {
+    for (size_t i = 0; chart->y_range && i < 2; i++) {
+        lo = chart->y_range[i] < lo ? chart->y_range[i] : lo;
+        hi = chart->y_range[i] > hi ? chart->y_range[i] : hi;
+    }
     if (isfinite(chart->y_top) && hi < chart->y_top)
         hi = chart->y_top;
     if (chart->from_zero && lo > 0)
@@ -56,11 +67,16 @@ static struct axis plan_y(const struct ws_chart *chart, double lo, double hi)
     return y;
 }
 
-static struct axis plan_x(double lo, double hi)
+static struct axis plan_x(const struct ws_chart *chart, double lo, double hi)
 {
     if (hi <= lo)
-        hi = lo + 1;
-    struct axis x = {.lo = lo, .hi = hi, .from = LEFT, .to = WIDTH - RIGHT, .step = choose_step(hi - lo, 5)};
+        hi = chart->is_log ? lo * 2 : lo + 1;
+    struct axis x = {.lo = lo,
+                     .hi = hi,
+                     .from = LEFT,
+                     .to = WIDTH - RIGHT,
+                     .step = choose_step(hi - lo, 5),
+                     .is_log = chart->is_log && lo > 0};
     if (x.step < 1)
         x.step = 1;
     return x;
@@ -79,6 +95,29 @@ static void add_tick(struct ws_html *html, double value, double step)
     ws_html_addf(html, "%.*f", decimals, fabs(value) < step * 1e-6 ? 0.0 : value);
 }
 
+static void draw_x_tick(struct ws_html *html, const struct axis *x, double value, double step)
+{
+    ws_html_addf(html, "<text x=\"%.1f\" y=\"%d\" class=\"mid\">", place(x, value), HEIGHT - BOTTOM + 15);
+    add_tick(html, value, step);
+    ws_html_add(html, "</text>");
+}
+
+static void draw_x_ticks(struct ws_html *html, const struct axis *x)
+{
+    static const double digits[] = {1, 2, 5};
+    for (double value = ceil(x->lo / x->step) * x->step; !x->is_log && value < x->hi + x->step * 1e-6; value += x->step)
+        draw_x_tick(html, x, value, x->step);
+    if (!x->is_log)
+        return;
+    for (double power = pow(10, floor(log10(x->lo))); power <= x->hi; power *= 10) {
+        for (size_t i = 0; i < sizeof(digits) / sizeof(digits[0]); i++) {
+            const double value = digits[i] * power;
+            if (value >= x->lo * (1 - 1e-9) && value <= x->hi * (1 + 1e-9))
+                draw_x_tick(html, x, value, power);
+        }
+    }
+}
+
 static void draw_axes(struct ws_html *html, const struct ws_chart *chart, const struct axis *x, const struct axis *y)
 {
     for (double value = y->lo; value < y->hi + y->step / 2; value += y->step) {
@@ -89,14 +128,35 @@ static void draw_axes(struct ws_html *html, const struct ws_chart *chart, const 
         add_tick(html, value, y->step);
         ws_html_add(html, "</text>");
     }
-    for (double value = ceil(x->lo / x->step) * x->step; value < x->hi + x->step * 1e-6; value += x->step) {
-        ws_html_addf(html, "<text x=\"%.1f\" y=\"%d\" class=\"mid\">", place(x, value), HEIGHT - BOTTOM + 15);
-        add_tick(html, value, x->step);
-        ws_html_add(html, "</text>");
-    }
+    draw_x_ticks(html, x);
     ws_html_addf(html, "<text x=\"%.1f\" y=\"%d\" class=\"mid\">", (x->from + x->to) / 2, HEIGHT - 4);
     ws_html_text(html, chart->x_title);
     ws_html_add(html, "</text>");
+}
+
+static bool is_on_band(const struct ws_chart_series *series, size_t i)
+{
+    return isfinite(series->x[i]) && isfinite(series->lo[i]) && isfinite(series->hi[i]);
+}
+
+/** The area between lo and hi: along the upper edge, and back along the lower one. */
+static void draw_band(struct ws_html *html, const struct ws_chart_series *series, const struct axis *x,
+                      const struct axis *y)
+{
+    bool is_pen_down = false;
+    for (size_t i = 0; series->lo && series->hi && i < series->n; i++) {
+        if (!is_on_band(series, i))
+            continue;
+        if (!is_pen_down)
+            ws_html_addf(html, "<path class=\"band s%d\" d=\"M", series->slot);
+        ws_html_addf(html, "%s%.1f %.1f", is_pen_down ? "L" : "", place(x, series->x[i]), place(y, series->hi[i]));
+        is_pen_down = true;
+    }
+    for (size_t i = series->n; is_pen_down && i > 0; i--) {
+        if (is_on_band(series, i - 1))
+            ws_html_addf(html, "L%.1f %.1f", place(x, series->x[i - 1]), place(y, series->lo[i - 1]));
+    }
+    ws_html_add(html, is_pen_down ? "Z\"/>" : "");
 }
 
 static void draw_line(struct ws_html *html, const struct ws_chart *chart, const struct ws_chart_series *series,
@@ -113,7 +173,7 @@ static void draw_line(struct ws_html *html, const struct ws_chart *chart, const 
         is_pen_down = true;
     }
     ws_html_add(html, "\"/>");
-    for (size_t i = 0; series->n <= MARKERS_MAX && i < series->n; i++) {
+    for (size_t i = 0; series->slot != WS_CHART_SOFT && series->n <= MARKERS_MAX && i < series->n; i++) {
         if (!isfinite(series->x[i]) || !isfinite(series->y[i]))
             continue;
         ws_html_addf(html, "<circle class=\"dot s%d\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.4\"><title>", series->slot,
@@ -136,6 +196,15 @@ static int compare_labels(const void *a, const void *b)
     return x->at < y->at ? -1 : x->at > y->at;
 }
 
+/** One past the last finite point; 0 when there is none. */
+static size_t find_last(const struct ws_chart_series *series)
+{
+    size_t last = series->n;
+    while (last > 0 && !isfinite(series->y[last - 1]))
+        last--;
+    return last;
+}
+
 /** The last value of each series at the right edge, pushed apart where they would meet. */
 static void draw_labels(struct ws_html *html, const struct ws_chart *chart, const struct axis *y)
 {
@@ -143,10 +212,8 @@ static void draw_labels(struct ws_html *html, const struct ws_chart *chart, cons
     size_t n = 0;
     for (size_t s = 0; s < chart->n_series && n < LABELS_MAX; s++) {
         const struct ws_chart_series *series = &chart->series[s];
-        size_t last = series->n;
-        while (last > 0 && !isfinite(series->y[last - 1]))
-            last--;
-        if (last > 0)
+        const size_t last = find_last(series);
+        if (last > 0 && series->slot != WS_CHART_SOFT)
             labels[n++] = (struct label){place(y, series->y[last - 1]), series->y[last - 1], series->slot};
     }
     qsort(labels, n, sizeof(*labels), compare_labels);
@@ -164,18 +231,39 @@ static void draw_labels(struct ws_html *html, const struct ws_chart *chart, cons
     }
 }
 
+/** What the chart says, for those who do not see it: its title, and each line's last value. */
+static void add_spoken(struct ws_html *html, const struct ws_chart *chart)
+{
+    ws_html_text(html, chart->title);
+    for (size_t s = 0; s < chart->n_series; s++) {
+        const struct ws_chart_series *series = &chart->series[s];
+        const size_t last = find_last(series);
+        if (last == 0)
+            continue;
+        ws_html_add(html, s == 0 ? ". At the last " : "; ");
+        if (s == 0) {
+            ws_html_text(html, chart->x_title);
+            ws_html_add(html, ": ");
+        }
+        ws_html_text(html, series->name);
+        ws_html_addf(html, " %.*f", chart->decimals, series->y[last - 1]);
+    }
+}
+
 void ws_chart_lines(struct ws_html *html, const struct ws_chart *chart)
 {
     double x_lo = 0, x_hi = 0, y_lo = 0, y_hi = 0;
     if (!find_range(chart, true, &x_lo, &x_hi) || !find_range(chart, false, &y_lo, &y_hi))
         return;
-    const struct axis x = plan_x(x_lo, x_hi), y = plan_y(chart, y_lo, y_hi);
+    const struct axis x = plan_x(chart, x_lo, x_hi), y = plan_y(chart, y_lo, y_hi);
     ws_html_add(html, "<figure class=\"chart\"><figcaption>");
     ws_html_text(html, chart->title);
     ws_html_addf(html, "</figcaption><svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", WIDTH, HEIGHT);
-    ws_html_text(html, chart->title);
+    add_spoken(html, chart);
     ws_html_add(html, "\">");
     draw_axes(html, chart, &x, &y);
+    for (size_t s = 0; s < chart->n_series; s++)
+        draw_band(html, &chart->series[s], &x, &y);
     for (size_t s = 0; s < chart->n_series; s++)
         draw_line(html, chart, &chart->series[s], &x, &y);
     draw_labels(html, chart, &y);

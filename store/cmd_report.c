@@ -28,6 +28,18 @@ static enum ws_status add_input(struct ws_manifest *manifest, const char *work, 
     return status;
 }
 
+/** The experiments over seeds lie where the configuration says, not below the working directory. */
+static enum ws_status add_results(struct ws_manifest *manifest, const char *path, struct ws_err *err)
+{
+    struct ws_digest digest;
+    if (!path[0] || !ws_file_exists(path))
+        return WS_OK;
+    const enum ws_status status = ws_sha256_file(path, &digest, err);
+    if (status == WS_OK && !ws_manifest_input(manifest, path, &digest))
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the manifest");
+    return status;
+}
+
 /** A run without a manifest is still in progress: its metrics and selections are inputs of their own. */
 static enum ws_status add_inputs(struct ws_manifest *manifest, const struct ws_config *config, const char *work,
                                  struct ws_err *err)
@@ -46,7 +58,7 @@ static enum ws_status add_inputs(struct ws_manifest *manifest, const struct ws_c
             status = add_input(manifest, work, relative, err);
         }
     }
-    return status;
+    return status == WS_OK ? add_results(manifest, config->report.results, err) : status;
 }
 
 static enum ws_status write_page(const struct ws_run *run, const char *path, struct ws_digest *digest,

@@ -8,6 +8,7 @@
 #define WEBSTILL_STORE_REPORT_H
 
 #include "html.h"
+#include "results.h"
 #include "selection.h"
 #include "stages.h"
 
@@ -42,6 +43,7 @@ struct ws_report {
     size_t n_runs;
     struct ws_images *images;             /**< owned, or NULL */
     struct ws_selection_file first, last; /**< owned; n == 0: none */
+    struct ws_results results;            /**< owned: over seeds; n == 0: none */
     const char *selection_run;            /**< borrowed: whose selection; NULL: of `webstill curate` */
     char problems[2048];                  /**< files that could not be read, a line each */
 };
@@ -60,6 +62,8 @@ WS_MUST_USE enum ws_status ws_report_write(const struct ws_report *report, struc
 /** The sections. */
 void ws_report_add_head(const struct ws_report *report, struct ws_html *html);
 void ws_report_add_results(const struct ws_report *report, struct ws_html *html);
+WS_MUST_USE enum ws_status ws_report_add_seeds(const struct ws_report *report, struct ws_html *html,
+                                               struct ws_err *err);
 void ws_report_add_funnel(const struct ws_report *report, struct ws_html *html);
 WS_MUST_USE enum ws_status ws_report_add_sheet(const struct ws_report *report, struct ws_html *html,
                                                struct ws_err *err);

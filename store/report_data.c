@@ -154,6 +154,21 @@ static void load_images(struct ws_report *report)
         note_problem(report, err.text);
 }
 
+/** The experiments over seeds, when the configuration names a file of them. */
+static void load_results(struct ws_report *report)
+{
+    const char *path = report->config->report.results;
+    struct ws_err err = {0};
+    if (!path[0])
+        return;
+    if (!ws_file_exists(path))
+        ws_fail(&err, WS_E_IO, "report.results: %s does not exist", path);
+    else if (ws_results_read(&report->results, path, &err) == WS_OK && report->results.problem[0])
+        note_problem(report, report->results.problem);
+    if (err.text[0])
+        note_problem(report, err.text);
+}
+
 static enum ws_status hash_config(struct ws_report *report, struct ws_err *err)
 {
     struct ws_buf yaml = {0};
@@ -187,8 +202,10 @@ enum ws_status ws_report_load(struct ws_report *report, const struct ws_config *
         status = load_run(report, config->distill.methods[i], err);
     if (status == WS_OK)
         status = load_selections(report, err);
-    if (status == WS_OK)
+    if (status == WS_OK) {
         load_images(report);
+        load_results(report);
+    }
     if (status != WS_OK)
         ws_report_fini(report);
     return status;
@@ -221,6 +238,7 @@ void ws_report_fini(struct ws_report *report)
     ws_selection_close(&report->first);
     ws_selection_close(&report->last);
     ws_images_close(&report->images);
+    ws_results_fini(&report->results);
     *report = (struct ws_report){0};
 }
 

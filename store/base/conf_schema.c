@@ -205,6 +205,7 @@ static const struct cyaml_schema_field export_fields[] = {
 static const struct cyaml_schema_field report_fields[] = {
     TEXT(ws_conf_report, title),
     UINT(ws_conf_report, contact),
+    TEXT(ws_conf_report, results),
     CYAML_FIELD_END,
 };
 

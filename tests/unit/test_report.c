@@ -142,6 +142,54 @@ static void is_made_anew_only_when_something_changed(void **state)
     workdir_free(&work);
 }
 
+/** The page of a working directory whose configuration names `path` as its results. */
+static char *make_page_with(struct workdir *work, const char *path)
+{
+    char option[TEMP_PATH + 20];
+    const char *options[1] = {option};
+    snprintf(option, sizeof(option), "report.results=%s", path);
+    ws_config_free(&work->config);
+    WORKDIR_OK(ws_config_load(&work->config, work->config_path, options, 1, err));
+    return make_page(work);
+}
+
+static void shows_mean_and_deviation_over_seeds(void **state)
+{
+    static const char text[] =
+        "{\"experiment\":\"main\",\"row\":\"kd3\",\"seed\":1,\"x\":null,\"accuracy\":0.80,\"curve\":[[1,0.5],[2,0.6]]}"
+        "\n"
+        "{\"experiment\":\"main\",\"row\":\"kd3\",\"seed\":2,\"x\":null,\"accuracy\":0.84,\"curve\":[[1,0.4],[2,0.7]]}"
+        "\n"
+        "{\"experiment\":\"main\",\"row\":\"<b>kd\",\"seed\":1,\"x\":null,\"accuracy\":0.75,\"commit\":\"<i>\"}\n"
+        "{\"experiment\":\"junk\",\"row\":\"kd3\",\"seed\":1,\"x\":0.3,\"accuracy\":0.71}\n";
+    struct workdir work;
+    char path[TEMP_PATH];
+    workdir_make(&work, *state, 30, 2);
+    temp_write(workdir_path(&work, path, "r.jsonl"), text, strlen(text));
+    char *page = make_page_with(&work, path);
+    assert_non_null(strstr(page, "<td>82.00 <span class=\"sd\">± 2.83</span></td>"));
+    assert_non_null(strstr(page, "<td>75.00</td>"));
+    assert_non_null(strstr(page, "&lt;b&gt;kd"));
+    assert_null(strstr(page, "<i>\""));
+    assert_non_null(strstr(page, "<path class=\"band s0\" d=\"M"));
+    assert_non_null(strstr(page, "id=\"seeds-junk\""));
+    assert_null(strstr(page, "id=\"seeds-pool\""));
+    assert_null(strstr(page, "could not be read"));
+    free(page);
+    workdir_free(&work);
+}
+
+static void says_that_the_results_are_missing(void **state)
+{
+    struct workdir work;
+    workdir_make(&work, *state, 30, 2);
+    char *page = make_page_with(&work, "nowhere/r.jsonl");
+    assert_non_null(strstr(page, "report.results: nowhere/r.jsonl does not exist"));
+    assert_null(strstr(page, "id=\"seeds\""));
+    free(page);
+    workdir_free(&work);
+}
+
 static void escapes_what_html_would_understand(void **state)
 {
     assert_non_null(state);
@@ -257,6 +305,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(names_the_stage_of_each_missing_part, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(says_which_file_it_could_not_read, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(is_made_anew_only_when_something_changed, temp_setup, temp_teardown),
+        cmocka_unit_test_setup_teardown(shows_mean_and_deviation_over_seeds, temp_setup, temp_teardown),
+        cmocka_unit_test_setup_teardown(says_that_the_results_are_missing, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(escapes_what_html_would_understand, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(encodes_base64_as_rfc_4648_does, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(encodes_png_that_libpng_reads_back, temp_setup, temp_teardown),

@@ -194,6 +194,7 @@ struct ws_conf_export {
 struct ws_conf_report {
     char *title;
     uint32_t contact; /**< images on each contact sheet */
+    char *results;    /**< results of repeated experiments, JSON lines; "" = none */
 };
 
 struct ws_config {
