@@ -1,5 +1,7 @@
 #include "webstill/curate/select.h"
 
+#include "order.h"
+
 #include <math.h>
 
 double ws_alpha_at(const struct ws_alpha_schedule *schedule, double epoch)
@@ -86,13 +88,16 @@ bool ws_select_begin(struct ws_selection *out, struct ws_arena *arena, size_t n,
         .n_classes = n_classes,
         .alpha = options->alpha,
         .keep = ws_arena_alloc(arena, n, sizeof *out->keep),
+        .reason = ws_arena_alloc(arena, n, sizeof *out->reason),
+        .weight = ws_arena_alloc(arena, n, sizeof *out->weight),
         .confidence = ws_arena_alloc(arena, n, sizeof *out->confidence),
         .predicted = ws_arena_alloc(arena, n, sizeof *out->predicted),
         .threshold = ws_arena_alloc(arena, classes, sizeof *out->threshold),
         .n_predicted = ws_arena_alloc(arena, classes, sizeof *out->n_predicted),
         .n_kept = ws_arena_alloc(arena, classes, sizeof *out->n_kept),
     };
-    return out->keep && out->confidence && out->predicted && out->threshold && out->n_predicted && out->n_kept;
+    return out->keep && out->reason && out->weight && out->confidence && out->predicted && out->threshold &&
+           out->n_predicted && out->n_kept;
 }
 
 void ws_select_predict(struct ws_selection *out, const float *teacher_logits, const float *student_logits, size_t first,
@@ -120,6 +125,8 @@ void ws_select_predict(struct ws_selection *out, const float *teacher_logits, co
 static void keep_image(struct ws_selection *out, size_t i)
 {
     out->keep[i] = 1;
+    out->reason[i] = WS_REASON_KEPT;
+    out->weight[i] = 1.0f;
     out->n_kept[out->predicted[i]]++;
     out->n_kept_total++;
 }
@@ -134,6 +141,8 @@ void ws_select_keep(struct ws_selection *out, const struct ws_select_options *op
     for (size_t i = 0; i < out->n; i++)
         if ((double)out->confidence[i] > out->threshold[out->predicted[i]])
             keep_image(out, i);
+        else
+            out->reason[i] = WS_REASON_THRESHOLD;
 }
 
 bool ws_select_kd3(struct ws_selection *out, struct ws_arena *arena, const float *teacher_logits,
@@ -155,4 +164,23 @@ bool ws_select_all(struct ws_selection *out, struct ws_arena *arena, const float
     for (size_t i = 0; i < n; i++)
         keep_image(out, i);
     return true;
+}
+
+const char *ws_reason_name(int reason)
+{
+    static const char *const names[WS_N_REASONS] = {"kept", "threshold", "source", "density", "quota"};
+    return reason >= 0 && reason < WS_N_REASONS ? names[reason] : "unknown";
+}
+
+size_t ws_selection_rank(const struct ws_selection *selection, size_t image, size_t *n_of_class)
+{
+    size_t rank = 1;
+    *n_of_class = 0;
+    for (size_t i = 0; i < selection->n; i++) {
+        if (selection->predicted[i] != selection->predicted[image])
+            continue;
+        ++*n_of_class;
+        rank += i != image && is_believed_more(selection->confidence, (uint32_t)i, (uint32_t)image);
+    }
+    return rank;
 }

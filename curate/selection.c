@@ -25,6 +25,8 @@ enum ws_status ws_selection_write(const char *path, const struct ws_image_id *id
         {"threshold", WS_F64, 1, {n_classes}, selection->threshold, classes * sizeof(double)},
         {"n_predicted", WS_I64, 1, {n_classes}, selection->n_predicted, classes * sizeof(int64_t)},
         {"n_kept", WS_I64, 1, {n_classes}, selection->n_kept, classes * sizeof(int64_t)},
+        {"reason", WS_U8, 1, {n}, selection->reason, images},
+        {"weight", WS_F32, 1, {n}, selection->weight, images * sizeof(float)},
     };
     char alpha[32], cutoff[32], epoch[32];
     snprintf(epoch, sizeof epoch, "%" PRIu32, facts->epoch);

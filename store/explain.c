@@ -1,11 +1,11 @@
 /** Gathering a picture's story. */
 #include "explain.h"
 
-#include "selection.h"
 #include "stages.h"
 
 #include "webstill/base/file.h"
 #include "webstill/base/mem.h"
+#include "webstill/store/selection.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -9,11 +9,11 @@
 
 #include "html.h"
 #include "results.h"
-#include "selection.h"
 #include "stages.h"
 
 #include "webstill/base/conf.h"
 #include "webstill/store/images.h"
+#include "webstill/store/selection.h"
 
 #include <jansson.h>
 

@@ -1,5 +1,5 @@
 /** Selections and scores as files of arrays. */
-#include "selection.h"
+#include "webstill/store/selection.h"
 
 #include <limits.h>
 #include <math.h>

@@ -14,6 +14,7 @@ void ws_config_view_init(struct ws_config_view *view, const struct ws_config *co
     distill->n_methods = 1;
     distill->checkpoint_s = 0;
     view->config.curate.epoch = 0;
+    view->config.curate.drift_warn = 0;
     if (strcmp(method, "kd3") != 0) {
         distill->kd3 = (struct ws_conf_kd3){.contrast = view->nothing};
         view->config.curate = (struct ws_conf_curate){.rule = view->nothing};

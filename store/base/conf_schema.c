@@ -140,6 +140,11 @@ static const struct cyaml_schema_field score_fields[] = {UINT(ws_conf_score, bat
 
 static const cyaml_strval_t combinations[] = {{"logits", WS_COMBINE_LOGITS},
                                               {"probabilities", WS_COMBINE_PROBABILITIES}};
+static const cyaml_strval_t density_modes[] = {
+    {"off", WS_DENSITY_OFF}, {"weight", WS_DENSITY_WEIGHT}, {"drop", WS_DENSITY_DROP}};
+static const cyaml_strval_t source_keys[] = {
+    {"off", WS_BY_NOTHING}, {"query", WS_BY_QUERY}, {"host", WS_BY_HOST}, {"licence", WS_BY_LICENCE}};
+static const cyaml_strval_t beliefs[] = {{"class", WS_BELIEF_CLASS}, {"confidence", WS_BELIEF_CONFIDENCE}};
 static const struct cyaml_schema_field curate_fields[] = {
     TEXT(ws_conf_curate, rule),
     WORD(ws_conf_curate, combine, combinations),
@@ -148,6 +153,17 @@ static const struct cyaml_schema_field curate_fields[] = {
     FLOAT(ws_conf_curate, alpha_horizon_share),
     FLOAT(ws_conf_curate, alpha_steepness),
     UINT(ws_conf_curate, epoch),
+    WORD(ws_conf_curate, density, density_modes),
+    UINT(ws_conf_curate, density_distance),
+    WORD(ws_conf_curate, source_precision, source_keys),
+    WORD(ws_conf_curate, source_belief, beliefs),
+    FLOAT(ws_conf_curate, source_confidence),
+    FLOAT(ws_conf_curate, source_prior),
+    FLOAT(ws_conf_curate, source_drop_below),
+    FLOAT(ws_conf_curate, quota),
+    WORD(ws_conf_curate, quota_of, source_keys),
+    UINT(ws_conf_curate, quota_at_least),
+    FLOAT(ws_conf_curate, drift_warn),
     CYAML_FIELD_END,
 };
 
@@ -299,6 +315,13 @@ const struct ws_conf_rule ws_conf_rules[] = {
     RANGE("curate.alpha_horizon_share", "share", 0, 10, ABOVE),
     RANGE("curate.alpha_steepness", "factor", 0, 1000, 0),
     RANGE("curate.epoch", "epoch", 1, 100000, 0),
+    RANGE("curate.density_distance", "bits", 0, 16, 0),
+    RANGE("curate.source_confidence", "probability", 0, 1, 0),
+    RANGE("curate.source_prior", "images", 0, 1000000, 0),
+    RANGE("curate.source_drop_below", "share", 0, 1, 0),
+    RANGE("curate.quota", "share", 0, 1, ABOVE),
+    RANGE("curate.quota_at_least", "images", 1, 1000000, 0),
+    RANGE("curate.drift_warn", "bits", 0, 1, 0),
     RANGE("distill.epochs", "epochs", 1, 100000, 0),
     RANGE("distill.steps_per_epoch", "steps", 0, 1000000, 0),
     RANGE("distill.batch", "images", 2, 65536, 0),

@@ -130,6 +130,12 @@ enum ws_combine {
     WS_COMBINE_PROBABILITIES, /**< a softmax(z_t) + (1-a) softmax(z_s) */
 };
 
+enum ws_density_mode { WS_DENSITY_OFF, WS_DENSITY_WEIGHT, WS_DENSITY_DROP };
+enum ws_source_key { WS_BY_NOTHING, WS_BY_QUERY, WS_BY_HOST, WS_BY_LICENCE }; /**< what tells sources apart */
+/** When the teacher believes an image: it predicts the class that was searched for, or its confidence reaches a bound.
+ */
+enum ws_belief { WS_BELIEF_CLASS, WS_BELIEF_CONFIDENCE };
+
 struct ws_conf_curate {
     char *rule; /**< "kd3" or "all" */
     enum ws_combine combine;
@@ -137,7 +143,18 @@ struct ws_conf_curate {
     double alpha_zero_share;    /**< E0 / epochs: from there on the student decides alone (paper 120/240) */
     double alpha_horizon_share; /**< K / epochs (paper 160/240) */
     double alpha_steepness;
-    uint32_t epoch; /**< `webstill curate` alone: the epoch whose alpha is used */
+    uint32_t epoch;               /**< `webstill curate` alone: the epoch whose alpha is used */
+    enum ws_density_mode density; /**< near duplicates: nothing, share one image's weight, or all but one are dropped */
+    uint32_t density_distance;    /**< bits in which the perceptual hashes of near duplicates differ at most */
+    enum ws_source_key source_precision; /**< sources are weighed by their precision; WS_BY_NOTHING = off */
+    enum ws_belief source_belief;
+    double source_confidence; /**< the bound of WS_BELIEF_CONFIDENCE */
+    double source_prior;      /**< images: how strongly a source's precision is drawn to the pool's */
+    double source_drop_below; /**< precision */
+    double quota;             /**< share of a class's kept images that one host may have; 1 = off */
+    enum ws_source_key quota_of;
+    uint32_t quota_at_least; /**< images that it may have in any case */
+    double drift_warn;       /**< `webstill curate` alone: bits */
 };
 
 enum ws_selection_view { WS_SELECTION_AUGMENTED, WS_SELECTION_CLEAN };

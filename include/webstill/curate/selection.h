@@ -2,7 +2,9 @@
  * A selection on disk: which images one epoch keeps, and why.
  *
  * safetensors, images in id order: ids U8 [n,16], keep U8 [n], confidence F32 [n], predicted I32 [n],
- * threshold F64 [C], n_predicted I64 [C], n_kept I64 [C]; metadata: rule, alpha, epoch, p_cutoff, as decimal text.
+ * threshold F64 [C], n_predicted I64 [C], n_kept I64 [C], reason U8 [n] (enum ws_reason: 0 kept, 1 threshold, 2 source,
+ * 3 density, 4 quota), weight F32 [n] (0 = dropped; mean 1 over the kept ones); metadata: rule, alpha, epoch, p_cutoff,
+ * as decimal text. Files from before there were reasons and weights lack the last two.
  */
 #ifndef WEBSTILL_CURATE_SELECTION_H
 #define WEBSTILL_CURATE_SELECTION_H

@@ -1,0 +1,22 @@
+/** The order in which images are believed: by falling confidence, of equals the earlier in id order first. */
+#ifndef WEBSTILL_CURATE_ORDER_H
+#define WEBSTILL_CURATE_ORDER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * Sort `images` [n], ascending on entry, by confidence[image], the most confident first. NaN counts as the least.
+ * Takes no memory. Cost: n log n.
+ */
+void order_by_confidence(uint32_t *images, size_t n, const float *confidence);
+
+/** Whether image a comes before image b in that order. */
+static inline int is_believed_more(const float *confidence, uint32_t a, uint32_t b)
+{
+    const float x = confidence[a] >= 0.0f ? confidence[a] : -1.0f; /* NaN: -1 */
+    const float y = confidence[b] >= 0.0f ? confidence[b] : -1.0f;
+    return x != y ? x > y : a < b;
+}
+
+#endif
