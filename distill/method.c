@@ -2,26 +2,25 @@
 #include "method.h"
 
 #include "webstill/base/buf.h"
+#include "webstill/nn/loss.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
-static const struct ws_method *const methods[] = {
-    &ws_method_kd3,
-    &ws_method_kd,
-    &ws_method_ce,
+const struct ws_method *const ws_methods[] = {
+    &ws_method_kd3, &ws_method_simkd, &ws_method_kd, &ws_method_noise, &ws_method_ce, NULL,
 };
 
-enum { N_METHODS = sizeof methods / sizeof *methods };
+enum { N_METHODS = sizeof ws_methods / sizeof *ws_methods - 1 };
 
 enum ws_status ws_method_find(const char *name, const struct ws_method **out, struct ws_err *err)
 {
     const char *names[N_METHODS + 1] = {NULL};
     for (int i = 0; i < N_METHODS; i++) {
-        names[i] = methods[i]->name;
+        names[i] = ws_methods[i]->name;
         if (strcmp(name, names[i]) == 0) {
-            *out = methods[i];
+            *out = ws_methods[i];
             return WS_OK;
         }
     }
@@ -29,7 +28,7 @@ enum ws_status ws_method_find(const char *name, const struct ws_method **out, st
     struct ws_buf list = {0};
     bool is_whole = true;
     for (int i = 0; is_whole && i < N_METHODS; i++)
-        is_whole = ws_buf_addf(&list, "%s%s (%s)", i ? ", " : "", names[i], methods[i]->summary);
+        is_whole = ws_buf_addf(&list, "%s%s (%s)", i ? ", " : "", names[i], ws_methods[i]->summary);
     ws_fail(err, WS_E_CONFIG, "unknown method \"%s\"%s%s%s", name, nearest ? ": did you mean \"" : "",
             nearest ? nearest : "", nearest ? "\"?" : "");
     ws_err_hint(err, "methods: %s", is_whole ? list.ptr : names[0]);
@@ -77,6 +76,18 @@ void ws_step_load(const struct ws_session *session, const struct ws_step *step, 
     ws_exec_set_dropout(exec, session->seed, (uint64_t)step->index);
 }
 
+void ws_teacher_forward(const struct ws_session *session, const float *input, int n)
+{
+    struct ws_predictor *teacher = session->teacher_predictor;
+    memcpy(ws_exec_input(teacher->exec), input, (size_t)n * ws_dataset_image_bytes(session->data) * sizeof *input);
+    ws_predictor_forward(teacher, n);
+}
+
+void ws_epoch_whole_pool(const struct ws_session *session, struct ws_epoch *epoch)
+{
+    *epoch = (struct ws_epoch){.images = session->train, .n = session->n_train, .alpha = -1.0};
+}
+
 void ws_step_add_loss(struct ws_step *step, const char *name, double value)
 {
     ws_assert(step->n_losses < WS_MAX_LOSSES);
@@ -106,6 +117,25 @@ enum ws_status ws_trainee_update(struct ws_trainee *trainee, struct ws_step *ste
     if (status == WS_OK)
         ws_optim_step(&trainee->optim, trainee->model->net, step->lr);
     return status;
+}
+
+enum ws_status ws_learner_distill(struct ws_learner *learner, struct ws_step *step, double temperature,
+                                  struct ws_err *err)
+{
+    const struct ws_predictor *teacher = learner->session->teacher_predictor;
+    const struct ws_model *model = learner->trainee.model;
+    struct ws_exec *exec = learner->trainee.exec;
+    ws_exec_forward(exec, step->n, WS_BN_TRAIN);
+    ws_teacher_forward(learner->session, ws_exec_input(exec), step->n);
+    step->loss = ws_loss_kd(ws_exec_value(exec, model->logits), ws_exec_value(teacher->exec, teacher->model->logits),
+                            step->n, model->card.n_classes, temperature, 1.0, ws_exec_seed(exec, model->logits));
+    ws_step_add_loss(step, "kd", step->loss);
+    const enum ws_status status = ws_step_check(step, err);
+    if (status != WS_OK)
+        return status;
+    ws_net_zero_gradients(model->net);
+    ws_exec_backward(exec);
+    return ws_trainee_update(&learner->trainee, step, err);
 }
 
 void ws_learner_save(void *state, struct ws_checkpoint *checkpoint)

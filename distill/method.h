@@ -106,8 +106,15 @@ struct ws_method {
 extern const struct ws_method ws_method_ce;
 /** Hinton's distillation on the whole pool. */
 extern const struct ws_method ws_method_kd;
+/** The same on pictures of pure noise. */
+extern const struct ws_method ws_method_noise;
 /** KD3. */
 extern const struct ws_method ws_method_kd3;
+/** SimKD: KD3's head and alignment on the whole pool, and nothing else of it. */
+extern const struct ws_method ws_method_simkd;
+
+/** All of them; NULL behind the last. */
+extern const struct ws_method *const ws_methods[];
 
 /** By name; WS_E_CONFIG with the nearest name. */
 WS_MUST_USE enum ws_status ws_method_find(const char *name, const struct ws_method **out, struct ws_err *err);
@@ -128,6 +135,12 @@ void ws_trainee_close(struct ws_trainee *trainee);
  * masks. */
 void ws_step_load(const struct ws_session *session, const struct ws_step *step, struct ws_exec *exec);
 
+/** Run the teacher on `n` images as a student has them in its input; maps are read from session->teacher_predictor. */
+void ws_teacher_forward(const struct ws_session *session, const float *input, int n);
+
+/** An epoch on every training image, without a selection. */
+void ws_epoch_whole_pool(const struct ws_session *session, struct ws_epoch *epoch);
+
 /** Add a named part to the step's losses. */
 void ws_step_add_loss(struct ws_step *step, const char *name, double value);
 
@@ -143,6 +156,10 @@ struct ws_learner {
     const struct ws_session *session; /**< borrowed */
     struct ws_trainee trainee;        /**< owned */
 };
+/** Behind the loading of the student's input: both networks, T^2 KL(teacher || student) at `temperature` (Hinton et
+ * al., 2015), backward and update. */
+WS_MUST_USE enum ws_status ws_learner_distill(struct ws_learner *learner, struct ws_step *step, double temperature,
+                                              struct ws_err *err);
 void ws_learner_save(void *state, struct ws_checkpoint *checkpoint);
 WS_MUST_USE enum ws_status ws_learner_load(void *state, const struct ws_tensors *checkpoint, struct ws_err *err);
 int ws_learner_networks(void *state, struct ws_method_network *list);

@@ -4,10 +4,7 @@
  */
 #include "method.h"
 
-#include "webstill/nn/loss.h"
-
 #include <stdlib.h>
-#include <string.h>
 
 struct kd {
     struct ws_learner base; /* first: see ws_learner */
@@ -43,8 +40,7 @@ static enum ws_status begin_epoch(void *state, uint32_t number, struct ws_epoch 
 {
     (void)number;
     (void)err;
-    const struct ws_session *session = ((const struct kd *)state)->base.session;
-    *epoch = (struct ws_epoch){.images = session->train, .n = session->n_train, .alpha = -1.0};
+    ws_epoch_whole_pool(((const struct kd *)state)->base.session, epoch);
     return WS_OK;
 }
 
@@ -52,25 +48,8 @@ static enum ws_status step_kd(void *state, struct ws_step *step, struct ws_err *
 {
     struct kd *kd = state;
     const struct ws_session *session = kd->base.session;
-    struct ws_predictor *teacher = session->teacher_predictor;
-    struct ws_model *model = kd->base.trainee.model;
-    struct ws_exec *exec = kd->base.trainee.exec;
-    const size_t input_bytes = (size_t)step->n * ws_dataset_image_bytes(session->data) * sizeof(float);
-
-    ws_step_load(session, step, exec);
-    ws_exec_forward(exec, step->n, WS_BN_TRAIN);
-    memcpy(ws_exec_input(teacher->exec), ws_exec_input(exec), input_bytes);
-    ws_predictor_forward(teacher, step->n);
-    step->loss = ws_loss_kd(ws_exec_value(exec, model->logits), ws_exec_value(teacher->exec, teacher->model->logits),
-                            step->n, model->card.n_classes, session->config->distill.kd.temperature, 1.0,
-                            ws_exec_seed(exec, model->logits));
-    ws_step_add_loss(step, "kd", step->loss);
-    const enum ws_status status = ws_step_check(step, err);
-    if (status != WS_OK)
-        return status;
-    ws_net_zero_gradients(model->net);
-    ws_exec_backward(exec);
-    return ws_trainee_update(&kd->base.trainee, step, err);
+    ws_step_load(session, step, kd->base.trainee.exec);
+    return ws_learner_distill(&kd->base, step, session->config->distill.kd.temperature, err);
 }
 
 const struct ws_method ws_method_kd = {

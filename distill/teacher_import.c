@@ -143,8 +143,9 @@ void teacher_describe_import(struct ws_job *job, const struct ws_model *model)
                      "BatchNorm was folded at export, or never there, and they need its statistics (torch.onnx.export "
                      "keeps it with training=TrainingMode.PRESERVE)");
     if (model->features < 0)
-        cannot_serve(list, "kd3", "no pooled feature map: it compares the last maps of teacher and student");
+        cannot_serve(list, "kd3, simkd", "no pooled feature map: they compare the last maps of teacher and student");
     else if (ws_model_classifier(model) < 0)
-        cannot_serve(list, "kd3", "its logits are no linear layer of the pooled map: the student shares that layer");
+        cannot_serve(list, "kd3, simkd",
+                     "its logits are no linear layer of the pooled map: the student shares that layer");
     ws_job_fact(job, "cannot_serve", list);
 }

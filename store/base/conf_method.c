@@ -19,6 +19,8 @@ void ws_config_view_init(struct ws_config_view *view, const struct ws_config *co
         distill->kd3 = (struct ws_conf_kd3){.contrast = view->nothing};
         view->config.curate = (struct ws_conf_curate){.rule = view->nothing};
     }
-    if (strcmp(method, "kd") != 0)
+    if (strcmp(method, "kd") != 0 && strcmp(method, "noise") != 0)
         distill->kd = (struct ws_conf_kd){0};
+    if (strcmp(method, "simkd") != 0)
+        distill->simkd = (struct ws_conf_simkd){0};
 }

@@ -184,6 +184,7 @@ static const struct cyaml_schema_field kd3_fields[] = {
     CYAML_FIELD_END,
 };
 static const struct cyaml_schema_field kd_fields[] = {FLOAT(ws_conf_kd, temperature), CYAML_FIELD_END};
+static const struct cyaml_schema_field simkd_fields[] = {UINT(ws_conf_simkd, projector_factor), CYAML_FIELD_END};
 
 static const struct cyaml_schema_field distill_fields[] = {
     LIST(ws_conf_distill, methods, &text_entry),
@@ -200,6 +201,7 @@ static const struct cyaml_schema_field distill_fields[] = {
     OPTIM(ws_conf_distill),
     SECTION(ws_conf_distill, kd3, kd3_fields),
     SECTION(ws_conf_distill, kd, kd_fields),
+    SECTION(ws_conf_distill, simkd, simkd_fields),
     CYAML_FIELD_END,
 };
 
@@ -341,6 +343,7 @@ const struct ws_conf_rule ws_conf_rules[] = {
     RANGE("distill.kd3.mixed_memory_mib", "MiB", 0, 1048576, 0),
     RANGE("distill.kd3.teacher_cache_mib", "MiB", 0, 1048576, 0),
     RANGE("distill.kd.temperature", "temperature", 0, 1000, ABOVE),
+    RANGE("distill.simkd.projector_factor", "divisor", 1, 64, 0),
     RANGE("eval.batch", "images", 1, 65536, 0),
     RANGE("export.opset", "version", 13, 17, 0),
     RANGE("report.contact", "images", 0, 1000, 0),

@@ -178,8 +178,12 @@ struct ws_conf_kd {
     double temperature;
 };
 
+struct ws_conf_simkd {
+    uint32_t projector_factor;
+};
+
 struct ws_conf_distill {
-    char **methods; /**< runs to make: "kd3", "kd", "ce" */
+    char **methods; /**< runs to make: "kd3", "kd", "ce", … */
     unsigned n_methods;
     char *arch; /**< the student: "resnet8" */
     uint32_t epochs;
@@ -193,7 +197,8 @@ struct ws_conf_distill {
     uint32_t checkpoint_s;
     struct ws_conf_optim optim;
     struct ws_conf_kd3 kd3;
-    struct ws_conf_kd kd;
+    struct ws_conf_kd kd; /**< of kd and noise */
+    struct ws_conf_simkd simkd;
 };
 
 struct ws_conf_eval {

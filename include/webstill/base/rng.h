@@ -21,7 +21,7 @@ enum ws_stream {
     WS_STREAM_CRAWL,      /**< retry jitter */
     WS_STREAM_TEST,       /**< tests */
     WS_STREAM_DROPOUT,    /**< a = node, b = step */
-    WS_STREAM_NOISE,      /**< noise pools; a = image */
+    WS_STREAM_NOISE,      /**< pictures of noise; a = step, b = place in the batch */
 };
 
 struct ws_rng {

@@ -1,0 +1,150 @@
+/**
+ * Any method of the table on a made-up pool, without the loop around it: a net with random weights teaches another one.
+ *
+ *   static struct method_bench b;
+ *   method_bench_init(&b, "resnet14", "resnet8");
+ *   b.config.distill.simkd.projector_factor = 2;
+ *   method_bench_open(&b, &ws_method_simkd);
+ *   const struct ws_step step = method_bench_step(&b);
+ *   method_bench_check_slope(&b, net, "conv1.weight");
+ *   method_bench_close(&b);
+ *
+ * A step with learning rate 0 leaves the weights alone, and the same step index draws the same view, so the method's
+ * own step is a function of the weights, which can be differentiated.
+ */
+#ifndef WEBSTILL_TESTS_UNIT_METHOD_BENCH_H
+#define WEBSTILL_TESTS_UNIT_METHOD_BENCH_H
+
+#include "../../distill/method.h"
+#include "pool_data.h"
+
+#include <stdlib.h>
+
+enum { BENCH_SIDE = 16, BENCH_CLASSES = 3, BENCH_IMAGES = 24, BENCH_BATCH = 12 };
+
+struct method_bench {
+    const struct ws_method *method;
+    struct ws_config config;
+    struct ws_dataset data;
+    struct ws_pool *pool;
+    struct ws_model *teacher, *model;
+    struct ws_predictor predictor;
+    uint32_t images[BENCH_IMAGES];
+    struct ws_session session;
+    void *state;
+};
+
+static inline void method_bench_init(struct method_bench *b, const char *teacher, const char *student)
+{
+    static char *class_names[] = {"a", "b", "c"};
+    struct ws_err err = {0};
+    memset(b, 0, sizeof *b);
+    b->config.distill.optim.momentum = .9;
+    b->config.distill.optim.weight_decay = 5e-4;
+    pool_data_make(&b->data, BENCH_IMAGES, BENCH_SIDE, 1, BENCH_CLASSES);
+    for (uint32_t i = 0; i < BENCH_IMAGES; i++)
+        b->images[i] = i;
+    struct ws_card card = {.classes = class_names,
+                           .n_classes = BENCH_CLASSES,
+                           .height = BENCH_SIDE,
+                           .width = BENCH_SIDE,
+                           .channels = 1,
+                           .mean = {.4f},
+                           .std = {.3f},
+                           .accuracy = -1};
+    snprintf(card.arch, sizeof card.arch, "%s", teacher);
+    assert_int_equal(ws_pool_open(&b->pool, 2, &err), WS_OK);
+    assert_int_equal(ws_model_build(&b->teacher, &card, &err), WS_OK);
+    ws_net_init(b->teacher->net, 77);
+    assert_int_equal(ws_predictor_open(&b->predictor, b->teacher, b->pool, BENCH_BATCH, true, &err), WS_OK);
+    snprintf(card.arch, sizeof card.arch, "%s", student);
+    b->session = (struct ws_session){.config = &b->config,
+                                     .dir = "build/tmp",
+                                     .pool = b->pool,
+                                     .data = &b->data,
+                                     .train = b->images,
+                                     .n_train = BENCH_IMAGES,
+                                     .card = card,
+                                     .teacher = b->teacher,
+                                     .teacher_predictor = &b->predictor,
+                                     .optim = &b->config.distill.optim,
+                                     .augment = {.mean = {.4f}, .std = {.3f}},
+                                     .seed = 3,
+                                     .batch = BENCH_BATCH,
+                                     .epochs = 1};
+}
+
+static inline void method_bench_open(struct method_bench *b, const struct ws_method *method)
+{
+    struct ws_err err = {0};
+    b->method = method;
+    if (method->open(&b->state, &b->session, &b->model, &err) != WS_OK)
+        fail_msg("%s", err.text);
+}
+
+static inline void method_bench_close(struct method_bench *b)
+{
+    if (b->state)
+        b->method->close(&b->state);
+    ws_predictor_close(&b->predictor);
+    ws_model_free(&b->teacher);
+    ws_pool_close(&b->pool);
+    ws_dataset_close(&b->data);
+}
+
+/** The step of index 4 at rate 0. */
+static inline struct ws_step method_bench_step(struct method_bench *b)
+{
+    struct ws_err err = {0};
+    struct ws_step step = {.images = b->images, .n = BENCH_BATCH, .view_pass = 1, .index = 4};
+    if (b->method->step(b->state, &step, &err) != WS_OK)
+        fail_msg("%s", err.text);
+    return step;
+}
+
+/** A network that the method's step runs, by its name in messages ("student"). */
+static inline struct ws_method_network method_bench_network(struct method_bench *b, const char *name)
+{
+    struct ws_method_network list[WS_MAX_NETWORKS];
+    const int n = b->method->networks(b->state, list);
+    for (int i = 0; i < n; i++)
+        if (strcmp(list[i].name, name) == 0)
+            return list[i];
+    fail_msg("%s runs no network \"%s\"", b->method->name, name);
+    return list[0];
+}
+
+/** Along a parameter's own gradient the slope of the whole step's loss is the gradient's length. */
+static inline void method_bench_check_slope(struct method_bench *b, const struct ws_net *net, const char *name)
+{
+    const int index = ws_net_find_param(net, name);
+    assert_true(index >= 0);
+    const struct ws_param *param = &net->params[index];
+    float *values = net->values + param->offset;
+    float *direction = malloc(param->n * sizeof *direction), *saved = malloc(param->n * sizeof *saved);
+    method_bench_step(b);
+    double squares = 0;
+    for (size_t i = 0; i < param->n; i++)
+        squares += pow((double)net->gradients[param->offset + i], 2);
+    const double length = sqrt(squares);
+    if (!(length > 1e-6))
+        fail_msg("%s: %s has no gradient", b->method->name, name);
+    memcpy(saved, values, param->n * sizeof *saved);
+    for (size_t i = 0; i < param->n; i++)
+        direction[i] = (float)((double)net->gradients[param->offset + i] / length);
+    const double h = 5e-4;
+    double loss[2];
+    for (int side = 0; side < 2; side++) {
+        for (size_t i = 0; i < param->n; i++)
+            values[i] = saved[i] + (float)(side ? -h : h) * direction[i];
+        loss[side] = method_bench_step(b).loss;
+    }
+    memcpy(values, saved, param->n * sizeof *saved);
+    const double slope = (loss[0] - loss[1]) / (2 * h);
+    if (!(fabs(slope - length) <= .02 * length + 2e-4))
+        fail_msg("%s: %s: slope %.6g, gradient %.6g", b->method->name, name, slope, length);
+    free(direction);
+    free(saved);
+}
+
+#endif
