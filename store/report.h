@@ -8,6 +8,7 @@
 #define WEBSTILL_STORE_REPORT_H
 
 #include "html.h"
+#include "report_changes.h"
 #include "results.h"
 #include "stages.h"
 
@@ -44,6 +45,7 @@ struct ws_report {
     struct ws_images *images;             /**< owned, or NULL */
     struct ws_selection_file first, last; /**< owned; n == 0: none */
     struct ws_results results;            /**< owned: over seeds; n == 0: none */
+    struct ws_report_changes changes;     /**< owned: of `selection_run`'s epochs */
     const char *selection_run;            /**< borrowed: whose selection; NULL: of `webstill curate` */
     char problems[2048];                  /**< files that could not be read, a line each */
 };
@@ -67,6 +69,8 @@ WS_MUST_USE enum ws_status ws_report_add_seeds(const struct ws_report *report, s
 void ws_report_add_funnel(const struct ws_report *report, struct ws_html *html);
 WS_MUST_USE enum ws_status ws_report_add_sheet(const struct ws_report *report, struct ws_html *html,
                                                struct ws_err *err);
+WS_MUST_USE enum ws_status ws_report_add_changes(const struct ws_report *report, struct ws_html *html,
+                                                 struct ws_err *err);
 WS_MUST_USE enum ws_status ws_report_add_curves(const struct ws_report *report, struct ws_html *html,
                                                 struct ws_err *err);
 void ws_report_add_classes(const struct ws_report *report, struct ws_html *html);

@@ -143,6 +143,19 @@ static enum ws_status load_selections(struct ws_report *report, struct ws_err *e
     return WS_OK;
 }
 
+/** What changed between the epochs of the run whose selection is shown, and what the teacher says alone. */
+static void load_changes(struct ws_report *report)
+{
+    char folder[WS_PATH_MAX], scores[WS_PATH_MAX], relative[512];
+    struct ws_err err = {0};
+    snprintf(relative, sizeof(relative), "runs/%.200s/selection", report->selection_run ? report->selection_run : "-");
+    if (!ws_path_join(folder, report->work, relative) ||
+        !ws_path_join(scores, report->work, "scores/teacher.safetensors"))
+        return;
+    if (ws_report_changes_load(&report->changes, folder, scores, &err) != WS_OK)
+        note_problem(report, err.text);
+}
+
 static void load_images(struct ws_report *report)
 {
     char path[WS_PATH_MAX];
@@ -203,6 +216,7 @@ enum ws_status ws_report_load(struct ws_report *report, const struct ws_config *
     if (status == WS_OK)
         status = load_selections(report, err);
     if (status == WS_OK) {
+        load_changes(report);
         load_images(report);
         load_results(report);
     }
@@ -237,6 +251,7 @@ void ws_report_fini(struct ws_report *report)
         fini_run(&report->runs[r]);
     ws_selection_close(&report->first);
     ws_selection_close(&report->last);
+    ws_report_changes_fini(&report->changes);
     ws_images_close(&report->images);
     ws_results_fini(&report->results);
     *report = (struct ws_report){0};

@@ -1,14 +1,14 @@
 /** The report's contact sheet: kept and dropped pictures of the last epoch, class by class. */
 #include "report.h"
 
-#include "report_png.h"
+#include "report_picture.h"
 
 #include "webstill/base/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLASSES_SHOWN = 24, PER_CLASS_MIN = 3, PER_CLASS_MAX = 24, PICTURE_SIDE = 96 };
+enum { CLASSES_SHOWN = 24, PER_CLASS_MIN = 3, PER_CLASS_MAX = 24 };
 
 /** A row of the selection, for sorting. */
 struct candidate {
@@ -25,72 +25,17 @@ static int compare_candidates(const void *a, const void *b)
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
-/** The tooltip: why, and where the picture comes from. */
-static void add_title(const struct ws_report *report, struct ws_html *html, size_t row, const json_t *origin)
+static enum ws_status add_picture(const struct ws_report *report, struct ws_html *html, size_t row, struct ws_err *err)
 {
     const struct ws_selection_file *file = &report->last;
     const int c = file->predicted[row];
-    char why[200];
-    snprintf(why, sizeof(why), "confidence %.3f %s threshold %.3f", (double)file->confidence[row],
-             file->keep[row] ? "is above" : "is not above", file->threshold[c]);
-    ws_html_add(html, file->keep[row] ? "kept: " : "dropped: ");
-    ws_html_text(html, why);
-    ws_html_add(html, " of ");
-    ws_html_text(html, c < (int)report->config->n_classes ? report->config->classes[c].name : "?");
-    if (!origin)
-        return;
-    if (ws_json_text(origin, "query")[0]) {
-        ws_html_add(html, " · found as “");
-        ws_html_text_short(html, ws_json_text(origin, "query"), 60);
-        ws_html_add(html, "”");
-    }
-    if (ws_json_text(origin, "alt")[0]) {
-        ws_html_add(html, " · ");
-        ws_html_text_short(html, ws_json_text(origin, "alt"), 120);
-    }
-    if (ws_json_text(origin, "licence")[0]) {
-        ws_html_add(html, " · ");
-        ws_html_text_short(html, ws_json_text(origin, "licence"), 60);
-    }
-    ws_html_add(html, " · ");
-    ws_html_text_short(html, ws_json_text(origin, "url"), 200);
-}
-
-static enum ws_status add_picture(const struct ws_report *report, struct ws_html *html, size_t row, size_t image,
-                                  struct ws_err *err)
-{
-    const struct ws_image_record *record = ws_images_record(report->images, image);
-    struct ws_buf png = {0}, text = {0};
-    json_t *origins = NULL;
-    enum ws_status status = ws_png_encode(ws_images_pixels(report->images, image), record->width, record->height,
-                                          record->channels, PICTURE_SIDE, &png, err);
-    if (status == WS_OK)
-        status = ws_images_origins(report->images, ws_images_id(report->images, image), &text, err);
-    if (status == WS_OK) {
-        origins = json_loadb(text.len > 0 ? text.ptr : "", text.len, 0, NULL);
-        const json_t *origin = json_array_get(origins, 0);
-        const char *page = ws_json_text(origin, "page"), *url = ws_json_text(origin, "url");
-        const char *link = ws_html_is_link(page) ? page : url;
-        ws_html_add(html, "<figure title=\"");
-        add_title(report, html, row, origin);
-        ws_html_add(html, "\">");
-        if (ws_html_is_link(link)) {
-            ws_html_add(html, "<a rel=\"noreferrer noopener nofollow\" href=\"");
-            ws_html_text(html, link);
-            ws_html_add(html, "\">");
-        }
-        ws_html_add(html, "<img alt=\"");
-        ws_html_text_short(html, ws_json_text(origin, "alt"), 120);
-        ws_html_add(html, "\" width=\"58\" height=\"58\" src=\"data:image/png;base64,");
-        ws_html_base64(html, png.ptr, png.len);
-        ws_html_add(html, "\">");
-        ws_html_add(html, ws_html_is_link(link) ? "</a>" : "");
-        ws_html_addf(html, "<figcaption>%.2f</figcaption></figure>", (double)report->last.confidence[row]);
-    }
-    json_decref(origins);
-    ws_buf_fini(&text);
-    ws_buf_fini(&png);
-    return status;
+    char why[300], caption[16];
+    snprintf(why, sizeof(why), "%s: confidence %.3f %s threshold %.3f of %.120s", file->keep[row] ? "kept" : "dropped",
+             (double)file->confidence[row], file->keep[row] ? "is above" : "is not above", file->threshold[c],
+             ws_report_class_name(report, c));
+    snprintf(caption, sizeof(caption), "%.2f", (double)file->confidence[row]);
+    const struct ws_report_picture picture = {&file->ids[row], why, caption};
+    return ws_report_add_picture(report, html, &picture, err);
 }
 
 /** Pictures of one class and one fate, spread evenly from the surest to the least sure. */
@@ -111,10 +56,7 @@ static enum ws_status add_strip(const struct ws_report *report, struct ws_html *
                     is_kept ? "<span class=\"soft\">none kept</span>" : "<span class=\"soft\">none dropped</span>");
     for (size_t k = 0; k < n_shown; k++) {
         const size_t row = scratch[n_shown > 1 ? k * (n - 1) / (n_shown - 1) : 0].row;
-        const int64_t image = ws_images_find(report->images, &file->ids[row]);
-        if (image < 0)
-            continue; /* the store was refreshed after the run */
-        const enum ws_status status = add_picture(report, html, row, (size_t)image, err);
+        const enum ws_status status = add_picture(report, html, row, err);
         if (status != WS_OK)
             return status;
     }
@@ -127,7 +69,7 @@ static enum ws_status add_class(const struct ws_report *report, struct ws_html *
 {
     const struct ws_selection_file *file = &report->last;
     ws_html_add(html, "<div class=\"class\"><div><h3>");
-    ws_html_text(html, c < (int)report->config->n_classes ? report->config->classes[c].name : "?");
+    ws_html_text(html, ws_report_class_name(report, c));
     ws_html_add(html, "</h3><div class=\"soft\">");
     ws_html_count(html, file->n_kept[c]);
     ws_html_add(html, " of ");

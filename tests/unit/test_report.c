@@ -44,6 +44,8 @@ static void shows_every_part_of_a_finished_pipeline(void **state)
         "<path class=\"line s0\" d=\"M",              /* curves */
         "Threshold on the confidence per class, kd3", /* thresholds */
         "What is taken for what",                     /* confusions */
+        "newly kept: epoch 1, confidence ",           /* changes between epochs */
+        "disputed: the teacher says ",                /* teacher and student apart */
         "resnet20</td>",
     };
     struct workdir work;

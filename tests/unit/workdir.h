@@ -166,12 +166,16 @@ static inline void workdir_select(const struct workdir *work, const char *name, 
     assert_true(keep && confidence && predicted && threshold && n_predicted && n_kept);
     for (size_t i = 0; i < n; i++) {
         const float *row = work->logits + i * n_classes;
-        double sum = 0;
+        double sum = 0, largest = 0;
         for (size_t c = 0; c < n_classes; c++) {
-            sum += exp((double)row[c] * (1 + 0.1 * epoch));
-            predicted[i] = row[c] > row[predicted[i]] ? (int32_t)c : predicted[i];
+            /* Every eleventh image the student takes for the class beside the teacher's. */
+            const float logit = row[i % 11 == 10 ? (c + 1) % n_classes : c];
+            const double part = exp((double)logit * (1 + 0.1 * epoch));
+            sum += part;
+            predicted[i] = part > largest ? (int32_t)c : predicted[i];
+            largest = fmax(largest, part);
         }
-        confidence[i] = (float)(exp((double)row[predicted[i]] * (1 + 0.1 * epoch)) / sum);
+        confidence[i] = (float)(largest / sum);
         n_predicted[predicted[i]]++;
     }
     int64_t most = 1;
