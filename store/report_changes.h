@@ -2,7 +2,7 @@
 #ifndef WEBSTILL_STORE_REPORT_CHANGES_H
 #define WEBSTILL_STORE_REPORT_CHANGES_H
 
-#include "selection.h"
+#include "webstill/store/selection.h"
 
 #include <stddef.h>
 

@@ -2,7 +2,7 @@
 #ifndef WEBSTILL_STORE_TURNOVER_H
 #define WEBSTILL_STORE_TURNOVER_H
 
-#include "selection.h"
+#include "webstill/store/selection.h"
 
 /** A row of a selection, with what it is ranked by. */
 struct ws_turnover_row {
