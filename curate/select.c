@@ -155,14 +155,19 @@ bool ws_select_kd3(struct ws_selection *out, struct ws_arena *arena, const float
     return true;
 }
 
+void ws_select_keep_all(struct ws_selection *out)
+{
+    for (size_t i = 0; i < out->n; i++)
+        keep_image(out, i);
+}
+
 bool ws_select_all(struct ws_selection *out, struct ws_arena *arena, const float *teacher_logits,
                    const float *student_logits, size_t n, int n_classes, const struct ws_select_options *options)
 {
     if (!ws_select_begin(out, arena, n, n_classes, options))
         return false;
     ws_select_predict(out, teacher_logits, student_logits, 0, n, options);
-    for (size_t i = 0; i < n; i++)
-        keep_image(out, i);
+    ws_select_keep_all(out);
     return true;
 }
 

@@ -6,25 +6,34 @@
 #include "method.h"
 #include "shared_head.h"
 
+#include "webstill/curate/curation.h"
 #include "webstill/curate/select.h"
 
 /** Memory of the selection pass, taken once. All-zero is a valid closed one. */
 struct kd3_selection {
-    bool is_off;             /**< the whole pool each epoch */
-    bool is_clean;           /**< the pass looks at the images as they are */
-    size_t piece;            /**< images predicted at a time */
-    float *teacher_logits;   /**< owned: [piece][n_classes] */
-    float *student_logits;   /**< owned: likewise */
-    float *teacher_cache;    /**< owned: [n_train][n_classes], or NULL: they change, or are more than the cap */
-    bool is_cached;          /**< teacher_cache is filled */
-    uint32_t *images;        /**< owned: the kept ones */
-    struct ws_image_id *ids; /**< owned: of the training images, in id order */
-    struct ws_arena arena;   /**< owned: the selection of this epoch */
+    bool is_off;                 /**< the whole pool each epoch, and nobody is asked */
+    bool has_threshold;          /**< KD3's rule; else only those beyond it */
+    bool is_clean;               /**< the pass looks at the images as they are */
+    size_t piece;                /**< images predicted at a time */
+    float *teacher_logits;       /**< owned: [piece][n_classes] */
+    float *student_logits;       /**< owned: likewise */
+    float *teacher_cache;        /**< owned: [n_train][n_classes], or NULL: they change, or are more than the cap */
+    bool is_cached;              /**< teacher_cache is filled */
+    uint32_t *images;            /**< owned: the kept ones */
+    struct ws_image_id *ids;     /**< owned: of the training images, in id order */
+    struct ws_arena arena;       /**< owned: the selection of this epoch */
+    struct ws_curation curation; /**< owned: the rules beyond KD3's */
+    float *weights;              /**< owned: [n_train] of the kept images; NULL when those rules are off */
 };
 
 WS_MUST_USE enum ws_status kd3_selection_open(struct kd3_selection *selection, const struct ws_session *session,
                                               struct ws_err *err);
 void kd3_selection_close(struct kd3_selection *selection);
+
+/** Prepare the rules beyond KD3's for the training images; selection->ids are filled in. With source_precision the
+ * teacher looks at all of them once. */
+WS_MUST_USE enum ws_status kd3_curation_open(struct kd3_selection *selection, const struct ws_session *session,
+                                             struct ws_err *err);
 
 /**
  * Selection of one epoch: both networks in evaluation mode on one view of each training image, then the rule. The view

@@ -15,7 +15,8 @@ enum ws_status kd3_selection_open(struct kd3_selection *selection, const struct 
     const bool is_kd3 = strcmp(config->curate.rule, "kd3") == 0;
     if (!is_kd3 && strcmp(config->curate.rule, "all") != 0)
         return ws_fail(err, WS_E_CONFIG, "curate.rule: expected kd3 or all, found \"%s\"", config->curate.rule);
-    selection->is_off = !config->distill.kd3.select || !is_kd3;
+    selection->has_threshold = config->distill.kd3.select && is_kd3;
+    selection->is_off = !selection->has_threshold && !ws_curation_is_on(&config->curate);
     if (selection->is_off)
         return WS_OK;
     const struct ws_conf_kd3 *options = &config->distill.kd3;
@@ -37,7 +38,11 @@ enum ws_status kd3_selection_open(struct kd3_selection *selection, const struct 
     }
     for (size_t i = 0; i < n; i++)
         selection->ids[i] = session->data->ids[session->train[i]];
-    return WS_OK;
+    const enum ws_status status =
+        ws_curation_is_on(&config->curate) ? kd3_curation_open(selection, session, err) : WS_OK;
+    if (status != WS_OK)
+        kd3_selection_close(selection);
+    return status;
 }
 
 void kd3_selection_close(struct kd3_selection *selection)
@@ -47,6 +52,8 @@ void kd3_selection_close(struct kd3_selection *selection)
     free(selection->teacher_cache);
     free(selection->images);
     free(selection->ids);
+    free(selection->weights);
+    ws_curation_close(&selection->curation);
     ws_arena_fini(&selection->arena);
     *selection = (struct kd3_selection){0};
 }
@@ -113,8 +120,11 @@ static enum ws_status check_size(const struct ws_selection *found, uint32_t numb
     ws_err_hint(
         err,
         "lower curate.p_cutoff (now %g), give the teacher more say (curate.alpha_zero_share, distill.epochs), crawl "
-        "more images, or set distill.kd3.select to false",
-        p_cutoff);
+        "more images, or set distill.kd3.select to false%s",
+        p_cutoff,
+        found->n_kept_total < (int64_t)found->n - ws_selection_count_reason(found, WS_REASON_THRESHOLD)
+            ? "; rules beyond KD3's dropped some: see curate.source_drop_below, density and quota"
+            : "");
     return WS_E_NUMERIC;
 }
 
@@ -123,7 +133,8 @@ static enum ws_status write_selection(const struct kd3_selection *selection, con
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/selection/epoch-%03" PRIu32 ".safetensors", session->dir, number);
-    const struct ws_selection_facts facts = {"kd3", session->config->curate.p_cutoff, number};
+    const struct ws_selection_facts facts = {selection->has_threshold ? "kd3" : "all", session->config->curate.p_cutoff,
+                                             number};
     return ws_selection_write(path, selection->ids, found, &facts, err);
 }
 
@@ -142,9 +153,14 @@ static enum ws_status apply_rule(struct kd3_selection *selection, const struct w
     if (!ws_select_begin(found, &selection->arena, session->n_train, session->card.n_classes, &options))
         return ws_fail(err, WS_E_MEMORY, "out of memory for a selection among %zu images", session->n_train);
     const enum ws_status status = predict_pool(selection, session, number, &options, found, err);
-    if (status == WS_OK)
+    if (status != WS_OK)
+        return status;
+    if (selection->has_threshold)
         ws_select_keep(found, &options);
-    return status;
+    else
+        ws_select_keep_all(found);
+    ws_curation_apply(&selection->curation, found);
+    return WS_OK;
 }
 
 enum ws_status kd3_select(struct kd3_selection *selection, const struct ws_session *session, uint32_t number,
@@ -164,10 +180,14 @@ enum ws_status kd3_select(struct kd3_selection *selection, const struct ws_sessi
         return status;
     size_t n = 0;
     for (size_t i = 0; i < found.n; i++)
-        if (found.keep[i])
+        if (found.keep[i]) {
+            if (selection->weights)
+                selection->weights[n] = found.weight[i];
             selection->images[n++] = session->train[i];
+        }
     *epoch = (struct ws_epoch){.images = selection->images,
                                .n = n,
+                               .weights = selection->weights,
                                .alpha = found.alpha,
                                .threshold = found.threshold,
                                .n_kept = found.n_kept};

@@ -42,6 +42,7 @@ struct ws_session {
 struct ws_epoch {
     const uint32_t *images; /**< [n] indices into the data */
     size_t n;
+    const float *weights;    /**< [n] factor of each image's loss, mean 1; NULL = all 1 */
     double alpha;            /**< weight of the teacher in the selection; negative = no selection */
     const double *threshold; /**< [n_classes] */
     const int64_t *n_kept;   /**< [n_classes] */
@@ -52,6 +53,7 @@ enum { WS_MAX_LOSSES = 4 };
 /** One step: filled in by the loop, results by the method. */
 struct ws_step {
     const uint32_t *images; /**< [n] */
+    const float *weights;   /**< [n] of these images in the epoch; NULL = all 1 */
     int n;
     uint32_t view_pass; /**< key of the augmentation (ws_view.pass) */
     int64_t index;      /**< over the whole run, from 0 */

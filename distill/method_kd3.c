@@ -9,7 +9,7 @@
  *   f_t, f_s   F_t and F_s pooled (the student's BEFORE phi)
  *   E_t, E_s   linear embeddings
  *   z_t, z_s   logits g(GAP(F_t)) and g(GAP(phi(F_s)))
- *   w_i        logistic of |z_s - z_t|, a constant
+ *   w_i        logistic of |z_s - z_t|, a constant; times the weight of the rules beyond KD3's, if one is on
  *
  *   L = 1/(B D) sum_i w_i |phi(F_s)_i - F_t_i|^2
  *       + 0.001 ( NTXent(E_s f_s(X), E_s f_s(X')) + NTXent(E_t f_t(X), E_t f_t(X')) )
@@ -170,6 +170,8 @@ static double align(struct kd3 *kd3, const struct ws_step *step)
                                student->card.n_classes, kd3->weights);
     for (int i = 0; !kd3->options->weights && i < step->n; i++)
         kd3->weights[i] = 0.5f;
+    for (int i = 0; step->weights && i < step->n; i++)
+        kd3->weights[i] *= step->weights[i];
     return ws_loss_alignment(ws_exec_value(exec, student->projected), ws_shared_head_teacher_map(&kd3->head, step->n),
                              kd3->weights, step->n, kd3->head.map_floats, 1.0, ws_exec_seed(exec, student->projected));
 }

@@ -148,6 +148,8 @@ static void keep_batch(struct ws_checkpoint *checkpoint, const struct loop *loop
     const struct ws_dataset *data = loop->session->data;
     const size_t n = (size_t)step->n;
     ws_checkpoint_add_list(checkpoint, "batch.images", WS_I32, n, step->images);
+    if (step->weights)
+        ws_checkpoint_add_list(checkpoint, "batch.weights", WS_F32, n, step->weights);
     struct ws_image_id *ids = ws_arena_alloc(&checkpoint->arena, n, sizeof *ids);
     int32_t *labels = ws_arena_alloc(&checkpoint->arena, n, sizeof *labels);
     for (size_t i = 0; ids && labels && i < n; i++) {
@@ -238,8 +240,15 @@ static enum ws_status read_step(struct loop *loop, const struct ws_tensors *file
         if (images[i] >= loop->session->data->n)
             return ws_fail(err, WS_E_DAMAGED, "batch.images: image %u of %zu", images[i], loop->session->data->n);
     memcpy(loop->batch, images, n * sizeof *images);
+    size_t n_weights = 0;
+    const float *weights = ws_checkpoint_get_list(file, "batch.weights", WS_F32, &n_weights);
+    if (weights && n_weights != n)
+        return ws_fail(err, WS_E_DAMAGED, "tensor batch.weights has %zu values for %zu images", n_weights, n);
+    if (weights)
+        memcpy(loop->batch_weights, weights, n * sizeof *weights);
     *step = (struct ws_step){
         .images = loop->batch,
+        .weights = weights ? loop->batch_weights : NULL,
         .n = (int)n,
         .view_pass = (uint32_t)json_integer_value(json_object_get(numbers, "view_pass")),
         .index = json_integer_value(json_object_get(numbers, "step")) - 1,

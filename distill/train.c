@@ -36,10 +36,14 @@ static enum ws_status alloc_loop(struct loop *loop, struct ws_err *err)
     loop->images = ws_calloc(session->n_train, sizeof *loop->images);
     loop->order = ws_calloc(session->n_train, sizeof *loop->order);
     loop->batch = ws_calloc((size_t)session->batch, sizeof *loop->batch);
+    loop->weights = ws_calloc(session->n_train, sizeof *loop->weights);
+    loop->weight_of = ws_calloc(session->data->n, sizeof *loop->weight_of);
+    loop->batch_weights = ws_calloc((size_t)session->batch, sizeof *loop->batch_weights);
     loop->threshold = ws_calloc(n_classes, sizeof *loop->threshold);
     loop->n_kept = ws_calloc(n_classes, sizeof *loop->n_kept);
     loop->held_logits = ws_calloc(n_held ? ws_size_mul(n_held, n_classes) : 1, sizeof *loop->held_logits);
-    if (!loop->images || !loop->order || !loop->batch || !loop->threshold || !loop->n_kept || !loop->held_logits)
+    if (!loop->images || !loop->order || !loop->batch || !loop->weights || !loop->weight_of || !loop->batch_weights ||
+        !loop->threshold || !loop->n_kept || !loop->held_logits)
         return ws_fail(err, WS_E_MEMORY, "out of memory for the order of %zu images", session->n_train);
     return WS_OK;
 }
@@ -75,6 +79,9 @@ static void close_loop(struct loop *loop)
     free(loop->images);
     free(loop->order);
     free(loop->batch);
+    free(loop->weights);
+    free(loop->weight_of);
+    free(loop->batch_weights);
     free(loop->threshold);
     free(loop->n_kept);
     free(loop->held_logits);
@@ -114,6 +121,8 @@ static enum ws_status begin_epoch(struct loop *loop, struct ws_err *err)
         .pass = -1,
     };
     loop->steps_in_epoch = count_steps(loop);
+    for (size_t i = 0; loop->epoch.weights && i < loop->epoch.n; i++)
+        loop->weight_of[loop->epoch.images[i]] = loop->epoch.weights[i];
     return WS_OK;
 }
 
@@ -156,6 +165,7 @@ static enum ws_status run_step(struct loop *loop, struct ws_err *err)
     uint32_t pass;
     struct ws_step step = {.images = loop->batch, .index = c->step, .lr = current_lr(loop), .n_right = -1};
     step.n = ws_sampler_batch(&loop->sampler, c->step_in_epoch, loop->batch, &pass);
+    step.weights = loop_weights(loop, loop->batch, step.n);
     step.view_pass = c->epoch * VIEW_PASSES_PER_EPOCH + pass;
     const enum ws_status status = loop->method->step(loop->state, &step, err);
     if (status == WS_E_NUMERIC)

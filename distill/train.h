@@ -5,10 +5,10 @@
  * DIR/ gets metrics.jsonl, checkpoint.safetensors, and at the end LAST (the last epoch's weights) and, when asked for,
  * BEST (the epoch that did best on the hold-out). A step whose loss or gradient is NaN or Inf ends the training with
  * WS_E_NUMERIC: the message says where it began, DIR/nan-step-N.safetensors keeps the step (as a checkpoint: weights
- * and optimisers before its update; besides batch.images, batch.ids, batch.labels, and input.NETWORK and
- * output.NETWORK, NHWC; "webstill.loop" has its numbers and the finding). Determinism: the same session gives the same
- * bytes of LAST, BEST and (but for its times) metrics.jsonl, for any number of threads, and however often it was killed
- * and run again.
+ * and optimisers before its update; besides batch.images, batch.ids, batch.labels, batch.weights where images have
+ * weights, and input.NETWORK and output.NETWORK, NHWC; "webstill.loop" has its numbers and the finding). Determinism:
+ * the same session gives the same bytes of LAST, BEST and (but for its times) metrics.jsonl, for any number of threads,
+ * and however often it was killed and run again.
  */
 #ifndef WEBSTILL_DISTILL_TRAIN_H
 #define WEBSTILL_DISTILL_TRAIN_H

@@ -36,18 +36,24 @@ struct loop {
     struct ws_metrics metrics;   /**< owned */
     struct loop_counters counters;
     struct ws_epoch epoch;
-    uint32_t *images;   /**< owned: [n_train] restored list of a resumed epoch */
-    double *threshold;  /**< owned: [n_classes] likewise */
-    int64_t *n_kept;    /**< owned: [n_classes] likewise */
-    uint32_t *order;    /**< owned: [n_train] the sampler's */
-    uint32_t *batch;    /**< owned: [batch] */
-    float *held_logits; /**< owned: [n_held][n_classes] */
+    uint32_t *images;     /**< owned: [n_train] restored list of a resumed epoch */
+    double *threshold;    /**< owned: [n_classes] likewise */
+    int64_t *n_kept;      /**< owned: [n_classes] likewise */
+    float *weights;       /**< owned: [n_train] likewise */
+    float *weight_of;     /**< owned: [data->n] of each image of this epoch, when it has weights */
+    float *batch_weights; /**< owned: [batch] */
+    uint32_t *order;      /**< owned: [n_train] the sampler's */
+    uint32_t *batch;      /**< owned: [batch] */
+    float *held_logits;   /**< owned: [n_held][n_classes] */
     struct ws_sampler sampler;
     int64_t steps_in_epoch;               /**< of the epoch under way */
     double start_s, checkpoint_s, line_s; /**< monotonic: this call began; last checkpoint; last step line */
     int64_t line_images;                  /**< images since the last step line */
     char checkpoint_path[4096];
 };
+
+/** The weights of a step's images, or NULL when the epoch has none. Lives until the next step. */
+const float *loop_weights(struct loop *loop, const uint32_t *images, int n);
 
 /** Seconds of training, earlier calls included. */
 double loop_seconds(const struct loop *loop);

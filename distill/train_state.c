@@ -7,6 +7,15 @@
 #include <math.h>
 #include <string.h>
 
+const float *loop_weights(struct loop *loop, const uint32_t *images, int n)
+{
+    if (!loop->epoch.weights)
+        return NULL;
+    for (int i = 0; i < n; i++)
+        loop->batch_weights[i] = loop->weight_of[images[i]];
+    return loop->batch_weights;
+}
+
 double loop_seconds(const struct loop *loop)
 {
     return loop->counters.seconds + (ws_clock_mono_s() - loop->start_s);
@@ -42,6 +51,8 @@ enum ws_status loop_save(struct loop *loop, struct ws_err *err)
     if (loop->counters.is_begun) {
         const size_t n_classes = (size_t)loop->model->card.n_classes;
         ws_checkpoint_add_list(&checkpoint, "loop.images", WS_I32, loop->epoch.n, loop->epoch.images);
+        if (loop->epoch.weights)
+            ws_checkpoint_add_list(&checkpoint, "loop.weights", WS_F32, loop->epoch.n, loop->epoch.weights);
         if (loop->epoch.threshold)
             ws_checkpoint_add_list(&checkpoint, "loop.threshold", WS_F64, n_classes, loop->epoch.threshold);
         if (loop->epoch.n_kept)
@@ -100,12 +111,13 @@ static bool unpack_counters(struct loop *loop, json_t *root, int64_t *metrics_li
 static enum ws_status restore_epoch(struct loop *loop, const struct ws_tensors *file, struct ws_err *err)
 {
     const size_t n_classes = (size_t)loop->model->card.n_classes;
-    size_t n = 0, n_thresholds = 0, n_kept = 0;
+    size_t n = 0, n_weights = 0, n_thresholds = 0, n_kept = 0;
     const uint32_t *images = ws_checkpoint_get_list(file, "loop.images", WS_I32, &n);
+    const float *weights = ws_checkpoint_get_list(file, "loop.weights", WS_F32, &n_weights);
     const double *threshold = ws_checkpoint_get_list(file, "loop.threshold", WS_F64, &n_thresholds);
     const int64_t *kept = ws_checkpoint_get_list(file, "loop.n_kept", WS_I64, &n_kept);
     if (!images || n < 2 || n > loop->session->n_train || (threshold && n_thresholds != n_classes) ||
-        (kept && n_kept != n_classes))
+        (kept && n_kept != n_classes) || (weights && n_weights != n))
         return ws_fail(err, WS_E_DAMAGED, "%s: the list of the epoch's images is missing or too long",
                        loop->checkpoint_path);
     for (size_t i = 0; i < n; i++)
@@ -115,6 +127,7 @@ static enum ws_status restore_epoch(struct loop *loop, const struct ws_tensors *
     memcpy(loop->images, images, n * sizeof *images);
     loop->epoch.images = loop->images;
     loop->epoch.n = n;
+    loop->epoch.weights = weights ? memcpy(loop->weights, weights, n * sizeof *weights) : NULL;
     loop->epoch.threshold = threshold ? memcpy(loop->threshold, threshold, n_classes * sizeof *threshold) : NULL;
     loop->epoch.n_kept = kept ? memcpy(loop->n_kept, kept, n_classes * sizeof *kept) : NULL;
     return WS_OK;

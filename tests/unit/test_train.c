@@ -287,6 +287,73 @@ static void a_run_cut_anywhere_ends_with_the_same_bytes(void **state)
     }
 }
 
+/* Ten copies of one picture among the pool, which share one image's weight. */
+static void use_density(struct bench *b, enum ws_density_mode mode)
+{
+    for (int i = 1; i < 10; i++)
+        memcpy(b->data.block + (size_t)i * SIDE * SIDE, b->data.block, SIDE * SIDE);
+    b->config.curate.density = mode;
+    b->config.curate.density_distance = 0;
+    b->config.curate.p_cutoff = .3;
+}
+
+static void weights_of_an_epoch_survive_a_cut_inside_it(void **state)
+{
+    static struct bench plain, whole, cut;
+    open_bench(&plain, *state, "plain", 2, the_teacher);
+    use_density(&plain, WS_DENSITY_OFF);
+    must_run(&plain, &ws_method_kd3);
+    open_bench(&whole, *state, "whole", 1, the_teacher);
+    use_density(&whole, WS_DENSITY_WEIGHT);
+    must_run(&whole, &ws_method_kd3);
+    assert_memory_not_equal(&plain.result.last, &whole.result.last, sizeof whole.result.last);
+    enum ws_status status = WS_E_BUDGET;
+    for (int n_calls = 0; status == WS_E_BUDGET; n_calls++) {
+        struct ws_err err;
+        open_bench(&cut, *state, "cut", 2 + n_calls % 2, the_teacher);
+        use_density(&cut, WS_DENSITY_WEIGHT);
+        cut.options.limit = 3;
+        status = run(&cut, &ws_method_kd3, &err);
+        close_bench(&cut);
+        assert_true(n_calls < 20);
+    }
+    assert_int_equal(status, WS_OK);
+    assert_same_file(whole.last, cut.last);
+    assert_same_metrics(whole.dir, cut.dir);
+    close_bench(&plain);
+    close_bench(&whole);
+}
+
+/* Without KD3's rule the others work alone: of the copies one is left, whatever its confidence. */
+static void rules_beyond_kd3s_do_not_need_its_threshold(void **state)
+{
+    static struct bench b;
+    struct kd3_selection selection;
+    struct ws_epoch epoch;
+    struct ws_err err = {0};
+    open_bench(&b, *state, "alone", 2, the_teacher);
+    use_density(&b, WS_DENSITY_DROP);
+    b.config.distill.kd3.select = false;
+    b.config.curate.alpha_steepness = 1000; /* alpha = 1: the teacher alone is asked */
+    b.session.epochs = 100;
+    assert_int_equal(kd3_selection_open(&selection, &b.session, &err), WS_OK);
+    assert_int_equal(kd3_select(&selection, &b.session, 1, &epoch, &err), WS_OK);
+    int n_pool = 0, n_copies = 0, n_others = 0;
+    for (size_t i = 0; i < b.n_train; i++)
+        n_pool += b.train[i] < 10;
+    for (size_t i = 0; i < epoch.n; i++) {
+        n_copies += epoch.images[i] < 10;
+        n_others += epoch.images[i] >= 10;
+    }
+    assert_true(n_pool > 4 && n_others > 20);
+    assert_int_equal(n_copies, 1);
+    assert_non_null(epoch.weights);
+    for (size_t i = 0; i < epoch.n; i++)
+        assert_true(epoch.weights[i] == 1.0f);
+    kd3_selection_close(&selection);
+    close_bench(&b);
+}
+
 static void copy_file(const char *from, const char *to)
 {
     struct ws_buf bytes = {0};
@@ -875,6 +942,8 @@ int main(void)
         IN_FOLDER(every_method_runs_and_beats_chance),
         IN_FOLDER(one_two_three_and_eight_threads_give_the_same_bytes),
         IN_FOLDER(a_run_cut_anywhere_ends_with_the_same_bytes),
+        IN_FOLDER(weights_of_an_epoch_survive_a_cut_inside_it),
+        IN_FOLDER(rules_beyond_kd3s_do_not_need_its_threshold),
         IN_FOLDER(what_a_killed_run_left_behind_its_checkpoint_is_done_again),
         IN_FOLDER(a_checkpoint_of_another_key_is_not_used),
         IN_FOLDER(kd3_takes_any_pair_of_the_zoo),

@@ -96,5 +96,7 @@ WS_MUST_USE bool ws_select_begin(struct ws_selection *out, struct ws_arena *aren
 void ws_select_predict(struct ws_selection *out, const float *teacher_logits, const float *student_logits, size_t first,
                        size_t n, const struct ws_select_options *options);
 void ws_select_keep(struct ws_selection *out, const struct ws_select_options *options);
+/** Likewise, the rule being to keep everything. */
+void ws_select_keep_all(struct ws_selection *out);
 
 #endif
