@@ -1,6 +1,7 @@
 /* The stage `distill`: train one student per method. */
 #include "commands.h"
 #include "job.h"
+#include "teacher.h"
 #include "train.h"
 
 #include "webstill/base/log.h"
@@ -74,19 +75,30 @@ static enum ws_status choose_targets(struct workshop *shop, struct ws_err *err)
     return status;
 }
 
+/* The web's images, or as an upper bound the teacher's own. */
+static enum ws_status open_data(struct workshop *shop, struct ws_err *err)
+{
+    const struct ws_config *config = shop->run->config;
+    char store[WS_PATH_BYTES];
+    const bool is_web = config->distill.data == WS_DATA_WEB;
+    enum ws_status status = WS_OK;
+    if (is_web)
+        status = ws_work_path(store, shop->run->work, err, "store");
+    if (status == WS_OK)
+        status = is_web ? ws_dataset_open_web(&shop->data, store, err) : teacher_data_open(&shop->data, config, err);
+    return status == WS_OK
+               ? ws_predictor_check(shop->teacher, &shop->data, is_web ? "the store" : "the teacher's data", err)
+               : status;
+}
+
 static enum ws_status open_workshop(struct workshop *shop, struct ws_err *err)
 {
     if (shop->is_open)
         return WS_OK;
     const struct ws_config *config = shop->run->config;
-    char store[WS_PATH_BYTES];
     enum ws_status status = open_teacher(shop, err);
     if (status == WS_OK)
-        status = ws_work_path(store, shop->run->work, err, "store");
-    if (status == WS_OK)
-        status = ws_dataset_open_web(&shop->data, store, err);
-    if (status == WS_OK)
-        status = ws_predictor_check(shop->teacher, &shop->data, "the store", err);
+        status = open_data(shop, err);
     if (status != WS_OK)
         return status;
     const size_t n = shop->data.n;
@@ -157,6 +169,7 @@ static enum ws_status note_result(struct ws_job *job, const struct workshop *sho
     snprintf(best, sizeof best, "runs/%s/best.safetensors", method);
     ws_job_fact(job, "method", json_string(method));
     ws_job_fact(job, "arch", json_string(shop->run->config->distill.arch));
+    ws_job_fact(job, "data", json_string(shop->run->config->distill.data == WS_DATA_WEB ? "web" : "teacher"));
     ws_job_fact(job, "steps", json_integer(result->steps));
     ws_job_fact(job, "images_seen", json_integer(result->images_seen));
     ws_job_fact(job, "train_seconds", json_real(result->seconds));
@@ -219,6 +232,21 @@ static enum ws_status train_student(struct workshop *shop, struct ws_job *job, c
     return note_result(job, shop, method->name, &result, err);
 }
 
+/* What a run is made from; with the teacher's data the store does not matter. */
+static enum ws_status note_inputs(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
+{
+    enum ws_status status = WS_OK;
+    if (config->distill.data == WS_DATA_WEB) {
+        status = ws_job_input_stage(job, "store/manifest.json", NULL, NULL, err);
+    } else {
+        status = teacher_data_input(job, config, err);
+        if (status != WS_OK)
+            ws_err_note(err, "distill.data: teacher");
+    }
+    return status == WS_OK ? ws_job_input_stage(job, "teacher/manifest.json", "teacher/teacher.safetensors", NULL, err)
+                           : status;
+}
+
 /* One run: its own lock and manifest in runs/METHOD. */
 static enum ws_status run_method(struct workshop *shop, const char *name, struct ws_err *err)
 {
@@ -234,14 +262,12 @@ static enum ws_status run_method(struct workshop *shop, const char *name, struct
     ws_config_view_init(&view, run->config, method->name);
     status = ws_job_open(&job, run, method->name, "distill", folder, &view.config, err);
     if (status == WS_OK)
-        status = ws_job_input_stage(&job, "store/manifest.json", NULL, NULL, err);
-    if (status == WS_OK)
-        status = ws_job_input_stage(&job, "teacher/manifest.json", "teacher/teacher.safetensors", NULL, err);
+        status = note_inputs(&job, run->config, err);
     if (status == WS_OK && ws_job_is_current(&job))
         ws_job_tell_current(&job, false);
     else if (status == WS_OK && run->dry_run)
-        printf("distill: would train %s (%s) with method %s into %s\n", run->config->distill.arch, method->summary,
-               method->name, job.dir);
+        printf("distill: would train %s (%s) with method %s on the %s's images into %s\n", run->config->distill.arch,
+               method->summary, method->name, run->config->distill.data == WS_DATA_WEB ? "web" : "teacher", job.dir);
     else if (status == WS_OK)
         status = train_student(shop, &job, method, err);
     ws_job_close(&job);

@@ -26,19 +26,7 @@ static enum ws_status note_inputs(struct ws_job *job, const struct ws_config *co
         status = ws_job_require(teacher->import_path, "teacher.import_path", err);
         return status == WS_OK ? ws_job_input_file(job, teacher->import_path, err) : status;
     }
-    if (teacher->kind == WS_TEACHER_FOLDERS) {
-        struct ws_digest digest;
-        status = ws_job_require(teacher->folder, "teacher.folder", err);
-        if (status == WS_OK)
-            status = ws_dataset_folder_digest(teacher->folder, config, &digest, err);
-        return status == WS_OK ? ws_job_input(job, teacher->folder, &digest, err) : status;
-    }
-    status = ws_job_require(teacher->train_images, "teacher.train_images", err);
-    if (status == WS_OK)
-        status = ws_job_require(teacher->train_labels, "teacher.train_labels", err);
-    if (status == WS_OK)
-        status = ws_job_input_file(job, teacher->train_images, err);
-    return status == WS_OK ? ws_job_input_file(job, teacher->train_labels, err) : status;
+    return teacher_data_input(job, config, err);
 }
 
 /* Everything a training needs and somebody must free. All-zero is valid. */
@@ -67,10 +55,7 @@ static enum ws_status open_data(struct task *task, struct ws_err *err)
 {
     const struct ws_config *config = task->run->config;
     const struct ws_conf_teacher *teacher = &config->teacher;
-    const enum ws_status status = teacher->kind == WS_TEACHER_FOLDERS
-                                      ? ws_dataset_open_folder(&task->data, teacher->folder, config, err)
-                                      : ws_dataset_open_idx(&task->data, teacher->train_images, teacher->train_labels,
-                                                            (int)config->n_classes, err);
+    const enum ws_status status = teacher_data_open(&task->data, config, err);
     if (status != WS_OK)
         return status;
     const size_t n = task->data.n;
@@ -166,7 +151,7 @@ static enum ws_status describe_result(struct ws_job *job, bool is_import, struct
     status = ws_job_output(job, TEACHER_FILE, &model->digest, model->net->n_params, err);
     if (!is_import)
         ws_log(WS_LOG_INFO, "%s with %" PRId64 " parameters%s", model->card.arch, ws_net_count_params(model->net),
-           model->card.accuracy < 0.0 ? "" : ", accuracy on the hold-out in its card");
+               model->card.accuracy < 0.0 ? "" : ", accuracy on the hold-out in its card");
     ws_model_free(&model);
     return status;
 }

@@ -186,8 +186,10 @@ static const struct cyaml_schema_field kd3_fields[] = {
 static const struct cyaml_schema_field kd_fields[] = {FLOAT(ws_conf_kd, temperature), CYAML_FIELD_END};
 static const struct cyaml_schema_field simkd_fields[] = {UINT(ws_conf_simkd, projector_factor), CYAML_FIELD_END};
 
+static const cyaml_strval_t train_data[] = {{"web", WS_DATA_WEB}, {"teacher", WS_DATA_TEACHER}};
 static const struct cyaml_schema_field distill_fields[] = {
     LIST(ws_conf_distill, methods, &text_entry),
+    WORD(ws_conf_distill, data, train_data),
     TEXT(ws_conf_distill, arch),
     UINT(ws_conf_distill, epochs),
     UINT(ws_conf_distill, steps_per_epoch),

@@ -194,6 +194,93 @@ static void a_changed_key_of_a_method_trains_it_anew(void **state)
     free_place(&place);
 }
 
+static const char *input_of(const json_t *manifest, const char *suffix)
+{
+    size_t i;
+    const json_t *input;
+    json_array_foreach(json_object_get(manifest, "inputs"), i, input)
+    {
+        const char *path = json_string_value(json_object_get(input, "path"));
+        const size_t len = strlen(path), suffix_len = strlen(suffix);
+        if (len >= suffix_len && strcmp(path + len - suffix_len, suffix) == 0)
+            return path;
+    }
+    return NULL;
+}
+
+/* Upper bounds: the same methods on the labelled set, held-out images left out as on the web, the store not opened. */
+static void students_of_the_teachers_own_data_know_it_as_their_input(void **state)
+{
+    struct place place;
+    char path[TEMP_PATH], store[TEMP_PATH], away[TEMP_PATH];
+    make_place(&place, *state, "kd, ce");
+    must(&place, ws_teacher_command);
+    set_methods(&place, "methods: [kd, ce]", "methods: [kd, ce], data: teacher");
+    temp_join(store, place.folder, "store");
+    assert_int_equal(rename(store, temp_join(away, place.folder, "away")), 0);
+    must(&place, ws_distill_command);
+    for (int i = 0; i < 2; i++) {
+        json_t *manifest = json_load_file(
+            temp_join(path, place.folder, i ? "runs/ce/manifest.json" : "runs/kd/manifest.json"), 0, NULL);
+        const json_t *facts = json_object_get(manifest, "facts");
+        assert_non_null(input_of(manifest, "/train-images"));
+        assert_non_null(input_of(manifest, "/train-labels"));
+        assert_non_null(input_of(manifest, "teacher/teacher.safetensors"));
+        assert_null(input_of(manifest, "store"));
+        assert_string_equal(json_string_value(json_object_get(facts, "data")), "teacher");
+        const json_int_t n_pool = json_integer_value(json_object_get(facts, "n_pool"));
+        const json_int_t n_held = json_integer_value(json_object_get(facts, "n_held_out"));
+        assert_int_equal(n_pool + n_held, N_TRAIN);
+        assert_in_range(n_held, N_TRAIN / 10, N_TRAIN * 3 / 10);
+        json_decref(manifest);
+    }
+    assert_int_equal(rename(away, store), 0);
+    free_place(&place);
+}
+
+static void a_run_goes_stale_when_its_data_are_others(void **state)
+{
+    struct place place;
+    char path[TEMP_PATH];
+    make_place(&place, *state, "kd");
+    must(&place, ws_teacher_command);
+    set_methods(&place, "methods: [kd]", "methods: [kd], data: teacher");
+    must(&place, ws_distill_command);
+    const struct ws_digest own = digest_of(&place, "runs/kd/student.safetensors");
+    const int64_t before = modified_ns(&place, "runs/kd/student.safetensors");
+    must(&place, ws_distill_command);
+    assert_true(before == modified_ns(&place, "runs/kd/student.safetensors"));
+    /* The labelled set has changed under the same name. */
+    write_idx(place.folder, "train-images", 7, N_TRAIN, true);
+    must(&place, ws_distill_command);
+    assert_true(before != modified_ns(&place, "runs/kd/student.safetensors"));
+    write_idx(place.folder, "train-images", 0, N_TRAIN, true);
+    set_methods(&place, "data: teacher", "data: web");
+    must(&place, ws_distill_command);
+    const struct ws_digest web = digest_of(&place, "runs/kd/student.safetensors");
+    assert_memory_not_equal(&own, &web, sizeof own);
+    json_t *manifest = json_load_file(temp_join(path, place.folder, "runs/kd/manifest.json"), 0, NULL);
+    assert_null(input_of(manifest, "/train-images"));
+    assert_non_null(input_of(manifest, "store"));
+    json_decref(manifest);
+    free_place(&place);
+}
+
+static void data_of_a_teacher_that_has_none_are_asked_for(void **state)
+{
+    struct place place;
+    struct ws_err err;
+    make_place(&place, *state, "kd");
+    must(&place, ws_teacher_command);
+    set_methods(&place, "methods: [kd]", "methods: [kd], data: teacher");
+    set_methods(&place, "train-labels", "nowhere");
+    assert_int_equal(run_with(&place, ws_distill_command, NULL, 0, &err), WS_E_CONFIG);
+    assert_non_null(strstr(err.text, "distill.data: teacher"));
+    assert_non_null(strstr(err.text, "teacher.train_labels"));
+    assert_non_null(strstr(err.text, "nowhere does not exist"));
+    free_place(&place);
+}
+
 static void a_stage_without_its_forerunner_names_it(void **state)
 {
     static const struct {
@@ -569,6 +656,9 @@ int main(void)
         IN_FOLDER(the_stages_run_in_order_and_then_have_nothing_to_do),
         IN_FOLDER(adding_a_method_trains_that_one_alone),
         IN_FOLDER(a_changed_key_of_a_method_trains_it_anew),
+        IN_FOLDER(students_of_the_teachers_own_data_know_it_as_their_input),
+        IN_FOLDER(a_run_goes_stale_when_its_data_are_others),
+        IN_FOLDER(data_of_a_teacher_that_has_none_are_asked_for),
         IN_FOLDER(a_stage_without_its_forerunner_names_it),
         IN_FOLDER(a_missing_labelled_set_says_where_data_comes_from),
         IN_FOLDER(a_renamed_class_is_told_before_anything_is_trained),

@@ -182,10 +182,13 @@ struct ws_conf_simkd {
     uint32_t projector_factor;
 };
 
+enum ws_train_data { WS_DATA_WEB, WS_DATA_TEACHER };
+
 struct ws_conf_distill {
     char **methods; /**< runs to make: "kd3", "kd", "ce", … */
     unsigned n_methods;
-    char *arch; /**< the student: "resnet8" */
+    enum ws_train_data data; /**< the web's images, or the labelled ones of section `teacher` */
+    char *arch;              /**< the student: "resnet8" */
     uint32_t epochs;
     uint32_t steps_per_epoch; /**< 0 = the selected images once; else the selection is cycled for so many steps */
     uint32_t batch;
