@@ -1,7 +1,5 @@
 #include "webstill/curate/select.h"
 
-#include "order.h"
-
 #include <math.h>
 
 double ws_alpha_at(const struct ws_alpha_schedule *schedule, double epoch)
@@ -169,23 +167,4 @@ bool ws_select_all(struct ws_selection *out, struct ws_arena *arena, const float
     ws_select_predict(out, teacher_logits, student_logits, 0, n, options);
     ws_select_keep_all(out);
     return true;
-}
-
-const char *ws_reason_name(int reason)
-{
-    static const char *const names[WS_N_REASONS] = {"kept", "threshold", "source", "density", "quota"};
-    return reason >= 0 && reason < WS_N_REASONS ? names[reason] : "unknown";
-}
-
-size_t ws_selection_rank(const struct ws_selection *selection, size_t image, size_t *n_of_class)
-{
-    size_t rank = 1;
-    *n_of_class = 0;
-    for (size_t i = 0; i < selection->n; i++) {
-        if (selection->predicted[i] != selection->predicted[image])
-            continue;
-        ++*n_of_class;
-        rank += i != image && is_believed_more(selection->confidence, (uint32_t)i, (uint32_t)image);
-    }
-    return rank;
 }

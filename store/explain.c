@@ -112,6 +112,19 @@ static enum ws_status tell_scores(const struct ws_story_place *place, size_t i, 
     return status;
 }
 
+/** Rank within the class, and, where the file knows them, the rule that dropped the image and its weight. */
+static bool add_standing(json_t *fate, const struct ws_selection_file *file, size_t row)
+{
+    size_t n_of_class = 0;
+    const size_t rank = ws_selection_file_rank(file, row, &n_of_class);
+    bool is_whole = json_object_set_new(fate, "rank", json_integer((json_int_t)rank)) == 0 &&
+                    json_object_set_new(fate, "of_class", json_integer((json_int_t)n_of_class)) == 0;
+    if (is_whole && file->reason)
+        is_whole = json_object_set_new(fate, "reason", json_string(ws_selection_reason_name(file->reason[row]))) == 0 &&
+                   json_object_set_new(fate, "weight", json_real((double)file->weight[row])) == 0;
+    return is_whole;
+}
+
 /** What one selection file says about the image; a NULL entry without failure means: it is not in the file. */
 static enum ws_status read_fate(const struct ws_story_place *place, size_t i, const char *path, json_t **out,
                                 struct ws_err *err)
@@ -128,6 +141,10 @@ static enum ws_status read_fate(const struct ws_story_place *place, size_t i, co
                          predicted, "name", name_class(place->config, predicted), "confidence",
                          (double)file.confidence[row], "threshold", file.threshold[predicted]);
         if (*out && isfinite(file.alpha) && json_object_set_new(*out, "alpha", json_real(file.alpha)) != 0) {
+            json_decref(*out);
+            *out = NULL;
+        }
+        if (*out && !add_standing(*out, &file, (size_t)row)) {
             json_decref(*out);
             *out = NULL;
         }

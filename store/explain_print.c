@@ -4,6 +4,7 @@
 #include "stages.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -90,9 +91,16 @@ static void print_fates(const char *title, const json_t *fates)
     json_array_foreach(fates, i, fate)
     {
         const bool is_kept = is_set(fate, "kept");
-        printf("    %-10s epoch %-4" PRId64 " %-8s confidence %.4f %s threshold %.4f of %s", title,
-               get_integer(fate, "epoch"), is_kept ? "kept" : "dropped", ws_json_number(fate, "confidence"),
-               is_kept ? "above" : "not above", ws_json_number(fate, "threshold"), ws_json_text(fate, "name"));
+        const bool is_above = ws_json_number(fate, "confidence") > ws_json_number(fate, "threshold");
+        printf("    %-10s epoch %-4" PRId64 " %-8s confidence %.4f %s threshold %.4f of %s, rank %" PRId64
+               " of %" PRId64,
+               title, get_integer(fate, "epoch"), is_kept ? "kept" : "dropped", ws_json_number(fate, "confidence"),
+               is_above ? "above" : "not above", ws_json_number(fate, "threshold"), ws_json_text(fate, "name"),
+               get_integer(fate, "rank"), get_integer(fate, "of_class"));
+        if (!is_kept && json_object_get(fate, "reason"))
+            printf(", dropped by %s", ws_json_text(fate, "reason"));
+        if (is_kept && json_object_get(fate, "weight") && fabs(ws_json_number(fate, "weight") - 1.0) > 1e-6)
+            printf(", weight %.4f", ws_json_number(fate, "weight"));
         if (json_object_get(fate, "alpha"))
             printf(", alpha %.4f", ws_json_number(fate, "alpha"));
         printf("\n");

@@ -66,6 +66,16 @@ static enum ws_status fill_selection(struct ws_selection_file *file, const char 
     file->threshold = threshold->data;
     file->n_predicted = n_predicted->data;
     file->n_kept = n_kept->data;
+    if (ws_tensors_find(t, "reason")) {
+        const struct ws_tensor_entry *reason, *weight;
+        status = find_array(t, path, "reason", WS_U8, 1, n, 0, &reason, err);
+        if (status == WS_OK)
+            status = find_array(t, path, "weight", WS_F32, 1, n, 0, &weight, err);
+        if (status != WS_OK)
+            return status;
+        file->reason = reason->data;
+        file->weight = weight->data;
+    }
     const char *alpha = ws_tensors_metadata(t, "alpha"), *epoch = ws_tensors_metadata(t, "epoch");
     file->alpha = alpha ? strtod(alpha, NULL) : (double)NAN;
     file->epoch = epoch ? (int)strtol(epoch, NULL, 10) : 0;
@@ -87,6 +97,26 @@ void ws_selection_close(struct ws_selection_file *file)
 {
     ws_tensors_close(&file->tensors);
     *file = (struct ws_selection_file){0};
+}
+
+const char *ws_selection_reason_name(int reason)
+{
+    static const char *const names[] = {"kept", "threshold", "source", "density", "quota"};
+    return reason >= 0 && reason < (int)(sizeof names / sizeof *names) ? names[reason] : "unknown";
+}
+
+size_t ws_selection_file_rank(const struct ws_selection_file *file, size_t row, size_t *n_of_class)
+{
+    size_t rank = 1;
+    const float confidence = file->confidence[row];
+    *n_of_class = 0;
+    for (size_t i = 0; i < file->n; i++) {
+        if (file->predicted[i] != file->predicted[row])
+            continue;
+        ++*n_of_class;
+        rank += i != row && (file->confidence[i] > confidence || (file->confidence[i] >= confidence && i < row));
+    }
+    return rank;
 }
 
 int64_t ws_id_find(const struct ws_image_id *ids, size_t n, const struct ws_image_id *id)

@@ -10,6 +10,7 @@
 #include "webstill/curate/provenance.h"
 #include "webstill/curate/quota.h"
 #include "webstill/curate/source.h"
+#include "webstill/store/selection.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -94,8 +95,8 @@ static void one_cosine_sets_its_own_bit_alone(void **state)
         for (int u = 1; u <= 8; u++) {
             for (int y = 0; y < 64; y++)
                 for (int x = 0; x < 64; x++)
-                    pixels[y * 64 + x] = (uint8_t)lround(128 + 100 * cos(pi * (2 * x + 1) * u / 128) *
-                                                                   cos(pi * (2 * y + 1) * v / 128));
+                    pixels[y * 64 + x] =
+                        (uint8_t)lround(128 + 100 * cos(pi * (2 * x + 1) * u / 128) * cos(pi * (2 * y + 1) * v / 128));
             assert_true(ws_phash(pixels, 64, 64, 1) == (uint64_t)1 << (8 * (v - 1) + (u - 1)));
         }
 }
@@ -616,14 +617,16 @@ static void ranks_of_a_class_are_a_permutation_in_order_of_confidence(void **sta
     static struct small_selection a;
     static bool is_taken[N + 1];
     make_selection(&a, 73, N);
+    const struct ws_selection_file file = {
+        .n = N, .n_classes = 4, .confidence = a.confidence, .predicted = a.predicted};
     for (size_t i = 0; i < N; i += 4) { /* class 0 */
         size_t n_of_class;
-        const size_t rank = ws_selection_rank(&a.selection, i, &n_of_class);
+        const size_t rank = ws_selection_file_rank(&file, i, &n_of_class);
         assert_int_equal(n_of_class, N / 4);
         assert_true(rank >= 1 && rank <= N / 4 && !is_taken[rank]);
         is_taken[rank] = true;
         for (size_t j = 0; j < i; j += 4) {
-            const size_t other = ws_selection_rank(&a.selection, j, &n_of_class);
+            const size_t other = ws_selection_file_rank(&file, j, &n_of_class);
             assert_int_equal(other < rank, a.confidence[j] >= a.confidence[i]);
         }
     }

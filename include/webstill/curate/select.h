@@ -40,7 +40,7 @@ struct ws_select_options {
     double p_cutoff;
 };
 
-/** Which rule dropped an image; the numbers stand in files. */
+/** Which rule dropped an image; the numbers stand in files, and webstill/store/selection.h has their names. */
 enum ws_reason {
     WS_REASON_KEPT,
     WS_REASON_THRESHOLD, /**< not above its class's threshold */
@@ -49,9 +49,6 @@ enum ws_reason {
     WS_REASON_QUOTA,     /**< beyond its host's share of the class */
     WS_N_REASONS,
 };
-
-/** "kept", "threshold", …; "unknown" for other numbers. */
-const char *ws_reason_name(int reason);
 
 struct ws_selection {
     size_t n; /**< images */
@@ -75,12 +72,6 @@ struct ws_selection {
 WS_MUST_USE bool ws_select_kd3(struct ws_selection *out, struct ws_arena *arena, const float *teacher_logits,
                                const float *student_logits, size_t n, int n_classes,
                                const struct ws_select_options *options);
-
-/**
- * An image's rank within the class it is predicted as: 1 = the most confident; of equals the earlier image first.
- * `n_of_class` gets the number of images of that class. Cost: n.
- */
-size_t ws_selection_rank(const struct ws_selection *selection, size_t image, size_t *n_of_class);
 
 /** Keep everything, with the same facts filled in; no threshold is. */
 WS_MUST_USE bool ws_select_all(struct ws_selection *out, struct ws_arena *arena, const float *teacher_logits,

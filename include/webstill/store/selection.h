@@ -21,13 +21,24 @@ struct ws_selection_file {
     const double *threshold;       /**< [n_classes] */
     const int64_t *n_predicted;    /**< [n_classes] */
     const int64_t *n_kept;         /**< [n_classes] */
-    double alpha;                  /**< NaN when the file does not tell */
-    int epoch;                     /**< from the file's metadata, or 0 */
+    const uint8_t *reason; /**< [n] 0 kept, else what dropped it; NULL in files from before there were reasons */
+    const float *weight;   /**< [n] factor of the loss; NULL likewise */
+    double alpha;          /**< NaN when the file does not tell */
+    int epoch;             /**< from the file's metadata, or 0 */
 };
 
 /** WS_E_IO, or WS_E_DAMAGED naming the array that does not fit. */
 WS_MUST_USE enum ws_status ws_selection_open(struct ws_selection_file *out, const char *path, struct ws_err *err);
 void ws_selection_close(struct ws_selection_file *file);
+
+/** "kept", "threshold", "source", "density", "quota" as the file's numbers mean; "unknown" for others. */
+const char *ws_selection_reason_name(int reason);
+
+/**
+ * Rank of a row within the class it is predicted as: 1 = the most confident, of equals the earlier row first.
+ * `n_of_class` gets the number of rows of that class. Cost: n.
+ */
+size_t ws_selection_file_rank(const struct ws_selection_file *file, size_t row, size_t *n_of_class);
 
 /** Row of an id, or -1. */
 int64_t ws_id_find(const struct ws_image_id *ids, size_t n, const struct ws_image_id *id);
