@@ -30,8 +30,8 @@ static struct ws_pool_look warn(const int32_t *predicted, const int32_t *labels,
     int64_t confusion[C * C];
     memset(told, 0, sizeof *told);
     const struct ws_pool_look look = ws_pool_look(predicted, labels, n, C, confusion);
-    const int n = ws_pool_warn(&look, confusion, names, tell, told);
-    assert_int_equal(n, told->n);
+    const int n_told = ws_pool_warn(&look, confusion, names, tell, told);
+    assert_int_equal(n_told, told->n);
     return look;
 }
 
