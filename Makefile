@@ -145,7 +145,7 @@ test:
 	@$(call npm,onnxruntime-node@1.30.0 warcio@2.4.11 detypify-service@0.3.0)
 	@$(MAKE) --no-print-directory -j$$(nproc) build-tests
 	@$(MAKE) --no-print-directory run-tests
-build-tests: all $(TESTS) $(B)/tests/web/render
+build-tests: all $(TESTS) $(B)/tests/web/render $(B)/tests/e2e/make_workdir
 run-tests: build-tests
 	@tests/run.sh $(TESTS) $(TEST_SCRIPTS)
 unit: all $(TESTS)

@@ -44,9 +44,9 @@ static void count_state(struct ws_outcome *outcome, struct ws_crawl *crawl, cons
     outcome->failures[failure] += state == WS_ENTRY_FAILED;
 }
 
-/** Mark the classes under which a picture was found. */
+/** Count a picture under each class that it was found under, once. */
 static enum ws_status count_classes(struct ws_outcome *outcome, struct ws_crawl *crawl, const struct ws_image_id *key,
-                                    struct ws_err *err)
+                                    bool is_image_kept, struct ws_err *err)
 {
     const struct ws_config *config = crawl->config;
     struct ws_find find = {0};
@@ -63,8 +63,10 @@ static enum ws_status count_classes(struct ws_outcome *outcome, struct ws_crawl 
             is_seen[c] |= strcmp(config->classes[c].name, name) == 0;
         json_decref(object);
     }
-    for (unsigned c = 0; status == WS_DONE && c < config->n_classes; c++)
-        outcome->per_class[c] += is_seen[c];
+    for (unsigned c = 0; status == WS_DONE && c < config->n_classes; c++) {
+        outcome->found_per_class[c] += is_seen[c];
+        outcome->per_class[c] += is_seen[c] && is_image_kept;
+    }
     free(is_seen);
     ws_buf_fini(&find.json);
     return status == WS_DONE ? WS_OK : status;
@@ -95,20 +97,21 @@ enum ws_status ws_outcome_count(struct ws_outcome *outcome, struct ws_crawl *cra
 {
     *outcome = (struct ws_outcome){0};
     outcome->per_class = ws_calloc(crawl->config->n_classes + 1, sizeof *outcome->per_class);
+    outcome->found_per_class = ws_calloc(crawl->config->n_classes + 1, sizeof *outcome->found_per_class);
     struct ws_url_entry *entry = ws_calloc(1, sizeof *entry);
     struct ws_image_id key = {{0}};
     enum ws_status status = WS_OK;
-    if (!outcome->per_class || !entry)
+    if (!outcome->per_class || !outcome->found_per_class || !entry)
         status = ws_fail(err, WS_E_MEMORY, "out of memory for the crawl's counts");
     for (bool is_first = true; status == WS_OK; is_first = false) {
         status = ws_frontier_next_url(crawl->frontier, &key, is_first, entry, err);
         if (status != WS_OK)
             break;
         count_state(outcome, crawl, entry);
-        if (!is_kept(entry))
-            continue;
-        outcome->n_bytes += (int64_t)entry->body_bytes;
-        status = count_classes(outcome, crawl, &key, err);
+        if (is_kept(entry))
+            outcome->n_bytes += (int64_t)entry->body_bytes;
+        if (entry->state != WS_ENTRY_REDIRECTED)
+            status = count_classes(outcome, crawl, &key, is_kept(entry), err);
     }
     free(entry);
     return status == WS_DONE ? count_tasks(outcome, crawl, err) : status;
@@ -117,7 +120,8 @@ enum ws_status ws_outcome_count(struct ws_outcome *outcome, struct ws_crawl *cra
 void ws_outcome_fini(struct ws_outcome *outcome)
 {
     free(outcome->per_class);
-    outcome->per_class = NULL;
+    free(outcome->found_per_class);
+    outcome->per_class = outcome->found_per_class = NULL;
 }
 
 int64_t ws_outcome_n_kept(const struct ws_outcome *outcome)
@@ -246,11 +250,11 @@ static json_t *make_reasons(const struct ws_outcome *outcome)
     return reasons;
 }
 
-static json_t *make_classes(const struct ws_outcome *outcome, const struct ws_config *config)
+static json_t *make_classes(const int64_t *per_class, const struct ws_config *config)
 {
     json_t *classes = json_object();
     for (unsigned c = 0; classes && c < config->n_classes; c++)
-        json_object_set_new(classes, config->classes[c].name, json_integer(outcome->per_class[c]));
+        json_object_set_new(classes, config->classes[c].name, json_integer(per_class[c]));
     return classes;
 }
 
@@ -273,7 +277,8 @@ bool ws_outcome_describe(const struct ws_outcome *outcome, const struct ws_confi
            ws_manifest_count(manifest, "sources_broken_off", outcome->n_tasks_failed) &&
            ws_manifest_count(manifest, "sources_left", outcome->n_tasks_left) &&
            ws_manifest_fact(manifest, "failed_by_reason", make_reasons(outcome)) &&
-           ws_manifest_fact(manifest, "images_per_class", make_classes(outcome, config));
+           ws_manifest_fact(manifest, "found_per_class", make_classes(outcome->found_per_class, config)) &&
+           ws_manifest_fact(manifest, "images_per_class", make_classes(outcome->per_class, config));
 }
 
 static void warn_empty_class(const struct ws_conf_class *class)

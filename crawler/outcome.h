@@ -12,6 +12,7 @@ struct ws_outcome {
     int64_t failures[WS_N_FAILURES];   /**< of the failed ones */
     int64_t n_bytes;                   /**< of kept bodies */
     int64_t *per_class;                /**< owned: [n_classes] kept pictures that a search or page gave the class */
+    int64_t *found_per_class;          /**< owned: [n_classes] the same of all picture URLs, redirects not counted */
     int64_t n_requests, n_pages_skipped, n_tasks_failed; /**< of searches and walks */
     int64_t n_unsupported;     /**< pictures not asked for: in formats that the store cannot decode */
     int64_t n_pages_opted_out; /**< pages that say their pictures must not be used */

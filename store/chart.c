@@ -77,8 +77,8 @@ static struct axis plan_x(const struct ws_chart *chart, double lo, double hi)
                      .to = WIDTH - RIGHT,
                      .step = choose_step(hi - lo, 5),
                      .is_log = chart->is_log && lo > 0};
-    if (x.step < 1)
-        x.step = 1;
+    if (x.step < 1 && lo >= 1)
+        x.step = 1; /* epochs and steps are whole */
     return x;
 }
 
@@ -181,7 +181,7 @@ static void draw_line(struct ws_html *html, const struct ws_chart *chart, const 
         ws_html_text(html, series->name);
         ws_html_addf(html, ", ");
         ws_html_text(html, chart->x_title);
-        ws_html_addf(html, " %.0f: %.*f</title></circle>", series->x[i], chart->decimals, series->y[i]);
+        ws_html_addf(html, " %.6g: %.*f</title></circle>", series->x[i], chart->decimals, series->y[i]);
     }
 }
 

@@ -66,7 +66,10 @@ void ws_report_add_head(const struct ws_report *report, struct ws_html *html);
 void ws_report_add_results(const struct ws_report *report, struct ws_html *html);
 WS_MUST_USE enum ws_status ws_report_add_seeds(const struct ws_report *report, struct ws_html *html,
                                                struct ws_err *err);
-void ws_report_add_funnel(const struct ws_report *report, struct ws_html *html);
+WS_MUST_USE enum ws_status ws_report_add_funnel(const struct ws_report *report, struct ws_html *html,
+                                                struct ws_err *err);
+WS_MUST_USE enum ws_status ws_report_add_class_funnel(const struct ws_report *report, struct ws_html *html,
+                                                      struct ws_err *err);
 WS_MUST_USE enum ws_status ws_report_add_sheet(const struct ws_report *report, struct ws_html *html,
                                                struct ws_err *err);
 WS_MUST_USE enum ws_status ws_report_add_changes(const struct ws_report *report, struct ws_html *html,

@@ -115,7 +115,7 @@ static json_t *get_fact(const json_t *manifest, const char *key)
     return json_object_get(json_object_get(manifest, "facts"), key);
 }
 
-void ws_report_add_funnel(const struct ws_report *report, struct ws_html *html)
+enum ws_status ws_report_add_funnel(const struct ws_report *report, struct ws_html *html, struct ws_err *err)
 {
     struct step steps[STEPS_MAX];
     const size_t n = list_steps(report, steps);
@@ -136,5 +136,7 @@ void ws_report_add_funnel(const struct ws_report *report, struct ws_html *html)
             html,
             " pictures were met again under another address, byte for byte the same: they are stored once.</p>\n");
     }
+    const enum ws_status status = ws_report_add_class_funnel(report, html, err);
     ws_html_add(html, "</section>\n");
+    return status;
 }

@@ -343,7 +343,8 @@ enum ws_status ws_report_write(const struct ws_report *report, struct ws_html *h
     ws_report_add_head(report, html);
     ws_report_add_results(report, html);
     enum ws_status status = ws_report_add_seeds(report, html, err);
-    ws_report_add_funnel(report, html);
+    if (status == WS_OK)
+        status = ws_report_add_funnel(report, html, err);
     if (status == WS_OK)
         status = ws_report_add_sheet(report, html, err);
     if (status == WS_OK)

@@ -22,6 +22,7 @@ static const struct column columns[] = {
     {"Accuracy,<br>best %", WS_MEASURE_BEST, 100, 2, NULL},
     {"Against kd,<br>points", WS_MEASURE_ACCURACY, 100, 2, "kd"},
     {"Against kd3,<br>points", WS_MEASURE_ACCURACY, 100, 2, "kd3"},
+    {"Against kd-clean,<br>points", WS_MEASURE_ACCURACY, 100, 2, "kd-clean"},
     {"Agreement<br>with teacher %", WS_MEASURE_AGREEMENT, 100, 2, NULL},
     {"Accuracy under<br>the shift %", WS_MEASURE_SHIFTED, 100, 2, NULL},
     {"Selection,<br>precision %", WS_MEASURE_PRECISION, 100, 1, NULL},
@@ -34,7 +35,8 @@ enum { N_COLUMNS = sizeof(columns) / sizeof(columns[0]) };
 /** An experiment: what is said of it, and how it is drawn. */
 struct experiment {
     const char *name, *title, *text;
-    const char *x_title; /**< what x is; NULL: it has none */
+    enum ws_measure judged; /**< what the rows are compared by */
+    const char *x_title;    /**< what x is; NULL: it has none */
     bool is_share, is_log;
 };
 
@@ -42,17 +44,20 @@ static const struct experiment experiments[] = {
     {"main", "All methods on the same pool",
      "Each row is trained on the same pool for the same number of steps, unless its name says otherwise. Differences "
      "are taken seed by seed.",
-     NULL, false, false},
+     WS_MEASURE_ACCURACY, NULL, false, false},
     {"junk", "As the share of junk grows",
      "Pictures that show none of the classes are mixed into the pool. Their origin is known here, and used for these "
      "figures alone: precision is the share of kept pictures that are no junk, recall the share of good pictures that "
      "are kept.",
-     "junk in the pool, %", true, false},
-    {"pool", "As the pool grows", "The same training on more and more pictures of the web.", "images in the pool",
-     false, true},
-    {"shift", "On a shifted test", "The clean test images with their channel statistics redrawn at random.", NULL,
-     false, false},
-    {"symbols", "Symbols of the web", "The same still with a teacher of others: drawn symbols.", NULL, false, false},
+     WS_MEASURE_ACCURACY, "junk in the pool, %", true, false},
+    {"pool", "As the pool grows", "The same training on more and more pictures of the web.", WS_MEASURE_ACCURACY,
+     "images in the pool", false, true},
+    {"shift", "On a shifted test",
+     "The clean test images with their channel statistics redrawn at random, the further the stronger. The students "
+     "are those of the table above.",
+     WS_MEASURE_SHIFTED, "strength of the shift", false, false},
+    {"symbols", "Symbols of the web", "The same still with a teacher of others: drawn symbols.", WS_MEASURE_ACCURACY,
+     NULL, false, false},
 };
 
 /* --- rows --------------------------------------------------------------------------------------------------------- */
@@ -101,15 +106,15 @@ size_t ws_seed_rows(const struct ws_results *results, const char *experiment, bo
 
 /* --- tables ------------------------------------------------------------------------------------------------------- */
 
-static struct ws_spread measure(const struct ws_results *results, const struct ws_result_group *group,
-                                const struct column *column)
+static struct ws_spread measure(const struct ws_results *results, const struct experiment *experiment,
+                                const struct ws_result_group *group, const struct column *column)
 {
     if (!column->against)
         return ws_results_spread(results, group, column->measure);
     const struct ws_result_group *base = ws_results_find(results, group->experiment, column->against, group->x);
     if (!base || base == group)
         return (struct ws_spread){.mean = (double)NAN, .sd = (double)NAN};
-    return ws_results_difference(results, group, base, column->measure);
+    return ws_results_difference(results, group, base, experiment->judged);
 }
 
 /** "82.00 ± 1.00", a difference with its sign. */
@@ -129,11 +134,11 @@ static void add_spread(struct ws_html *html, const struct ws_spread *spread, con
     ws_html_add(html, "</td>");
 }
 
-static bool is_used(const struct ws_results *results, const struct ws_seed_row *rows, size_t n_rows,
-                    const struct column *column)
+static bool is_used(const struct ws_results *results, const struct experiment *experiment,
+                    const struct ws_seed_row *rows, size_t n_rows, const struct column *column)
 {
     for (size_t r = 0; r < n_rows; r++) {
-        if (measure(results, rows[r].group, column).n > 0)
+        if (measure(results, experiment, rows[r].group, column).n > 0)
             return true;
     }
     return false;
@@ -143,6 +148,8 @@ static void add_x(struct ws_html *html, double x, bool is_share)
 {
     if (is_share)
         ws_html_number(html, 100 * x, 0);
+    else if (isfinite(x) && fabs(x - round(x)) > 1e-9)
+        ws_html_addf(html, "%g", x);
     else if (isfinite(x))
         ws_html_count(html, (int64_t)llround(x));
 }
@@ -164,7 +171,7 @@ static void add_table(const struct ws_results *results, struct ws_html *html, co
     }
     ws_html_add(html, "<th scope=\"col\">Seeds</th>");
     for (size_t c = 0; c < N_COLUMNS; c++) {
-        is_shown[c] = is_used(results, rows, n, &columns[c]);
+        is_shown[c] = is_used(results, experiment, rows, n, &columns[c]);
         if (is_shown[c])
             ws_html_addf(html, "<th scope=\"col\">%s</th>", columns[c].title);
     }
@@ -180,7 +187,7 @@ static void add_table(const struct ws_results *results, struct ws_html *html, co
         }
         ws_html_addf(html, "<td>%zu</td>", rows[r].group->n);
         for (size_t c = 0; c < N_COLUMNS; c++) {
-            const struct ws_spread spread = measure(results, rows[r].group, &columns[c]);
+            const struct ws_spread spread = measure(results, experiment, rows[r].group, &columns[c]);
             if (is_shown[c])
                 add_spread(html, &spread, &columns[c]);
         }
@@ -196,7 +203,7 @@ static void add_run(struct ws_html *html, const struct ws_result *run)
     ws_html_add(html, "</th><td class=\"left\">");
     ws_html_text(html, run->row);
     ws_html_add(html, "</td><td>");
-    ws_html_number(html, run->x, run->x < 1 ? 2 : 0);
+    add_x(html, run->x, false);
     ws_html_addf(html, "</td><td>%lld</td>", (long long)run->seed);
     static const enum ws_measure shown[] = {WS_MEASURE_ACCURACY, WS_MEASURE_BEST};
     for (size_t m = 0; m < 2; m++) {
@@ -242,8 +249,8 @@ static bool add_experiment(const struct ws_results *results, struct ws_html *htm
     ws_html_text(html, experiment->text);
     ws_html_add(html, "</p>\n");
     if (experiment->x_title) {
-        if (!ws_seeds_draw_against(html, results, experiment->name, experiment->x_title, experiment->is_share,
-                                   experiment->is_log))
+        if (!ws_seeds_draw_against(html, results, experiment->name, experiment->judged, experiment->x_title,
+                                   experiment->is_share, experiment->is_log))
             return false;
         ws_html_add(html, "<details><summary>The same as a table</summary>\n");
         add_table(results, html, experiment);

@@ -25,8 +25,8 @@ size_t ws_seed_rows(const struct ws_results *results, const char *experiment, bo
 WS_MUST_USE bool ws_seeds_draw_spreads(struct ws_html *html, const struct ws_results *results, const char *experiment,
                                        const char *title);
 WS_MUST_USE bool ws_seeds_draw_curves(struct ws_html *html, const struct ws_results *results, const char *experiment);
-/** Accuracy, and the selection's precision and recall, against x. */
+/** What the rows are judged by, and the selection's precision and recall, against x. */
 WS_MUST_USE bool ws_seeds_draw_against(struct ws_html *html, const struct ws_results *results, const char *experiment,
-                                       const char *x_title, bool is_share, bool is_log);
+                                       enum ws_measure judged, const char *x_title, bool is_share, bool is_log);
 
 #endif

@@ -96,12 +96,13 @@ static size_t count_alike(const struct ws_seed_row *rows, size_t n)
 }
 
 bool ws_seeds_draw_against(struct ws_html *html, const struct ws_results *results, const char *experiment,
-                           const char *x_title, bool is_share, bool is_log)
+                           enum ws_measure judged, const char *x_title, bool is_share, bool is_log)
 {
-    static const struct {
+    const bool is_shifted = judged == WS_MEASURE_SHIFTED;
+    const struct {
         enum ws_measure measure;
         const char *title;
-    } charts[] = {{WS_MEASURE_ACCURACY, "Clean test accuracy, %"},
+    } charts[] = {{judged, is_shifted ? "Accuracy on the shifted test, %" : "Clean test accuracy, %"},
                   {WS_MEASURE_PRECISION, "Precision of the selection, %"},
                   {WS_MEASURE_RECALL, "Recall of the selection, %"}};
     struct ws_seed_row rows[WS_SEED_ROWS_MAX];
@@ -109,7 +110,7 @@ bool ws_seeds_draw_against(struct ws_html *html, const struct ws_results *result
     struct ws_arena arena = {0};
     const size_t n = ws_seed_rows(results, experiment, true, rows);
     bool is_whole = true;
-    for (size_t c = 0; is_whole && c < sizeof(charts) / sizeof(charts[0]); c++) {
+    for (size_t c = 0; is_whole && c < (is_shifted ? 1 : sizeof(charts) / sizeof(charts[0])); c++) {
         size_t n_series = 0;
         for (size_t r = 0; is_whole && r < n; r += count_alike(&rows[r], n - r)) {
             is_whole = take_against(&arena, results, &rows[r], count_alike(&rows[r], n - r), charts[c].measure,

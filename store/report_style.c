@@ -63,6 +63,8 @@ const char ws_report_style[] =
     ".why{columns:2;column-gap:40px;font-size:14px;padding:0;margin:4px 0 0;list-style:none;max-width:820px}\n"
     ".why li{display:flex;justify-content:space-between;gap:12px;border-bottom:1px solid var(--line);padding:3px 0;"
     "break-inside:avoid;font-variant-numeric:tabular-nums}\n"
+    ".share{display:block;height:4px;border-radius:2px;background:var(--tint);margin-top:3px;overflow:hidden}"
+    ".share i{display:block;height:100%;background:var(--s0)}\n"
     ".step{display:contents}\n"
     "@media(max-width:640px){.why{columns:1}.funnel{display:block}.step{display:grid;"
     "grid-template-columns:1fr max-content;gap:2px 12px;margin-bottom:12px}"

@@ -141,12 +141,19 @@ const checks = {
     },
     /** What goes in comes out: fetched = stored + duplicates + refused, in the manifests and in the server's log. */
     funnel() {
-        const crawl = readJson(`${work}/crawl/manifest.json`).counts;
+        const { counts: crawl, facts } = readJson(`${work}/crawl/manifest.json`);
         const store = readJson(`${work}/store/manifest.json`).counts;
         const out = store.images + store.duplicates + store.refused + store.refused_again;
         expect(store.pictures === out, `${store.pictures} pictures went into the store, ${out} came out`);
         const whole = fetched.filter((file) => !optedOut(file) && file.size <= maxBodyBytes).length;
         expect(crawl.images === whole, `crawl counts ${crawl.images} images, the server gave ${whole}`);
+        let nLost = 0;
+        for (const [name, n] of Object.entries(facts.images_per_class)) {
+            const found = facts.found_per_class[name];
+            expect(found >= n && n > 0, `${name}: ${found} found, ${n} fetched`);
+            nLost += found - n;
+        }
+        expect(nLost > 0, 'of no class a picture was found and not fetched');
     },
     /** robots.txt before anything else, nothing forbidden, and who asks says so. */
     manners() {

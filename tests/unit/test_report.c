@@ -45,6 +45,7 @@ static void shows_every_part_of_a_finished_pipeline(void **state)
         "Threshold on the confidence per class, kd3", /* thresholds */
         "What is taken for what",                     /* confusions */
         "newly kept: epoch 1, confidence ",           /* changes between epochs */
+        "By the class whose search found it",         /* the funnel class by class */
         "disputed: the teacher says ",                /* teacher and student apart */
         "resnet20</td>",
     };

@@ -166,11 +166,13 @@ static inline void workdir_select(const struct workdir *work, const char *name, 
     assert_true(keep && confidence && predicted && threshold && n_predicted && n_kept);
     for (size_t i = 0; i < n; i++) {
         const float *row = work->logits + i * n_classes;
+        /* The student grows surer of most images, and less sure of some. */
+        const double surer = i % 13 == 5 ? 3.0 / (1 + epoch) : 1 + 0.1 * epoch;
         double sum = 0, largest = 0;
         for (size_t c = 0; c < n_classes; c++) {
             /* Every eleventh image the student takes for the class beside the teacher's. */
             const float logit = row[i % 11 == 10 ? (c + 1) % n_classes : c];
-            const double part = exp((double)logit * (1 + 0.1 * epoch));
+            const double part = exp((double)logit * surer);
             sum += part;
             predicted[i] = part > largest ? (int32_t)c : predicted[i];
             largest = fmax(largest, part);
@@ -338,6 +340,13 @@ static inline void workdir_manifest(const struct workdir *work, const char *stag
     if (strcmp(stage, "crawl") == 0) {
         assert_true(ws_manifest_count(&manifest, "found", count * 2));
         assert_true(ws_manifest_fact(&manifest, "failed_by_reason", json_pack("{s:i,s:i}", "4xx", 7, "robots", 12)));
+        const int found = (int)count * 2 / 3, fetched = (int)count * 45 / 100;
+        assert_true(ws_manifest_fact(
+            &manifest, "found_per_class",
+            json_pack("{s:i,s:i,s:i}", "T-shirt <top>", found, "Trouser", found - 1, "Bag & case", found - 2)));
+        assert_true(ws_manifest_fact(
+            &manifest, "images_per_class",
+            json_pack("{s:i,s:i,s:i}", "T-shirt <top>", fetched, "Trouser", fetched - 1, "Bag & case", fetched - 2)));
     }
     if (strcmp(stage, "store") == 0) {
         assert_true(ws_manifest_count(&manifest, "duplicates", 5));
