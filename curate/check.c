@@ -97,14 +97,15 @@ static void tell_order(const struct ws_pool_look *look, const int64_t *confusion
 {
     int label = 0, called = 0;
     find_worst(confusion, look->n_classes, &label, &called);
-    snprintf(sentence, SENTENCE_BYTES,
-             "the teacher's classes do not match the queries: on %zu pictures it agrees with the search words in "
-             "%.1f %%, by chance it would in %.1f %%, and yet it follows them: it calls %lld of %lld pictures searched "
-             "as \"%.100s\" \"%.100s\". Put `classes` into the order of the teacher's outputs; without that expect a "
-             "student whose classes have the wrong names",
-             look->n_labelled, 100.0 * look->agreement, 100.0 * look->chance,
-             (long long)confusion[label * look->n_classes + called],
-             (long long)row_sum(confusion, look->n_classes, label), names[label], names[called]);
+    snprintf(
+        sentence, SENTENCE_BYTES,
+        "the teacher's classes do not match the queries: on %zu pictures it agrees with the search words in "
+        "%.1f %%, by chance it would in %.1f %%, and yet it follows them: in %lld of %lld pictures searched as "
+        "\"%.100s\" it sees \"%.100s\". Put `classes` into the order of the teacher's outputs; without that expect a "
+        "student whose classes have the wrong names",
+        look->n_labelled, 100.0 * look->agreement, 100.0 * look->chance,
+        (long long)confusion[label * look->n_classes + called], (long long)row_sum(confusion, look->n_classes, label),
+        names[label], names[called]);
 }
 
 int ws_pool_warn(const struct ws_pool_look *look, const int64_t *confusion, const char *const *names,

@@ -1,6 +1,7 @@
 /* The stage `distill`: train one student per method. */
 #include "commands.h"
 #include "job.h"
+#include "start_check.h"
 #include "teacher.h"
 #include "train.h"
 
@@ -91,6 +92,20 @@ static enum ws_status open_data(struct workshop *shop, struct ws_err *err)
                : status;
 }
 
+static void warn_before(const struct workshop *shop)
+{
+    const struct ws_start start = {.config = shop->run->config,
+                                   .teacher = shop->teacher,
+                                   .data = &shop->data,
+                                   .is_web = shop->run->config->distill.data == WS_DATA_WEB,
+                                   .n_train = shop->n_train,
+                                   .held = shop->held,
+                                   .choices = shop->choices,
+                                   .n_held = shop->n_held};
+    if (!ws_run_option(shop->run, "replay", NULL))
+        (void)ws_start_check(&start);
+}
+
 static enum ws_status open_workshop(struct workshop *shop, struct ws_err *err)
 {
     if (shop->is_open)
@@ -111,6 +126,8 @@ static enum ws_status open_workshop(struct workshop *shop, struct ws_err *err)
                      &shop->n_held);
     status = choose_targets(shop, err);
     shop->is_open = status == WS_OK;
+    if (status == WS_OK)
+        warn_before(shop);
     return status;
 }
 

@@ -2,6 +2,7 @@
 #include "kd3.h"
 
 #include "webstill/base/log.h"
+#include "webstill/curate/check.h"
 #include "webstill/curate/selection.h"
 
 #include <inttypes.h>
@@ -163,6 +164,12 @@ static enum ws_status apply_rule(struct kd3_selection *selection, const struct w
     return WS_OK;
 }
 
+static void warn(void *argument, const char *sentence)
+{
+    (void)argument;
+    ws_log(WS_LOG_WARN, "%s", sentence);
+}
+
 enum ws_status kd3_select(struct kd3_selection *selection, const struct ws_session *session, uint32_t number,
                           struct ws_epoch *epoch, struct ws_err *err)
 {
@@ -172,6 +179,9 @@ enum ws_status kd3_select(struct kd3_selection *selection, const struct ws_sessi
     }
     struct ws_selection found;
     enum ws_status status = apply_rule(selection, session, number, &found, err);
+    if (status == WS_OK && number == 1)
+        (void)ws_pool_warn_missing(found.n_predicted, found.n, found.n_classes,
+                                   (const char *const *)session->card.classes, warn, NULL);
     if (status == WS_OK)
         status = check_size(&found, number, session->config->curate.p_cutoff, err);
     if (status == WS_OK)

@@ -100,7 +100,7 @@ static void classes_in_another_order_are_called_so(void **state)
     assert_true(look.kappa < 0 && look.association > .7);
     assert_int_equal(told.n, 1);
     assert_non_null(strstr(told.text, "the teacher's classes do not match the queries"));
-    assert_non_null(strstr(told.text, "it calls 100 of 100 pictures searched as \"bag\" \"shoe\""));
+    assert_non_null(strstr(told.text, "in 100 of 100 pictures searched as \"bag\" it sees \"shoe\""));
     assert_non_null(strstr(told.text, "order of the teacher's outputs"));
 }
 

@@ -1,0 +1,29 @@
+/** What to expect of a training before it begins: warnings that are cheap to give and dear to miss. */
+#ifndef WEBSTILL_DISTILL_START_CHECK_H
+#define WEBSTILL_DISTILL_START_CHECK_H
+
+#include "dataset.h"
+#include "model.h"
+
+#include "webstill/base/conf.h"
+
+/** A training's surroundings. Everything is borrowed. */
+struct ws_start {
+    const struct ws_config *config;
+    const struct ws_model *teacher;
+    const struct ws_dataset *data;
+    bool is_web; /**< the data are the web's, their labels its search words */
+    size_t n_train;
+    const uint32_t *held;   /**< [n_held] */
+    const int32_t *choices; /**< [n_held] the teacher's predictions */
+    size_t n_held;
+};
+
+/**
+ * Log a warning for each of: a student that costs as much as its teacher; fewer images than a batch; a pool that is too
+ * small, has no search words, or whose teacher agrees with them no better than by chance or in another order (judged
+ * on the hold-out, where the teacher has been asked anyway). Returns how many. The last three for the web's pool alone.
+ */
+int ws_start_check(const struct ws_start *start);
+
+#endif
