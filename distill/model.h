@@ -53,7 +53,8 @@ struct ws_card {
 struct ws_model {
     struct ws_net *net; /**< owned */
     struct ws_card card;
-    int features;            /**< node: the backbone's last map; -1: an imported graph without one */
+    int features;            /**< node: the backbone's last map; -1: an imported graph without one; a graph's own
+                                  vector behind its pooling (MobileNetV3's and V4's heads) is its last map, of one pixel */
     int pooled;              /**< node: global average of it; -1 likewise */
     int projected;           /**< node: the projector's output, or `features` without one */
     int head_pooled;         /**< node: what the classifier reads; `pooled` without a projector */

@@ -42,10 +42,30 @@ static enum ws_status read_graph(struct ws_net **net, struct ws_onnx_info *info,
     return status;
 }
 
+/*
+ * What the last linear layer reads, where that is a map of one pixel that further layers made of the pooled one, as the
+ * heads of MobileNetV3 and V4 do; else -1.
+ */
+static int find_vector(const struct ws_net *net, const struct ws_onnx_info *info)
+{
+    const struct ws_node *nodes = net->nodes;
+    if (nodes[info->logits].op != WS_OP_GEMM || info->pooled < 0)
+        return -1;
+    int from = nodes[info->logits].inputs[0];
+    while (nodes[from].op == WS_OP_DROPOUT || nodes[from].op == WS_OP_RESHAPE)
+        from = nodes[from].inputs[0];
+    return from > info->pooled && nodes[from].height == 1 && nodes[from].width == 1 ? from : -1;
+}
+
+/*
+ * A vector that the last linear layer reads is the last map: of one pixel, so its own average. Who shares that layer
+ * compares these; the map before the pooling would need the layers between as well.
+ */
 static void set_taps(struct ws_model *model, const struct ws_onnx_info *info)
 {
-    model->features = model->projected = info->features;
-    model->pooled = model->head_pooled = info->pooled;
+    const int vector = find_vector(model->net, info);
+    model->features = model->projected = vector >= 0 ? vector : info->features;
+    model->pooled = model->head_pooled = vector >= 0 ? vector : info->pooled;
     model->logits = info->logits;
 }
 

@@ -369,6 +369,55 @@ static void a_graph_and_its_card_must_agree(void **state)
     ws_model_free(&model);
 }
 
+/* A net of four channels on 8 x 8 pixels, by its head: pooled or not, then a layer more, then the classifier. */
+static struct ws_model *import_head(const char *folder, bool is_pooled, bool is_convolution)
+{
+    char path[TEMP_PATH];
+    struct ws_err err = {0};
+    struct ws_card card = make_card();
+    struct ws_model *imported = NULL;
+    struct ws_buf bytes = {0};
+    struct ws_net *net = ws_net_new(8, 8, 1);
+    int x = ws_net_relu(net, "relu1", ws_net_conv(net, "conv1", 0, 4, (struct ws_window)WS_SQUARE(3, 1, 1), true));
+    if (is_pooled)
+        x = ws_net_global_average_pool(net, "pool", x);
+    x = is_convolution ? ws_net_conv(net, "head", x, 6, (struct ws_window)WS_SQUARE(1, 1, 0), true)
+                       : ws_net_gemm(net, "head", x, 6, true);
+    x = ws_net_gemm(net, "classifier", ws_net_relu(net, "relu2", x), card.n_classes, true);
+    assert_int_equal(ws_net_alloc(net, &err), WS_OK);
+    const struct ws_onnx_options options = {.opset = 17, .output = x};
+    assert_int_equal(ws_onnx_write(net, &options, &bytes, &err), WS_OK);
+    temp_write(temp_join(path, folder, "head.onnx"), bytes.ptr, bytes.len);
+    if (ws_model_import_onnx(&imported, path, &card, &err) != WS_OK)
+        fail_msg("%s", err.text);
+    ws_buf_fini(&bytes);
+    ws_net_free(&net);
+    return imported;
+}
+
+/* MobileNetV4's head, and V3's: what the last linear layer reads is the last map, of one pixel. */
+static void layers_behind_the_pooling_end_in_the_map_that_is_shared(void **state)
+{
+    for (int is_convolution = 0; is_convolution < 2; is_convolution++) {
+        struct ws_model *model = import_head(*state, true, is_convolution == 1);
+        const struct ws_node *last = &model->net->nodes[model->projected];
+        assert_int_equal(ws_model_classifier(model), model->logits);
+        assert_int_equal(last->op, WS_OP_RELU);
+        assert_true(last->channels == 6 && last->height == 1 && last->width == 1);
+        assert_true(model->features == model->projected && model->pooled == model->projected);
+        assert_true(model->head_pooled == model->projected);
+        ws_model_free(&model);
+    }
+}
+
+static void a_flattened_map_is_not_a_pooled_one(void **state)
+{
+    struct ws_model *model = import_head(*state, false, false);
+    assert_int_equal(ws_model_classifier(model), -1);
+    assert_int_equal(model->net->nodes[model->features].height, 8);
+    ws_model_free(&model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -383,6 +432,9 @@ int main(void)
         cmocka_unit_test(the_teacher_behind_an_identity_projector_is_the_teacher),
         cmocka_unit_test_setup_teardown(a_graph_that_is_no_graph_is_refused, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(a_graph_and_its_card_must_agree, temp_setup, temp_teardown),
+        cmocka_unit_test_setup_teardown(layers_behind_the_pooling_end_in_the_map_that_is_shared, temp_setup,
+                                        temp_teardown),
+        cmocka_unit_test_setup_teardown(a_flattened_map_is_not_a_pooled_one, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(a_card_that_is_no_card_is_refused, temp_setup, temp_teardown),
     };
     return cmocka_run_group_tests_name("model", tests, NULL, NULL);
