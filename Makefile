@@ -5,6 +5,7 @@
 
 MODE     ?= release
 CONFIG   ?= configs/web-fashion.yaml
+SYMBOLS  := configs/web-symbols.yaml
 B        := build/$(MODE)
 BIN      := $(B)/bin
 Q        := $(if $(V),,@)
@@ -135,6 +136,11 @@ $(B)/tests/web/render: tests/web/render.c
 	$(call say,LINK,$@)
 	$(Q)$(CC) -std=c17 -O2 $(WARN) -D_POSIX_C_SOURCE=200809L $< $$(pkg-config --cflags --libs librsvg-2.0 cairo libpng libwebp libjpeg) -lm -pthread -o $@
 
+$(B)/tests/web/symbols/glyph: tests/web/symbols/glyph.c
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -std=c17 -O2 $(WARN) -D_XOPEN_SOURCE=700 $< $$(pkg-config --cflags --libs freetype2 libpng) -lm -o $@
+
 # The judges of our files that npm ships; into build/npm, where the tests look for them and skip without them.
 npm = for package in $(1); do [ -d build/npm/node_modules/$${package%@*} ] || { echo "installing $$package below build/npm"; \
 	npm install --ignore-scripts --no-audit --no-fund --loglevel=error --prefix build/npm $$package || exit 4; }; done
@@ -145,7 +151,7 @@ test:
 	@$(call npm,onnxruntime-node@1.30.0 warcio@2.4.11 detypify-service@0.3.0)
 	@$(MAKE) --no-print-directory -j$$(nproc) build-tests
 	@$(MAKE) --no-print-directory run-tests
-build-tests: all $(TESTS) $(B)/tests/web/render $(B)/tests/e2e/make_workdir
+build-tests: all $(TESTS) $(B)/tests/web/render $(B)/tests/e2e/make_workdir $(B)/tests/web/symbols/glyph
 run-tests: build-tests
 	@tests/run.sh $(TESTS) $(TEST_SCRIPTS)
 unit: all $(TESTS)
@@ -155,6 +161,11 @@ demo:
 	@tests/install.sh build web
 	@$(MAKE) --no-print-directory -j$$(nproc) all $(B)/tests/web/render
 	@tests/demo.sh
+
+symbols:
+	@tests/install.sh build web
+	@$(MAKE) --no-print-directory -j$$(nproc) all $(B)/tests/web/render $(B)/tests/web/symbols/glyph
+	@CONFIG=$(SYMBOLS) tests/demo.sh
 
 data:
 	@tests/install.sh web
@@ -278,6 +289,7 @@ help:
 	@echo "Two commands for a fresh machine (each installs what is missing, and names it first):"
 	@echo "  make demo        the whole still on a miniature web, with a table at the end"
 	@echo "  make test        build and run every test"
+	@echo "  make symbols     the same still with somebody else's teacher: a network of the npm registry, and drawn symbols"
 	@echo
 	@echo "Stages, from CONFIG=configs/NAME.yaml into work/NAME/ (OPTS='-o key=value …' goes to each):"
 	@echo "  make pipeline    all of them, as far as something changed"
@@ -293,4 +305,4 @@ help:
 	@echo "  make format lint clean                      V=1 shows commands, MODE=debug|asan|… picks flags"
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all test run-tests unit demo data bench bench-distill reproduce-kd3 reproduce-kd3-table reproduce-kd3-time golden asan ubsan tsan fuzz run-fuzz $(STAGES) pipeline install format lint clean help
+.PHONY: all test run-tests unit demo symbols data bench bench-distill reproduce-kd3 reproduce-kd3-table reproduce-kd3-time golden asan ubsan tsan fuzz run-fuzz $(STAGES) pipeline install format lint clean help

@@ -1,22 +1,35 @@
 #!/usr/bin/env bash
 # The main job on real input: build the miniature web, serve it on loopback, run the pipeline, stop the server.
 #
-# usage: tests/demo.sh          (make demo installs and builds first)
+# usage: tests/demo.sh          (make demo and make symbols install and build first)
 #
-# CONFIG (configs/web-fashion.yaml), WORK (work/NAME of it), WEB (build/web). What is still true is not done again.
+# CONFIG (configs/web-fashion.yaml), WORK (work/NAME of it), WEB (build/web; for configs/web-symbols*.yaml
+# build/web-symbols). What is still true is not done again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 config=${CONFIG:-configs/web-fashion.yaml}
 name=$(basename "$config" .yaml)
 work=${WORK:-work/$name}
-web=${WEB:-build/web}
+case $name in
+web-symbols*) web=${WEB:-build/web-symbols} ;;
+*) web=${WEB:-build/web} ;;
+esac
 begin=$SECONDS
 
 say() { printf '\n== %s (%d:%02d)\n' "$1" $(((SECONDS - begin) / 60)) $(((SECONDS - begin) % 60)); }
 
 say "The miniature web, from packages"
-tests/web/fetch-data.sh
-node tests/web/build-web.mjs
+case $name in
+web-symbols*)
+    tests/web/fetch-data.sh --symbols
+    node tests/web/symbols/build.mjs
+    node tests/web/symbols/adapt-teacher.mjs build/data/packages/detypify/train/model.onnx build/data/detypify-32.onnx 32
+    ;;
+*)
+    tests/web/fetch-data.sh
+    node tests/web/build-web.mjs
+    ;;
+esac
 
 say "A web server on loopback"
 mkdir -p "$work"

@@ -98,25 +98,35 @@ cut_data() {
     } >"$to-labels"
 }
 
-# begin NAME: the scratch folder, traps, and in $config the small web's configuration with a port
-# of this test's own and a tenth of the data.
-begin() {
+# open_scratch NAME: the scratch folder, traps, and a port of this test's own.
+open_scratch() {
     mkdir -p build/tmp
     scratch=$(mktemp -d "$PWD/build/tmp/$1.XXXXXX")
     trap cleanup EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
     port=$((20000 + $$ % 10000))
-    config=$scratch/small.yaml
-    {
-        [ -x build/release/tests/web/render ] || make -s build/release/tests/web/render
-        tests/web/fetch-data.sh --small && tests/web/fetch-data.sh --fashion-only &&
-            node tests/web/build-web.mjs --small
-    } >"$scratch/web.log" 2>&1 || {
+}
+
+# build_web COMMAND...: all of them, or the test ends.
+build_web() {
+    local command
+    for command in "$@"; do
+        $command >>"$scratch/web.log" 2>&1 && continue
         tail -n 20 "$scratch/web.log"
         echo "0 passed, 1 failed"
         exit 1
-    }
+    done
+}
+
+# begin NAME: a scratch folder, the small web, and in $config its configuration with a port of this test's own and a
+# tenth of the data.
+begin() {
+    open_scratch "$1"
+    config=$scratch/small.yaml
+    [ -x build/release/tests/web/render ] || build_web 'make -s build/release/tests/web/render'
+    build_web 'tests/web/fetch-data.sh --small' 'tests/web/fetch-data.sh --fashion-only' \
+        'node tests/web/build-web.mjs --small'
     cut_data train 6000
     cut_data t10k 1000
     sed -e "s/:8188/:$port/g" -e "s,build/data/fashion-mnist/\([a-z0-9]*\)-\(images\|labels\)-.*,$scratch/\1-\2," \

@@ -12,8 +12,6 @@
 // Atomic: a new web is built beside the old one and takes its place by a rename.
 // Exit codes: 0 complete, 1 failed, 2 usage.
 
-import crypto from 'node:crypto';
-import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadCatalogue, loadPhotos } from './catalogue.mjs';
@@ -23,6 +21,7 @@ import { writeBlog, writeManners, writeShop } from './pages.mjs';
 import { makeBroken, makeOversized, Studio } from './pictures.mjs';
 import { writeSearch } from './search.mjs';
 import { Site } from './site.mjs';
+import { isCurrent, replaceTree, stampOf } from './tree.mjs';
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const ROOT = path.resolve(HERE, '../..');
@@ -126,26 +125,6 @@ function readArguments(argv) {
     }
     options.out ??= path.join(ROOT, options.size === 'full' ? 'build/web' : `build/web-${options.size}`);
     return options;
-}
-
-function stampOf(size) {
-    const hash = crypto.createHash('sha256').update(size);
-    for (const name of fs
-        .readdirSync(HERE)
-        .filter((n) => /\.(mjs|c|lock)$/.test(n))
-        .sort())
-        hash.update(`\n${name}\n`).update(fs.readFileSync(path.join(HERE, name)));
-    return hash.digest('hex');
-}
-
-/** Removes what builds that were killed left beside `out`. */
-function removeLeftovers(out) {
-    const folder = path.dirname(out);
-    for (const name of fs.existsSync(folder) ? fs.readdirSync(folder) : []) {
-        const found = name.match(/^(.+)\.(next|scratch)\.(\d+)$/);
-        if (found && found[1] === path.basename(out) && !fs.existsSync(`/proc/${found[3]}`))
-            fs.rmSync(path.join(folder, name), { recursive: true, force: true });
-    }
 }
 
 /** All pictures, drawn: { classes, wrong, off, photos, resized, emoji } lists without those that could not be drawn. */
@@ -290,48 +269,38 @@ function main() {
     const options = readArguments(process.argv.slice(2));
     const size = SIZES[options.size];
     const isSmall = options.size === 'small';
-    const stamp = stampOf(options.size);
-    const stampFile = path.join(options.out, 'stamp');
-    if (fs.existsSync(stampFile) && fs.readFileSync(stampFile, 'utf8').trim() === stamp) {
+    const stamp = stampOf(options.size, [HERE]);
+    if (isCurrent(options.out, stamp)) {
         process.stdout.write(`build-web: ${path.relative(ROOT, options.out)} is up to date\n`);
         return;
     }
-    removeLeftovers(options.out);
     const started = Date.now();
     const say = (text) => process.stdout.write(`build-web: ${((Date.now() - started) / 1000).toFixed(1)} s  ${text}\n`);
-    const next = `${options.out}.next.${process.pid}`;
-    const scratch = `${options.out}.scratch.${process.pid}`;
     try {
-        const catalogue = loadCatalogue(options.data, size, isSmall);
-        const photos = isSmall ? [] : loadPhotos(options.data);
-        say('read the packages');
-        const pictures = drawPictures(catalogue, photos, size, new Studio(scratch), options.render);
-        say(
-            `drew ${pictures.classes.flat().length} clothes, ${pictures.wrong.flat().length} wrong senses, ` +
-                `${pictures.off.length} off topic, ` +
-                `${pictures.photos.length} photos, ${pictures.resized.length} resized`,
-        );
-        const site = new Site(next);
-        const classes = fillSite(site, pictures, size, isSmall);
-        site.finish({ classes, port: size.port });
-        site.write('stamp', `${stamp}\n`);
-        fs.rmSync(`${options.out}.old`, { recursive: true, force: true });
-        if (fs.existsSync(options.out)) fs.renameSync(options.out, `${options.out}.old`);
-        fs.renameSync(next, options.out);
-        fs.rmSync(`${options.out}.old`, { recursive: true, force: true });
-        say(
-            `${site.counts.pictures} pictures (${site.truth.size} distinct, ` +
-                `${(site.counts.bytes / 1e6).toFixed(0)} MB) and ` +
-                `${site.counts.pages} texts in ${path.relative(ROOT, options.out)}`,
-        );
+        replaceTree(options.out, stamp, (next, scratch) => {
+            const catalogue = loadCatalogue(options.data, size, isSmall);
+            const photos = isSmall ? [] : loadPhotos(options.data);
+            say('read the packages');
+            const pictures = drawPictures(catalogue, photos, size, new Studio(scratch), options.render);
+            say(
+                `drew ${pictures.classes.flat().length} clothes, ${pictures.wrong.flat().length} wrong senses, ` +
+                    `${pictures.off.length} off topic, ` +
+                    `${pictures.photos.length} photos, ${pictures.resized.length} resized`,
+            );
+            const site = new Site(next);
+            const classes = fillSite(site, pictures, size, isSmall);
+            site.finish({ classes, port: size.port });
+            say(
+                `${site.counts.pictures} pictures (${site.truth.size} distinct, ` +
+                    `${(site.counts.bytes / 1e6).toFixed(0)} MB) and ` +
+                    `${site.counts.pages} texts in ${path.relative(ROOT, options.out)}`,
+            );
+        });
     } catch (error) {
         const hint = error.code === 'ENOENT' ? ' Run tests/web/fetch-data.sh first.' : '';
         process.stderr.write(`build-web: ${error.message}.${hint}\n`);
         if (!error.code) process.stderr.write(`${error.stack}\n`);
         process.exitCode = 1;
-    } finally {
-        fs.rmSync(scratch, { recursive: true, force: true });
-        fs.rmSync(next, { recursive: true, force: true });
     }
 }
 

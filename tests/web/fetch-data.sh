@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Fetch the pinned packages the miniature web is made of, and Fashion-MNIST, into build/data/.
 #
-# usage: tests/web/fetch-data.sh [--fashion-only | --small | --web-only]
+# usage: tests/web/fetch-data.sh [--fashion-only | --small | --web-only | --symbols]
 #
-#   (nothing)       all of packages.lock
+#   (nothing)       what the demo needs: the whole web and Fashion-MNIST
 #   --fashion-only  Fashion-MNIST alone: build/data/fashion-mnist/{train,t10k}-{images-idx3,labels-idx1}-ubyte.gz
 #   --small         what the small web needs, without Fashion-MNIST
 #   --web-only      what the whole web needs, without Fashion-MNIST
+#   --symbols       what the web of symbols needs: fonts, icons, and the network that is its teacher
 #
 # Debian packages come through apt-get, npm packages through npm, each from wherever those two are configured to look.
 # A package is unpacked once: its folder keeps the digest it came from, and a second run fetches nothing. Needs no root.
@@ -24,8 +25,9 @@ case ${1-} in
 --fashion-only) wanted=f ;;
 --small) wanted=s ;;
 --web-only) wanted=w ;;
+--symbols) wanted=y ;;
 *)
-    sed -n '2,9p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//' >&2
+    sed -n '2,10p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//' >&2
     exit 2
     ;;
 esac
@@ -82,6 +84,10 @@ unpack() { # NAME FILE FOLDER
     tuxpaint-stamps-default) strip=5 members=('./usr/share/tuxpaint/stamps/*.png'
         './usr/share/tuxpaint/stamps/clothes/*.svg') ;;
     lomiri-wallpapers-16.04) strip=4 members=('./usr/share/backgrounds/*.jpg') ;;
+    fonts-stix) strip=6 members=('./usr/share/fonts/opentype/*.otf') ;;
+    fonts-freefont-ttf | fonts-symbola | fonts-dejavu-*) strip=6 members=('./usr/share/fonts/truetype/*.ttf') ;;
+    fonts-texgyre-math) strip=8 members=('./usr/share/texmf/fonts/opentype/*.otf') ;;
+    detypify-service) members=('package/train/*') ;;
     # Left out: sets whose licence forbids or troubles re-use, and one of 100 MB whose drawings another package brings.
     @iconify/json) members=('package/collections.json' 'package/json/*' --exclude='package/json/emojione*'
         --exclude='package/json/fluent-emoji.json' --exclude='package/json/cbi.json'

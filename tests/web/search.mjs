@@ -4,18 +4,33 @@ import { chance, shuffled } from './chance.mjs';
 import { CLASSES, wordsOf } from './classes.mjs';
 import { escapeXml } from './site.mjs';
 
-/** The folder name of a query's answers. */
+const FASHION = { classes: CLASSES, host: 'commons.fashion.test', strangers: 0.012 };
+
+/** The folder name of a query's answers: no two queries have the same. */
 function slugOf(query) {
-    return query.replace(/[^a-z0-9]+/g, '-');
+    return query.replace(/[^a-z0-9.]/g, (c) => (c === ' ' || c === '-' ? '-' : `u${c.codePointAt(0).toString(16)}`));
 }
 
-function fileEntry(hit, rank) {
+/** What curl's and a browser's escaping make of a query: a regular expression for nginx. */
+function patternOf(query) {
+    const escaped = (byte) => `%${byte.toString(16).padStart(2, '0')}`.replace(/[a-f]/g, (c) => `[${c}${c.toUpperCase()}]`);
+    return [...Buffer.from(query)]
+        .map((byte) => {
+            const c = String.fromCharCode(byte);
+            if (/[a-z0-9]/i.test(c)) return c;
+            if (c === ' ') return '(%20|\\+)';
+            return /[-._~]/.test(c) ? `(\\${c}|${escaped(byte)})` : escaped(byte);
+        })
+        .join('');
+}
+
+function fileEntry(hit, rank, host) {
     const { picture, url, title } = hit;
     const { licence, artist } = picture.drawing;
-    const wiki = `http://commons.fashion.test:@PORT@/wiki/${encodeURIComponent(title.replaceAll(' ', '_'))}`;
+    const wiki = `http://${host}:@PORT@/wiki/${encodeURIComponent(title.replaceAll(' ', '_'))}`;
     const field = (name, value) => (value ? `<${name} source="commons-desc-page" value="${escapeXml(value)}"/>` : '');
     const author = artist
-        ? `<a href="//commons.fashion.test/wiki/User:${encodeURIComponent(artist)}">${escapeXml(artist)}</a>`
+        ? `<a href="//${host}/wiki/User:${encodeURIComponent(artist)}">${escapeXml(artist)}</a>`
         : '';
     const description = `${picture.drawing.name.replace(/[-_]+/g, ' ')}, from ${picture.drawing.package}`;
     return [
@@ -32,11 +47,11 @@ function fileEntry(hit, rank) {
 }
 
 /** One answer: `hits` from `offset` on, in page order, which is not rank order. */
-function answer(hits, offset, limit) {
+function answer(hits, offset, limit, host) {
     const shown = hits.slice(offset, offset + limit).map((hit, i) => ({ hit, rank: offset + i + 1 }));
     shown.sort((a, b) => a.hit.pageId - b.hit.pageId);
     const next = offset + limit < hits.length ? `<continue gsroffset="${offset + limit}" continue="gsroffset||"/>` : '';
-    const pages = shown.map(({ hit, rank }) => fileEntry(hit, rank)).join('\n');
+    const pages = shown.map(({ hit, rank }) => fileEntry(hit, rank, host)).join('\n');
     return `<?xml version="1.0"?>\n<api batchcomplete="">${next}<query><pages>\n${pages}\n</pages></query></api>\n`;
 }
 
@@ -57,10 +72,12 @@ function hitsOf(query, main, hits) {
 }
 
 /**
- * Writes all answers. `hits[c]` lists what the index holds for class c: { picture, url, title }. Returns for each
- * class its name and queries.
+ * Writes all answers. `hits[c]` lists what the index holds for class c: { picture, url, title }. `web` names the classes
+ * ({ name, slug, queries }), the host, and the share of other classes' pictures that each class's queries bring. Returns
+ * for each class its name and queries.
  */
-export function writeSearch(site, hits, limit) {
+export function writeSearch(site, hits, limit, web = FASHION) {
+    const { classes, host, strangers: share } = web;
     const lines = [];
     let pageId = 1000;
     const all = hits.flat();
@@ -68,32 +85,26 @@ export function writeSearch(site, hits, limit) {
         hit.pageId = pageId += 1 + chance(`id|${hit.title}`).below(40);
         hit.words = wordsOf(hit.picture.drawing.name);
     }
-    CLASSES.forEach((entry, index) => {
+    classes.forEach((entry, index) => {
         // Neighbours' clothes turn up too: who asks for shirts also gets T-shirts.
         const strangers = all.filter(
             (hit) =>
                 hit.picture.origin === 'class' &&
                 hit.picture.index !== index &&
-                chance(`stranger|${entry.slug}|${hit.title}`).maybe(0.012),
+                chance(`stranger|${entry.slug}|${hit.title}`).maybe(share),
         );
         entry.queries.forEach((query, q) => {
             const found = hitsOf(query, q === 0, [...hits[index], ...strangers]);
             for (let offset = 0; offset < Math.max(found.length, 1); offset += limit)
-                site.text(
-                    'commons.fashion.test',
-                    `/w/api/${slugOf(query)}/${offset}.xml`,
-                    answer(found, offset, limit),
-                );
-            // What curl's and a browser's escaping make of the query, with or without a filter behind it.
-            const pattern = query.replace(/[^a-z0-9]/g, (c) =>
-                c === ' ' ? '(%20|\\+)' : `(\\${c}|%${c.charCodeAt(0).toString(16)})`,
-            );
-            lines.push(`    "~*^${pattern}((%20|\\+)filetype(%3a|:)[a-z]+)?$" ${slugOf(query)};`);
+                site.text(host, `/w/api/${slugOf(query)}/${offset}.xml`, answer(found, offset, limit, host));
+            // With or without a filter behind it. Letters that differ in case alone are different symbols.
+            const pattern = `${web.isCased ? '~' : '~*'}^${patternOf(query)}((%20|\\+)filetype(%3[aA]|:)[a-z]+)?$`;
+            lines.push(`    "${pattern}" ${slugOf(query)};`);
         });
     });
-    site.text('commons.fashion.test', '/w/api/empty.xml', '<?xml version="1.0"?>\n<api batchcomplete=""/>\n');
+    site.text(host, '/w/api/empty.xml', '<?xml version="1.0"?>\n<api batchcomplete=""/>\n');
     site.text(
-        'commons.fashion.test',
+        host,
         '/w/api/error.xml',
         '<?xml version="1.0"?>\n<api><error code="badvalue" ' +
             'info="Expected action=query, format=xml and generator=search."/></api>\n',
@@ -104,7 +115,7 @@ export function writeSearch(site, hits, limit) {
             'map "$arg_action $arg_format $arg_generator" $search_folder {\n' +
             '    default wrong;\n    "query xml search" $search_query;\n}\n',
     );
-    site.nginxHost('commons.fashion.test', [
+    site.nginxHost(host, [
         'location = /w/api.php {',
         '    default_type "text/xml; charset=utf-8";',
         '    types { }',
@@ -119,5 +130,5 @@ export function writeSearch(site, hits, limit) {
         '    try_files $uri /w/api/empty.xml =404;',
         '}',
     ]);
-    return CLASSES.map(({ name, queries }) => ({ name, queries }));
+    return classes.map(({ name, queries }) => ({ name, queries }));
 }

@@ -21,12 +21,14 @@ export function escapeXml(text) {
 }
 
 export class Site {
-    constructor(folder) {
+    /** `hosts`: name -> address. */
+    constructor(folder, hosts = HOSTS) {
         this.folder = folder;
+        this.hosts = hosts;
         this.made = new Set();
         this.truth = new Map();
         this.http = [];
-        this.hostParts = Object.fromEntries(Object.keys(HOSTS).map((host) => [host, []]));
+        this.hostParts = Object.fromEntries(Object.keys(hosts).map((host) => [host, []]));
         this.counts = { pages: 0, pictures: 0, bytes: 0 };
     }
 
@@ -87,7 +89,7 @@ export class Site {
             this.write(`nginx/${host}.conf`, lines.map((l) => `${l}\n`).join(''));
         this.write(
             'hosts.txt',
-            Object.entries(HOSTS)
+            Object.entries(this.hosts)
                 .map(([host, address]) => `${host} ${address}\n`)
                 .join(''),
         );
