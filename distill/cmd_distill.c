@@ -87,6 +87,11 @@ static enum ws_status open_data(struct workshop *shop, struct ws_err *err)
         status = ws_work_path(store, shop->run->work, err, "store");
     if (status == WS_OK)
         status = is_web ? ws_dataset_open_web(&shop->data, store, err) : teacher_data_open(&shop->data, config, err);
+    if (status == WS_OK && is_web && config->distill.pool[0]) {
+        status = ws_dataset_restrict(&shop->data, config->distill.pool, err);
+        if (status != WS_OK)
+            ws_err_note(err, "distill.pool");
+    }
     return status == WS_OK
                ? ws_predictor_check(shop->teacher, &shop->data, is_web ? "the store" : "the teacher's data", err)
                : status;
@@ -190,6 +195,7 @@ static enum ws_status note_result(struct ws_job *job, const struct workshop *sho
     ws_job_fact(job, "steps", json_integer(result->steps));
     ws_job_fact(job, "images_seen", json_integer(result->images_seen));
     ws_job_fact(job, "train_seconds", json_real(result->seconds));
+    ws_job_fact(job, "step_seconds", json_real(result->step_seconds));
     ws_job_fact(job, "n_pool", json_integer((json_int_t)shop->n_train));
     ws_job_fact(job, "n_held_out", json_integer((json_int_t)shop->n_held));
     if (result->held_last >= 0.0) {
@@ -249,6 +255,21 @@ static enum ws_status train_student(struct workshop *shop, struct ws_job *job, c
     return note_result(job, shop, method->name, &result, err);
 }
 
+/* The pool is a list of images outside of the working directory. */
+static enum ws_status note_pool(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
+{
+    const char *pool = config->distill.pool;
+    if (!pool[0])
+        return WS_OK;
+    if (config->distill.data != WS_DATA_WEB)
+        return ws_fail(err, WS_E_CONFIG,
+                       "distill.pool lists images of the web, but distill.data asks for the teacher's");
+    if (!ws_file_exists(pool))
+        return ws_fail(err, WS_E_CONFIG, "distill.pool: %s does not exist; expected a file with one image id a line",
+                       pool);
+    return ws_job_input_file(job, pool, err);
+}
+
 /* What a run is made from; with the teacher's data the store does not matter. */
 static enum ws_status note_inputs(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
 {
@@ -260,6 +281,8 @@ static enum ws_status note_inputs(struct ws_job *job, const struct ws_config *co
         if (status != WS_OK)
             ws_err_note(err, "distill.data: teacher");
     }
+    if (status == WS_OK)
+        status = note_pool(job, config, err);
     return status == WS_OK ? ws_job_input_stage(job, "teacher/manifest.json", "teacher/teacher.safetensors", NULL, err)
                            : status;
 }

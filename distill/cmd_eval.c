@@ -4,6 +4,7 @@
 #include "evaluate.h"
 #include "job.h"
 #include "predict.h"
+#include "shift.h"
 
 #include "webstill/base/log.h"
 
@@ -11,23 +12,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The test set as it is, or under shift. All-zero is valid. */
+struct paper {
+    double strength; /* 0: as it is */
+    struct ws_dataset data;
+    float *teacher_logits; /* [n][n_classes], once the teacher has been asked */
+};
+
 /* All-zero is valid. */
 struct exam {
     const struct ws_run *run;
     struct ws_job *job;
     struct ws_pool *pool;
-    struct ws_dataset data;
+    struct paper papers[1 + WS_MAX_SHIFTS]; /* the first is the clean set */
+    int n_papers;
     uint32_t *images;
-    float *teacher_logits; /* [n][n_classes], once the teacher has been asked */
     float *logits;
 };
 
 static void close_exam(struct exam *exam)
 {
     ws_pool_close(&exam->pool);
-    ws_dataset_close(&exam->data);
+    for (int i = 0; i < exam->n_papers; i++) {
+        ws_dataset_close(&exam->papers[i].data);
+        free(exam->papers[i].teacher_logits);
+    }
     free(exam->images);
-    free(exam->teacher_logits);
     free(exam->logits);
 }
 
@@ -73,45 +83,66 @@ static enum ws_status note_inputs(struct ws_job *job, const struct ws_config *co
     return status;
 }
 
-static enum ws_status open_exam(struct exam *exam, struct ws_err *err)
+/* The clean set is opened once; what it looks like under shift is made of it in memory. */
+static enum ws_status open_papers(struct exam *exam, struct ws_err *err)
 {
     const struct ws_config *config = exam->run->config;
-    enum ws_status status =
+    struct ws_dataset *clean = &exam->papers[0].data;
+    exam->n_papers = 1;
+    const enum ws_status status =
         is_folder_set(config)
-            ? ws_dataset_open_folder(&exam->data, config->eval.folder, config, err)
-            : ws_dataset_open_idx(&exam->data, config->eval.images, config->eval.labels, (int)config->n_classes, err);
-    if (status == WS_OK)
-        status = ws_job_pool_open(&exam->pool, config, err);
+            ? ws_dataset_open_folder(clean, config->eval.folder, config, err)
+            : ws_dataset_open_idx(clean, config->eval.images, config->eval.labels, (int)config->n_classes, err);
     if (status != WS_OK)
         return status;
-    const size_t n = exam->data.n, row = config->n_classes * sizeof(float);
+    for (unsigned i = 0; i < config->eval.n_shift; i++) {
+        struct paper *paper = &exam->papers[exam->n_papers++];
+        paper->strength = config->eval.shift[i];
+        if (!ws_shift_apply(clean, paper->strength, config->eval.shift_seed, &paper->data))
+            return ws_fail(err, WS_E_MEMORY, "out of memory for %zu shifted images", clean->n);
+    }
+    for (int i = 0; i < exam->n_papers; i++) {
+        exam->papers[i].teacher_logits = ws_calloc(clean->n, config->n_classes * sizeof(float));
+        if (!exam->papers[i].teacher_logits)
+            return ws_fail(err, WS_E_MEMORY, "out of memory for the logits of %zu images", clean->n);
+    }
+    return WS_OK;
+}
+
+static enum ws_status open_exam(struct exam *exam, struct ws_err *err)
+{
+    enum ws_status status = open_papers(exam, err);
+    if (status == WS_OK)
+        status = ws_job_pool_open(&exam->pool, exam->run->config, err);
+    if (status != WS_OK)
+        return status;
+    const size_t n = exam->papers[0].data.n;
     exam->images = ws_calloc(n, sizeof *exam->images);
-    exam->teacher_logits = ws_calloc(n, row);
-    exam->logits = ws_calloc(n, row);
-    if (!exam->images || !exam->teacher_logits || !exam->logits)
+    exam->logits = ws_calloc(n, exam->run->config->n_classes * sizeof(float));
+    if (!exam->images || !exam->logits)
         return ws_fail(err, WS_E_MEMORY, "out of memory for the logits of %zu images", n);
     for (size_t i = 0; i < n; i++)
         exam->images[i] = (uint32_t)i;
     return WS_OK;
 }
 
-static enum ws_status ask_model(struct exam *exam, struct ws_model *model, const char *name, float *logits,
-                                struct ws_err *err)
+static enum ws_status ask_model(struct exam *exam, const struct ws_dataset *data, struct ws_model *model,
+                                const char *name, float *logits, struct ws_err *err)
 {
     struct ws_predictor predictor = {0};
     struct ws_augment augment;
     const struct ws_view view = ws_view_clean(&model->card, &augment);
     enum ws_status status = ws_card_check_classes(&model->card, exam->run->config, err);
     if (status == WS_OK)
-        status = ws_predictor_check(model, &exam->data, "the test set", err);
+        status = ws_predictor_check(model, data, "the test set", err);
     if (status == WS_OK)
         status = ws_predictor_open(&predictor, model, exam->pool, (int)exam->run->config->eval.batch, true, err);
     if (status != WS_OK)
         return status;
     struct ws_progress progress;
-    ws_progress_begin(&progress, name, "images", (int64_t)exam->data.n, 0);
-    status = ws_predict(&predictor, &exam->data, &view, exam->images, exam->data.n, logits, &progress, err);
-    ws_progress_end(&progress, (int64_t)exam->data.n, NULL);
+    ws_progress_begin(&progress, name, "images", (int64_t)data->n, 0);
+    status = ws_predict(&predictor, data, &view, exam->images, data->n, logits, &progress, err);
+    ws_progress_end(&progress, (int64_t)data->n, NULL);
     ws_predictor_close(&predictor);
     return status;
 }
@@ -165,7 +196,46 @@ static enum ws_status write_result(struct exam *exam, const char *output, json_t
     if (status == WS_OK)
         status = ws_file_replace(path, text, strlen(text), err);
     free(text);
-    return status == WS_OK ? ws_job_output_file(exam->job, output, (int64_t)exam->data.n, err) : status;
+    return status == WS_OK ? ws_job_output_file(exam->job, output, (int64_t)exam->papers[0].data.n, err) : status;
+}
+
+/* Adds to `result` what the model is worth on a shifted paper. */
+static bool add_shifted(json_t *result, const struct paper *paper, const struct ws_evaluation *found)
+{
+    json_t *list = json_object_get(result, "shifted");
+    if (!list) {
+        list = json_array();
+        if (json_object_set_new(result, "shifted", list) != 0)
+            return false;
+    }
+    return json_array_append_new(list,
+                                 json_pack("{s:f,s:f,s:f,s:o}", "strength", paper->strength, "accuracy",
+                                           found->accuracy, "nll", found->nll, "agreement",
+                                           found->agreement >= 0.0 ? json_real(found->agreement) : json_null())) == 0;
+}
+
+/* One model on every paper; *result is what eval.json says. */
+static enum ws_status sit_papers(struct exam *exam, struct ws_model *model, const char *name, bool is_teacher,
+                                 json_t **result, struct ws_err *err)
+{
+    enum ws_status status = WS_OK;
+    for (int i = 0; status == WS_OK && i < exam->n_papers; i++) {
+        struct paper *paper = &exam->papers[i];
+        struct ws_arena arena = {0};
+        struct ws_evaluation found;
+        float *logits = is_teacher ? paper->teacher_logits : exam->logits;
+        status = ask_model(exam, &paper->data, model, name, logits, err);
+        if (status == WS_OK &&
+            !ws_evaluate(&found, &arena, logits, paper->data.labels, is_teacher ? NULL : paper->teacher_logits,
+                         paper->data.n, model->card.n_classes))
+            status = ws_fail(err, WS_E_MEMORY, "out of memory for the confusion of %d classes", model->card.n_classes);
+        if (status == WS_OK && i == 0)
+            *result = describe(&found, model, name);
+        else if (status == WS_OK && !add_shifted(*result, paper, &found))
+            status = ws_fail(err, WS_E_MEMORY, "out of memory for the shifted figures");
+        ws_arena_fini(&arena);
+    }
+    return status;
 }
 
 /* One model: WORK/MODEL_FILE in, WORK/OUTPUT out. The teacher comes first and gets no teacher to agree with. */
@@ -173,22 +243,18 @@ static enum ws_status examine(struct exam *exam, const char *model_file, const c
                               bool is_teacher, struct ws_err *err)
 {
     char path[WS_PATH_BYTES];
-    struct ws_arena arena = {0};
     struct ws_model *model = NULL;
-    struct ws_evaluation found;
-    float *logits = is_teacher ? exam->teacher_logits : exam->logits;
+    json_t *result = NULL;
     enum ws_status status = ws_work_path(path, exam->run->work, err, "%s", model_file);
     if (status == WS_OK)
         status = ws_model_load(&model, path, NULL, err);
     if (status == WS_OK)
-        status = ask_model(exam, model, name, logits, err);
-    if (status == WS_OK && !ws_evaluate(&found, &arena, logits, exam->data.labels,
-                                        is_teacher ? NULL : exam->teacher_logits, exam->data.n, model->card.n_classes))
-        status = ws_fail(err, WS_E_MEMORY, "out of memory for the confusion of %d classes", model->card.n_classes);
+        status = sit_papers(exam, model, name, is_teacher, &result, err);
     if (status == WS_OK)
-        status = write_result(exam, output, describe(&found, model, name), err);
+        status = write_result(exam, output, result, err);
+    else
+        json_decref(result);
     ws_model_free(&model);
-    ws_arena_fini(&arena);
     if (status != WS_OK)
         ws_err_note(err, "%s", name);
     return status;

@@ -1,7 +1,11 @@
 /* The image store as a data set: pixels stay in the store's mapping. */
 #include "dataset.h"
 
+#include "webstill/base/mem.h"
+#include "webstill/store/id_list.h"
 #include "webstill/store/images.h"
+
+#include <stdlib.h>
 
 enum ws_status ws_dataset_open_web(struct ws_dataset *set, const char *store_dir, struct ws_err *err)
 {
@@ -30,5 +34,21 @@ enum ws_status ws_dataset_open_web(struct ws_dataset *set, const char *store_dir
     images = NULL;
 close_images:
     ws_images_close(&images);
+    return status;
+}
+
+enum ws_status ws_dataset_restrict(struct ws_dataset *set, const char *list_path, struct ws_err *err)
+{
+    struct ws_id_list list = {0};
+    uint8_t *keep = ws_calloc(set->n ? set->n : 1, sizeof *keep);
+    if (!keep)
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the choice among %zu images", set->n);
+    enum ws_status status = ws_id_list_read(&list, list_path, err);
+    if (status == WS_OK)
+        status = ws_id_list_mark(&list, list_path, set->ids, set->n, keep, err);
+    if (status == WS_OK)
+        ws_dataset_keep(set, keep);
+    ws_id_list_free(&list);
+    free(keep);
     return status;
 }

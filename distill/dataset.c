@@ -34,6 +34,19 @@ void ws_dataset_close(struct ws_dataset *set)
     *set = (struct ws_dataset){0};
 }
 
+void ws_dataset_keep(struct ws_dataset *set, const uint8_t *keep)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < set->n; i++) {
+        if (!keep[i])
+            continue;
+        set->pixels[n] = set->pixels[i];
+        set->labels[n] = set->labels[i];
+        set->ids[n++] = set->ids[i];
+    }
+    set->n = n;
+}
+
 void ws_dataset_update_digest(struct ws_dataset *set)
 {
     struct ws_sha256_stream stream;

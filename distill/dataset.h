@@ -60,11 +60,20 @@ WS_MUST_USE enum ws_status ws_dataset_folder_digest(const char *path, const stru
  */
 WS_MUST_USE enum ws_status ws_dataset_open_web(struct ws_dataset *set, const char *store_dir, struct ws_err *err);
 
+/**
+ * Leave in `set` (from ws_dataset_open_web()) the images that the file `list_path` names, one id a line; the rest keep
+ * their order. Errors as ws_id_list_read() and ws_id_list_mark() have them: nothing is changed then.
+ */
+WS_MUST_USE enum ws_status ws_dataset_restrict(struct ws_dataset *set, const char *list_path, struct ws_err *err);
+
 void ws_dataset_close(struct ws_dataset *set);
 
 /** Give `set` room for n images of the given size; with `with_block`, pixels point into it. False: out of memory. */
 WS_MUST_USE bool ws_dataset_alloc(struct ws_dataset *set, size_t n, int height, int width, int channels,
                                   bool with_block);
+
+/** Leave the images i with keep[i] in `set`, in their order; `digest` stays what it was. */
+void ws_dataset_keep(struct ws_dataset *set, const uint8_t *keep);
 
 /** Recompute `digest` from size, ids, labels and pixels. */
 void ws_dataset_update_digest(struct ws_dataset *set);

@@ -167,7 +167,9 @@ static enum ws_status run_step(struct loop *loop, struct ws_err *err)
     step.n = ws_sampler_batch(&loop->sampler, c->step_in_epoch, loop->batch, &pass);
     step.weights = loop_weights(loop, loop->batch, step.n);
     step.view_pass = c->epoch * VIEW_PASSES_PER_EPOCH + pass;
+    const double begun_s = ws_clock_mono_s();
     const enum ws_status status = loop->method->step(loop->state, &step, err);
+    loop->counters.step_seconds += ws_clock_mono_s() - begun_s;
     if (status == WS_E_NUMERIC)
         return loop_tell_nonfinite(loop, &step, err);
     if (status != WS_OK)
@@ -297,6 +299,7 @@ static enum ws_status publish(struct loop *loop, struct ws_train_result *result,
     *result = (struct ws_train_result){.steps = c->step,
                                        .images_seen = c->images_seen,
                                        .seconds = loop_seconds(loop),
+                                       .step_seconds = c->step_seconds,
                                        .held_last = c->held_last,
                                        .held_best = c->held_best,
                                        .best_epoch = c->best_epoch,

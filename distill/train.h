@@ -33,8 +33,9 @@ struct ws_train_options {
 };
 
 struct ws_train_result {
-    int64_t steps, images_seen;  /**< over the whole training, earlier calls included */
-    double seconds;              /**< of training, earlier calls included */
+    int64_t steps, images_seen; /**< over the whole training, earlier calls included */
+    double seconds;             /**< of training, earlier calls included */
+    double step_seconds;        /**< of them, what the steps themselves took: no selection, hold-out, checkpoint, log */
     double held_last, held_best; /**< share of the hold-out that is right; negative without a hold-out */
     uint32_t best_epoch;
     struct ws_digest last, best; /**< content digests of the files */

@@ -23,7 +23,8 @@ struct loop_counters {
     double lr; /**< of the last step */
     double held_last, held_best;
     uint32_t best_epoch;
-    double seconds; /**< of training before this call */
+    double seconds;      /**< of training before this call */
+    double step_seconds; /**< of it, and of this call, within the method's steps */
 };
 
 struct loop {

@@ -32,13 +32,14 @@ static json_t *pack_losses(const struct loop_counters *c)
 static json_t *pack_counters(const struct loop *loop)
 {
     const struct loop_counters *c = &loop->counters;
-    return json_pack(
-        "{s:I,s:I,s:I,s:b,s:I,s:I,s:I,s:f,s:o,s:f,s:f,s:f,s:I,s:f,s:I,s:f}", "epoch", (json_int_t)c->epoch, "step",
-        (json_int_t)c->step, "step_in_epoch", (json_int_t)c->step_in_epoch, "is_begun", c->is_begun, "images_seen",
-        (json_int_t)c->images_seen, "epoch_images", (json_int_t)c->epoch_images, "epoch_right",
-        (json_int_t)c->epoch_right, "epoch_loss", c->epoch_loss, "losses", pack_losses(c), "lr", c->lr, "held_last",
-        c->held_last, "held_best", c->held_best, "best_epoch", (json_int_t)c->best_epoch, "seconds", loop_seconds(loop),
-        "metrics_lines", (json_int_t)loop->metrics.n_lines, "alpha", c->is_begun ? loop->epoch.alpha : -1.0);
+    return json_pack("{s:I,s:I,s:I,s:b,s:I,s:I,s:I,s:f,s:o,s:f,s:f,s:f,s:I,s:f,s:f,s:I,s:f}", "epoch",
+                     (json_int_t)c->epoch, "step", (json_int_t)c->step, "step_in_epoch", (json_int_t)c->step_in_epoch,
+                     "is_begun", c->is_begun, "images_seen", (json_int_t)c->images_seen, "epoch_images",
+                     (json_int_t)c->epoch_images, "epoch_right", (json_int_t)c->epoch_right, "epoch_loss",
+                     c->epoch_loss, "losses", pack_losses(c), "lr", c->lr, "held_last", c->held_last, "held_best",
+                     c->held_best, "best_epoch", (json_int_t)c->best_epoch, "seconds", loop_seconds(loop),
+                     "step_seconds", c->step_seconds, "metrics_lines", (json_int_t)loop->metrics.n_lines, "alpha",
+                     c->is_begun ? loop->epoch.alpha : -1.0);
 }
 
 enum ws_status loop_save(struct loop *loop, struct ws_err *err)
@@ -87,11 +88,12 @@ static bool unpack_counters(struct loop *loop, json_t *root, int64_t *metrics_li
     json_int_t epoch, step, step_in_epoch, images_seen, epoch_images, epoch_right, best_epoch, lines;
     int is_begun;
     json_t *losses;
-    if (json_unpack(root, "{s:I,s:I,s:I,s:b,s:I,s:I,s:I,s:F,s:o,s:F,s:F,s:F,s:I,s:F,s:I,s:F}", "epoch", &epoch, "step",
-                    &step, "step_in_epoch", &step_in_epoch, "is_begun", &is_begun, "images_seen", &images_seen,
+    if (json_unpack(root, "{s:I,s:I,s:I,s:b,s:I,s:I,s:I,s:F,s:o,s:F,s:F,s:F,s:I,s:F,s?F,s:I,s:F}", "epoch", &epoch,
+                    "step", &step, "step_in_epoch", &step_in_epoch, "is_begun", &is_begun, "images_seen", &images_seen,
                     "epoch_images", &epoch_images, "epoch_right", &epoch_right, "epoch_loss", &c->epoch_loss, "losses",
                     &losses, "lr", &c->lr, "held_last", &c->held_last, "held_best", &c->held_best, "best_epoch",
-                    &best_epoch, "seconds", &c->seconds, "metrics_lines", &lines, "alpha", &loop->epoch.alpha) != 0 ||
+                    &best_epoch, "seconds", &c->seconds, "step_seconds", &c->step_seconds, "metrics_lines", &lines,
+                    "alpha", &loop->epoch.alpha) != 0 ||
         epoch < 1 || step < 0 || step_in_epoch < 0 || step_in_epoch > step || !unpack_losses(c, losses))
         return false;
     c->epoch = (uint32_t)epoch;

@@ -62,6 +62,50 @@ check 'a README gets the table between its markers' in_readme
 report() { [ -s "$work/report/index.html" ]; }
 check 'the report is written' report
 
+# ---- time, pool, shift ----
+
+# Few steps on few images prove no bar; that the figures are there and right, and that the bar is asked.
+costs() {
+    local whole steps
+    whole=$(value "$run_dir/result.json" .whole_seconds) steps=$(value "$run_dir/result.json" .step_seconds)
+    equal true "$(jq -n "$steps > 0 and $steps <= $whole")" || return 1
+    run env WORK="$work" node tests/reproduce/reproduce.mjs --time
+    has "main/kd3 seed 1: $(printf %.1f "$whole") s, of it $(printf %.1f "$steps") s in training steps" <"$scratch/output"
+    equal "$(jq -n "if $whole / $steps > 1.15 then 1 else 0 end")" "$code"
+}
+check 'what a run costs beyond its steps is told and judged' costs
+pool=$work/reproduce/pools/main-kd-clipart.txt
+clipart=$work/rows/main/kd-clipart/seed-1
+restricted() {
+    driven main/kd-clipart; ended 0 'main/kd-clipart seed 1: ' || return 1
+    equal "$(wc -l <"$pool")" "$(value "$clipart/runs/kd/manifest.json" '.facts.n_pool + .facts.n_held_out')" &&
+        equal "$(sha256_of "$pool")" \
+            "$(value "$clipart/runs/kd/manifest.json" ".inputs[] | select(.path == \"$pool\") | .sha256")"
+}
+check 'a row with a pool of its own trains on that alone, and its manifest names it' restricted
+off_topic() {
+    jq -r 'select(.origin == "off-topic") | .sha256[0:32]' build/web-small/truth.jsonl | sort >"$scratch/off"
+    equal "" "$(comm -13 "$scratch/off" <(sort "$pool"))" && at_least 20 "$(wc -l <"$pool")"
+}
+check 'random clip art is off topic' off_topic
+refused() { # TEXT LIST
+    printf '%s\n' "$2" >"$scratch/pool.txt"
+    run "$bin/webstill" distill "$config" --work "$clipart" --method kd -o "distill.pool=$scratch/pool.txt"
+    ended "$3" "$1"
+}
+check 'a list with an unknown image is refused with its line' refused "distill.pool: $scratch/pool.txt:2: image 00" \
+    "$(head -n 1 "$pool")"$'\n'00000000000000000000000000000000 2
+check 'a list with a line that is no id likewise' refused "distill.pool: $scratch/pool.txt:1: expected an image id" x 5
+shifted() {
+    equal '[0,0.25,0.5,1]' "$(jq -sc '[.[] | select(.experiment == "shift" and .row == "kd3") | .x]' "$results")" &&
+        equal "$(kd3 .accuracy)" \
+            "$(jq -r 'select(.experiment == "shift" and .row == "kd3" and .x == 0) | .shifted_accuracy' "$results")" &&
+        equal "$(value "$run_dir/runs/kd3/eval.json" '.shifted[] | select(.strength == 0.5) | .accuracy')" \
+            "$(kd3 .shifted_accuracy)" &&
+        equal 1 "$(ls "$run_dir/eval" | grep -c manifest)"
+}
+check 'the same look at the test set gives the shifted figures' shifted
+
 # ---- again ----
 
 already() { driven main/kd3,kd; ended 0 'main/kd3 seed 1: ' 'already there'; }

@@ -3,34 +3,26 @@
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { failureOf, runProgram } from './programs.mjs';
 
-/** Run a program to its end; its words go to `log`, and their last lines into the error when it fails. */
-function must(log, command, args, environment = {}) {
-    const out = fs.openSync(log, 'a');
-    const from = fs.fstatSync(out).size;
-    const done = spawnSync(command, args, { stdio: ['ignore', out, out], env: { ...process.env, ...environment } });
-    fs.closeSync(out);
-    if (done.status === 0) return;
-    const said = fs.readFileSync(log).subarray(from).toString('utf8').trimEnd().split('\n').slice(-5).join('\n  ');
-    const how = done.error?.message ?? done.signal ?? `exit code ${done.status}`;
-    throw Object.assign(new Error(`${[command, ...args].join(' ')}: ${how}\n  ${said}\n  all of it: ${log}`), {
-        exitCode: done.status ?? 1,
-    });
+async function must(log, command, args) {
+    const code = await runProgram(log, command, args);
+    if (code !== 0) throw failureOf(log, [command, ...args].join(' '), code);
 }
 
 /** Fetches the pictures of the web `size` into `work`, unless that has been done; the web stays in build/. */
-function crawl({ bin, config, overrides, say, log }, size, web, work) {
+async function crawl({ bin, config, overrides, say, log }, size, web, work) {
     const truth = path.join(web, 'truth.jsonl');
     if (fs.existsSync(path.join(work, 'crawl/manifest.json')) && fs.existsSync(truth)) return;
     say(`web ${size}: building it from packages`);
-    must(log, 'tests/web/fetch-data.sh', size === 'small' ? ['--small'] : []);
-    must(log, 'node', ['tests/web/build-web.mjs', '--size', size, '--out', web]);
+    await must(log, 'tests/web/fetch-data.sh', size === 'small' ? ['--small'] : []);
+    await must(log, 'node', ['tests/web/build-web.mjs', '--size', size, '--out', web]);
     say(`web ${size}: crawling it`);
-    must(log, 'tests/web/serve.sh', ['start', web, work]);
+    await must(log, 'tests/web/serve.sh', ['start', web, work]);
     try {
-        must(log, path.join(bin, 'webstill'), ['crawl', config, '--work', work, ...overrides]);
+        await must(log, path.join(bin, 'webstill'), ['crawl', config, '--work', work, ...overrides]);
     } finally {
-        must(log, 'tests/web/serve.sh', ['stop', web, work]);
+        spawnSync('tests/web/serve.sh', ['stop', web, work]); // also where all else is stopped
     }
 }
 
@@ -59,18 +51,18 @@ export function shareBase(base, row) {
  * working directory whose teacher is taken; without it one is trained. `about`: { bin, config, overrides, threads, say,
  * log }.
  */
-export function makeBase(about, size, web, work, teacherOf) {
+export async function makeBase(about, size, web, work, teacherOf) {
     const { bin, config, overrides, threads, say, log } = about;
-    const stage = (name) => {
+    const stage = async (name) => {
         say(`web ${size}: ${name}`);
-        must(log, path.join(bin, 'webstill'), [name, config, '--work', work, ...threads, ...overrides]);
+        await must(log, path.join(bin, 'webstill'), [name, config, '--work', work, ...threads, ...overrides]);
     };
     fs.mkdirSync(work, { recursive: true });
-    crawl(about, size, web, work);
-    stage('store');
+    await crawl(about, size, web, work);
+    await stage('store');
     if (teacherOf)
         for (const name of ['manifest.json', 'teacher.safetensors'])
             link(path.join(teacherOf, 'teacher', name), path.join(work, 'teacher', name));
-    else stage('teacher');
-    stage('score');
+    else await stage('teacher');
+    await stage('score');
 }

@@ -19,7 +19,7 @@
 // that training depends on. The programs are copied first, so that a build meanwhile does not mix two of them.
 // Exit codes: 0 all rows done or skipped, 1 failed, 2 usage, 6 some rows failed, 11 stopped, 13 already running.
 
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -27,18 +27,12 @@ import path from 'node:path';
 import { link, makeBase, shareBase } from './base.mjs';
 import { EXPERIMENTS, MAIN_SHIFT, SHIFTS } from './experiments.mjs';
 import { choosePool, judgeSelection, readStoreIds, readTruth } from './pools.mjs';
+import { Failure, failureOf, isStopping, runProgram, stopPrograms } from './programs.mjs';
 import { judgeCosts, lineOf, putBetweenMarkers, replaceFile, writeTables } from './table.mjs';
 
 const say = (text) => process.stdout.write(`reproduce-kd3: ${text}\n`);
 const sha256 = (text) => crypto.createHash('sha256').update(text).digest('hex');
 const readJson = (file) => JSON.parse(fs.readFileSync(file, 'utf8'));
-
-class Failure extends Error {
-    constructor(exitCode, text) {
-        super(text);
-        this.exitCode = exitCode;
-    }
-}
 
 function readSettings() {
     const whole = (key, value) => {
@@ -203,31 +197,14 @@ function whyUnsupported(run, settings) {
 
 // ---- running ----
 
-const children = new Set();
-let isStopping = false;
-
-/** A stage of a run; its words go to DIR/log. A row that an orphan of a killed driver still works on is waited for. */
+/** A stage of a run; its words go to DIR/log. A run that an orphan of a killed driver still works on is waited for. */
 async function stage(run, settings, name) {
     const log = path.join(run.dir, 'log');
     const args = [name, configOf(run, settings), '--work', run.dir, '--threads', settings.threads];
     for (let tries = 0; ; tries++) {
-        const out = fs.openSync(log, 'a');
-        const child = spawn(path.join(settings.bin, 'webstill'), [...args, ...optionsOf(run, settings)], {
-            stdio: ['ignore', out, out],
-        });
-        fs.closeSync(out);
-        children.add(child);
-        const code = await new Promise((resolve) => {
-            child.on('error', () => resolve(127));
-            child.on('close', (status, signal) => resolve(signal ? 128 + os.constants.signals[signal] : status));
-        });
-        children.delete(child);
+        const code = await runProgram(log, path.join(settings.bin, 'webstill'), [...args, ...optionsOf(run, settings)]);
         if (code === 0) return;
-        if (isStopping || code === 11) throw new Failure(11, 'stopped');
-        if (code !== 13 || tries >= 600) {
-            const said = fs.readFileSync(log, 'utf8').trimEnd().split('\n').slice(-4).join('\n  ');
-            throw new Failure(code, `${name} ended with exit code ${code}\n  ${said}\n  all of it: ${log}`);
-        }
+        if (code !== 13 || tries >= 1200) throw failureOf(log, name, code);
         await new Promise((resolve) => setTimeout(resolve, 1000));
     }
 }
@@ -330,7 +307,7 @@ async function runAll(runs, settings) {
     const failed = [];
     let nDone = 0;
     const worker = async () => {
-        while (waiting.length > 0 && !isStopping) {
+        while (waiting.length > 0 && !isStopping()) {
             const run = waiting.shift();
             const begun = Date.now();
             busy.add(run);
@@ -358,7 +335,7 @@ async function runAll(runs, settings) {
         }
     };
     await Promise.all(Array.from({ length: settings.jobs }, worker));
-    if (isStopping) throw new Failure(11, 'stopped; the same command goes on');
+    if (isStopping()) throw new Failure(11, 'stopped; the same command goes on');
     return failed;
 }
 
@@ -457,7 +434,7 @@ function copyPrograms(settings) {
 }
 
 /** Webs, stores and the teacher of the wanted runs; fills in each run's base, truth and pool. */
-function prepare(runs, settings) {
+async function prepare(runs, settings) {
     const about = {
         bin: settings.bin,
         config: settings.config,
@@ -473,7 +450,7 @@ function prepare(runs, settings) {
         const size = settings.sizes[name];
         const work = name === 'proof' ? settings.work : path.join(settings.work, name);
         const web = size === 'full' ? 'build/web' : `build/web-${size}`;
-        makeBase(about, size, web, work, name === 'proof' ? null : settings.work);
+        await makeBase(about, size, web, work, name === 'proof' ? null : settings.work);
         bases.set(name, { work, truth: readTruth(web), ids: readStoreIds(work) });
     }
     for (const run of runs.filter(({ experiment }) => experiment.web)) {
@@ -511,11 +488,6 @@ function tellCosts(settings) {
     if (!isWithin) throw new Failure(1, 'a run cost more than its training steps allow');
 }
 
-function stopChildren() {
-    isStopping = true;
-    for (const child of children) child.kill('SIGTERM');
-}
-
 async function main() {
     const [mode] = process.argv.slice(2);
     if (mode && !['--table', '--time'].includes(mode)) throw new Failure(2, 'usage: reproduce.mjs [--table | --time]');
@@ -529,11 +501,11 @@ async function main() {
     const shift = `eval.shift=[${SHIFTS}]`;
     if (webstill(settings, ['config', settings.config, '-o', shift, '--section', 'eval']).status === 0)
         settings.shared.push(shift);
-    process.on('SIGINT', stopChildren);
-    process.on('SIGTERM', stopChildren);
+    process.on('SIGINT', stopPrograms);
+    process.on('SIGTERM', stopPrograms);
     const begun = Date.now();
     const listed = listRuns(settings);
-    prepare(listed, settings);
+    await prepare(listed, settings);
     const runs = keepSupported(listed, settings);
     say(`${runs.length} runs, ${settings.jobs} beside each other, seeds ${settings.seeds}, commit ${settings.commit}`);
     const failed = await runAll(runs, settings);

@@ -192,6 +192,7 @@ struct ws_conf_distill {
     uint32_t epochs;
     uint32_t steps_per_epoch; /**< 0 = the selected images once; else the selection is cycled for so many steps */
     uint32_t batch;
+    char *pool;           /**< "" or a file with the ids of the images that may be used, one a line */
     double holdout;       /**< share of the pool, chosen by id, that is never trained on: agreement with the teacher */
     char *augment;        /**< "resized-crop" (released code), "shift", "none" */
     uint32_t crop_pad;    /**< shift: zero padding of the random crop, pixels */
@@ -204,9 +205,14 @@ struct ws_conf_distill {
     struct ws_conf_simkd simkd;
 };
 
+enum { WS_MAX_SHIFTS = 16 };
+
 struct ws_conf_eval {
     char *images, *labels; /**< IDX files of the clean test set, .gz or plain */
     char *folder;          /**< or one folder a class */
+    double *shift;         /**< strengths of the random brightness and contrast under which it is measured, too */
+    unsigned n_shift;
+    uint64_t shift_seed;
     uint32_t batch;
 };
 

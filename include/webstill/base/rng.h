@@ -22,6 +22,7 @@ enum ws_stream {
     WS_STREAM_TEST,       /**< tests */
     WS_STREAM_DROPOUT,    /**< a = node, b = step */
     WS_STREAM_NOISE,      /**< pictures of noise; a = step, b = place in the batch */
+    WS_STREAM_SHIFT,      /**< brightness and contrast of the shifted test set; a = image, b = channel */
 };
 
 struct ws_rng {
