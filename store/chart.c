@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WIDTH = 320, HEIGHT = 200, LEFT = 42, RIGHT = 44, TOP = 10, BOTTOM = 34, MARKERS_MAX = 40, LABELS_MAX = 24 };
+enum { WIDTH = 320, HEIGHT = 200, LEFT = 42, RIGHT = 50, TOP = 10, BOTTOM = 34, MARKERS_MAX = 40, LABELS_MAX = 24 };
 
 /** Values lo … hi on pixels from … to, with a mark each `step`; a logarithmic one has its marks at 1, 2 and 5. */
 struct axis {
@@ -291,7 +291,7 @@ static void draw_cell(struct ws_html *html, const struct ws_heatmap *map, size_t
     const double width = (double)(MAP_WIDTH - MAP_LEFT) / (double)map->n_columns, gap = width > 6 ? 1.5 : 0;
     const double left = MAP_LEFT + width * (double)column;
     ws_html_addf(html, "<rect class=\"heat\" x=\"%.2f\" y=\"%zu\" width=\"%.2f\" height=\"%.1f\" fill-opacity=\"%.3f\"",
-                 left, row * MAP_ROW, width - gap, MAP_ROW - 1.5, 0.04 + 0.96 * shade);
+                 left, row * MAP_ROW, width - gap, MAP_ROW - 1.5, 0.04 + 0.68 * shade);
     if (map->n_rows * map->n_columns > TITLES_MAX) {
         ws_html_add(html, "/>");
     } else {
@@ -305,8 +305,8 @@ static void draw_cell(struct ws_html *html, const struct ws_heatmap *map, size_t
         ws_html_addf(html, ": %.*f</title></rect>", map->decimals, map->values[i]);
     }
     if (map->shows_values && width >= 22)
-        ws_html_addf(html, "<text x=\"%.1f\" y=\"%.1f\" class=\"cell%s\">%.*f</text>", left + (width - gap) / 2,
-                     (double)(row * MAP_ROW) + 14, shade > 0.55 ? " on" : "", map->decimals, map->values[i]);
+        ws_html_addf(html, "<text x=\"%.1f\" y=\"%.1f\" class=\"cell\">%.*f</text>", left + (width - gap) / 2,
+                     (double)(row * MAP_ROW) + 14, map->decimals, map->values[i]);
 }
 
 /** Names under the columns: numbers at a readable distance, or short names when all fit. */

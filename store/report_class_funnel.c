@@ -145,7 +145,8 @@ static void add_table(const struct ws_report *report, struct ws_html *html, cons
     ws_html_add(html, report->last.n > 0 ? "The pool is without the images held out; kept, whatever class they were "
                                            "kept as, in the last epoch. "
                                          : "");
-    ws_html_add(html, "What two classes found counts for both.</p>\n<div class=\"scroll\" tabindex=\"0\"><table>"
+    ws_html_add(html, "What two classes found counts for both.</p>\n<div class=\"scroll\" tabindex=\"0\" "
+                      "role=\"region\" aria-label=\"Funnel by class\"><table>"
                       "<thead><tr><th scope=\"col\">Class</th>");
     for (int s = 0; s < N_STEPS; s++) {
         if (is_shown[s])

@@ -233,7 +233,7 @@ void ws_report_add_head(const struct ws_report *report, struct ws_html *html)
 
 static void add_stage_row(struct ws_html *html, const char *title, const json_t *manifest)
 {
-    ws_html_add(html, "<tr><th>");
+    ws_html_add(html, "<tr><th scope=\"row\">");
     ws_html_text(html, title);
     ws_html_add(html, "</th><td class=\"left\">");
     if (!manifest) {
@@ -314,8 +314,11 @@ void ws_report_add_stages(const struct ws_report *report, struct ws_html *html)
                   {"curate", report->curate}};
     ws_html_add(html, "<section id=\"stages\">\n<h2>How it was made</h2>\n");
     add_facts(report, html);
-    ws_html_add(html, "<div class=\"scroll\"><table><thead><tr><th>Stage</th><th class=\"left\">Finished</th>"
-                      "<th>Time</th><th class=\"left\">Output and its SHA-256</th></tr></thead><tbody>\n");
+    ws_html_add(html,
+                "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Stages\"><table><thead><tr><th "
+                "scope=\"col\">Stage</th><th scope=\"col\" class=\"left\">Finished</th>"
+                "<th scope=\"col\">Time</th><th scope=\"col\" class=\"left\">Output and its "
+                "SHA-256</th></tr></thead><tbody>\n");
     for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
         add_stage_row(html, stages[i].title, stages[i].manifest);
     for (size_t r = 0; r < report->n_runs; r++) {

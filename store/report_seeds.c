@@ -159,11 +159,12 @@ static void add_table(const struct ws_results *results, struct ws_html *html, co
     struct ws_seed_row rows[WS_SEED_ROWS_MAX];
     bool is_shown[N_COLUMNS];
     const size_t n = ws_seed_rows(results, experiment->name, experiment->x_title != NULL, rows);
-    ws_html_add(html, "<div class=\"scroll\" tabindex=\"0\"><table data-experiment=\"");
-    ws_html_text(html, experiment->name);
-    ws_html_add(html, "\"><caption>");
+    ws_html_add(html, "<p class=\"soft small\">Mean ± standard deviation over seeds.</p>\n<div class=\"scroll\" "
+                      "tabindex=\"0\" role=\"region\" aria-label=\"");
     ws_html_text(html, experiment->title);
-    ws_html_add(html, ": mean ± standard deviation over seeds</caption><thead><tr><th scope=\"col\">Row</th>");
+    ws_html_add(html, "\"><table data-experiment=\"");
+    ws_html_text(html, experiment->name);
+    ws_html_add(html, "\"><thead><tr><th scope=\"col\">Row</th>");
     if (experiment->x_title) {
         ws_html_add(html, "<th scope=\"col\">");
         ws_html_text(html, experiment->x_title);
@@ -226,7 +227,8 @@ static void add_run(struct ws_html *html, const struct ws_result *run)
 static void add_runs(const struct ws_results *results, struct ws_html *html)
 {
     ws_html_addf(html, "<details><summary>All %zu runs: commit, configuration, machine</summary>\n", results->n);
-    ws_html_add(html, "<div class=\"scroll\" tabindex=\"0\"><table data-experiment=\"all\"><caption>Every run</caption>"
+    ws_html_add(html, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Every run\">"
+                      "<table data-experiment=\"all\">"
                       "<thead><tr><th scope=\"col\">Experiment</th><th scope=\"col\" class=\"left\">Row</th>"
                       "<th scope=\"col\">x</th><th scope=\"col\">Seed</th><th scope=\"col\">Last %</th>"
                       "<th scope=\"col\">Best %</th><th scope=\"col\">Training</th>"
@@ -260,6 +262,7 @@ static bool add_experiment(const struct ws_results *results, struct ws_html *htm
     if (!ws_seeds_draw_spreads(html, results, experiment->name, "Clean test accuracy, %"))
         return false;
     add_table(results, html, experiment);
+    ws_seeds_add_parts(html, results, experiment->name);
     return ws_seeds_draw_curves(html, results, experiment->name);
 }
 

@@ -21,6 +21,9 @@ struct ws_seed_row {
 size_t ws_seed_rows(const struct ws_results *results, const char *experiment, bool is_each_x,
                     struct ws_seed_row rows[WS_SEED_ROWS_MAX]);
 
+/** The ablation's table; nothing where no row is called METHOD-no-PART. */
+void ws_seeds_add_parts(struct ws_html *html, const struct ws_results *results, const char *experiment);
+
 /** The experiment's charts; nothing where it has no such values. False when out of memory. */
 WS_MUST_USE bool ws_seeds_draw_spreads(struct ws_html *html, const struct ws_results *results, const char *experiment,
                                        const char *title);

@@ -58,7 +58,7 @@ static void add_result_row(struct ws_html *html, const struct ws_report_run *run
                            const json_t *manifest, const json_t *eval, const json_t *best_eval, bool is_best)
 {
     const bool is_teacher = strcmp(key, "kt") == 0;
-    ws_html_addf(html, "<tr><th><span class=\"key %s\"></span>", key);
+    ws_html_addf(html, "<tr><th scope=\"row\"><span class=\"key %s\"></span>", key);
     ws_html_text(html, run->name);
     ws_html_add(html, "</th><td class=\"left\">");
     ws_html_text(html, ws_json_text(eval, "arch")[0] ? ws_json_text(eval, "arch") : arch);
@@ -108,10 +108,14 @@ void ws_report_add_results(const struct ws_report *report, struct ws_html *html)
     ws_html_add(html,
                 " clean test images that no training and no choice has seen. “Best” is the epoch that agrees most "
                 "with the teacher on held-out images of the web pool.</p>\n");
-    ws_html_add(html, "<div class=\"scroll\"><table><thead><tr><th>Model</th><th class=\"left\">Network</th>"
-                      "<th>Parameters</th><th>Multiply-adds,<br>million</th><th>Accuracy,<br>last %</th>"
-                      "<th>Accuracy,<br>best %</th><th>Agreement<br>with teacher %</th><th>NLL</th><th>ECE %</th>"
-                      "<th>Training</th><th>Images seen</th></tr></thead><tbody>\n");
+    ws_html_add(html,
+                "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Results\"><table><thead><tr><th "
+                "scope=\"col\">Model</th><th scope=\"col\" class=\"left\">Network</th>"
+                "<th scope=\"col\">Parameters</th><th scope=\"col\">Multiply-adds,<br>million</th><th "
+                "scope=\"col\">Accuracy,<br>last %</th>"
+                "<th scope=\"col\">Accuracy,<br>best %</th><th scope=\"col\">Agreement<br>with teacher %</th><th "
+                "scope=\"col\">NLL</th><th scope=\"col\">ECE %</th>"
+                "<th scope=\"col\">Training</th><th scope=\"col\">Images seen</th></tr></thead><tbody>\n");
     const char *teacher_arch = ws_json_text(report->card, "arch");
     add_result_row(html, &report->teacher_run, "kt", teacher_arch[0] ? teacher_arch : report->config->teacher.arch,
                    report->teacher, report->teacher_eval, NULL, false);
@@ -157,7 +161,7 @@ static void add_class_row(const struct ws_report *report, struct ws_html *html, 
     double best = -1;
     for (size_t r = 0; r < report->n_runs; r++)
         best = fmax(best, get_class_accuracy(report->runs[r].eval, c));
-    ws_html_add(html, "<tr><th>");
+    ws_html_add(html, "<tr><th scope=\"row\">");
     ws_html_text(html, report->config->classes[c].name);
     ws_html_add(html, "</th>");
     add_count_cell(html, labels ? (double)labels[c] : (double)NAN);
@@ -178,10 +182,13 @@ static void add_class_table(const struct ws_report *report, struct ws_html *html
                 "<p>“Found by” counts the stored images that a search for the class brought; the other counts go by "
                 "the class that teacher and student predict together in the last epoch. Accuracies are those of "
                 "the last epoch on the clean test images.</p>\n");
-    ws_html_add(html, "<div class=\"scroll\"><table><thead><tr><th>Class</th><th>Found by<br>its name</th>"
-                      "<th>Predicted</th><th>Kept</th><th>Threshold</th><th>Teacher<br>accuracy %</th>");
+    ws_html_add(html,
+                "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Class by "
+                "class\"><table><thead><tr><th scope=\"col\">Class</th><th scope=\"col\">Found by<br>its name</th>"
+                "<th scope=\"col\">Predicted</th><th scope=\"col\">Kept</th><th scope=\"col\">Threshold</th><th "
+                "scope=\"col\">Teacher<br>accuracy %</th>");
     for (size_t r = 0; r < report->n_runs; r++) {
-        ws_html_add(html, "<th>");
+        ws_html_add(html, "<th scope=\"col\">");
         ws_html_text(html, report->runs[r].name);
         ws_html_add(html, "<br>accuracy %</th>");
     }

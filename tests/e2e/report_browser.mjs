@@ -181,6 +181,17 @@ async function checkSeeds(page) {
       expect(cells[column('Against kd,')] === expected, `${name} against kd: expected ${expected}, found ${cells[column('Against kd,')]}`);
     }
   });
+  await check('what each part brings is the difference of its two rows', async (expect) => {
+    const table = await page.evaluate(tableOf, 'table[data-experiment=parts]');
+    const rows = rowsOf('main'), whole = new Map(rows.get('kd3').map((r) => [r.seed, r.accuracy]));
+    const paper = {sharing: '+1.79', selection: '+4.99', contrast: '+0.73', weights: '–'};
+    for (const [part, told] of Object.entries(paper)) {
+      const gain = spread(rows.get(`kd3-no-${part}`).map((r) => whole.get(r.seed) - r.accuracy));
+      const expected = ['kd3', `${gain.n}`, (gain.mean < 0 ? '−' : '+') + shown({...gain, mean: Math.abs(gain.mean)}), told];
+      const found = table.rows.find(({name}) => name === part)?.cells.slice(1);
+      expect(String(found) === String(expected), `${part}: expected ${expected}, found ${found}`);
+    }
+  });
   await check('accuracy against junk and pool, and the curves, have their means and bands', async (expect) => {
     const titles = new Set(await page.evaluate(() => [...document.querySelectorAll('#seeds title')].map((t) => t.textContent)));
     for (const [experiment, scale, x_title] of [['junk', 100, 'junk in the pool, %'], ['pool', 1, 'images in the pool']])
@@ -221,9 +232,14 @@ const findFaint = () => {
   };
   const faint = [];
   for (const e of document.querySelectorAll('body *')) {
-    if (![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) || e.matches('style, title, .cell')) continue;
+    if (![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) || e.matches('style, title')) continue;
     const style = getComputedStyle(e), colour = parse(e.closest('svg') ? style.fill : style.color);
-    const [a, b] = [light(colour), light(ground(e))].sort((x, y) => y - x), ratio = (a + 0.05) / (b + 0.05);
+    let below = ground(e);
+    if (e.matches('.cell')) { // stands on a shaded box
+      const box = getComputedStyle(e.previousElementSibling), share = Number(box.fillOpacity);
+      below = parse(box.fill).map((v, i) => share * v + (1 - share) * below[i]);
+    }
+    const [a, b] = [light(colour), light(below)].sort((x, y) => y - x), ratio = (a + 0.05) / (b + 0.05);
     if (ratio < 4.5) faint.push(`${e.tagName} ${e.className.baseVal ?? e.className} “${e.textContent.slice(0, 30)}”: ${ratio.toFixed(2)}`);
   }
   return faint;
@@ -235,7 +251,7 @@ async function checkReading(page, browser, url) {
       const all = (selector) => [...document.querySelectorAll(selector)];
       const ids = all('[id]').map((e) => e.id);
       return {
-        tables: all('table').filter((t) => !t.querySelector('thead th') || [...t.tBodies[0].rows].some((r) => r.cells[0].tagName !== 'TH')).length,
+        tables: all('table').filter((t) => !t.querySelector('thead th[scope=col]') || t.querySelector('thead th:not([scope]), tbody th:not([scope=row])') || [...t.tBodies[0].rows].some((r) => r.cells[0].tagName !== 'TH')).length,
         figures: all('figure.chart').filter((f) => !f.querySelector('figcaption')?.innerText).length,
         drawings: all('svg').filter((s) => s.getAttribute('role') !== 'img' || !s.getAttribute('aria-label')).length,
         links: all('a').filter((a) => !a.innerText.trim() && !a.querySelector('img[alt]:not([alt=""])')).length,
