@@ -1,5 +1,7 @@
 #include "webstill/curate/select.h"
 
+#include "order.h"
+
 #include <math.h>
 
 double ws_alpha_at(const struct ws_alpha_schedule *schedule, double epoch)
@@ -157,6 +159,24 @@ void ws_select_keep_all(struct ws_selection *out)
 {
     for (size_t i = 0; i < out->n; i++)
         keep_image(out, i);
+}
+
+bool ws_select_keep_top(struct ws_selection *out, struct ws_arena *arena, size_t n_keep)
+{
+    ws_assert(n_keep >= 1 && n_keep <= out->n);
+    uint32_t *order = ws_arena_alloc(arena, out->n, sizeof *order);
+    if (!order)
+        return false;
+    for (size_t i = 0; i < out->n; i++)
+        order[i] = (uint32_t)i;
+    order_by_confidence(order, out->n, out->confidence);
+    for (size_t i = 0; i < n_keep; i++)
+        keep_image(out, order[i]);
+    for (size_t i = n_keep; i < out->n; i++)
+        out->reason[order[i]] = WS_REASON_THRESHOLD;
+    for (int c = 0; c < out->n_classes; c++)
+        out->threshold[c] = (double)out->confidence[order[n_keep - 1]];
+    return true;
 }
 
 bool ws_select_all(struct ws_selection *out, struct ws_arena *arena, const float *teacher_logits,

@@ -9,7 +9,7 @@
 #include <string.h>
 
 const struct ws_method *const ws_methods[] = {
-    &ws_method_kd3, &ws_method_simkd, &ws_method_kd, &ws_method_noise, &ws_method_ce, NULL,
+    &ws_method_kd3, &ws_method_simkd, &ws_method_kd, &ws_method_dfnd, &ws_method_noise, &ws_method_ce, NULL,
 };
 
 enum { N_METHODS = sizeof ws_methods / sizeof *ws_methods - 1 };

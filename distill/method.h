@@ -115,6 +115,9 @@ extern const struct ws_method ws_method_kd3;
 /** SimKD: KD3's head and alignment on the whole pool, and nothing else of it. */
 extern const struct ws_method ws_method_simkd;
 
+/** DFND: the images that the teacher is surest of, and a matrix of its mistakes. */
+extern const struct ws_method ws_method_dfnd;
+
 /** All of them; NULL behind the last. */
 extern const struct ws_method *const ws_methods[];
 

@@ -184,6 +184,13 @@ static const struct cyaml_schema_field kd3_fields[] = {
     CYAML_FIELD_END,
 };
 static const struct cyaml_schema_field kd_fields[] = {FLOAT(ws_conf_kd, temperature), CYAML_FIELD_END};
+static const struct cyaml_schema_field dfnd_fields[] = {
+    FLOAT(ws_conf_dfnd, share),
+    FLOAT(ws_conf_dfnd, temperature),
+    FLOAT(ws_conf_dfnd, accuracy),
+    FLOAT(ws_conf_dfnd, noise_lr),
+    CYAML_FIELD_END,
+};
 static const struct cyaml_schema_field simkd_fields[] = {UINT(ws_conf_simkd, projector_factor), CYAML_FIELD_END};
 
 static const cyaml_strval_t train_data[] = {{"web", WS_DATA_WEB}, {"teacher", WS_DATA_TEACHER}};
@@ -205,6 +212,7 @@ static const struct cyaml_schema_field distill_fields[] = {
     SECTION(ws_conf_distill, kd3, kd3_fields),
     SECTION(ws_conf_distill, kd, kd_fields),
     SECTION(ws_conf_distill, simkd, simkd_fields),
+    SECTION(ws_conf_distill, dfnd, dfnd_fields),
     CYAML_FIELD_END,
 };
 
@@ -350,6 +358,10 @@ const struct ws_conf_rule ws_conf_rules[] = {
     RANGE("distill.kd3.teacher_cache_mib", "MiB", 0, 1048576, 0),
     RANGE("distill.kd.temperature", "temperature", 0, 1000, ABOVE),
     RANGE("distill.simkd.projector_factor", "divisor", 1, 64, 0),
+    RANGE("distill.dfnd.share", "share", 0, 1, ABOVE),
+    RANGE("distill.dfnd.temperature", "temperature", 0, 1000, ABOVE),
+    RANGE("distill.dfnd.accuracy", "share", 0, 1, 0),
+    RANGE("distill.dfnd.noise_lr", "rate", 0, 10, ABOVE),
     RANGE("eval.shift", "strength", 0, 10, ABOVE),
     RANGE("eval.shift_seed", "number", 0, 9007199254740991, 0),
     RANGE("eval.batch", "images", 1, 65536, 0),

@@ -317,6 +317,14 @@ def write_kd3():
     save(f"{HERE}/kd3_step.safetensors", out, {"batch": str(batch), "side": str(side), "embedding": str(embedding)})
 
 
+def noisy(z, labels, noise, accuracy):
+    """-log of the chance of each label: softmax(z) times a matrix of known diagonal and learnt rows (DFND)."""
+    n = z.shape[1]
+    off = (1 - accuracy) * F.softmax(noise, 1)
+    rows = [torch.cat([off[k, :k], torch.tensor([accuracy]), off[k, k:]]) for k in range(n)]
+    return F.nll_loss((F.softmax(z, 1) @ torch.stack(rows)).log(), labels)
+
+
 def write_losses():
     batch, classes, dim = 9, 10, 24
     out = {}
@@ -330,6 +338,10 @@ def write_losses():
     contrast = ntxent(u, v, 0.3)
     out["ntxent"] = contrast.reshape(1)
     out["ntxent_gradient_u"], out["ntxent_gradient_v"] = torch.autograd.grad(contrast, (u, v))
+    matrix = draw("noise", (classes, classes - 1), 2.0).requires_grad_()
+    loss = noisy(z, labels, matrix, 0.9)
+    out["noisy"] = loss.reshape(1)
+    out["noisy_gradient"], out["noisy_gradient_matrix"] = torch.autograd.grad(loss, (z, matrix))
     w = draw("w", (batch,), 0.25, 0.75)
     align = (w[:, None] * (u - v.detach()) ** 2).mean()
     out["alignment"], out["alignment_gradient"] = align.reshape(1), torch.autograd.grad(align, u)[0]

@@ -494,6 +494,25 @@ static void kd_is_pytorchs_kl_div_batchmean_times_t_squared(void **state)
     ws_tensors_close(&file);
 }
 
+static void the_noisy_cross_entropy_and_its_two_gradients_are_pytorchs(void **state)
+{
+    (void)state;
+    enum { B = 9, C = 10 };
+    struct ws_tensors *file = open_golden("losses");
+    float z[B * C], noise[C * (C - 1)], gradient[B * C] = {0}, noise_gradient[C * (C - 1)] = {0};
+    double scratch[2 * C * (C - 1)];
+    int32_t labels[B];
+    recipe_draw("z", z, B * C, 4.0, 0.0);
+    recipe_draw("noise", noise, C * (C - 1), 2.0, 0.0);
+    for (int i = 0; i < B; i++)
+        labels[i] = recipe_label(i);
+    compare_one(file, "noisy", ws_loss_noisy(z, labels, noise, B, C, 0.9, 1.0, gradient, noise_gradient, scratch),
+                1e-6);
+    compare(file, "noisy_gradient", gradient, B * C, 1e-6);
+    compare(file, "noisy_gradient_matrix", noise_gradient, C * (C - 1), 1e-6);
+    ws_tensors_close(&file);
+}
+
 static void losses_and_their_gradients_are_pytorchs(void **state)
 {
     (void)state;
@@ -529,6 +548,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kd_is_pytorchs_kl_div_batchmean_times_t_squared),
+        cmocka_unit_test(the_noisy_cross_entropy_and_its_two_gradients_are_pytorchs),
         cmocka_unit_test(losses_and_their_gradients_are_pytorchs),
         cmocka_unit_test(resnet8_trains_as_in_pytorch_on_grey_28),
         cmocka_unit_test(resnet8_trains_as_in_pytorch_on_colour_32),

@@ -3,6 +3,7 @@
  * say, and its gradients against differences of that loss.
  */
 #include "../unit/method_bench.h"
+#include "../unit/temp.h"
 
 static void check_slopes(struct method_bench *b, const char *network, const char *const *names)
 {
@@ -215,6 +216,117 @@ static void simkd_says_what_it_cannot_serve(void **state)
     method_bench_close(&b);
 }
 
+/* --- dfnd --- */
+
+static void open_dfnd(struct method_bench *b, double noise_lr)
+{
+    method_bench_init(b, "resnet8", "resnet8");
+    b->config.distill.dfnd = (struct ws_conf_dfnd){.share = .4, .temperature = 3, .accuracy = .8, .noise_lr = noise_lr};
+    method_bench_open(b, &ws_method_dfnd);
+}
+
+/* At the start every wrong label is as likely as the next: -log(a p_y + (1-a)/(C-1) (1 - p_y)). */
+static void the_first_step_of_dfnd_is_kd_and_the_noisy_cross_entropy(void **state)
+{
+    (void)state;
+    static struct method_bench b;
+    static const char *const names[] = {"conv1.weight", "layer2.0.bn1.weight", "fc.weight", "fc.bias", NULL};
+    open_dfnd(&b, 0); /* so that a step is a function of the student's weights alone */
+    const struct ws_step step = method_bench_step(&b);
+    const float *z_s = logits_of(b.model, method_bench_network(&b, "student").exec);
+    const float *z_t = logits_of(b.predictor.model, b.predictor.exec);
+    double noisy = 0;
+    for (int i = 0; i < step.n; i++) {
+        double log_p[BENCH_CLASSES];
+        log_softmax(z_s + i * BENCH_CLASSES, 1, log_p);
+        const double p = exp(log_p[ws_argmax(z_t + i * BENCH_CLASSES, BENCH_CLASSES)]);
+        noisy -= log(.8 * p + .2 / (BENCH_CLASSES - 1) * (1 - p)) / step.n;
+    }
+    const double kd = kd_formula(z_s, z_t, step.n, 3);
+    assert_int_equal(step.n_losses, 2);
+    assert_near(step.losses[0].value, kd, 1e-6);
+    assert_near(step.losses[1].value, noisy, 1e-6);
+    assert_near(step.loss, kd + noisy, 1e-6);
+    check_slopes(&b, "student", names);
+    method_bench_close(&b);
+}
+
+/* Adam's first step is the rate in the direction of each gradient, and the loss falls along it. */
+static void dfnd_learns_the_teachers_mistakes_beside_the_student(void **state)
+{
+    (void)state;
+    static struct method_bench b;
+    enum { N_NOISE = BENCH_CLASSES * (BENCH_CLASSES - 1) };
+    open_dfnd(&b, .01);
+    const double before = method_bench_step(&b).losses[1].value;
+    struct ws_checkpoint checkpoint = {0};
+    ws_method_dfnd.save(b.state, &checkpoint);
+    int n_moved = -1;
+    for (size_t i = 0; i < checkpoint.n; i++)
+        if (strcmp(checkpoint.entries[i].name, "noise.noise.weight") == 0) {
+            const float *noise = checkpoint.entries[i].data;
+            n_moved = 0;
+            for (int k = 0; k < N_NOISE; k++) {
+                assert_near(fabs((double)noise[k]), .01, 1e-4);
+                n_moved++;
+            }
+        }
+    ws_checkpoint_fini(&checkpoint);
+    assert_int_equal(n_moved, N_NOISE);
+    double after = before;
+    for (int k = 0; k < 50; k++)
+        after = method_bench_step(&b).losses[1].value; /* at rate 0 the student stands still */
+    assert_true(after < before - 1e-3);
+    method_bench_close(&b);
+}
+
+static void dfnd_trains_on_what_the_teacher_is_surest_of(void **state)
+{
+    static struct method_bench b;
+    struct ws_err err = {0};
+    struct ws_epoch epoch, again;
+    struct ws_augment augment;
+    float logits[BENCH_IMAGES * BENCH_CLASSES], confidence[BENCH_IMAGES];
+    char path[TEMP_PATH];
+    bool is_kept[BENCH_IMAGES] = {false};
+    open_dfnd(&b, .01);
+    b.session.dir = *state;
+    assert_int_equal(ws_method_dfnd.epoch_begin(b.state, 1, &epoch, &err), WS_OK);
+    assert_int_equal(epoch.n, 10); /* 0.4 of 24 is 9.6 */
+    for (size_t i = 0; i < epoch.n; i++)
+        is_kept[epoch.images[i]] = true;
+    const struct ws_view view = ws_view_clean(&b.teacher->card, &augment);
+    assert_int_equal(ws_predict(&b.predictor, &b.data, &view, b.images, BENCH_IMAGES, logits, NULL, &err), WS_OK);
+    float least = 2, most_dropped = -1;
+    for (int i = 0; i < BENCH_IMAGES; i++) {
+        double log_p[BENCH_CLASSES];
+        log_softmax(logits + i * BENCH_CLASSES, 1, log_p);
+        confidence[i] = (float)exp(log_p[ws_argmax(logits + i * BENCH_CLASSES, BENCH_CLASSES)]);
+        if (is_kept[i])
+            least = fminf(least, confidence[i]);
+        else
+            most_dropped = fmaxf(most_dropped, confidence[i]);
+    }
+    assert_true(most_dropped <= least + 1e-6f);
+    assert_int_equal(access(temp_join(path, *state, "selection/epoch-001.safetensors"), R_OK), 0);
+    assert_int_equal(ws_method_dfnd.epoch_begin(b.state, 2, &again, &err), WS_OK);
+    assert_ptr_equal(again.images, epoch.images);
+    assert_int_equal(again.n, epoch.n);
+    method_bench_close(&b);
+}
+
+static void dfnd_asks_for_the_accuracy_that_a_card_does_not_tell(void **state)
+{
+    (void)state;
+    static struct method_bench b;
+    method_bench_init(&b, "resnet8", "resnet8");
+    b.config.distill.dfnd = (struct ws_conf_dfnd){.share = .4, .temperature = 3, .noise_lr = .01};
+    assert_refused(&ws_method_dfnd, &b, WS_E_CONFIG, "which this teacher's card does not tell");
+    method_bench_close(&b);
+}
+
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, temp_setup, temp_teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +337,10 @@ int main(void)
         cmocka_unit_test(a_step_of_simkd_is_the_mean_squared_error_of_the_maps),
         cmocka_unit_test(the_classifier_that_simkd_shares_has_no_gradient),
         cmocka_unit_test(simkd_says_what_it_cannot_serve),
+        cmocka_unit_test(the_first_step_of_dfnd_is_kd_and_the_noisy_cross_entropy),
+        cmocka_unit_test(dfnd_learns_the_teachers_mistakes_beside_the_student),
+        IN_FOLDER(dfnd_trains_on_what_the_teacher_is_surest_of),
+        cmocka_unit_test(dfnd_asks_for_the_accuracy_that_a_card_does_not_tell),
     };
     return cmocka_run_group_tests_name("baselines", tests, NULL, NULL);
 }

@@ -199,6 +199,44 @@ static void rule_all_keeps_everything_and_tells_the_same_facts(void **state)
     ws_arena_fini(&arena);
 }
 
+/* DFND's rule: so many images and no others are kept that none of the dropped ones is surer; of equals the earlier. */
+static void the_top_share_is_the_surest_images_whatever_their_class(void **state)
+{
+    (void)state;
+    static float teacher[N * C];
+    struct ws_arena arena = {0};
+    fill(teacher, 1, true);
+    memcpy(teacher + 8 * C, teacher + 4 * C, sizeof(float) * C); /* images 4 and 8 are equally sure */
+    static const size_t shares[] = {1, 2, 187, N};
+    for (int k = 0; k < 4; k++) {
+        struct ws_selection found;
+        assert_true(ws_select_begin(&found, &arena, N, C, rule(1, 0)));
+        ws_select_predict(&found, teacher, NULL, 0, N, rule(1, 0));
+        assert_true(ws_select_keep_top(&found, &arena, shares[k]));
+        float least = 2, most_dropped = -1;
+        int64_t n_kept = 0, per_class = 0;
+        for (int i = 0; i < N; i++) {
+            n_kept += found.keep[i];
+            if (found.keep[i])
+                least = fminf(least, found.confidence[i]);
+            else
+                most_dropped = fmaxf(most_dropped, found.confidence[i]);
+            assert_int_equal(found.reason[i], found.keep[i] ? WS_REASON_KEPT : WS_REASON_THRESHOLD);
+            assert_true(found.weight[i] == (float)found.keep[i]);
+        }
+        for (int c = 0; c < C; c++) {
+            per_class += found.n_kept[c];
+            assert_true(found.threshold[c] == (double)least);
+        }
+        assert_int_equal(n_kept, shares[k]);
+        assert_int_equal(found.n_kept_total, shares[k]);
+        assert_int_equal(per_class, shares[k]);
+        assert_true(most_dropped <= least);
+        assert_true(found.keep[4] >= found.keep[8]);
+    }
+    ws_arena_fini(&arena);
+}
+
 static void equal_logits_weigh_one_half_and_far_ones_nearly_one(void **state)
 {
     (void)state;
@@ -257,6 +295,7 @@ int main(void)
         cmocka_unit_test(at_the_ends_of_alpha_both_combinations_are_the_same_bytes),
         cmocka_unit_test(in_pieces_the_rule_gives_the_same_selection),
         cmocka_unit_test(rule_all_keeps_everything_and_tells_the_same_facts),
+        cmocka_unit_test(the_top_share_is_the_surest_images_whatever_their_class),
         cmocka_unit_test(equal_logits_weigh_one_half_and_far_ones_nearly_one),
         cmocka_unit_test(the_weight_is_the_logistic_of_the_distance),
         cmocka_unit_test_setup_teardown(a_selection_comes_back_from_its_file, temp_setup, temp_teardown),

@@ -48,6 +48,7 @@ static void set_config(struct ws_config *config)
                                                .weights = true};
     config->distill.kd.temperature = 4;
     config->distill.simkd.projector_factor = 2;
+    config->distill.dfnd = (struct ws_conf_dfnd){.share = .5, .temperature = 4, .noise_lr = .001};
     config->distill.optim =
         (struct ws_conf_optim){.lr = .05, .momentum = .9, .weight_decay = 5e-4, .schedule = WS_SCHEDULE_COSINE};
 }

@@ -182,6 +182,13 @@ struct ws_conf_simkd {
     uint32_t projector_factor;
 };
 
+struct ws_conf_dfnd {
+    double share; /**< of the pool, the images that the teacher is surest of */
+    double temperature;
+    double accuracy; /**< of the teacher; 0 = as its card tells */
+    double noise_lr;
+};
+
 enum ws_train_data { WS_DATA_WEB, WS_DATA_TEACHER };
 
 struct ws_conf_distill {
@@ -203,6 +210,7 @@ struct ws_conf_distill {
     struct ws_conf_kd3 kd3;
     struct ws_conf_kd kd; /**< of kd and noise */
     struct ws_conf_simkd simkd;
+    struct ws_conf_dfnd dfnd;
 };
 
 enum { WS_MAX_SHIFTS = 16 };

@@ -89,5 +89,11 @@ void ws_select_predict(struct ws_selection *out, const float *teacher_logits, co
 void ws_select_keep(struct ws_selection *out, const struct ws_select_options *options);
 /** Likewise, the rule being to keep everything. */
 void ws_select_keep_all(struct ws_selection *out);
+/**
+ * Likewise, the rule being to keep the `n_keep` images of the highest confidence over all classes, of equals the
+ * earlier (DFND's: Chen et al., "Learning Student Networks in the Wild", CVPR 2021, as its released code selects).
+ * Every class's threshold is the confidence of the last one kept. 1 <= n_keep <= n. False when out of memory.
+ */
+WS_MUST_USE bool ws_select_keep_top(struct ws_selection *out, struct ws_arena *arena, size_t n_keep);
 
 #endif

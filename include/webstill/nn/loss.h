@@ -19,6 +19,16 @@ double ws_loss_cross_entropy(const float *logits, const int32_t *labels, int bat
 double ws_loss_kd(const float *student, const float *teacher, int batch, int n_classes, double temperature,
                   double scale, float *gradient);
 
+/**
+ * Cross entropy of labels that are wrong at times (DFND: Chen et al., "Learning Student Networks in the Wild", CVPR 2021,
+ * the noisy half of its loss): 1/B sum_i -log sum_k softmax(z_i)_k Q(k, y_i), where Q(k, y) is the chance that an image
+ * of class k is labelled y. Q(k, k) = accuracy is known, the other entries of row k are (1 - accuracy) softmax(noise_k),
+ * noise_k [n_classes - 1] being the row without its diagonal. Gradients go to `logits` and `noise` [n_classes][n_classes - 1].
+ * `scratch` holds 2 n_classes (n_classes - 1) doubles. 0 <= accuracy <= 1, n_classes >= 2.
+ */
+double ws_loss_noisy(const float *logits, const int32_t *labels, const float *noise, int batch, int n_classes,
+                     double accuracy, double scale, float *gradient, float *noise_gradient, double *scratch);
+
 /** Weighted feature alignment: 1/(B D) sum_i w_i sum_d (a_id - b_id)^2; gradient to `a`. `weights` [batch], D values
  * per image. */
 double ws_loss_alignment(const float *a, const float *b, const float *weights, int batch, size_t dim, double scale,
