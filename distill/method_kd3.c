@@ -97,6 +97,22 @@ static enum ws_status read_options(struct kd3 *kd3, struct ws_err *err)
     return WS_OK;
 }
 
+/* The student ends in the teacher's g, or (kd3.share false) in a classifier of its own, as in method kd. */
+static enum ws_status open_student(struct kd3 *kd3, struct ws_err *err)
+{
+    const struct ws_session *session = kd3->session;
+    if (kd3->options->share)
+        return ws_shared_head_open(&kd3->head, &kd3->trainee, session, "kd3", (int)kd3->options->projector_factor, err);
+    if (kd3->has_contrast && session->teacher_predictor->model->head_pooled < 0) {
+        ws_fail(err, WS_E_UNSUPPORTED,
+                "kd3's contrast compares pooled features; this teacher (%s) has no global pooling",
+                session->teacher->card.arch);
+        ws_err_hint(err, "set distill.kd3.contrast to off");
+        return WS_E_UNSUPPORTED;
+    }
+    return ws_trainee_open(&kd3->trainee, session, err);
+}
+
 static enum ws_status open_kd3(void **state, const struct ws_session *session, struct ws_model **model,
                                struct ws_err *err)
 {
@@ -108,8 +124,7 @@ static enum ws_status open_kd3(void **state, const struct ws_session *session, s
     kd3->options = &session->config->distill.kd3;
     enum ws_status status = read_options(kd3, err);
     if (status == WS_OK)
-        status =
-            ws_shared_head_open(&kd3->head, &kd3->trainee, session, "kd3", (int)kd3->options->projector_factor, err);
+        status = open_student(kd3, err);
     if (status == WS_OK && kd3->has_contrast)
         status = open_contrast(kd3, err);
     if (status == WS_OK)
@@ -174,6 +189,17 @@ static double align(struct kd3 *kd3, const struct ws_step *step)
         kd3->weights[i] *= step->weights[i];
     return ws_loss_alignment(ws_exec_value(exec, student->projected), ws_shared_head_teacher_map(&kd3->head, step->n),
                              kd3->weights, step->n, kd3->head.map_floats, 1.0, ws_exec_seed(exec, student->projected));
+}
+
+/* In place of the alignment where nothing is shared: T^2 KL(teacher || student), each image alike. */
+static double imitate(struct kd3 *kd3, const struct ws_step *step)
+{
+    const struct ws_predictor *teacher = kd3->session->teacher_predictor;
+    const struct ws_model *student = kd3->trainee.model;
+    struct ws_exec *exec = kd3->trainee.exec;
+    return ws_loss_kd(ws_exec_value(exec, student->logits), ws_exec_value(teacher->exec, teacher->model->logits),
+                      step->n, student->card.n_classes, kd3->options->kl_temperature, 1.0,
+                      ws_exec_seed(exec, student->logits));
 }
 
 static void contrast(struct kd3 *kd3, struct ws_step *step)
@@ -250,8 +276,8 @@ static enum ws_status step_kd3(void *state, struct ws_step *step, struct ws_err 
         run_mixed(kd3, step);
     ws_exec_forward(exec, step->n, WS_BN_BATCH);
     run_teacher(kd3, ws_exec_input(exec), step->n, 0); /* last, as its maps are read in place */
-    step->loss = align(kd3, step);
-    ws_step_add_loss(step, "align", step->loss);
+    step->loss = kd3->options->share ? align(kd3, step) : imitate(kd3, step);
+    ws_step_add_loss(step, kd3->options->share ? "align" : "kl", step->loss);
     if (kd3->has_contrast)
         contrast(kd3, step);
     const enum ws_status status = ws_step_check(step, err);

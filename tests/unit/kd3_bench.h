@@ -38,6 +38,8 @@ static inline struct ws_conf_kd3 kd3_bench_options(double contrast_weight, bool 
                                 .contrast_temperature = .3,
                                 .embedding = 16,
                                 .projector_factor = 2,
+                                .share = true,
+                                .kl_temperature = 4,
                                 .mix_alpha = .5,
                                 .mix_eps = 1e-6,
                                 .weights = weights};

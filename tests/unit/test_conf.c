@@ -220,6 +220,7 @@ static void defaults_are_the_papers(void **state)
     assert_true(distill->kd3.contrast_weight == 0.001 && distill->kd3.contrast_temperature == 0.3);
     assert_int_equal(distill->kd3.embedding, 128);
     assert_int_equal(distill->kd3.projector_factor, 2);
+    assert_true(distill->kd3.share);
     assert_true(distill->kd3.mix_alpha == 0.1 && distill->kd3.mix_eps == 1e-6);
     assert_true(distill->kd3.select && distill->kd3.weights && distill->flip);
     assert_int_equal(distill->kd3.selection_view, WS_SELECTION_AUGMENTED);

@@ -41,6 +41,8 @@ static void set_config(struct ws_config *config)
                                                .contrast_temperature = .3,
                                                .embedding = 16,
                                                .projector_factor = 2,
+                                               .share = true,
+                                               .kl_temperature = 4,
                                                .mix_alpha = .1,
                                                .mix_eps = 1e-6,
                                                .mixed_memory_mib = 192,
@@ -937,9 +939,56 @@ static void metrics_are_cut_back_to_what_the_checkpoint_vouches_for(void **state
 
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, temp_setup, temp_teardown)
 
+static void kd3_without_sharing_selection_and_contrast_is_kd(void **state)
+{
+    static struct bench kd3, kd;
+    open_bench(&kd3, *state, "kd3", 2, the_teacher);
+    kd3.config.distill.kd3.share = kd3.config.distill.kd3.select = false;
+    kd3.config.distill.kd3.contrast = contrast_off;
+    open_bench(&kd, *state, "kd", 2, the_teacher);
+    must_run(&kd3, &ws_method_kd3);
+    must_run(&kd, &ws_method_kd);
+    assert_same_file(kd3.last, kd.last);
+    close_bench(&kd3);
+    close_bench(&kd);
+}
+
+static void kd3_without_sharing_trains_a_classifier_of_its_own_on_the_selection(void **state)
+{
+    static struct bench own, shared;
+    open_bench(&own, *state, "own", 2, the_teacher);
+    own.config.distill.kd3.share = false;
+    open_bench(&shared, *state, "shared", 2, the_teacher);
+    must_run(&own, &ws_method_kd3);
+    must_run(&shared, &ws_method_kd3);
+    struct ws_model *student = NULL;
+    struct ws_err err = {0};
+    char path[TEMP_PATH];
+    assert_int_equal(ws_model_load(&student, own.last, NULL, &err), WS_OK);
+    assert_int_equal(student->card.projector_channels, 0);
+    for (int i = 0; i < student->net->n_params; i++)
+        assert_false(student->net->params[i].is_frozen);
+    ws_model_free(&student);
+    /* The first epoch's selection asks the teacher and an untrained student; it is there for both. */
+    assert_true(ws_file_exists(temp_join(path, own.dir, "selection/epoch-001.safetensors")));
+    struct ws_buf text = {0};
+    read_file(temp_join(path, own.dir, "metrics.jsonl"), &text);
+    assert_non_null(strstr(text.ptr, "\"kl\":"));
+    assert_non_null(strstr(text.ptr, "\"contrast_student\":"));
+    assert_null(strstr(text.ptr, "\"align\":"));
+    ws_buf_fini(&text);
+    read_file(temp_join(path, shared.dir, "metrics.jsonl"), &text);
+    assert_null(strstr(text.ptr, "\"kl\":"));
+    ws_buf_fini(&text);
+    close_bench(&own);
+    close_bench(&shared);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        IN_FOLDER(kd3_without_sharing_selection_and_contrast_is_kd),
+        IN_FOLDER(kd3_without_sharing_trains_a_classifier_of_its_own_on_the_selection),
         IN_FOLDER(every_method_runs_and_beats_chance),
         IN_FOLDER(one_two_three_and_eight_threads_give_the_same_bytes),
         IN_FOLDER(a_run_cut_anywhere_ends_with_the_same_bytes),

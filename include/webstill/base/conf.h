@@ -165,6 +165,8 @@ struct ws_conf_kd3 {
     double contrast_temperature;
     uint32_t embedding; /**< width of E_t and E_s */
     uint32_t projector_factor;
+    bool share;            /**< false: a classifier of the student's own, trained by KL */
+    double kl_temperature; /**< of that KL */
     double mix_alpha; /**< Beta(mix_alpha, mix_alpha) of MixDistribution */
     double mix_eps;
     uint32_t mixed_memory_mib;             /**< a larger student runs on X and X' in one memory */
