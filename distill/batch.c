@@ -16,8 +16,11 @@ static void load_image(void *argument, int slice, int worker)
     struct ws_rng rng;
     if (!load->view->is_clean)
         ws_rng_init(&rng, load->view->seed, load->view->stream, ws_id_key(&set->ids[image]), load->view->pass);
-    ws_augment_image(load->view->augment, load->view->is_clean ? NULL : &rng, set->pixels[image], set->height,
-                     set->width, set->channels, load->input + (size_t)slice * ws_dataset_image_bytes(set));
+    const uint8_t *pixels = set->pixels[image];
+    if (load->view->refined && !load->view->is_clean && ws_rng_uniform(&rng) < load->view->refined_share)
+        pixels = load->view->refined[image];
+    ws_augment_image(load->view->augment, load->view->is_clean ? NULL : &rng, pixels, set->height, set->width,
+                     set->channels, load->input + (size_t)slice * ws_dataset_image_bytes(set));
 }
 
 void ws_batch_load(struct ws_pool *pool, const struct ws_dataset *set, const struct ws_view *view,

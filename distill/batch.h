@@ -14,7 +14,9 @@ struct ws_view {
     bool is_clean; /**< no random numbers at all */
     uint64_t seed;
     enum ws_stream stream;
-    uint32_t pass; /**< so that an image seen again is drawn again */
+    uint32_t pass;                 /**< so that an image seen again is drawn again */
+    const uint8_t *const *refined; /**< NULL, or [n images of the set]: other pixels of these images … */
+    double refined_share;          /**< … and how often they are shown */
 };
 
 /** Write `n` images of the set into `input`, [n][height][width][channels]. */

@@ -24,6 +24,7 @@ struct workshop {
     struct ws_pool *pool;
     struct ws_predictor predictor;  /* of the teacher */
     const struct ws_model *teacher; /* the predictor's: folded */
+    char teacher_path[WS_PATH_BYTES];
     struct ws_dataset data;
     uint32_t *train, *held;
     size_t n_train, n_held;
@@ -44,10 +45,9 @@ static enum ws_status open_teacher(struct workshop *shop, struct ws_err *err)
 {
     const struct ws_config *config = shop->run->config;
     struct ws_model *model = NULL;
-    char path[WS_PATH_BYTES];
-    enum ws_status status = ws_work_path(path, shop->run->work, err, "teacher/teacher.safetensors");
+    enum ws_status status = ws_work_path(shop->teacher_path, shop->run->work, err, "teacher/teacher.safetensors");
     if (status == WS_OK)
-        status = ws_model_load(&model, path, NULL, err);
+        status = ws_model_load(&model, shop->teacher_path, NULL, err);
     if (status == WS_OK)
         status = ws_card_check_classes(&model->card, config, err);
     if (status == WS_OK)
@@ -169,6 +169,7 @@ static enum ws_status make_session(struct ws_session *session, struct workshop *
         .n_train = shop->n_train,
         .teacher = shop->teacher,
         .teacher_predictor = &shop->predictor,
+        .teacher_path = shop->teacher_path,
         .optim = &distill->optim,
         .augment = {.flip = distill->flip, .pad = (int)distill->crop_pad, .min_area = distill->crop_min_area},
         .seed = config->seed,

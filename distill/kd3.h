@@ -1,9 +1,11 @@
-/** KD3's state, split over method_kd3.c (the step) and kd3_select.c (what each epoch trains on). */
+/** KD3's state, split over method_kd3.c (the step), kd3_select.c (what each epoch trains on) and method_kd3_plus.c
+ * (what kd3+ adds). */
 #ifndef WEBSTILL_DISTILL_KD3_H
 #define WEBSTILL_DISTILL_KD3_H
 
 #include "embedding.h"
 #include "method.h"
+#include "refine.h"
 #include "shared_head.h"
 
 #include "webstill/curate/curation.h"
@@ -27,7 +29,7 @@ struct kd3_selection {
 };
 
 WS_MUST_USE enum ws_status kd3_selection_open(struct kd3_selection *selection, const struct ws_session *session,
-                                              struct ws_err *err);
+                                              const struct ws_conf_kd3 *options, struct ws_err *err);
 void kd3_selection_close(struct kd3_selection *selection);
 
 /** Prepare the rules beyond KD3's for the training images; selection->ids are filled in. With source_precision the
@@ -44,6 +46,13 @@ WS_MUST_USE enum ws_status kd3_curation_open(struct kd3_selection *selection, co
 WS_MUST_USE enum ws_status kd3_select(struct kd3_selection *selection, const struct ws_session *session,
                                       uint32_t number, struct ws_epoch *epoch, struct ws_err *err);
 
+/** What kd3+ adds; all-zero: nothing. */
+struct kd3_plus {
+    const struct ws_conf_kd3_plus *options; /**< borrowed; NULL: this is kd3 */
+    struct ws_conf_kd3 kd3_options;         /**< section kd3 with what kd3+ says otherwise */
+    struct ws_refined refined;              /**< owned */
+};
+
 struct kd3 {
     const struct ws_session *session;     /**< borrowed */
     const struct ws_conf_kd3 *options;    /**< borrowed */
@@ -57,7 +66,27 @@ struct kd3 {
     uint32_t *partner;              /**< owned: [batch] */
     void *mix_scratch;              /**< owned */
     float *weights;                 /**< owned: [batch] w_i */
+    struct kd3_plus plus;           /**< owned */
     struct kd3_selection selection; /**< owned */
 };
+
+/** Open the state for kd3, or with `plus` for kd3+. As ws_method.open. */
+WS_MUST_USE enum ws_status kd3_open(void **state, const struct ws_session *session, const struct ws_conf_kd3_plus *plus,
+                                    struct ws_model **model, struct ws_err *err);
+WS_MUST_USE enum ws_status kd3_epoch_begin(void *state, uint32_t number, struct ws_epoch *epoch, struct ws_err *err);
+WS_MUST_USE enum ws_status kd3_step(void *state, struct ws_step *step, struct ws_err *err);
+void kd3_save(void *state, struct ws_checkpoint *checkpoint);
+WS_MUST_USE enum ws_status kd3_load(void *state, const struct ws_tensors *checkpoint, struct ws_err *err);
+int kd3_networks(void *state, struct ws_method_network *list);
+void kd3_close(void **state);
+
+/* method_kd3_plus.c */
+
+/** Take section kd3 over, and make or read the refined images. */
+WS_MUST_USE enum ws_status kd3_plus_open(struct kd3_plus *plus, const struct ws_session *session,
+                                         const struct ws_conf_kd3_plus *options, struct ws_err *err);
+void kd3_plus_close(struct kd3_plus *plus);
+/** lambda T^2 KL(teacher || student) of the step, its gradient seeded: what the loss grows by; 0 for kd3. */
+double kd3_plus_imitate(const struct kd3 *kd3, struct ws_step *step);
 
 #endif

@@ -9,18 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum ws_status kd3_selection_open(struct kd3_selection *selection, const struct ws_session *session, struct ws_err *err)
+enum ws_status kd3_selection_open(struct kd3_selection *selection, const struct ws_session *session,
+                                  const struct ws_conf_kd3 *options, struct ws_err *err)
 {
     *selection = (struct kd3_selection){0};
     const struct ws_config *config = session->config;
     const bool is_kd3 = strcmp(config->curate.rule, "kd3") == 0;
     if (!is_kd3 && strcmp(config->curate.rule, "all") != 0)
         return ws_fail(err, WS_E_CONFIG, "curate.rule: expected kd3 or all, found \"%s\"", config->curate.rule);
-    selection->has_threshold = config->distill.kd3.select && is_kd3;
+    selection->has_threshold = options->select && is_kd3;
     selection->is_off = !selection->has_threshold && !ws_curation_is_on(&config->curate);
     if (selection->is_off)
         return WS_OK;
-    const struct ws_conf_kd3 *options = &config->distill.kd3;
     const size_t n = session->n_train, n_classes = (size_t)session->card.n_classes;
     selection->is_clean = options->selection_view == WS_SELECTION_CLEAN;
     selection->piece = (size_t)session->batch;

@@ -9,7 +9,8 @@
 #include <string.h>
 
 const struct ws_method *const ws_methods[] = {
-    &ws_method_kd3, &ws_method_simkd, &ws_method_kd, &ws_method_dfnd, &ws_method_noise, &ws_method_ce, NULL,
+    &ws_method_kd3,  &ws_method_kd3_plus, &ws_method_simkd, &ws_method_kd,
+    &ws_method_dfnd, &ws_method_noise,    &ws_method_ce,    NULL,
 };
 
 enum { N_METHODS = sizeof ws_methods / sizeof *ws_methods - 1 };
@@ -64,14 +65,19 @@ void ws_trainee_close(struct ws_trainee *trainee)
     ws_model_free(&trainee->model);
 }
 
-void ws_step_load(const struct ws_session *session, const struct ws_step *step, struct ws_exec *exec)
+struct ws_view ws_step_view(const struct ws_session *session, const struct ws_step *step)
 {
-    const struct ws_view view = {
+    return (struct ws_view){
         .augment = &session->augment,
         .seed = session->seed,
         .stream = WS_STREAM_AUGMENT,
         .pass = step->view_pass,
     };
+}
+
+void ws_step_load(const struct ws_session *session, const struct ws_step *step, struct ws_exec *exec)
+{
+    const struct ws_view view = ws_step_view(session, step);
     ws_batch_load(session->pool, session->data, &view, step->images, step->n, ws_exec_input(exec));
     ws_exec_set_dropout(exec, session->seed, (uint64_t)step->index);
 }

@@ -28,6 +28,7 @@ struct ws_session {
     struct ws_card card;                    /**< of the network to train: arch, classes, sizes, normalisation, origin */
     const struct ws_model *teacher;         /**< NULL when a teacher is being trained */
     struct ws_predictor *teacher_predictor; /**< folded, max_batch = batch; NULL likewise */
+    const char *teacher_path;               /**< its file, for a method that needs it as it was; NULL likewise */
     struct ws_predictor *student;           /**< set by the loop behind open(): reads the current weights */
     const struct ws_conf_optim *optim;
     struct ws_augment augment;
@@ -112,6 +113,8 @@ extern const struct ws_method ws_method_kd;
 extern const struct ws_method ws_method_noise;
 /** KD3. */
 extern const struct ws_method ws_method_kd3;
+/** KD3 with softened outputs and refined images. */
+extern const struct ws_method ws_method_kd3_plus;
 /** SimKD: KD3's head and alignment on the whole pool, and nothing else of it. */
 extern const struct ws_method ws_method_simkd;
 
@@ -136,6 +139,8 @@ WS_MUST_USE enum ws_status ws_trainee_open(struct ws_trainee *trainee, const str
                                            struct ws_err *err);
 void ws_trainee_close(struct ws_trainee *trainee);
 
+/** The session's random view of a step's images. */
+struct ws_view ws_step_view(const struct ws_session *session, const struct ws_step *step);
 /** Load a step's images into the exec's input with the session's random view, and let its Dropout draw the step's
  * masks. */
 void ws_step_load(const struct ws_session *session, const struct ws_step *step, struct ws_exec *exec);

@@ -31,7 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void close_kd3(void **state)
+void kd3_close(void **state)
 {
     struct kd3 *kd3 = *state;
     if (!kd3)
@@ -46,6 +46,7 @@ static void close_kd3(void **state)
     free(kd3->weights);
     ws_shared_head_close(&kd3->head);
     kd3_selection_close(&kd3->selection);
+    kd3_plus_close(&kd3->plus);
     free(kd3);
     *state = NULL;
 }
@@ -113,38 +114,57 @@ static enum ws_status open_student(struct kd3 *kd3, struct ws_err *err)
     return ws_trainee_open(&kd3->trainee, session, err);
 }
 
-static enum ws_status open_kd3(void **state, const struct ws_session *session, struct ws_model **model,
-                               struct ws_err *err)
+enum ws_status kd3_open(void **state, const struct ws_session *session, const struct ws_conf_kd3_plus *plus,
+                        struct ws_model **model, struct ws_err *err)
 {
     struct kd3 *kd3 = ws_calloc(1, sizeof *kd3);
     *state = kd3;
     if (!kd3)
         return ws_fail(err, WS_E_MEMORY, "out of memory for method kd3");
     kd3->session = session;
-    kd3->options = &session->config->distill.kd3;
-    enum ws_status status = read_options(kd3, err);
+    kd3->options = plus ? &kd3->plus.kd3_options : &session->config->distill.kd3;
+    enum ws_status status = plus ? kd3_plus_open(&kd3->plus, session, plus, err) : WS_OK;
+    if (status == WS_OK)
+        status = read_options(kd3, err);
     if (status == WS_OK)
         status = open_student(kd3, err);
     if (status == WS_OK && kd3->has_contrast)
         status = open_contrast(kd3, err);
     if (status == WS_OK)
-        status = kd3_selection_open(&kd3->selection, session, err);
+        status = kd3_selection_open(&kd3->selection, session, kd3->options, err);
     if (status == WS_OK) {
         kd3->weights = ws_calloc((size_t)session->batch, sizeof *kd3->weights);
         if (!kd3->weights)
             status = ws_fail(err, WS_E_MEMORY, "out of memory for kd3's weights");
     }
     if (status != WS_OK)
-        close_kd3(state);
+        kd3_close(state);
     else
         *model = kd3->trainee.model;
     return status;
 }
 
-static enum ws_status begin_epoch(void *state, uint32_t number, struct ws_epoch *epoch, struct ws_err *err)
+static enum ws_status open_kd3(void **state, const struct ws_session *session, struct ws_model **model,
+                               struct ws_err *err)
+{
+    return kd3_open(state, session, NULL, model, err);
+}
+
+enum ws_status kd3_epoch_begin(void *state, uint32_t number, struct ws_epoch *epoch, struct ws_err *err)
 {
     struct kd3 *kd3 = state;
     return kd3_select(&kd3->selection, kd3->session, number, epoch, err);
+}
+
+static void load_images(struct kd3 *kd3, const struct ws_step *step)
+{
+    const struct ws_session *session = kd3->session;
+    struct ws_exec *exec = kd3->trainee.exec;
+    struct ws_view view = ws_step_view(session, step);
+    view.refined = kd3->plus.refined.pixels;
+    view.refined_share = kd3->plus.options ? kd3->plus.options->refined_share : 0.0;
+    ws_batch_load(session->pool, session->data, &view, step->images, step->n, ws_exec_input(exec));
+    ws_exec_set_dropout(exec, session->seed, (uint64_t)step->index);
 }
 
 /* Teacher on `input`; its pooled features go to rows first … of E_t's input. */
@@ -267,17 +287,19 @@ static enum ws_status update(struct kd3 *kd3, struct ws_step *step, struct ws_er
     return WS_OK;
 }
 
-static enum ws_status step_kd3(void *state, struct ws_step *step, struct ws_err *err)
+enum ws_status kd3_step(void *state, struct ws_step *step, struct ws_err *err)
 {
     struct kd3 *kd3 = state;
     struct ws_exec *exec = kd3->trainee.exec;
-    ws_step_load(kd3->session, step, exec);
+    load_images(kd3, step);
     if (kd3->has_contrast)
         run_mixed(kd3, step);
     ws_exec_forward(exec, step->n, WS_BN_BATCH);
     run_teacher(kd3, ws_exec_input(exec), step->n, 0); /* last, as its maps are read in place */
     step->loss = kd3->options->share ? align(kd3, step) : imitate(kd3, step);
     ws_step_add_loss(step, kd3->options->share ? "align" : "kl", step->loss);
+    if (kd3->options->share)
+        step->loss += kd3_plus_imitate(kd3, step);
     if (kd3->has_contrast)
         contrast(kd3, step);
     const enum ws_status status = ws_step_check(step, err);
@@ -287,7 +309,7 @@ static enum ws_status step_kd3(void *state, struct ws_step *step, struct ws_err 
     return update(kd3, step, err);
 }
 
-static void save_kd3(void *state, struct ws_checkpoint *checkpoint)
+void kd3_save(void *state, struct ws_checkpoint *checkpoint)
 {
     const struct kd3 *kd3 = state;
     ws_checkpoint_add_net(checkpoint, "student", kd3->trainee.model->net, &kd3->trainee.optim);
@@ -297,7 +319,7 @@ static void save_kd3(void *state, struct ws_checkpoint *checkpoint)
     ws_checkpoint_add_net(checkpoint, "contrast_teacher", kd3->embed_t.net, &kd3->embed_t.optim);
 }
 
-static enum ws_status load_kd3(void *state, const struct ws_tensors *checkpoint, struct ws_err *err)
+enum ws_status kd3_load(void *state, const struct ws_tensors *checkpoint, struct ws_err *err)
 {
     struct kd3 *kd3 = state;
     enum ws_status status =
@@ -309,7 +331,7 @@ static enum ws_status load_kd3(void *state, const struct ws_tensors *checkpoint,
     return status;
 }
 
-static int list_networks(void *state, struct ws_method_network *list)
+int kd3_networks(void *state, struct ws_method_network *list)
 {
     const struct kd3 *kd3 = state;
     const struct ws_predictor *teacher = kd3->session->teacher_predictor;
@@ -330,10 +352,10 @@ const struct ws_method ws_method_kd3 = {
     .summary = "selection by teacher and student, shared classifier, feature alignment, contrast",
     .needs = WS_NEEDS_TEACHER,
     .open = open_kd3,
-    .epoch_begin = begin_epoch,
-    .step = step_kd3,
-    .save = save_kd3,
-    .load = load_kd3,
-    .networks = list_networks,
-    .close = close_kd3,
+    .epoch_begin = kd3_epoch_begin,
+    .step = kd3_step,
+    .save = kd3_save,
+    .load = kd3_load,
+    .networks = kd3_networks,
+    .close = kd3_close,
 };

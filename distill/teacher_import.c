@@ -138,14 +138,18 @@ void teacher_describe_import(struct ws_job *job, const struct ws_model *model)
            card->arch, ws_net_count_params(model->net), ws_net_count_macs(model->net), card->height, card->width,
            card->channels, card->channels == 1 ? "" : "s", card->n_classes, n_batchnorm);
     json_t *list = json_array();
-    if (n_batchnorm == 0)
+    if (n_batchnorm == 0) {
         cannot_serve(list, "ssd-kd, atesc",
                      "BatchNorm was folded at export, or never there, and they need its statistics (torch.onnx.export "
                      "keeps it with training=TrainingMode.PRESERVE)");
+        cannot_serve(list, "kd3+ with refined images",
+                     "the same; with distill.kd3_plus.refine_steps at 0 it does without");
+    }
     if (model->features < 0)
-        cannot_serve(list, "kd3, simkd", "no pooled feature map: they compare the last maps of teacher and student");
+        cannot_serve(list, "kd3, kd3+, simkd",
+                     "no pooled feature map: they compare the last maps of teacher and student");
     else if (ws_model_classifier(model) < 0)
-        cannot_serve(list, "kd3, simkd",
+        cannot_serve(list, "kd3, kd3+, simkd",
                      "its logits are no linear layer of the pooled map: the student shares that layer");
     ws_job_fact(job, "cannot_serve", list);
 }

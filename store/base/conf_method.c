@@ -15,7 +15,10 @@ void ws_config_view_init(struct ws_config_view *view, const struct ws_config *co
     distill->checkpoint_s = 0;
     view->config.curate.epoch = 0;
     view->config.curate.drift_warn = 0;
-    if (strcmp(method, "kd3") != 0) {
+    const bool is_plus = strcmp(method, "kd3+") == 0;
+    if (!is_plus)
+        distill->kd3_plus = (struct ws_conf_kd3_plus){.contrast = view->nothing};
+    if (strcmp(method, "kd3") != 0 && !is_plus) {
         distill->kd3 = (struct ws_conf_kd3){.contrast = view->nothing};
         view->config.curate = (struct ws_conf_curate){.rule = view->nothing};
     }

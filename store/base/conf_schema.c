@@ -193,6 +193,19 @@ static const struct cyaml_schema_field dfnd_fields[] = {
     FLOAT(ws_conf_dfnd, noise_lr),
     CYAML_FIELD_END,
 };
+static const struct cyaml_schema_field kd3_plus_fields[] = {
+    BOOL(ws_conf_kd3_plus, select),
+    TEXT(ws_conf_kd3_plus, contrast),
+    FLOAT(ws_conf_kd3_plus, kl_weight),
+    FLOAT(ws_conf_kd3_plus, kl_temperature),
+    UINT(ws_conf_kd3_plus, refine_steps),
+    FLOAT(ws_conf_kd3_plus, refine_lr),
+    FLOAT(ws_conf_kd3_plus, refine_statistics),
+    FLOAT(ws_conf_kd3_plus, refine_any_class),
+    FLOAT(ws_conf_kd3_plus, refined_share),
+    CYAML_FIELD_END,
+};
+
 static const struct cyaml_schema_field simkd_fields[] = {UINT(ws_conf_simkd, projector_factor), CYAML_FIELD_END};
 
 static const cyaml_strval_t train_data[] = {{"web", WS_DATA_WEB}, {"teacher", WS_DATA_TEACHER}};
@@ -213,6 +226,7 @@ static const struct cyaml_schema_field distill_fields[] = {
     OPTIM(ws_conf_distill),
     SECTION(ws_conf_distill, kd3, kd3_fields),
     SECTION(ws_conf_distill, kd, kd_fields),
+    SECTION(ws_conf_distill, kd3_plus, kd3_plus_fields),
     SECTION(ws_conf_distill, simkd, simkd_fields),
     SECTION(ws_conf_distill, dfnd, dfnd_fields),
     CYAML_FIELD_END,
@@ -360,6 +374,13 @@ const struct ws_conf_rule ws_conf_rules[] = {
     RANGE("distill.kd3.mixed_memory_mib", "MiB", 0, 1048576, 0),
     RANGE("distill.kd3.teacher_cache_mib", "MiB", 0, 1048576, 0),
     RANGE("distill.kd.temperature", "temperature", 0, 1000, ABOVE),
+    RANGE("distill.kd3_plus.kl_weight", "factor", 0, 100, 0),
+    RANGE("distill.kd3_plus.kl_temperature", "temperature", 0, 1000, ABOVE),
+    RANGE("distill.kd3_plus.refine_steps", "steps", 0, 10000, 0),
+    RANGE("distill.kd3_plus.refine_lr", "rate", 0, 10, ABOVE),
+    RANGE("distill.kd3_plus.refine_statistics", "factor", 0, 1000, 0),
+    RANGE("distill.kd3_plus.refine_any_class", "share", 0, 1, 0),
+    RANGE("distill.kd3_plus.refined_share", "share", 0, 1, 0),
     RANGE("distill.simkd.projector_factor", "divisor", 1, 64, 0),
     RANGE("distill.dfnd.share", "share", 0, 1, ABOVE),
     RANGE("distill.dfnd.temperature", "temperature", 0, 1000, ABOVE),

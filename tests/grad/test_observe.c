@@ -4,6 +4,8 @@
  */
 #include "../kernel/reference.h"
 
+#include "webstill/nn/statistics.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -209,6 +211,61 @@ static void variance_is_exact_for_a_batch_far_from_the_running_mean(void **state
     ws_net_free(&net);
 }
 
+/* R is not quadratic: its gradient against central differences, in the engine's own single precision. */
+static void the_distance_to_the_running_statistics_has_the_gradient_of_its_differences(void **state)
+{
+    (void)state;
+    struct subject s = {0};
+    open_subject(&s, 2);
+    const float step = 0.03125F;
+    float gradient[MAX_IN], *x = ws_exec_input(s.exec);
+    ws_exec_forward(s.exec, BATCH, WS_BN_OBSERVE);
+    assert_true(ws_loss_statistics(s.exec, s.net, 0.5) > 0.1);
+    ws_exec_backward(s.exec);
+    memcpy(gradient, ws_exec_input_gradient(s.exec), s.n_in * sizeof *gradient);
+    double largest = 0;
+    for (size_t i = 0; i < s.n_in; i++)
+        largest = fmax(largest, fabs((double)gradient[i]));
+    assert_true(largest > 1e-3);
+    for (size_t i = 0; i < s.n_in; i += 7) {
+        const float x0 = x[i];
+        double loss[2];
+        for (int side = 0; side < 2; side++) {
+            x[i] = side ? x0 - step : x0 + step;
+            ws_exec_forward(s.exec, BATCH, WS_BN_OBSERVE);
+            loss[side] = 0.5 * ws_loss_statistics(s.exec, s.net, 0.5);
+        }
+        x[i] = x0;
+        const double expected = (loss[0] - loss[1]) / (2 * (double)step);
+        if (!(fabs((double)gradient[i] - expected) <= 5e-3 * largest))
+            fail_msg("d/d input[%zu] is %.6g, differences give %.6g", i, (double)gradient[i], expected);
+    }
+    close_subject(&s);
+}
+
+static void the_distance_is_the_sum_of_two_lengths_a_layer(void **state)
+{
+    (void)state;
+    struct subject s = {0};
+    open_subject(&s, 1);
+    ws_exec_forward(s.exec, BATCH, WS_BN_OBSERVE);
+    double expected = 0;
+    for (int b = 0; b < s.n_bn; b++) {
+        const struct ws_node *node = &s.net->nodes[s.bn[b]];
+        double squares[2] = {0, 0};
+        for (int c = 0; c < node->channels; c++) {
+            const float *running_mean = s.net->values + s.net->params[node->params[2]].offset;
+            const float *running_var = s.net->values + s.net->params[node->params[3]].offset;
+            squares[0] += pow((double)ws_exec_batch_mean(s.exec, s.bn[b])[c] - (double)running_mean[c], 2);
+            squares[1] += pow((double)ws_exec_batch_var(s.exec, s.bn[b])[c] - (double)running_var[c], 2);
+        }
+        expected += sqrt(squares[0]) + sqrt(squares[1]);
+    }
+    assert_true(fabs(ws_loss_statistics(s.exec, s.net, 1.0) - expected) <= 1e-12 * expected);
+    assert_int_equal(ws_statistics_count(s.net), 2);
+    close_subject(&s);
+}
+
 static void statistics_and_gradients_do_not_depend_on_threads(void **state)
 {
     (void)state;
@@ -235,6 +292,8 @@ int main(void)
         cmocka_unit_test(statistics_alone_send_a_gradient_down),
         cmocka_unit_test(statistics_are_the_mean_and_the_biased_variance_of_the_batch),
         cmocka_unit_test(variance_is_exact_for_a_batch_far_from_the_running_mean),
+        cmocka_unit_test(the_distance_to_the_running_statistics_has_the_gradient_of_its_differences),
+        cmocka_unit_test(the_distance_is_the_sum_of_two_lengths_a_layer),
         cmocka_unit_test(statistics_and_gradients_do_not_depend_on_threads),
     };
     return cmocka_run_group_tests_name("observed statistics", tests, NULL, NULL);

@@ -45,7 +45,9 @@ static inline struct ws_conf_kd3 kd3_bench_options(double contrast_weight, bool 
                                 .weights = weights};
 }
 
-static inline void kd3_bench_open(struct kd3_bench *b, struct ws_conf_kd3 options)
+/** As kd3_bench_open(), for kd3+ when `plus` is not NULL. */
+static inline void kd3_bench_open_plus(struct kd3_bench *b, struct ws_conf_kd3 options,
+                                       const struct ws_conf_kd3_plus *plus)
 {
     static char *class_names[] = {"a", "b", "c"}, rule_all[] = "all";
     struct ws_err err = {0};
@@ -83,8 +85,16 @@ static inline void kd3_bench_open(struct kd3_bench *b, struct ws_conf_kd3 option
                                      .seed = 3,
                                      .batch = KD3_BATCH,
                                      .epochs = 1};
-    if (ws_method_kd3.open(&b->state, &b->session, &b->model, &err) != WS_OK)
+    if (plus)
+        b->config.distill.kd3_plus = *plus;
+    const struct ws_method *method = plus ? &ws_method_kd3_plus : &ws_method_kd3;
+    if (method->open(&b->state, &b->session, &b->model, &err) != WS_OK)
         fail_msg("%s", err.text);
+}
+
+static inline void kd3_bench_open(struct kd3_bench *b, struct ws_conf_kd3 options)
+{
+    kd3_bench_open_plus(b, options, NULL);
 }
 
 static inline void kd3_bench_close(struct kd3_bench *b)

@@ -418,6 +418,7 @@ static void an_import_says_which_methods_it_cannot_serve(void **state)
     char *text = json_dumps(root, JSON_COMPACT);
     assert_non_null(text);
     assert_non_null(strstr(text, "\"methods\":\"ssd-kd, atesc\""));
+    assert_non_null(strstr(text, "\"methods\":\"kd3+ with refined images\""));
     assert_null(strstr(text, "\"methods\":\"kd3\""));
     free(text);
     json_decref(root);

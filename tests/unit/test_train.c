@@ -29,6 +29,7 @@ struct bench {
     struct ws_train_result result;
 };
 
+static char teacher_path[TEMP_PATH]; /* a copy on disk of the teacher */
 static char rule_kd3[] = "kd3", contrast_self[] = "self", contrast_off[] = "off";
 
 static void set_config(struct ws_config *config)
@@ -48,6 +49,13 @@ static void set_config(struct ws_config *config)
                                                .mixed_memory_mib = 192,
                                                .select = true,
                                                .weights = true};
+    config->distill.kd3_plus = (struct ws_conf_kd3_plus){.contrast = contrast_off,
+                                                         .kl_weight = 1,
+                                                         .kl_temperature = 4,
+                                                         .refine_steps = 2,
+                                                         .refine_lr = .05,
+                                                         .refine_statistics = 1,
+                                                         .refined_share = .5};
     config->distill.kd.temperature = 4;
     config->distill.simkd.projector_factor = 2;
     config->distill.dfnd = (struct ws_conf_dfnd){.share = .5, .temperature = 4, .noise_lr = .001};
@@ -93,6 +101,7 @@ static void open_bench(struct bench *b, const char *folder, const char *run, int
         b->teacher = teacher;
         assert_int_equal(ws_predictor_open(&b->predictor, teacher, b->pool, BATCH, true, &err), WS_OK);
         b->session.teacher = teacher;
+        b->session.teacher_path = teacher_path;
         b->session.teacher_predictor = &b->predictor;
     }
     for (size_t i = 0; i < b->n_held; i++)
@@ -137,7 +146,6 @@ static int train_teacher(void **state)
     static struct bench b;
     struct ws_err err = {0};
     char folder[TEMP_PATH];
-    (void)state;
     temp_make(folder);
     open_bench(&b, folder, "teacher", 2, NULL);
     b.options.best_path = NULL;
@@ -145,14 +153,16 @@ static int train_teacher(void **state)
     must_run(&b, &ws_method_ce);
     assert_int_equal(ws_model_load(&the_teacher, b.last, NULL, &err), WS_OK);
     assert_true(b.result.held_last > .8);
+    memcpy(teacher_path, b.last, sizeof teacher_path);
     close_bench(&b);
-    temp_remove(folder);
+    *state = strdup(folder);
     return 0;
 }
 
 static int free_teacher(void **state)
 {
-    (void)state;
+    temp_remove(*state);
+    free(*state);
     ws_model_free(&the_teacher);
     return 0;
 }
@@ -339,7 +349,7 @@ static void rules_beyond_kd3s_do_not_need_its_threshold(void **state)
     b.config.distill.kd3.select = false;
     b.config.curate.alpha_steepness = 1000; /* alpha = 1: the teacher alone is asked */
     b.session.epochs = 100;
-    assert_int_equal(kd3_selection_open(&selection, &b.session, &err), WS_OK);
+    assert_int_equal(kd3_selection_open(&selection, &b.session, &b.config.distill.kd3, &err), WS_OK);
     assert_int_equal(kd3_select(&selection, &b.session, 1, &epoch, &err), WS_OK);
     int n_pool = 0, n_copies = 0, n_others = 0;
     for (size_t i = 0; i < b.n_train; i++)
@@ -577,7 +587,7 @@ static void the_teacher_is_asked_once_where_its_logits_fit_under_the_cap(void **
         assert_int_equal(ws_model_build(&other, &the_teacher->card, &err), WS_OK);
         ws_net_init(other->net, 3);
         assert_int_equal(ws_predictor_open(&stranger, other, b.pool, BATCH, false, &err), WS_OK);
-        assert_int_equal(kd3_selection_open(&selection, &b.session, &err), WS_OK);
+        assert_int_equal(kd3_selection_open(&selection, &b.session, &b.config.distill.kd3, &err), WS_OK);
         b.session.student = &stranger;
         assert_int_equal(kd3_select(&selection, &b.session, 1, &epoch, &err), WS_OK);
         copy_file(selection_path(path, &b, 1), temp_join(first, b.dir, "first"));

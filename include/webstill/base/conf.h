@@ -176,6 +176,16 @@ struct ws_conf_kd3 {
     bool weights;               /**< false: w = 1/2 */
 };
 
+/** What kd3+ does otherwise than kd3; the rest is section kd3's. */
+struct ws_conf_kd3_plus {
+    bool select;
+    char *contrast; /**< as kd3's */
+    double kl_weight, kl_temperature;
+    uint32_t refine_steps; /**< 0 = images are not refined */
+    double refine_lr, refine_statistics, refine_any_class;
+    double refined_share; /**< of the images of a batch */
+};
+
 struct ws_conf_kd {
     double temperature;
 };
@@ -210,6 +220,7 @@ struct ws_conf_distill {
     uint32_t checkpoint_s;
     struct ws_conf_optim optim;
     struct ws_conf_kd3 kd3;
+    struct ws_conf_kd3_plus kd3_plus;
     struct ws_conf_kd kd; /**< of kd and noise */
     struct ws_conf_simkd simkd;
     struct ws_conf_dfnd dfnd;

@@ -23,6 +23,7 @@ enum ws_stream {
     WS_STREAM_DROPOUT,    /**< a = node, b = step */
     WS_STREAM_NOISE,      /**< pictures of noise; a = step, b = place in the batch */
     WS_STREAM_SHIFT,      /**< brightness and contrast of the shifted test set; a = image, b = channel */
+    WS_STREAM_REFINE,     /**< refined images; b = 0: their order, 1: descent of batch a */
 };
 
 struct ws_rng {

@@ -1,0 +1,84 @@
+/*
+ * KD3+: KD3 for pools that look unlike the teacher's data, and for short budgets.
+ *
+ *   L = L_KD3 + lambda T^2 KL( softmax(z_t / T) || softmax(z_s / T) )
+ *
+ * with z_t and z_s the logits of teacher and student through the one classifier they share, and in most batches' places
+ * a picture's refined form (refine.h): pulled towards what the teacher's BatchNorm layers remember of its data.
+ * Selection and contrast are options, off unless asked for. Everything else is KD3 (method_kd3.c).
+ */
+#include "kd3.h"
+
+#include "webstill/nn/loss.h"
+
+#include <stdio.h>
+
+static enum ws_status refine_images(struct kd3_plus *plus, const struct ws_session *session, struct ws_err *err)
+{
+    const struct ws_refine_options options = {
+        .steps = (int)plus->options->refine_steps,
+        .lr = plus->options->refine_lr,
+        .statistics = plus->options->refine_statistics,
+        .any_class = plus->options->refine_any_class,
+        .batch = session->batch,
+        .seed = session->seed,
+    };
+    char dir[4096];
+    struct ws_model *teacher = NULL;
+    snprintf(dir, sizeof dir, "%.4000s/refined", session->dir);
+    enum ws_status status = ws_model_load(&teacher, session->teacher_path, NULL, err);
+    if (status == WS_OK)
+        status = ws_refine(&plus->refined, teacher, session->pool, session->data, session->train, session->n_train,
+                           &options, dir, err);
+    ws_model_free(&teacher);
+    return status;
+}
+
+enum ws_status kd3_plus_open(struct kd3_plus *plus, const struct ws_session *session,
+                             const struct ws_conf_kd3_plus *options, struct ws_err *err)
+{
+    plus->options = options;
+    plus->kd3_options = session->config->distill.kd3;
+    plus->kd3_options.select = options->select;
+    plus->kd3_options.contrast = options->contrast;
+    return options->refine_steps > 0 && options->refined_share > 0.0 ? refine_images(plus, session, err) : WS_OK;
+}
+
+void kd3_plus_close(struct kd3_plus *plus)
+{
+    ws_refined_close(&plus->refined);
+}
+
+double kd3_plus_imitate(const struct kd3 *kd3, struct ws_step *step)
+{
+    const struct ws_conf_kd3_plus *options = kd3->plus.options;
+    if (!options || !(options->kl_weight > 0.0))
+        return 0.0;
+    const struct ws_predictor *teacher = kd3->session->teacher_predictor;
+    const struct ws_model *student = kd3->trainee.model;
+    const double loss =
+        ws_loss_kd(ws_exec_value(kd3->trainee.exec, student->logits),
+                   ws_exec_value(teacher->exec, teacher->model->logits), step->n, student->card.n_classes,
+                   options->kl_temperature, options->kl_weight, ws_exec_seed(kd3->trainee.exec, student->logits));
+    ws_step_add_loss(step, "kl", loss);
+    return options->kl_weight * loss;
+}
+
+static enum ws_status open_kd3_plus(void **state, const struct ws_session *session, struct ws_model **model,
+                                    struct ws_err *err)
+{
+    return kd3_open(state, session, &session->config->distill.kd3_plus, model, err);
+}
+
+const struct ws_method ws_method_kd3_plus = {
+    .name = "kd3+",
+    .summary = "kd3 with softened outputs and images refined towards what the teacher remembers of its data",
+    .needs = WS_NEEDS_TEACHER,
+    .open = open_kd3_plus,
+    .epoch_begin = kd3_epoch_begin,
+    .step = kd3_step,
+    .save = kd3_save,
+    .load = kd3_load,
+    .networks = kd3_networks,
+    .close = kd3_close,
+};
