@@ -230,5 +230,9 @@ void fold_unary(struct reader *r);
 void fold_sequence(struct reader *r);
 /* onnx_loop.c */
 void read_loop(struct reader *r);
+/* onnx_info.c */
+/** Fill in all but `logits`, which is given. Texts live in info->memory. */
+WS_MUST_USE enum ws_status onnx_fill_info(struct ws_onnx_info *info, const struct reader *r, const char *input,
+                                          const char *output, struct ws_err *err);
 
 #endif
