@@ -110,9 +110,9 @@ static enum ws_status add_pair(const struct ws_report *report, struct ws_html *h
 static enum ws_status add_pairs(const struct ws_report *report, struct ws_html *html, struct ws_turnover_row *scratch,
                                 struct ws_err *err)
 {
-    ws_html_add(html, "<p style=\"margin-top:18px\">Pictures whose confidence crossed its class’s threshold between "
-                      "two epochs, those that moved "
-                      "furthest first. Below each: its confidence before and after.</p>\n<div class=\"sheet\">\n");
+    ws_html_add(html, "<p style=\"margin-top:18px\">Pictures that are kept in one of two epochs and not in the "
+                      "other. First come those whose confidence moved furthest against their class’s threshold; below "
+                      "each: the confidence before and after.</p>\n<div class=\"sheet\">\n");
     enum ws_status status = WS_OK;
     for (size_t i = 0; status == WS_OK && i < report->changes.n_pairs; i++)
         status = add_pair(report, html, i, scratch, err);

@@ -110,6 +110,22 @@ static void add_reasons(struct ws_html *html, const char *title, json_t *counts)
     ws_html_add(html, "</ul>\n");
 }
 
+/** How many images each rule left out of a selection; NULL where the file has no reasons. Free it. */
+static json_t *count_reasons(const struct ws_selection_file *file)
+{
+    int64_t n[256] = {0};
+    if (file->n == 0 || !file->reason)
+        return NULL;
+    for (size_t row = 0; row < file->n; row++)
+        n[file->reason[row]] += file->keep[row] ? 0 : 1;
+    json_t *counts = json_object();
+    for (int reason = 0; counts && reason < 256; reason++) {
+        if (n[reason] > 0)
+            (void)json_object_set_new(counts, ws_selection_reason_name(reason), json_integer((json_int_t)n[reason]));
+    }
+    return counts;
+}
+
 static json_t *get_fact(const json_t *manifest, const char *key)
 {
     return json_object_get(json_object_get(manifest, "facts"), key);
@@ -128,6 +144,10 @@ enum ws_status ws_report_add_funnel(const struct ws_report *report, struct ws_ht
     add_reasons(html, "Not stored, and why", get_fact(report->store, "refused_by_reason"));
     if (!report->store)
         ws_report_add_missing(html, "Nothing has been stored.", "store");
+    json_t *reasons = count_reasons(&report->last);
+    add_reasons(html, report->selection_run ? "Not kept in the last epoch, and why" : "Not kept by curate, and why",
+                reasons);
+    json_decref(reasons);
     static const char *const duplicates[] = {"duplicates", NULL};
     if (ws_report_count(report->store, duplicates) > 0) {
         ws_html_add(html, "<p class=\"soft\" style=\"margin-top:14px\">");

@@ -5,6 +5,7 @@
 
 #include "webstill/base/mem.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,10 +30,16 @@ static enum ws_status add_picture(const struct ws_report *report, struct ws_html
 {
     const struct ws_selection_file *file = &report->last;
     const int c = file->predicted[row];
-    char why[300], caption[16];
-    snprintf(why, sizeof(why), "%s: confidence %.3f %s threshold %.3f of %.120s", file->keep[row] ? "kept" : "dropped",
-             (double)file->confidence[row], file->keep[row] ? "is above" : "is not above", file->threshold[c],
-             ws_report_class_name(report, c));
+    const int reason = file->reason ? file->reason[row] : file->keep[row] ? 0 : 1;
+    char why[400], caption[16], rest[80] = "";
+    if (reason > 1) /* the threshold is told anyway */
+        snprintf(rest, sizeof(rest), ", left out by %.40s", ws_selection_reason_name(reason));
+    else if (file->keep[row] && file->weight && fabs((double)file->weight[row] - 1) > 1e-6)
+        snprintf(rest, sizeof(rest), ", weight %.3g", (double)file->weight[row]);
+    snprintf(why, sizeof(why), "%s: confidence %.3f %s threshold %.3f of %.120s%s",
+             file->keep[row] ? "kept" : "dropped", (double)file->confidence[row],
+             (double)file->confidence[row] > file->threshold[c] ? "is above" : "is not above", file->threshold[c],
+             ws_report_class_name(report, c), rest);
     snprintf(caption, sizeof(caption), "%.2f", (double)file->confidence[row]);
     const struct ws_report_picture picture = {&file->ids[row], why, caption};
     return ws_report_add_picture(report, html, &picture, err);
@@ -105,7 +112,8 @@ static void add_intro(const struct ws_report *report, struct ws_html *html)
     }
     ws_html_add(html,
                 "Each row is a class that teacher and student predict together. A picture is kept when their "
-                "confidence, the number below it, is above the class’s threshold. Shown are pictures spread evenly "
+                "confidence, the number below it, is above the class’s threshold and no further rule leaves it out. "
+                "Shown are pictures spread evenly "
                 "from the surest to the least sure, as the student sees them; each links to where it was found.</p>\n"
                 "<div class=\"sheet\"><div class=\"class head\"><div></div><div>kept</div><div>dropped</div></div>\n");
 }

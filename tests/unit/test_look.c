@@ -120,7 +120,7 @@ static void verify_passes_what_is_whole(void **state)
     assert_null(strstr(out, "bad "));
     assert_non_null(strstr(out, "ok   store: SHA-256"));
     assert_non_null(strstr(out, "ok   crawl/webstill-00000.warc.gz: 2 records"));
-    assert_non_null(strstr(out, "ok   runs/kd3/selection/epoch-002.safetensors: 7 arrays"));
+    assert_non_null(strstr(out, "ok   runs/kd3/selection/epoch-002.safetensors: 9 arrays"));
     free(out);
     workdir_free(&work);
 }

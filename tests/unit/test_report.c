@@ -40,6 +40,9 @@ static void shows_every_part_of_a_finished_pipeline(void **state)
         ">robots</span><span>12</span>",              /* a reason of the crawl */
         "data:image/png;base64,iVBOR",                /* pictures */
         "dropped: confidence ",                       /* why */
+        ", weight 0.5",                               /* of a kept one */
+        ">threshold</span><span>",                    /* reasons of the selection */
+        ">quota</span><span>",
         "kept: confidence ",                          /* why */
         "<path class=\"line s0\" d=\"M",              /* curves */
         "Threshold on the confidence per class, kd3", /* thresholds */

@@ -158,12 +158,12 @@ static inline void workdir_store(const struct workdir *work)
 static inline void workdir_select(const struct workdir *work, const char *name, int epoch)
 {
     const size_t n = work->n_images, n_classes = work->config->n_classes;
-    uint8_t *keep = calloc(n, 1);
-    float *confidence = calloc(n, sizeof(float));
+    uint8_t *keep = calloc(n, 1), *reason = calloc(n, 1);
+    float *confidence = calloc(n, sizeof(float)), *weight = calloc(n, sizeof(float));
     int32_t *predicted = calloc(n, sizeof(int32_t));
     double *threshold = calloc(n_classes, sizeof(double));
     int64_t *n_predicted = calloc(n_classes, sizeof(int64_t)), *n_kept = calloc(n_classes, sizeof(int64_t));
-    assert_true(keep && confidence && predicted && threshold && n_predicted && n_kept);
+    assert_true(keep && reason && confidence && weight && predicted && threshold && n_predicted && n_kept);
     for (size_t i = 0; i < n; i++) {
         const float *row = work->logits + i * n_classes;
         /* The student grows surer of most images, and less sure of some. */
@@ -186,7 +186,10 @@ static inline void workdir_select(const struct workdir *work, const char *name, 
     for (size_t c = 0; c < n_classes; c++)
         threshold[c] = 0.95 * (double)n_predicted[c] / (2.0 * (double)most - (double)n_predicted[c]);
     for (size_t i = 0; i < n; i++) {
-        keep[i] = (double)confidence[i] > threshold[predicted[i]];
+        const bool is_above = (double)confidence[i] > threshold[predicted[i]], is_over = i % 17 == 16;
+        keep[i] = is_above && !is_over;
+        reason[i] = (uint8_t)(keep[i] ? 0 : is_above ? 4 : 1); /* quota, threshold */
+        weight[i] = i % 3 == 0 ? 0.5F : 1.0F;
         n_kept[predicted[i]] += keep[i];
     }
     const int64_t rows = (int64_t)n, columns = (int64_t)n_classes;
@@ -198,6 +201,8 @@ static inline void workdir_select(const struct workdir *work, const char *name, 
         {"threshold", WS_F64, 1, {columns}, threshold, n_classes * sizeof(double)},
         {"n_predicted", WS_I64, 1, {columns}, n_predicted, n_classes * sizeof(int64_t)},
         {"n_kept", WS_I64, 1, {columns}, n_kept, n_classes * sizeof(int64_t)},
+        {"reason", WS_U8, 1, {rows}, reason, n},
+        {"weight", WS_F32, 1, {rows}, weight, n * sizeof(float)},
     };
     char path[TEMP_PATH], epoch_text[16], alpha[32];
     snprintf(epoch_text, sizeof(epoch_text), "%d", epoch);
@@ -205,8 +210,10 @@ static inline void workdir_select(const struct workdir *work, const char *name, 
     const struct ws_metadata metadata[] = {
         {"rule", "kd3"}, {"alpha", alpha}, {"epoch", epoch_text}, {"p_cutoff", "0.95"}};
     workdir_path(work, path, name);
-    WORKDIR_OK(ws_tensors_write(path, entries, 7, metadata, 4, err));
+    WORKDIR_OK(ws_tensors_write(path, entries, 9, metadata, 4, err));
     free(keep);
+    free(reason);
+    free(weight);
     free(confidence);
     free(predicted);
     free(threshold);
