@@ -25,7 +25,7 @@ static enum ws_status refine_images(struct kd3_plus *plus, const struct ws_sessi
     };
     char dir[4096];
     struct ws_model *teacher = NULL;
-    snprintf(dir, sizeof dir, "%.4000s/refined", session->dir);
+    snprintf(dir, sizeof dir, "%.4000s/../refined", session->dir); /* other runs may want the same ones */
     enum ws_status status = ws_model_load(&teacher, session->teacher_path, NULL, err);
     if (status == WS_OK)
         status = ws_refine(&plus->refined, teacher, session->pool, session->data, session->train, session->n_train,

@@ -40,7 +40,10 @@ export function link(target, at) {
 }
 
 /** A row's own view of what it shares: the folder of the teacher is its own, as eval writes into it. */
-export function shareBase(base, row) {
+export function shareBase(base, row, seed) {
+    const refined = path.join(base, `refined-seed-${seed}`); // kd3+'s, a function of pool and seed
+    fs.mkdirSync(refined, { recursive: true });
+    link(refined, path.join(row, 'runs/refined'));
     link(path.join(base, 'store'), path.join(row, 'store'));
     for (const name of ['manifest.json', 'teacher.safetensors'])
         link(path.join(base, 'teacher', name), path.join(row, 'teacher', name));

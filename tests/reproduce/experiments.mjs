@@ -10,6 +10,7 @@
 //   same    "experiment/row": the very run of another row, read for another figure; it is not run twice
 
 const kd3 = (part) => ({ method: 'kd3', options: part });
+const plus = (...keys) => ({ method: 'kd3+', options: keys.map((key) => `distill.kd3_plus.${key}`) });
 
 /** Strengths of the shifted test set (eval.shift); the middle one is the main table's column. */
 export const SHIFTS = [0.25, 0.5, 1];
@@ -35,8 +36,18 @@ const main = {
         { row: 'kd3-no-sharing', what: 'KD3 without classifier sharing', ...kd3(['distill.kd3.share=false']) },
         { row: 'kd3-no-contrast', what: 'KD3 without contrast', ...kd3(['distill.kd3.contrast=off']) },
         { row: 'kd3-no-weights', what: 'KD3 without weights', ...kd3(['distill.kd3.weights=false']) },
-        // kd3+ and its ablations: a row each.
+        { row: 'kd3+', what: 'KD3+: with KL and refined images, without selection and contrast', ...plus() },
+        { row: 'kd3+-no-refine', what: 'KD3+ without refined images', ...plus('refine_steps=0') },
+        { row: 'kd3+-no-kl', what: 'KD3+ without KL', ...plus('kl_weight=0') },
+        { row: 'kd3+-with-selection', what: 'KD3+ with selection', ...plus('select=true') },
+        { row: 'kd3+-with-contrast', what: 'KD3+ with contrast', ...plus('contrast=self') },
         { row: 'kd-clean', method: 'kd', what: "KD on the teacher's clean data", options: ['distill.data=teacher'] },
+        {
+            row: 'kd3+-clean',
+            what: 'KD3+ on the clean data, none refined',
+            method: 'kd3+',
+            options: ['distill.data=teacher', 'distill.kd3_plus.refine_steps=0'],
+        },
         { row: 'ce-clean', method: 'ce', what: 'labels on the clean data', options: ['distill.data=teacher'] },
     ],
 };

@@ -455,7 +455,7 @@ async function prepare(runs, settings) {
     }
     for (const run of runs.filter(({ experiment }) => experiment.web)) {
         const base = bases.get(run.experiment.web);
-        shareBase(base.work, run.dir);
+        shareBase(base.work, run.dir, run.seed);
         run.truth = base.truth;
         if (!run.row.pool) continue;
         run.pool = path.join(settings.out, 'pools', `${nameOf(run.experiment.name, run.row).replace('/', '-')}.txt`);
