@@ -1,12 +1,17 @@
 #include "webstill/curate/check.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Fewer labelled images tell nothing about agreement; below a kappa of 0.1 it is hardly more than chance. */
+/*
+ * Fewer labelled images tell nothing about agreement. Above a kappa of 0.1 it is more than chance whatever their
+ * number; drawings found by honest queries can lie below it, so there chance is asked (three standard errors), down to
+ * a kappa that nothing can be learnt from.
+ */
 enum { LABELLED_MIN = 50, PER_CLASS_MIN = 20, NAMES_SHOWN = 5, SENTENCE_BYTES = 1024 };
-static const double KAPPA_MIN = 0.1, ASSOCIATION_MIN = 0.4;
+static const double KAPPA_CLEAR = 0.1, KAPPA_MIN = 0.03, ERRORS_MIN = 3.0, ASSOCIATION_MIN = 0.4;
 
 static int64_t row_sum(const int64_t *confusion, int n_classes, int row)
 {
@@ -108,6 +113,13 @@ static void tell_order(const struct ws_pool_look *look, const int64_t *confusion
         names[label], names[called]);
 }
 
+static bool is_by_chance(const struct ws_pool_look *look)
+{
+    const double error = sqrt(look->chance * (1.0 - look->chance) / (double)look->n_labelled);
+    return look->kappa < KAPPA_MIN ||
+           (look->kappa < KAPPA_CLEAR && look->agreement - look->chance < ERRORS_MIN * error);
+}
+
 int ws_pool_warn(const struct ws_pool_look *look, const int64_t *confusion, const char *const *names,
                  void (*tell)(void *argument, const char *sentence), void *argument)
 {
@@ -126,7 +138,7 @@ int ws_pool_warn(const struct ws_pool_look *look, const int64_t *confusion, cons
                        "whether they show the classes; expect what distillation on any pictures gives");
         return n + 1;
     }
-    if (look->n_labelled < LABELLED_MIN || !(look->kappa < KAPPA_MIN))
+    if (look->n_labelled < LABELLED_MIN || !is_by_chance(look))
         return n;
     if (look->association >= ASSOCIATION_MIN)
         tell_order(look, confusion, names, sentence);

@@ -67,6 +67,24 @@ static void a_pool_of_its_classes_needs_no_warning(void **state)
     assert_string_equal(told.text, "");
 }
 
+/* As icons of clothes are to a teacher of photographs: little agreement, but more than chance gives among so many. */
+static void a_weak_agreement_that_is_no_chance_needs_no_warning(void **state)
+{
+    (void)state;
+    static int32_t predicted[N], labels[N];
+    static struct told told;
+    for (int i = 0; i < N; i++) {
+        labels[i] = i % C;
+        predicted[i] = i / C % 14 == 0 ? i % C : (i + i / C) % C;
+    }
+    struct ws_pool_look look = warn(predicted, labels, N, &told);
+    assert_true(look.kappa > .03 && look.kappa < .1);
+    assert_string_equal(told.text, "");
+    look = warn(predicted, labels, 120, &told); /* among fewer the same share says less */
+    assert_true(look.kappa < .1);
+    assert_int_equal(told.n, 1);
+}
+
 static void a_pool_of_junk_is_called_so(void **state)
 {
     (void)state;
@@ -138,6 +156,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kappa_and_association_have_their_closed_forms),
         cmocka_unit_test(a_pool_of_its_classes_needs_no_warning),
+        cmocka_unit_test(a_weak_agreement_that_is_no_chance_needs_no_warning),
         cmocka_unit_test(a_pool_of_junk_is_called_so),
         cmocka_unit_test(classes_in_another_order_are_called_so),
         cmocka_unit_test(ten_images_and_none_with_a_label_are_told),
