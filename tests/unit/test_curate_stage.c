@@ -1,5 +1,6 @@
 /* The stage `curate` as a command: rules beyond KD3's, reasons, drift between two runs, --explain. */
 #include "../../curate/commands.h"
+#include "../../store/commands.h"
 #include "near.h"
 #include "workdir.h"
 
@@ -233,6 +234,44 @@ static void explain_takes_an_id_and_says_what_it_does_not_know(void **state)
     workdir_free(&work);
 }
 
+/* The story of an image agrees with the file about its rank, its rule and its weight. */
+static void a_story_tells_which_rule_dropped_an_image(void **state)
+{
+    struct workdir work;
+    struct ws_selection_file file;
+    struct ws_err err = {0};
+    workdir_make(&work, *state, N, 1);
+    work.config->curate.quota = .4;
+    work.config->curate.quota_of = WS_BY_QUERY;
+    work.config->curate.quota_at_least = 1;
+    work.config->curate.p_cutoff = .6;
+    must_curate(&work);
+    open_selection(&work, &file);
+    bool is_told[5] = {false};
+    for (size_t i = 0; i < N; i++) {
+        char hex[WS_IMAGE_ID_HEX], *text;
+        size_t of_class;
+        if (is_told[file.reason[i]])
+            continue;
+        is_told[file.reason[i]] = true;
+        ws_image_id_hex(&file.ids[i], hex);
+        assert_int_equal(workdir_run(&work, ws_explain_command, hex, true, &text, &err), WS_OK);
+        json_t *story = json_loads(text, 0, NULL);
+        const json_t *fate = json_array_get(json_object_get(story, "curate"), 0);
+        assert_string_equal(json_string_value(json_object_get(fate, "reason")),
+                            ws_selection_reason_name(file.reason[i]));
+        assert_int_equal(json_integer_value(json_object_get(fate, "rank")),
+                         ws_selection_file_rank(&file, i, &of_class));
+        assert_int_equal(json_integer_value(json_object_get(fate, "of_class")), of_class);
+        assert_near(json_number_value(json_object_get(fate, "weight")), file.weight[i], 1e-6);
+        json_decref(story);
+        free(text);
+    }
+    assert_true(is_told[0] && is_told[1] && is_told[4]);
+    ws_selection_close(&file);
+    workdir_free(&work);
+}
+
 static void scores_of_another_pool_are_refused_where_the_store_is_needed(void **state)
 {
     struct workdir work;
@@ -261,6 +300,7 @@ int main(void)
         IN_FOLDER(the_first_run_has_nothing_to_compare_with),
         IN_FOLDER(explain_lists_a_class_by_rank_with_threshold_and_fate),
         IN_FOLDER(explain_takes_an_id_and_says_what_it_does_not_know),
+        IN_FOLDER(a_story_tells_which_rule_dropped_an_image),
         IN_FOLDER(scores_of_another_pool_are_refused_where_the_store_is_needed),
     };
     return cmocka_run_group_tests_name("curate", tests, NULL, NULL);
