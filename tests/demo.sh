@@ -46,6 +46,8 @@ build/release/bin/webstill eval "$config" --work "$work"
 # eval marks its manifest as looked at, which make takes for news: let the report look too.
 build/release/bin/webstill report "$config" --work "$work" 2>/dev/null
 echo
-echo "student   $work/runs/kd3/student.onnx"
+for method in kd3+ kd3 kd; do # the best that there is
+    [ -f "$work/runs/$method/student.onnx" ] && echo "student   $work/runs/$method/student.onnx" && break
+done
 echo "report    $work/report/index.html"
 printf 'done in %d:%02d\n' $(((SECONDS - begin) / 60)) $(((SECONDS - begin) % 60))
