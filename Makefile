@@ -180,7 +180,7 @@ bench-distill:
 # The proof: tests/reproduce/README.md has its settings (SEEDS, ONLY, JOBS, KEEP, README).
 reproduce-kd3:
 	@tests/install.sh build web
-	@$(MAKE) --no-print-directory -j$$(nproc) all $(B)/tests/web/render
+	@$(MAKE) --no-print-directory -j$$(nproc) all $(B)/tests/web/render $(B)/tests/web/symbols/glyph
 	@tests/web/fetch-data.sh
 	@node tests/reproduce/reproduce.mjs
 reproduce-kd3-table:

@@ -10,19 +10,18 @@ async function must(log, command, args) {
     if (code !== 0) throw failureOf(log, [command, ...args].join(' '), code);
 }
 
-/** Fetches the pictures of the web `size` into `work`, unless that has been done; the web stays in build/. */
-async function crawl({ bin, config, overrides, say, log }, size, web, work) {
-    const truth = path.join(web, 'truth.jsonl');
+/** Fetches the web's pictures into `work`, unless that has been done; the web itself stays in build/. */
+async function crawl({ bin, overrides, say, log }, web, config, work) {
+    const truth = path.join(web.tree, 'truth.jsonl');
     if (fs.existsSync(path.join(work, 'crawl/manifest.json')) && fs.existsSync(truth)) return;
-    say(`web ${size}: building it from packages`);
-    await must(log, 'tests/web/fetch-data.sh', size === 'small' ? ['--small'] : []);
-    await must(log, 'node', ['tests/web/build-web.mjs', '--size', size, '--out', web]);
-    say(`web ${size}: crawling it`);
-    await must(log, 'tests/web/serve.sh', ['start', web, work]);
+    say(`${web.tree}: building it from packages`);
+    for (const [command, ...args] of web.build) await must(log, command, args);
+    say(`${web.tree}: crawling it`);
+    await must(log, 'tests/web/serve.sh', ['start', web.tree, work]);
     try {
         await must(log, path.join(bin, 'webstill'), ['crawl', config, '--work', work, ...overrides]);
     } finally {
-        spawnSync('tests/web/serve.sh', ['stop', web, work]); // also where all else is stopped
+        spawnSync('tests/web/serve.sh', ['stop', web.tree, work]); // also where all else is stopped
     }
 }
 
@@ -50,18 +49,18 @@ export function shareBase(base, row, seed) {
 }
 
 /**
- * Makes store, teacher and teacher's scores in `work`, as far as they are missing or stale. `teacherOf` is another
- * working directory whose teacher is taken; without it one is trained. `about`: { bin, config, overrides, threads, say,
- * log }.
+ * Makes store, teacher and teacher's scores of a web in `work`, as far as they are missing or stale. `teacherOf` is
+ * another working directory whose teacher is taken; without it the configuration's is made. `about`: { bin, overrides,
+ * threads, say, log }.
  */
-export async function makeBase(about, size, web, work, teacherOf) {
-    const { bin, config, overrides, threads, say, log } = about;
+export async function makeBase(about, web, config, work, teacherOf) {
+    const { bin, overrides, threads, say, log } = about;
     const stage = async (name) => {
-        say(`web ${size}: ${name}`);
+        say(`${web.tree}: ${name}`);
         await must(log, path.join(bin, 'webstill'), [name, config, '--work', work, ...threads, ...overrides]);
     };
     fs.mkdirSync(work, { recursive: true });
-    await crawl(about, size, web, work);
+    await crawl(about, web, config, work);
     await stage('store');
     if (teacherOf)
         for (const name of ['manifest.json', 'teacher.safetensors'])

@@ -1,13 +1,63 @@
 // The table of the proof: which rows there are, and what each changes in configs/web-fashion-proof.yaml. Data alone.
 //
-// Experiment: { name, web, config?, x?, rows }
-//   web     the pool: proof (7,000 pictures) or large (54,000); config: another configuration than the proof's
+// Experiment: { name, web, x?, rows }
+//   web     which of WEBS the pool, the teacher and the configuration come from
 //   x       what the row's x means; rows without x have null
 // Row: { row, method, what, options?, pool?, x?, same? }
 //   method  of distill; a row of a method that the program does not know is skipped with a line that says so
 //   options keys that differ from the configuration, as -o takes them
 //   pool    which images of the web may be used (pools.mjs); all when left out
 //   same    "experiment/row": the very run of another row, read for another figure; it is not run twice
+
+/**
+ * The webs: config (null: the main configuration), tree: what tests/web/ builds, build: how, work: its place below the
+ * working directory, teacherOf: the web whose teacher is taken instead of one of its own; shifted: whether the test set
+ * is measured under shift, too.
+ */
+export const WEBS = {
+    proof: {
+        config: null,
+        tree: 'build/web-proof',
+        build: [['tests/web/fetch-data.sh'], ['node', 'tests/web/build-web.mjs', '--size', 'proof']],
+        work: '.',
+        shifted: true,
+    },
+    large: {
+        config: null,
+        tree: 'build/web-large',
+        build: [['tests/web/fetch-data.sh'], ['node', 'tests/web/build-web.mjs', '--size', 'large']],
+        work: 'large',
+        teacherOf: 'proof',
+        shifted: true,
+    },
+    symbols: {
+        config: 'configs/web-symbols.yaml',
+        tree: 'build/web-symbols',
+        build: [
+            ['tests/web/fetch-data.sh', '--symbols'],
+            ['node', 'tests/web/symbols/build.mjs'],
+            [
+                'node',
+                'tests/web/symbols/adapt-teacher.mjs',
+                'build/data/packages/detypify/train/model.onnx',
+                'build/data/detypify-32.onnx',
+                '32',
+            ],
+        ],
+        work: 'symbols',
+        shifted: false,
+    },
+};
+
+/** The proof's web in small, for the test of this driver (WEB_SIZE=small). */
+export const SMALL_WEB = {
+    ...WEBS.proof,
+    tree: 'build/web-small',
+    build: [
+        ['tests/web/fetch-data.sh', '--small'],
+        ['node', 'tests/web/build-web.mjs', '--small'],
+    ],
+};
 
 const kd3 = (part) => ({ method: 'kd3', options: part });
 const plus = (...keys) => ({ method: 'kd3+', options: keys.map((key) => `distill.kd3_plus.${key}`) });
@@ -78,9 +128,8 @@ export const EXPERIMENTS = [
     },
     {
         name: 'symbols',
-        web: null, // its configuration brings its own pool and teacher
-        config: 'configs/web-symbols.yaml',
-        rows: [],
+        web: 'symbols',
+        rows: main.rows.filter(({ row }) => ['ce', 'kd', 'dfnd', 'kd3', 'kd3-no-selection'].includes(row)),
     },
 ];
 

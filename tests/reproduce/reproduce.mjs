@@ -25,7 +25,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { link, makeBase, shareBase } from './base.mjs';
-import { EXPERIMENTS, MAIN_SHIFT, SHIFTS } from './experiments.mjs';
+import { EXPERIMENTS, MAIN_SHIFT, SHIFTS, SMALL_WEB, WEBS } from './experiments.mjs';
 import { choosePool, judgeSelection, readStoreIds, readTruth } from './pools.mjs';
 import { Failure, failureOf, isStopping, runProgram, stopPrograms } from './programs.mjs';
 import { judgeCosts, lineOf, putBetweenMarkers, replaceFile, writeTables } from './table.mjs';
@@ -47,7 +47,7 @@ function readSettings() {
         bin: path.join(work, 'reproduce/bin'),
         builtBin: env.BIN || 'build/release/bin',
         config: env.CONFIG || 'configs/web-fashion-proof.yaml',
-        sizes: { proof: env.WEB_SIZE || 'proof', large: 'large' },
+        webs: env.WEB_SIZE === 'small' ? { ...WEBS, proof: SMALL_WEB } : WEBS,
         seeds: (env.SEEDS || '1,2,3').split(',').map((seed) => whole('SEEDS', seed)),
         jobs: Math.max(1, whole('JOBS', env.JOBS || '2')),
         only: (env.ONLY || '').split(',').filter(Boolean),
@@ -151,12 +151,14 @@ function readCommit() {
 
 /** The options of a run, as webstill takes them. */
 function optionsOf(run, settings) {
-    const list = [`distill.methods=[${run.row.method}]`, ...(run.row.options ?? []), ...settings.shared];
+    const list = [`distill.methods=[${run.row.method}]`, ...(run.row.options ?? [])];
+    // The one look at the test set that a run has measures it under shift, too.
+    if (settings.webs[run.experiment.web].shifted) list.push(`eval.shift=[${SHIFTS}]`);
     if (run.pool) list.push(`distill.pool=${run.pool}`);
     return ['--seed', String(run.seed), ...settings.overrides, ...list.flatMap((option) => ['-o', option])];
 }
 
-const configOf = (run, settings) => run.experiment.config ?? settings.config;
+const configOf = (run, settings) => settings.webs[run.experiment.web].config ?? settings.config;
 
 function webstill(settings, args) {
     return spawnSync(path.join(settings.bin, 'webstill'), args, { encoding: 'utf8', maxBuffer: 1 << 26 });
@@ -209,6 +211,10 @@ async function stage(run, settings, name) {
     }
 }
 
+/** Strength -> accuracy. */
+const shiftedOf = ({ shifted }) =>
+    Object.fromEntries((shifted ?? []).map(({ strength, accuracy }) => [strength, accuracy]));
+
 const machineName = () => `${os.cpus()[0]?.model ?? os.arch()}, ${os.cpus().length} cores`;
 
 function collect(run, settings, keys) {
@@ -222,12 +228,15 @@ function collect(run, settings, keys) {
         .filter((line) => line.startsWith('{"kind":"epoch"'))
         .map((line) => JSON.parse(line))
         .map(({ step, agreement }) => [step, agreement]);
-    const shifted = Object.fromEntries((last.shifted ?? []).map(({ strength, accuracy }) => [strength, accuracy]));
+    const teacher = readJson(path.join(run.dir, 'teacher/eval.json'));
+    const shifted = shiftedOf(last);
     const selection = judgeSelection(folder, run.truth);
     return {
         ...keys,
         name: run.name,
         method: run.row.method,
+        teacher: teacher.accuracy,
+        teacher_shifted: shiftedOf(teacher)[MAIN_SHIFT] ?? null,
         step_seconds: manifest.facts.step_seconds ?? null,
         // Of a run that was cut short and went on, the manifest has the last part alone.
         whole_seconds: Math.max(manifest.seconds, manifest.facts.train_seconds),
@@ -369,7 +378,10 @@ function writeResults(settings) {
             }
     replaceFile(path.join(settings.out, 'results.jsonl'), lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
     if (lines.length === 0) return { records, lines };
-    const tables = writeTables(lines);
+    const teachers = new Map(
+        records.map((r) => [r.line.experiment, { accuracy: r.teacher, shifted: r.teacher_shifted }]),
+    );
+    const tables = writeTables(lines, teachers);
     replaceFile(path.join(settings.out, 'table.md'), tables);
     if (settings.readme) {
         const text = putBetweenMarkers(fs.readFileSync(settings.readme, 'utf8'), tables);
@@ -437,23 +449,21 @@ function copyPrograms(settings) {
 async function prepare(runs, settings) {
     const about = {
         bin: settings.bin,
-        config: settings.config,
         overrides: settings.overrides,
         threads: ['--threads', '0'],
         say,
         log: path.join(settings.out, 'base.log'),
     };
     const bases = new Map();
-    const wanted = new Set(runs.map(({ experiment }) => experiment.web).filter(Boolean));
-    if (wanted.size > 0) wanted.add('proof'); // it has the teacher
-    for (const name of ['proof', 'large'].filter((n) => wanted.has(n))) {
-        const size = settings.sizes[name];
-        const work = name === 'proof' ? settings.work : path.join(settings.work, name);
-        const web = size === 'full' ? 'build/web' : `build/web-${size}`;
-        await makeBase(about, size, web, work, name === 'proof' ? null : settings.work);
-        bases.set(name, { work, truth: readTruth(web), ids: readStoreIds(work) });
+    const wanted = new Set(runs.map(({ experiment }) => experiment.web));
+    for (const name of [...wanted]) wanted.add(settings.webs[name].teacherOf ?? name);
+    for (const [name, web] of Object.entries(settings.webs).filter(([n]) => wanted.has(n))) {
+        const work = path.join(settings.work, web.work);
+        const teacherOf = web.teacherOf && path.join(settings.work, settings.webs[web.teacherOf].work);
+        await makeBase(about, web, web.config ?? settings.config, work, teacherOf);
+        bases.set(name, { work, truth: readTruth(web.tree), ids: readStoreIds(work) });
     }
-    for (const run of runs.filter(({ experiment }) => experiment.web)) {
+    for (const run of runs) {
         const base = bases.get(run.experiment.web);
         shareBase(base.work, run.dir, run.seed);
         run.truth = base.truth;
@@ -492,15 +502,10 @@ async function main() {
     const [mode] = process.argv.slice(2);
     if (mode && !['--table', '--time'].includes(mode)) throw new Failure(2, 'usage: reproduce.mjs [--table | --time]');
     const settings = { ...readSettings(), engines: new Map(), commit: readCommit(), threads: '1' };
-    settings.shared = [];
     if (mode === '--time') return tellCosts(settings);
     if (mode === '--table') return say(`${writeResults(settings).lines.length} lines in ${settings.out}/results.jsonl`);
     takeLock(settings);
     copyPrograms(settings);
-    // Every row is measured under shift by the one look at the test set that it has.
-    const shift = `eval.shift=[${SHIFTS}]`;
-    if (webstill(settings, ['config', settings.config, '-o', shift, '--section', 'eval']).status === 0)
-        settings.shared.push(shift);
     process.on('SIGINT', stopPrograms);
     process.on('SIGTERM', stopPrograms);
     const begun = Date.now();

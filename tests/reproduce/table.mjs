@@ -69,9 +69,20 @@ const linesOf = (results, experiment, row, x = null) =>
     results.filter((line) => line.experiment === experiment && line.row === row && line.x === x);
 const column = (lines, field) => lines.map((line) => line[field]);
 
-function mainTable(results, experiment) {
+function mainTable(results, experiment, teacher) {
     const kd = linesOf(results, experiment.name, 'kd');
     const rows = [];
+    if (teacher)
+        rows.push([
+            '`teacher`',
+            'trained once',
+            spread([teacher.accuracy]),
+            '-',
+            '-',
+            '-',
+            spread([teacher.shifted]),
+            ...Array(4).fill('-'),
+        ]);
     for (const { row, what } of experiment.rows) {
         const lines = linesOf(results, experiment.name, row);
         if (lines.length === 0) continue;
@@ -101,7 +112,7 @@ function mainTable(results, experiment) {
         'precision',
         'recall',
     ];
-    return rows.length ? markdown([...head, 'seconds', 'seeds'], rows) : '';
+    return rows.some((cells) => cells[0] !== '`teacher`') ? markdown([...head, 'seconds', 'seeds'], rows) : '';
 }
 
 function gainsTable(results) {
@@ -153,21 +164,25 @@ const TITLES = {
     symbols: 'Web symbols',
 };
 
-/** All tables as Markdown between the markers that the README has, too. */
-export function writeTables(results) {
+/**
+ * All tables as Markdown between the markers that the README has, too. `teachers`: experiment -> { accuracy, shifted }.
+ */
+export function writeTables(results, teachers) {
     const parts = [];
     for (const experiment of EXPERIMENTS) {
-        const table = experiment.x ? curveTable(results, experiment) : mainTable(results, experiment);
+        const table = experiment.x
+            ? curveTable(results, experiment)
+            : mainTable(results, experiment, teachers.get(experiment.name));
         if (table) parts.push(`**${TITLES[experiment.name] ?? experiment.name}**\n\n${table}`);
         if (experiment.name === 'main' && gainsTable(results)) parts.push(gainsTable(results));
     }
     const distinct = (field) => [...new Set(results.map((line) => line[field]))].sort();
     parts.push(
-        'Accuracy on the clean test set in %, mean ± standard deviation over the seeds; each run opens that set once. ' +
+        'Accuracy on the clean test set in %, mean ± standard deviation over the seeds; each run opens it once. ' +
             'Best epoch: by agreement with the teacher on held-out web pictures. Precision and recall: of the ' +
             "selection, against what each picture's origin says, over all epochs. " +
-            `Commit ${distinct('commit').join(', ')}; ${distinct('machine').join('; ')}; the configuration's hash of each ` +
-            'run stands in `results.jsonl`.',
+            `Commit ${distinct('commit').join(', ')}; ${distinct('machine').join('; ')}; the configuration's hash of ` +
+            'each run stands in `results.jsonl`.',
     );
     return `${BEGIN}\n${parts.join('\n\n')}\n${END}\n`;
 }
@@ -191,8 +206,8 @@ export function judgeCosts(runs) {
         .map((run) => ({ name: run.name, ratio: run.whole_seconds / run.step_seconds, ...run }));
     const lines = costs.map(
         (cost) =>
-            `${cost.name}: ${cost.whole_seconds.toFixed(1)} s, of it ${cost.step_seconds.toFixed(1)} s in training steps: ` +
-            `${cost.ratio.toFixed(3)} times${cost.ratio > MAX_COST ? `, more than ${MAX_COST}` : ''}`,
+            `${cost.name}: ${cost.whole_seconds.toFixed(1)} s, of it ${cost.step_seconds.toFixed(1)} s in training ` +
+            `steps: ${cost.ratio.toFixed(3)} times${cost.ratio > MAX_COST ? `, more than ${MAX_COST}` : ''}`,
     );
     return { lines, isWithin: costs.every((cost) => cost.ratio <= MAX_COST), n: costs.length };
 }
