@@ -51,7 +51,7 @@ static void takes_differences_seed_by_seed(void **state)
     struct ws_results results;
     read_text(&results, *state,
               LINE("a", 3, null, 0.90) LINE("b", 1, null, 0.10) LINE("a", 1, null, 0.30) LINE("b", 2, null, 0.55)
-                  LINE("b", 3, null, 0.60) LINE("a", 4, null, 0.99));
+                  LINE("b", 3, null, 0.60) LINE("a", 4, null, 0.99) LINE("a", 0, null, 0.77));
     const struct ws_spread spread =
         ws_results_difference(&results, ws_results_find(&results, "main", "a", (double)NAN),
                               ws_results_find(&results, "main", "b", (double)NAN), WS_MEASURE_ACCURACY);
