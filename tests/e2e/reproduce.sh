@@ -106,6 +106,12 @@ shifted() {
 }
 check 'the same look at the test set gives the shifted figures' shifted
 
+plus_row() {
+    driven main/kd3+ OPTS="$few -o distill.kd3_plus.refine_steps=2"
+    ended 0 'main/kd3+ seed 1: ' && [ -n "$(ls "$work/refined-seed-1")" ]
+}
+check 'kd3+ leaves its refined pictures where the other rows find them' plus_row
+
 # ---- again ----
 
 already() { driven main/kd3,kd; ended 0 'main/kd3 seed 1: ' 'already there'; }

@@ -124,8 +124,12 @@ function digestEngine(method) {
         }
     };
     ['distill', 'curate', 'include/webstill/nn', 'include/webstill/curate'].forEach(walk);
+    const own = method === 'kd3+' ? ['kd3', 'kd3_plus'] : [method];
+    const isOwn = (file) => own.some((name) => file === `distill/method_${name}.c`);
+    const ofKd3 = (file) => /^distill\/(kd3|refine|mix|embedding)/.test(file) || file.startsWith('curate/');
     const foreign = (file) =>
-        /^distill\/(method_|cmd_export|teacher)/.test(file) && file !== `distill/method_${method}.c`;
+        (/^distill\/(method_|cmd_export|cmd_eval|teacher)/.test(file) && !isOwn(file)) ||
+        (!method.startsWith('kd3') && ofKd3(file));
     const hash = crypto.createHash('sha256');
     for (const file of files.filter((f) => !foreign(f)).sort()) hash.update(`${file}\n`).update(fs.readFileSync(file));
     return hash.digest('hex');
@@ -280,7 +284,8 @@ async function make(run, settings) {
     // What another program or configuration left may be a checkpoint: it must not be continued by this one.
     const mark = path.join(run.dir, 'key');
     if (!fs.existsSync(mark) || fs.readFileSync(mark, 'utf8') !== keys.key) {
-        for (const name of ['runs', 'eval', 'result.json', 'log'])
+        // Not all of runs/: beside the run lie links to what runs share.
+        for (const name of [`runs/${run.row.method}`, 'eval', 'result.json', 'log'])
             fs.rmSync(path.join(run.dir, name), { recursive: true, force: true });
         replaceFile(mark, keys.key);
     }

