@@ -6,17 +6,18 @@
  *             dX       = the same convolution of dY with the turned kernel (stride 1), or col2im(dY W') (stride > 1)
  *
  * Wide maps: stripes of P that fit the second-level cache, single-threaded sgemm calls. A gemm, and a grouped 1x1
- * convolution of stride 1, read their input as P, without a copy. Narrow maps (at most NARROW_CHANNELS channels): direct convolution
- * of a padded copy of each image, because making and packing patches would cost as much as the product.
+ * convolution of stride 1, read their input as P, without a copy. Narrow maps (at most NARROW_CHANNELS channels):
+ * direct convolution of a padded copy of each image, because making and packing patches would cost as much as the
+ * product.
  *
  * Groups are such products of a range of channels each: P and the padded copy hold one group's channels, and outputs
  * and weights, [window][in of a group][out of all], are walked with the pitch of all.
  *
- * Depthwise convolutions, and ungrouped ones of stride 1 with 1x1 and 3x3 windows, have files of their own (depthwise.c,
- * conv_1x1.c, winograd.c).
+ * Depthwise convolutions, and ungrouped ones of stride 1 with 1x1 and 3x3 windows, have files of their own
+ * (depthwise.c, conv_1x1.c, winograd.c).
  */
-#include "conv_int.h"
 #include "conv_1x1.h"
+#include "conv_int.h"
 #include "depthwise.h"
 #include "winograd.h"
 
@@ -238,8 +239,8 @@ void finish_rows(const struct epilogue *f, float *y, size_t first_row, size_t ro
 {
     size_t at = first_row * (size_t)f->channels;
     if (f->is_needed)
-        f->kernels->affine(y + at, rows, f->channels, f->ones, f->shift, f->residual ? f->residual + at : NULL,
-                                f->top, y + at);
+        f->kernels->affine(y + at, rows, f->channels, f->ones, f->shift, f->residual ? f->residual + at : NULL, f->top,
+                           y + at);
     if (f->pivot)
         f->kernels->channel_moments(y + at, rows, f->channels, f->pivot, f->sum, f->sumsq);
 }
@@ -451,16 +452,37 @@ static void backward_slice(void *argument, int slice, int worker)
         backward_input_scattered(p, n_images, dy, scratch, dx);
 }
 
+struct turning {
+    const struct product *p;
+    const float *weight;
+    float *turned;
+};
+
+/** Some of the rows of all windows; tiles, so that neither side of the transposition leaves the cache. */
+static void turn_slice(void *argument, int slice, int worker)
+{
+    (void)worker;
+    enum { TILE = 16 };
+    const struct turning *t = argument;
+    const struct product *p = t->p;
+    const size_t window = (size_t)p->g.kernel[0] * (size_t)p->g.kernel[1], n_groups = p->n_in / p->in_group;
+    const size_t begin = p->out_group * (size_t)slice / N_SLICES, end = p->out_group * ((size_t)slice + 1) / N_SLICES;
+    for (size_t w = 0; w < window; w++)
+        for (size_t group = 0; group < n_groups; group++)
+            for (size_t first = 0; first < p->in_group; first += TILE) {
+                const size_t last = first + TILE < p->in_group ? first + TILE : p->in_group;
+                const float *from = t->weight + w * p->in_group * p->n_out + group * p->out_group;
+                float *to = t->turned + (window - 1 - w) * p->out_group * p->n_in + group * p->in_group;
+                for (size_t o = begin; o < end; o++)
+                    for (size_t c = first; c < last; c++)
+                        to[o * p->n_in + c] = from[c * p->n_out + o];
+            }
+}
+
 void turn_weight(const struct product *p, const float *weight, float *turned)
 {
-    size_t window = (size_t)p->g.kernel[0] * (size_t)p->g.kernel[1];
-    for (size_t w = 0; w < window; w++)
-        for (size_t o = 0; o < p->out_group; o++)
-            for (size_t c = 0; c < p->n_in; c++) {
-                size_t group = c / p->in_group, within = c % p->in_group;
-                turned[((window - 1 - w) * p->out_group + o) * p->n_in + c] =
-                    weight[(w * p->in_group + within) * p->n_out + group * p->out_group + o];
-            }
+    struct turning turning = {p, weight, turned};
+    ws_pool_run(p->e->pool, N_SLICES, turn_slice, &turning);
 }
 
 /** Add the slices' partial weight gradients, in slice order; a slice of this job is a range of elements. */

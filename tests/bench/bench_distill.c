@@ -91,6 +91,7 @@ static void set_config(struct ws_config *config)
                                                .mix_alpha = .1,
                                                .mix_eps = 1e-6,
                                                .mixed_memory_mib = 192,
+                                               .share = true,
                                                .weights = true};
     config->distill.optim = (struct ws_conf_optim){.lr = 1e-3, .momentum = .9, .weight_decay = 5e-4};
 }
