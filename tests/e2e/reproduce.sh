@@ -88,6 +88,26 @@ off_topic() {
     equal "" "$(comm -13 "$scratch/off" <(sort "$pool"))" && at_least 20 "$(wc -l <"$pool")"
 }
 check 'random clip art is off topic' off_topic
+# Made-up images of which two in five show a class.
+cat >"$scratch/pools.mjs" <<EOF
+import { choosePool } from '$PWD/tests/reproduce/pools.mjs';
+EOF
+cat >>"$scratch/pools.mjs" <<'EOF'
+const ids = Array.from({ length: 1000 }, (_, i) => i.toString(16).padStart(32, '0'));
+const shows = (id) => parseInt(id, 16) % 5 < 2;
+const truth = new Map(ids.map((id) => [id, { origin: shows(id) ? 'class' : 'off-topic', shows: shows(id) }]));
+const pool = (kind) => choosePool(kind, ids, truth);
+for (const share of [0, 0.25, 0.9])
+    console.log(share, pool({ kind: 'junk', share, n: 400 }).filter((id) => !shows(id)).length);
+const small = pool({ kind: 'size', n: 100 });
+const large = new Set(pool({ kind: 'size', n: 300 }));
+console.log(small.length, large.size, small.every((id) => large.has(id)));
+EOF
+made_pools() {
+    node "$scratch/pools.mjs" >"$scratch/pools"
+    equal '0 0 0.25 100 0.9 360 100 300 true ' "$(tr '\n' ' ' <"$scratch/pools")"
+}
+check 'pools have the share of junk that is asked, and a smaller one lies within a larger one' made_pools
 refused() { # TEXT LIST
     printf '%s\n' "$2" >"$scratch/pool.txt"
     run "$bin/webstill" distill "$config" --work "$clipart" --method kd -o "distill.pool=$scratch/pool.txt"
