@@ -60,6 +60,18 @@ double ws_embedding_contrast(struct ws_embedding *embedding, int n, double tempe
                           gradient + half, embedding->scratch);
 }
 
+double ws_embedding_contrast_with(struct ws_embedding *asking, struct ws_embedding *answering, int n,
+                                  double temperature, double scale)
+{
+    const int u = asking->net->n_nodes - 1, v = answering->net->n_nodes - 1;
+    ws_assert(asking->width == answering->width);
+    ws_exec_forward(asking->exec, n, WS_BN_TRAIN);
+    ws_exec_forward(answering->exec, n, WS_BN_TRAIN);
+    return ws_loss_infonce(asking->pool, ws_exec_value(asking->exec, u), ws_exec_value(answering->exec, v), n,
+                           asking->width, temperature, scale, ws_exec_seed(asking->exec, u),
+                           ws_exec_seed(answering->exec, v), asking->scratch);
+}
+
 const float *ws_embedding_backward(struct ws_embedding *embedding)
 {
     ws_exec_backward(embedding->exec);

@@ -1,4 +1,4 @@
-/** A trained linear embedding and the contrast between an image and its changed copy (KD3's E_s and E_t). */
+/** A trained linear embedding, and the contrasts between what is embedded (KD3's E_s and E_t). */
 #ifndef WEBSTILL_DISTILL_EMBEDDING_H
 #define WEBSTILL_DISTILL_EMBEDDING_H
 
@@ -7,7 +7,7 @@
 /** E: features -> width, with bias; L2 normalisation happens inside the loss. All-zero is a valid closed one. */
 struct ws_embedding {
     struct ws_net *net;    /**< owned: one gemm, named after the embedding */
-    struct ws_exec *exec;  /**< owned: rows 0..B-1 for X, B..2B-1 for X' */
+    struct ws_exec *exec;  /**< owned: rows 0..B-1 for X, B..2B-1 for X' (if any) */
     struct ws_optim optim; /**< owned */
     float *scratch;        /**< owned */
     struct ws_pool *pool;  /**< borrowed */
@@ -30,7 +30,15 @@ float *ws_embedding_input(struct ws_embedding *embedding, int first);
  */
 double ws_embedding_contrast(struct ws_embedding *embedding, int n, double temperature, double scale);
 
-/** Gradients of the embedding (added), and of the input when it was asked for: [2n][features]; else NULL. */
+/**
+ * InfoNCE between rows 0..n-1 of one embedding's input and of the other's: each of `asking` has to find its own among
+ * all of `answering`. As above; both then have their gradient ready.
+ */
+double ws_embedding_contrast_with(struct ws_embedding *asking, struct ws_embedding *answering, int n,
+                                  double temperature, double scale);
+
+/** Gradients of the embedding (added), and of the input when it was asked for: one row per row contrasted; else NULL.
+ */
 const float *ws_embedding_backward(struct ws_embedding *embedding);
 
 #endif

@@ -58,16 +58,17 @@ struct kd3 {
     const struct ws_conf_kd3 *options;    /**< borrowed */
     struct ws_trainee trainee;            /**< owned: backbone, phi, g; runs on X */
     struct ws_net backbone;               /**< borrowed: the trainee's network up to its pooled features */
-    struct ws_exec *mixed;                /**< owned: the backbone on X' */
+    struct ws_exec *mixed;                /**< owned: the backbone on X'; NULL: no X' is made */
     struct ws_embedding embed_s, embed_t; /**< owned */
-    bool has_contrast;
-    struct ws_shared_head head;     /**< owned */
-    double *lam;                    /**< owned: [batch] */
-    uint32_t *partner;              /**< owned: [batch] */
-    void *mix_scratch;              /**< owned */
-    float *weights;                 /**< owned: [batch] w_i */
-    struct kd3_plus plus;           /**< owned */
-    struct kd3_selection selection; /**< owned */
+    bool has_contrast;                    /**< of one kind or the other */
+    bool is_cross;                        /**< of student and teacher; else of X and X' */
+    struct ws_shared_head head;           /**< owned */
+    double *lam;                          /**< owned: [batch] */
+    uint32_t *partner;                    /**< owned: [batch] */
+    void *mix_scratch;                    /**< owned */
+    float *weights;                       /**< owned: [batch] w_i */
+    struct kd3_plus plus;                 /**< owned */
+    struct kd3_selection selection;       /**< owned */
 };
 
 /** Open the state for kd3, or with `plus` for kd3+. As ws_method.open. */

@@ -48,9 +48,9 @@ enum ws_status ws_trainee_open(struct ws_trainee *trainee, const struct ws_sessi
     if (status == WS_OK) {
         ws_net_init(trainee->model->net, session->seed);
         const struct ws_model *model = trainee->model;
-        const int taps[] = {model->pooled, model->projected, model->logits};
+        const int taps[] = {model->pooled, model->projected, model->head_pooled, model->logits};
         const struct ws_exec_options options = {
-            .max_batch = session->batch, .backward = true, .taps = taps, .n_taps = 3};
+            .max_batch = session->batch, .backward = true, .taps = taps, .n_taps = 4};
         status = ws_exec_open(&trainee->exec, model->net, session->pool, &options, err);
     }
     if (status != WS_OK)

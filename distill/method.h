@@ -130,7 +130,7 @@ WS_MUST_USE enum ws_status ws_method_find(const char *name, const struct ws_meth
 /** The network under training with its exec and optimiser: what most methods need. All-zero is a valid closed one. */
 struct ws_trainee {
     struct ws_model *model; /**< owned */
-    struct ws_exec *exec;   /**< owned: forward and backward, taps logits, pooled, projected */
+    struct ws_exec *exec;   /**< owned: forward and backward, taps pooled, projected, head_pooled, logits */
     struct ws_optim optim;  /**< owned */
 };
 

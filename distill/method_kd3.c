@@ -14,12 +14,22 @@
  *   L = 1/(B D) sum_i w_i |phi(F_s)_i - F_t_i|^2
  *       + 0.001 ( NTXent(E_s f_s(X), E_s f_s(X')) + NTXent(E_t f_t(X), E_t f_t(X')) )
  *
- * over {student, phi, E_s, E_t}. The last term trains E_t alone; it does not touch the student, as in the released
- * code. Both of the student's runs move its running statistics, X first, then X'; phi sees X only.
+ * over {student, phi, E_s, E_t}, D the values of one image's map. The last term trains E_t alone; it does not touch the
+ * student, as in the released code. Both of the student's runs move its running statistics, X first, then X'; phi sees
+ * X only.
  *
  * Two runs whose maps wait for their gradients are most of a step's memory. Where X' has no memory of its own it runs
  * in that of X, before X (for the loss) and once more behind X's backward (for its gradient): the same numbers, as the
  * running statistics move at the end of the step.
+ *
+ * Beside the released code (kd3.align, kd3.contrast):
+ *
+ *   align pooled    GAP(phi(F_s)) and GAP(F_t) in place of the maps, D = their channels
+ *   contrast cross  0.001 * 1/B sum_i -log( exp(u_i.v_i / t) / sum_j exp(u_i.v_j / t) ) in place of both NT-Xent, with
+ *                   u_i = E_s f_s(x_i), v_j = E_t f_t(x_j), both of unit length: each image's student features have to
+ *                   find the teacher's of the same image among all of the batch. It teaches the student, E_s and E_t;
+ *                   there is no X'. (The released code holds such a loss, unused; its abstract speaks of aligning
+ *                   instances.)
  */
 #include "kd3.h"
 #include "mix.h"
@@ -68,33 +78,40 @@ static enum ws_status open_mixed_run(struct kd3 *kd3, struct ws_err *err)
     return ws_exec_open(&kd3->mixed, &kd3->backbone, kd3->session->pool, &options, err);
 }
 
+static enum ws_status open_mix(struct kd3 *kd3, struct ws_err *err)
+{
+    const struct ws_session *session = kd3->session;
+    const size_t batch = (size_t)session->batch;
+    kd3->lam = ws_calloc(batch, sizeof *kd3->lam);
+    kd3->partner = ws_calloc(batch, sizeof *kd3->partner);
+    kd3->mix_scratch = ws_calloc_aligned(ws_mix_scratch_bytes(session->batch, session->data->channels), 1);
+    if (!kd3->lam || !kd3->partner || !kd3->mix_scratch)
+        return ws_fail(err, WS_E_MEMORY, "out of memory for MixDistribution");
+    return open_mixed_run(kd3, err);
+}
+
 static enum ws_status open_contrast(struct kd3 *kd3, struct ws_err *err)
 {
     const struct ws_session *session = kd3->session;
     const struct ws_model *teacher = session->teacher_predictor->model, *student = kd3->trainee.model;
     const int width = (int)kd3->options->embedding;
-    enum ws_status status = open_mixed_run(kd3, err);
+    enum ws_status status = kd3->is_cross ? WS_OK : open_mix(kd3, err);
     if (status == WS_OK)
         status = ws_embedding_open(&kd3->embed_s, "embed_s", session, student->net->nodes[student->pooled].channels,
                                    width, true, err);
     if (status == WS_OK)
         status = ws_embedding_open(&kd3->embed_t, "embed_t", session,
                                    teacher->net->nodes[teacher->head_pooled].channels, width, false, err);
-    const size_t batch = (size_t)session->batch;
-    kd3->lam = ws_calloc(batch, sizeof *kd3->lam);
-    kd3->partner = ws_calloc(batch, sizeof *kd3->partner);
-    kd3->mix_scratch = ws_calloc_aligned(ws_mix_scratch_bytes(session->batch, session->data->channels), 1);
-    if (status == WS_OK && (!kd3->lam || !kd3->partner || !kd3->mix_scratch))
-        status = ws_fail(err, WS_E_MEMORY, "out of memory for MixDistribution");
     return status;
 }
 
 static enum ws_status read_options(struct kd3 *kd3, struct ws_err *err)
 {
     const char *contrast = kd3->options->contrast;
-    kd3->has_contrast = strcmp(contrast, "self") == 0;
+    kd3->is_cross = strcmp(contrast, "cross") == 0;
+    kd3->has_contrast = kd3->is_cross || strcmp(contrast, "self") == 0;
     if (!kd3->has_contrast && strcmp(contrast, "off") != 0)
-        return ws_fail(err, WS_E_CONFIG, "distill.kd3.contrast: expected self or off, found \"%s\"", contrast);
+        return ws_fail(err, WS_E_CONFIG, "distill.kd3.contrast: expected self, cross or off, found \"%s\"", contrast);
     return WS_OK;
 }
 
@@ -103,7 +120,8 @@ static enum ws_status open_student(struct kd3 *kd3, struct ws_err *err)
 {
     const struct ws_session *session = kd3->session;
     if (kd3->options->share)
-        return ws_shared_head_open(&kd3->head, &kd3->trainee, session, "kd3", (int)kd3->options->projector_factor, err);
+        return ws_shared_head_open(&kd3->head, &kd3->trainee, session, "kd3", (int)kd3->options->projector_factor,
+                                   kd3->options->align, err);
     if (kd3->has_contrast && session->teacher_predictor->model->head_pooled < 0) {
         ws_fail(err, WS_E_UNSUPPORTED,
                 "kd3's contrast compares pooled features; this teacher (%s) has no global pooling",
@@ -207,8 +225,8 @@ static double align(struct kd3 *kd3, const struct ws_step *step)
         kd3->weights[i] = 0.5f;
     for (int i = 0; step->weights && i < step->n; i++)
         kd3->weights[i] *= step->weights[i];
-    return ws_loss_alignment(ws_exec_value(exec, student->projected), ws_shared_head_teacher_map(&kd3->head, step->n),
-                             kd3->weights, step->n, kd3->head.map_floats, 1.0, ws_exec_seed(exec, student->projected));
+    return ws_loss_alignment(ws_exec_value(exec, kd3->head.compared), ws_shared_head_teacher_map(&kd3->head, step->n),
+                             kd3->weights, step->n, kd3->head.map_floats, 1.0, ws_exec_seed(exec, kd3->head.compared));
 }
 
 /* In place of the alignment where nothing is shared: T^2 KL(teacher || student), each image alike. */
@@ -222,7 +240,20 @@ static double imitate(struct kd3 *kd3, const struct ws_step *step)
                       ws_exec_seed(exec, student->logits));
 }
 
-static void contrast(struct kd3 *kd3, struct ws_step *step)
+/* Student against teacher, on X alone. */
+static void contrast_networks(struct kd3 *kd3, struct ws_step *step)
+{
+    const double weight = kd3->options->contrast_weight;
+    memcpy(ws_embedding_input(&kd3->embed_s, 0), ws_exec_value(kd3->trainee.exec, kd3->trainee.model->pooled),
+           (size_t)step->n * (size_t)kd3->embed_s.features * sizeof(float));
+    const double loss =
+        ws_embedding_contrast_with(&kd3->embed_s, &kd3->embed_t, step->n, kd3->options->contrast_temperature, weight);
+    ws_step_add_loss(step, "contrast_cross", loss);
+    step->loss += weight * loss;
+}
+
+/* X against X', in either network. */
+static void contrast_copies(struct kd3 *kd3, struct ws_step *step)
 {
     const int pooled = kd3->trainee.model->pooled;
     const double weight = kd3->options->contrast_weight, temperature = kd3->options->contrast_temperature;
@@ -242,7 +273,7 @@ static void add_rows(float *to, const float *from, size_t n)
         to[i] += from[i];
 }
 
-/* Gradients of both embeddings, and of the student's pooled features: [2n], of X, then of X'. */
+/* Gradients of both embeddings, and of the student's pooled features: of X, then of X'. */
 static const float *propagate_contrast(struct kd3 *kd3)
 {
     ws_net_zero_gradients(kd3->embed_s.net);
@@ -260,7 +291,7 @@ static void propagate(struct kd3 *kd3, const struct ws_step *step)
     if (gradient)
         add_rows(ws_exec_seed(kd3->trainee.exec, pooled), gradient, n);
     ws_exec_backward(kd3->trainee.exec);
-    if (!gradient)
+    if (!kd3->mixed)
         return;
     if (ws_exec_is_lodger(kd3->mixed))
         ws_exec_forward_again(kd3->mixed);
@@ -279,9 +310,10 @@ static enum ws_status update(struct kd3 *kd3, struct ws_step *step, struct ws_er
         return status;
     ws_exec_move_statistics(kd3->trainee.exec);
     ws_optim_step(&kd3->trainee.optim, kd3->trainee.model->net, step->lr);
+    if (kd3->mixed)
+        ws_exec_move_statistics(kd3->mixed);
     if (!kd3->has_contrast)
         return WS_OK;
-    ws_exec_move_statistics(kd3->mixed);
     ws_optim_step(&kd3->embed_s.optim, kd3->embed_s.net, step->lr);
     ws_optim_step(&kd3->embed_t.optim, kd3->embed_t.net, step->lr);
     return WS_OK;
@@ -292,7 +324,7 @@ enum ws_status kd3_step(void *state, struct ws_step *step, struct ws_err *err)
     struct kd3 *kd3 = state;
     struct ws_exec *exec = kd3->trainee.exec;
     load_images(kd3, step);
-    if (kd3->has_contrast)
+    if (kd3->mixed)
         run_mixed(kd3, step);
     ws_exec_forward(exec, step->n, WS_BN_BATCH);
     run_teacher(kd3, ws_exec_input(exec), step->n, 0); /* last, as its maps are read in place */
@@ -300,8 +332,10 @@ enum ws_status kd3_step(void *state, struct ws_step *step, struct ws_err *err)
     ws_step_add_loss(step, kd3->options->share ? "align" : "kl", step->loss);
     if (kd3->options->share)
         step->loss += kd3_plus_imitate(kd3, step);
-    if (kd3->has_contrast)
-        contrast(kd3, step);
+    if (kd3->is_cross)
+        contrast_networks(kd3, step);
+    else if (kd3->has_contrast)
+        contrast_copies(kd3, step);
     const enum ws_status status = ws_step_check(step, err);
     if (status != WS_OK)
         return status;
@@ -337,7 +371,7 @@ int kd3_networks(void *state, struct ws_method_network *list)
     const struct ws_predictor *teacher = kd3->session->teacher_predictor;
     int n = 0;
     list[n++] = (struct ws_method_network){"student", kd3->trainee.model->net, kd3->trainee.exec};
-    if (kd3->has_contrast)
+    if (kd3->mixed)
         list[n++] = (struct ws_method_network){"mixed", &kd3->backbone, kd3->mixed};
     list[n++] = (struct ws_method_network){"teacher", teacher->model->net, teacher->exec};
     if (kd3->has_contrast) {

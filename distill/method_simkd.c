@@ -48,7 +48,7 @@ static enum ws_status open_simkd(void **state, const struct ws_session *session,
         simkd->ones[i] = 1.0f;
     if (status == WS_OK)
         status = ws_shared_head_open(&simkd->head, &simkd->base.trainee, session, "simkd",
-                                     (int)session->config->distill.simkd.projector_factor, err);
+                                     (int)session->config->distill.simkd.projector_factor, WS_ALIGN_MAP, err);
     if (status != WS_OK)
         close_simkd(state);
     else

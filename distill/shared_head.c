@@ -24,17 +24,23 @@ static enum ws_status match_maps(struct ws_shared_head *head, struct ws_card *ca
     const struct ws_model *teacher = head->session->teacher_predictor->model;
     const struct ws_node *t = &teacher->net->nodes[teacher->projected];
     const struct ws_node *s = &student_shape->net->nodes[student_shape->features];
+    card->projector_channels = t->channels;
+    head->teacher_pool = card->projector_pool = 1;
+    if (head->align == WS_ALIGN_POOLED)
+        return WS_OK;
     const bool is_student_larger = s->height > t->height;
     const struct ws_node *large = is_student_larger ? s : t, *small = is_student_larger ? t : s;
     const int ratio = large->height / small->height;
-    if (large->height != ratio * small->height || large->width != ratio * small->width)
-        return ws_fail(err, WS_E_UNSUPPORTED,
-                       "%s compares feature maps: the teacher's (%s) is %d x %d, the student's (%s) %d x %d; expected "
-                       "equal sizes or an integer ratio, the same in height and width",
-                       method, teacher->card.arch, t->height, t->width, card->arch, s->height, s->width);
+    if (large->height != ratio * small->height || large->width != ratio * small->width) {
+        ws_fail(err, WS_E_UNSUPPORTED,
+                "%s compares feature maps: the teacher's (%s) is %d x %d, the student's (%s) %d x %d; expected "
+                "equal sizes or an integer ratio, the same in height and width",
+                method, teacher->card.arch, t->height, t->width, card->arch, s->height, s->width);
+        ws_err_hint(err, "use method kd3 with distill.kd3.align: pooled, which compares the maps' averages");
+        return WS_E_UNSUPPORTED;
+    }
     card->projector_pool = is_student_larger ? ratio : 1;
     head->teacher_pool = is_student_larger ? 1 : ratio;
-    card->projector_channels = t->channels;
     return WS_OK;
 }
 
@@ -63,7 +69,8 @@ static void share_classifier(const struct ws_model *teacher, struct ws_model *st
 static enum ws_status alloc_map(struct ws_shared_head *head, const struct ws_model *student, const char *method,
                                 struct ws_err *err)
 {
-    const struct ws_node *map = &student->net->nodes[student->projected];
+    head->compared = head->align == WS_ALIGN_POOLED ? student->head_pooled : student->projected;
+    const struct ws_node *map = &student->net->nodes[head->compared];
     head->map_floats = (size_t)map->height * (size_t)map->width * (size_t)map->channels;
     head->teacher_map =
         ws_calloc_aligned(ws_size_mul((size_t)head->session->batch, head->map_floats), sizeof *head->teacher_map);
@@ -72,9 +79,9 @@ static enum ws_status alloc_map(struct ws_shared_head *head, const struct ws_mod
 
 enum ws_status ws_shared_head_open(struct ws_shared_head *head, struct ws_trainee *trainee,
                                    const struct ws_session *session, const char *method, int projector_factor,
-                                   struct ws_err *err)
+                                   enum ws_align align, struct ws_err *err)
 {
-    *head = (struct ws_shared_head){.session = session};
+    *head = (struct ws_shared_head){.session = session, .align = align};
     struct ws_session with_projector = *session;
     struct ws_model *shape = NULL;
     enum ws_status status = check_teacher(session, method, err);
@@ -123,6 +130,8 @@ static void pool_map(const float *map, const struct ws_node *node, int batch, in
 const float *ws_shared_head_teacher_map(struct ws_shared_head *head, int n)
 {
     const struct ws_predictor *teacher = head->session->teacher_predictor;
+    if (head->align == WS_ALIGN_POOLED)
+        return ws_exec_value(teacher->exec, teacher->model->head_pooled);
     const float *map = ws_exec_value(teacher->exec, teacher->model->projected);
     if (head->teacher_pool == 1)
         return map;

@@ -167,6 +167,7 @@ static const struct cyaml_schema_field curate_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_strval_t alignments[] = {{"map", WS_ALIGN_MAP}, {"pooled", WS_ALIGN_POOLED}};
 static const cyaml_strval_t selection_views[] = {{"augmented", WS_SELECTION_AUGMENTED}, {"clean", WS_SELECTION_CLEAN}};
 static const struct cyaml_schema_field kd3_fields[] = {
     TEXT(ws_conf_kd3, contrast),
@@ -176,6 +177,7 @@ static const struct cyaml_schema_field kd3_fields[] = {
     UINT(ws_conf_kd3, projector_factor),
     BOOL(ws_conf_kd3, share),
     FLOAT(ws_conf_kd3, kl_temperature),
+    WORD(ws_conf_kd3, align, alignments),
     FLOAT(ws_conf_kd3, mix_alpha),
     FLOAT(ws_conf_kd3, mix_eps),
     UINT(ws_conf_kd3, mixed_memory_mib),
@@ -279,7 +281,7 @@ const struct cyaml_schema_value ws_conf_schema = {
 
 static const char *const channel_choices[] = {"1", "3", NULL};
 static const char *const rule_choices[] = {"kd3", "all", NULL};
-static const char *const contrast_choices[] = {"self", "off", NULL};
+static const char *const contrast_choices[] = {"self", "cross", "off", NULL};
 static const char *const augment_choices[] = {"resized-crop", "shift", "none", NULL};
 
 enum { ABOVE = 1, BELOW = 2 }; /* excluded bounds */

@@ -24,6 +24,113 @@ static void gradients_without_contrast_are_slopes_too(void **state)
     kd3_bench_close(&b);
 }
 
+static void gradients_of_the_contrast_with_the_teacher_are_slopes_too(void **state)
+{
+    (void)state;
+    static struct kd3_bench b;
+    kd3_bench_open(&b, kd3_bench_cross(1.0));
+    struct kd3 *kd3 = b.state;
+    static const char *const names[] = {"conv1.weight", "layer3.0.conv1.weight", "layer3.0.bn2.weight",
+                                        "projector.0.weight"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        kd3_bench_check_slope(&b, b.model->net, names[i]);
+    kd3_bench_check_slope(&b, kd3->embed_s.net, "embed_s.weight");
+    kd3_bench_check_slope(&b, kd3->embed_s.net, "embed_s.bias");
+    kd3_bench_check_slope(&b, kd3->embed_t.net, "embed_t.weight");
+    kd3_bench_close(&b);
+}
+
+static void gradients_of_pooled_alignment_are_slopes_too(void **state)
+{
+    (void)state;
+    static struct kd3_bench b;
+    struct ws_conf_kd3 options = kd3_bench_options(.5, false);
+    options.align = WS_ALIGN_POOLED;
+    kd3_bench_open(&b, options);
+    static const char *const names[] = {"conv1.weight", "layer2.0.bn1.bias", "projector.3.weight",
+                                        "projector.7.weight"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        kd3_bench_check_slope(&b, b.model->net, names[i]);
+    kd3_bench_close(&b);
+}
+
+/* The embeddings' own rows, as the step leaves them, once more in double. */
+static void the_contrast_with_the_teacher_is_that_of_pooled_features_of_the_same_images(void **state)
+{
+    (void)state;
+    static struct kd3_bench b;
+    enum { WIDTH = 16 };
+    kd3_bench_open(&b, kd3_bench_cross(.25));
+    struct kd3 *kd3 = b.state;
+    const struct ws_step step = kd3_bench_step(&b, 0);
+    assert_int_equal(step.n_losses, 2);
+    assert_null(kd3->mixed);
+    assert_near(step.loss, step.losses[0].value + .25 * step.losses[1].value, 1e-12);
+
+    const float *pooled[2] = {ws_exec_value(kd3->trainee.exec, b.model->pooled),
+                              ws_exec_value(b.predictor.exec, b.predictor.model->head_pooled)};
+    const struct ws_embedding *embed[2] = {&kd3->embed_s, &kd3->embed_t};
+    double unit[2][KD3_BATCH][WIDTH], loss = 0;
+    for (int k = 0; k < 2; k++) {
+        const int features = embed[k]->features;
+        float *weight = malloc(WIDTH * (size_t)features * sizeof *weight), bias[WIDTH];
+        ws_net_get(embed[k]->net, 0, weight, WIDTH * (size_t)features);
+        ws_net_get(embed[k]->net, 1, bias, WIDTH);
+        for (int i = 0; i < KD3_BATCH; i++) {
+            double squares = 0;
+            for (int o = 0; o < WIDTH; o++) {
+                unit[k][i][o] = (double)bias[o];
+                for (int f = 0; f < features; f++)
+                    unit[k][i][o] += (double)weight[o * features + f] * (double)pooled[k][i * features + f];
+                squares += unit[k][i][o] * unit[k][i][o];
+            }
+            for (int o = 0; o < WIDTH; o++)
+                unit[k][i][o] /= sqrt(squares);
+        }
+        free(weight);
+    }
+    for (int i = 0; i < KD3_BATCH; i++) {
+        double sum = 0, own = 0;
+        for (int j = 0; j < KD3_BATCH; j++) {
+            double cosine = 0;
+            for (int o = 0; o < WIDTH; o++)
+                cosine += unit[0][i][o] * unit[1][j][o];
+            sum += exp(cosine / .3);
+            own = i == j ? cosine / .3 : own;
+        }
+        loss += log(sum) - own;
+    }
+    assert_near(step.losses[1].value, loss / KD3_BATCH, 1e-5);
+    kd3_bench_close(&b);
+}
+
+static void pooled_alignment_compares_what_the_classifier_reads(void **state)
+{
+    (void)state;
+    static struct kd3_bench b;
+    struct ws_conf_kd3 options = kd3_bench_options(0, false);
+    options.align = WS_ALIGN_POOLED;
+    kd3_bench_open(&b, options);
+    const struct ws_step step = kd3_bench_step(&b, 0);
+    struct kd3 *kd3 = b.state;
+    const float *map[2] = {ws_exec_value(kd3->trainee.exec, b.model->projected),
+                           ws_exec_value(b.predictor.exec, b.predictor.model->projected)};
+    const struct ws_node *node = &b.model->net->nodes[b.model->projected];
+    const int n_pixels = node->height * node->width, n_channels = node->channels;
+    assert_true(n_pixels > 1);
+    double squares = 0;
+    for (int i = 0; i < KD3_BATCH; i++)
+        for (int c = 0; c < n_channels; c++) {
+            double mean[2] = {0, 0};
+            for (int k = 0; k < 2; k++)
+                for (int p = 0; p < n_pixels; p++)
+                    mean[k] += (double)map[k][(i * n_pixels + p) * n_channels + c] / n_pixels;
+            squares += pow(mean[0] - mean[1], 2);
+        }
+    assert_near(step.loss, .5 * squares / (KD3_BATCH * n_channels), 1e-5 * step.loss);
+    kd3_bench_close(&b);
+}
+
 static void the_loss_is_the_weighted_sum_of_its_parts(void **state)
 {
     (void)state;
@@ -144,6 +251,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_without_contrast_are_slopes_too),
+        cmocka_unit_test(gradients_of_the_contrast_with_the_teacher_are_slopes_too),
+        cmocka_unit_test(gradients_of_pooled_alignment_are_slopes_too),
+        cmocka_unit_test(the_contrast_with_the_teacher_is_that_of_pooled_features_of_the_same_images),
+        cmocka_unit_test(pooled_alignment_compares_what_the_classifier_reads),
         cmocka_unit_test(the_loss_is_the_weighted_sum_of_its_parts),
         cmocka_unit_test(the_mixed_copy_reaches_the_backbones_statistics_but_not_the_projectors),
         cmocka_unit_test(the_teachers_embedding_does_not_touch_the_student),

@@ -45,6 +45,15 @@ static inline struct ws_conf_kd3 kd3_bench_options(double contrast_weight, bool 
                                 .weights = weights};
 }
 
+/** kd3_bench_options() with the contrast of student and teacher. */
+static inline struct ws_conf_kd3 kd3_bench_cross(double contrast_weight)
+{
+    static char contrast_cross[] = "cross";
+    struct ws_conf_kd3 options = kd3_bench_options(contrast_weight, false);
+    options.contrast = contrast_cross;
+    return options;
+}
+
 /** As kd3_bench_open(), for kd3+ when `plus` is not NULL. */
 static inline void kd3_bench_open_plus(struct kd3_bench *b, struct ws_conf_kd3 options,
                                        const struct ws_conf_kd3_plus *plus)

@@ -256,6 +256,63 @@ static void ntxent_gives_the_same_bytes_for_any_number_of_threads(void **state)
     free(scratch);
 }
 
+/* --- InfoNCE ---------------------------------------------------------------------------------------------------- */
+
+static double infonce(const float *x, float *gradient)
+{
+    double *scratch = malloc(ws_loss_ntxent_scratch(B, D) * sizeof(float));
+    assert_non_null(scratch);
+    for (size_t i = 0; i < ws_loss_ntxent_scratch(B, D); i++)
+        ((float *)scratch)[i] = NAN; /* nothing may depend on what was there */
+    const double loss =
+        ws_loss_infonce(NULL, x, x + B * D, B, D, 0.3, 1.0, gradient, gradient ? gradient + B * D : NULL, scratch);
+    free(scratch);
+    return loss;
+}
+
+/* Written down once more, in double. */
+static double infonce_twin(const float *x)
+{
+    double cosine[B][B], loss = 0.0;
+    for (int i = 0; i < B; i++)
+        for (int j = 0; j < B; j++) {
+            double uv = 0.0, uu = 0.0, vv = 0.0;
+            for (int d = 0; d < D; d++) {
+                const double u = (double)x[i * D + d], v = (double)x[(B + j) * D + d];
+                uv += u * v;
+                uu += u * u;
+                vv += v * v;
+            }
+            cosine[i][j] = uv / sqrt(uu * vv);
+        }
+    for (int i = 0; i < B; i++) {
+        double sum = 0.0;
+        for (int j = 0; j < B; j++)
+            sum += exp(cosine[i][j] / 0.3);
+        loss -= log(exp(cosine[i][i] / 0.3) / sum);
+    }
+    return loss / B;
+}
+
+static void infonce_is_the_cross_entropy_of_cosines_with_the_diagonal_right(void **state)
+{
+    (void)state;
+    float x[2 * B * D];
+    fill(x, 2 * B * D, 23, 1.0);
+    assert_near(infonce(x, NULL), infonce_twin(x), 1e-6);
+    for (int i = 1; i < 2 * B; i++)
+        memcpy(x + i * D, x, D * sizeof *x);
+    assert_near(infonce(x, NULL), log(B), 1e-13);
+}
+
+static void infonce_gradients_to_both_networks_match_differences(void **state)
+{
+    (void)state;
+    float x[2 * B * D];
+    fill(x, 2 * B * D, 25, 1.0);
+    check_gradient(infonce, x, 2 * B * D, 1e-3);
+}
+
 /* --- softmax ---------------------------------------------------------------------------------------------------- */
 
 static void softmax_rows_sum_to_one_in_place(void **state)
@@ -295,6 +352,8 @@ int main(void)
         cmocka_unit_test(ntxent_gradient_has_no_part_along_the_embedding),
         cmocka_unit_test(ntxent_of_a_zero_vector_stays_finite),
         cmocka_unit_test(ntxent_gives_the_same_bytes_for_any_number_of_threads),
+        cmocka_unit_test(infonce_is_the_cross_entropy_of_cosines_with_the_diagonal_right),
+        cmocka_unit_test(infonce_gradients_to_both_networks_match_differences),
         cmocka_unit_test(softmax_rows_sum_to_one_in_place),
     };
     return cmocka_run_group_tests_name("losses", tests, NULL, NULL);

@@ -460,6 +460,58 @@ static void kd3_takes_any_pair_of_the_zoo(void **state)
     }
 }
 
+/* Of pictures of 12 x 12 one has a map of 2 x 2, the other of 3 x 3. */
+static void pooled_alignment_takes_pairs_whose_maps_do_not_fit(void **state)
+{
+    static struct bench b;
+    struct ws_err err;
+    struct ws_card card = {
+        .arch = "mobilenetv2", .classes = class_names, .n_classes = CLASSES, .height = 12, .width = 12, .channels = 1};
+    struct ws_model *teacher;
+    assert_int_equal(ws_model_build(&teacher, &card, &err), WS_OK);
+    ws_net_init(teacher->net, 3);
+    open_bench(&b, *state, "kd3", 2, teacher);
+    ws_dataset_close(&b.data);
+    pool_data_make(&b.data, N, 12, 1, CLASSES);
+    b.session.card.height = b.session.card.width = 12;
+    snprintf(b.session.card.arch, sizeof b.session.card.arch, "resnet8");
+    b.session.epochs = 2;
+    assert_int_equal(run(&b, &ws_method_kd3, &err), WS_E_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "integer ratio"));
+    assert_non_null(strstr(err.hint, "distill.kd3.align: pooled"));
+    b.config.distill.kd3.align = WS_ALIGN_POOLED;
+    b.config.distill.kd3.select = false;
+    must_run(&b, &ws_method_kd3);
+    close_bench(&b);
+    ws_model_free(&teacher);
+}
+
+/* contrast: cross and align: pooled, as for the released code's choices above. */
+static void runs_with_the_other_contrast_and_alignment_resume_and_ignore_threads(void **state)
+{
+    static char contrast_cross[] = "cross";
+    static struct bench whole, cut;
+    enum ws_status status = WS_E_BUDGET;
+    open_bench(&whole, *state, "whole", 1, the_teacher);
+    whole.config.distill.kd3.contrast = contrast_cross;
+    whole.config.distill.kd3.contrast_weight = .5;
+    whole.config.distill.kd3.align = WS_ALIGN_POOLED;
+    whole.config.distill.kd3.select = false; /* the student would decide before it has learnt anything */
+    must_run(&whole, &ws_method_kd3);
+    for (int n_calls = 1; status == WS_E_BUDGET; n_calls++) {
+        struct ws_err err;
+        open_bench(&cut, *state, "cut", 1 + n_calls % 3, the_teacher);
+        cut.config = whole.config;
+        cut.options.limit = n_calls;
+        status = run(&cut, &ws_method_kd3, &err);
+        close_bench(&cut);
+    }
+    assert_int_equal(status, WS_OK);
+    assert_same_file(whole.last, cut.last);
+    assert_same_metrics(whole.dir, cut.dir);
+    close_bench(&whole);
+}
+
 static void kd3_says_which_heads_it_cannot_share(void **state)
 {
     static struct bench b;
@@ -1007,6 +1059,8 @@ int main(void)
         IN_FOLDER(what_a_killed_run_left_behind_its_checkpoint_is_done_again),
         IN_FOLDER(a_checkpoint_of_another_key_is_not_used),
         IN_FOLDER(kd3_takes_any_pair_of_the_zoo),
+        IN_FOLDER(pooled_alignment_takes_pairs_whose_maps_do_not_fit),
+        IN_FOLDER(runs_with_the_other_contrast_and_alignment_resume_and_ignore_threads),
         IN_FOLDER(kd3_says_which_heads_it_cannot_share),
         IN_FOLDER(contrast_reaches_the_student_through_its_own_embedding),
         IN_FOLDER(each_epoch_tells_what_it_selected),

@@ -157,16 +157,20 @@ struct ws_conf_curate {
     double drift_warn;       /**< `webstill curate` alone: bits */
 };
 
+/** Where the student's features are compared with the teacher's. */
+enum ws_align { WS_ALIGN_MAP, WS_ALIGN_POOLED };
+
 enum ws_selection_view { WS_SELECTION_AUGMENTED, WS_SELECTION_CLEAN };
 
 struct ws_conf_kd3 {
-    char *contrast; /**< "self" (released code), "off" */
+    char *contrast; /**< "self" (released code), "cross", "off" */
     double contrast_weight;
     double contrast_temperature;
     uint32_t embedding; /**< width of E_t and E_s */
     uint32_t projector_factor;
     bool share;            /**< false: a classifier of the student's own, trained by KL */
     double kl_temperature; /**< of that KL */
+    enum ws_align align;
     double mix_alpha; /**< Beta(mix_alpha, mix_alpha) of MixDistribution */
     double mix_eps;
     uint32_t mixed_memory_mib;             /**< a larger student runs on X and X' in one memory */

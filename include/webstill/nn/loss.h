@@ -44,6 +44,15 @@ double ws_loss_ntxent(struct ws_pool *pool, const float *u, const float *v, int 
                       double scale, float *gradient_u, float *gradient_v, void *scratch);
 size_t ws_loss_ntxent_scratch(int batch, int dim);
 
+/**
+ * InfoNCE between two networks' vectors r_i = normalise(u_i) and c_j = normalise(v_j), temperature t:
+ * 1/B sum_i -log( exp(r_i.c_i/t) / sum_j exp(r_i.c_j/t) ): u_i has to find v_i among all of v. Everything else as
+ * above, scratch included (van den Oord, Li, Vinyals, "Representation Learning with Contrastive Predictive Coding",
+ * 2018).
+ */
+double ws_loss_infonce(struct ws_pool *pool, const float *u, const float *v, int batch, int dim, double temperature,
+                       double scale, float *gradient_u, float *gradient_v, void *scratch);
+
 /** softmax rows in double precision inside; `out` may equal `logits`. */
 void ws_softmax(const float *logits, int batch, int n_classes, double temperature, float *out);
 
