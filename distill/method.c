@@ -9,7 +9,7 @@
 #include <string.h>
 
 const struct ws_method *const ws_methods[] = {
-    &ws_method_kd3,  &ws_method_kd3_plus, &ws_method_simkd, &ws_method_kd,
+    &ws_method_kd3,  &ws_method_kd3_plus, &ws_method_simkd, &ws_method_kd, &ws_method_fitnet,
     &ws_method_dfnd, &ws_method_noise,    &ws_method_ce,    NULL,
 };
 
@@ -39,6 +39,12 @@ enum ws_status ws_method_find(const char *name, const struct ws_method **out, st
 
 enum ws_status ws_trainee_open(struct ws_trainee *trainee, const struct ws_session *session, struct ws_err *err)
 {
+    return ws_trainee_open_tapped(trainee, session, -1, err);
+}
+
+enum ws_status ws_trainee_open_tapped(struct ws_trainee *trainee, const struct ws_session *session, int tap,
+                                      struct ws_err *err)
+{
     *trainee = (struct ws_trainee){0};
     enum ws_status status = ws_model_build(&trainee->model, &session->card, err);
     if (status == WS_OK)
@@ -48,9 +54,9 @@ enum ws_status ws_trainee_open(struct ws_trainee *trainee, const struct ws_sessi
     if (status == WS_OK) {
         ws_net_init(trainee->model->net, session->seed);
         const struct ws_model *model = trainee->model;
-        const int taps[] = {model->pooled, model->projected, model->head_pooled, model->logits};
+        const int taps[] = {model->pooled, model->projected, model->head_pooled, model->logits, tap};
         const struct ws_exec_options options = {
-            .max_batch = session->batch, .backward = true, .taps = taps, .n_taps = 4};
+            .max_batch = session->batch, .backward = true, .taps = taps, .n_taps = tap < 0 ? 4 : 5};
         status = ws_exec_open(&trainee->exec, model->net, session->pool, &options, err);
     }
     if (status != WS_OK)

@@ -121,6 +121,9 @@ extern const struct ws_method ws_method_simkd;
 /** DFND: the images that the teacher is surest of, and a matrix of its mistakes. */
 extern const struct ws_method ws_method_dfnd;
 
+/** FitNets: kd with a hint from the teacher's middle map. */
+extern const struct ws_method ws_method_fitnet;
+
 /** All of them; NULL behind the last. */
 extern const struct ws_method *const ws_methods[];
 
@@ -137,6 +140,9 @@ struct ws_trainee {
 /** Build session->card, initialise from the session's seed, plan for its batch. */
 WS_MUST_USE enum ws_status ws_trainee_open(struct ws_trainee *trainee, const struct ws_session *session,
                                            struct ws_err *err);
+/** The same with one more tap, a node of the network that the card describes. */
+WS_MUST_USE enum ws_status ws_trainee_open_tapped(struct ws_trainee *trainee, const struct ws_session *session, int tap,
+                                                  struct ws_err *err);
 void ws_trainee_close(struct ws_trainee *trainee);
 
 /** The session's random view of a step's images. */

@@ -108,8 +108,7 @@ void ws_shared_head_close(struct ws_shared_head *head)
     *head = (struct ws_shared_head){0};
 }
 
-/* Mean over windows of `pool` x `pool` of the teacher's map, where it is larger than the student's. */
-static void pool_map(const float *map, const struct ws_node *node, int batch, int pool, float *out)
+void ws_map_average(const float *map, const struct ws_node *node, int batch, int pool, float *out)
 {
     const int height = node->height / pool, width = node->width / pool;
     const size_t channels = (size_t)node->channels, row = (size_t)node->width * channels;
@@ -135,6 +134,7 @@ const float *ws_shared_head_teacher_map(struct ws_shared_head *head, int n)
     const float *map = ws_exec_value(teacher->exec, teacher->model->projected);
     if (head->teacher_pool == 1)
         return map;
-    pool_map(map, &teacher->model->net->nodes[teacher->model->projected], n, head->teacher_pool, head->teacher_map);
+    ws_map_average(map, &teacher->model->net->nodes[teacher->model->projected], n, head->teacher_pool,
+                   head->teacher_map);
     return head->teacher_map;
 }

@@ -37,4 +37,7 @@ void ws_shared_head_close(struct ws_shared_head *head);
  * Borrowed until the teacher runs again. */
 const float *ws_shared_head_teacher_map(struct ws_shared_head *head, int n);
 
+/** Mean over windows of `pool` x `pool` of a node's value for `batch` images, whose sides `pool` divides. */
+void ws_map_average(const float *map, const struct ws_node *node, int batch, int pool, float *out);
+
 #endif

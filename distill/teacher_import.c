@@ -1,4 +1,5 @@
 /* The teacher from a file: ONNX, or safetensors with torchvision's names. */
+#include "hint.h"
 #include "teacher.h"
 
 #include "webstill/base/file.h"
@@ -145,6 +146,8 @@ void teacher_describe_import(struct ws_job *job, const struct ws_model *model)
         cannot_serve(list, "kd3+ with refined images",
                      "the same; with distill.kd3_plus.refine_steps at 0 it does without");
     }
+    if (ws_hint_find(model) < 0)
+        cannot_serve(list, "fitnet", "no feature map halfway: it compares the middle maps of teacher and student");
     if (model->features < 0)
         cannot_serve(list, "kd3, kd3+, simkd",
                      "no pooled feature map: they compare the last maps of teacher and student");

@@ -26,6 +26,8 @@ void ws_config_view_init(struct ws_config_view *view, const struct ws_config *co
         distill->kd = (struct ws_conf_kd){0};
     if (strcmp(method, "dfnd") != 0)
         distill->dfnd = (struct ws_conf_dfnd){0};
+    if (strcmp(method, "fitnet") != 0)
+        distill->fitnet = (struct ws_conf_fitnet){0};
     if (strcmp(method, "simkd") != 0)
         distill->simkd = (struct ws_conf_simkd){0};
 }

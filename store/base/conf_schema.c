@@ -208,6 +208,11 @@ static const struct cyaml_schema_field kd3_plus_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const struct cyaml_schema_field fitnet_fields[] = {
+    FLOAT(ws_conf_fitnet, temperature),
+    FLOAT(ws_conf_fitnet, hint_weight),
+    CYAML_FIELD_END,
+};
 static const struct cyaml_schema_field simkd_fields[] = {UINT(ws_conf_simkd, projector_factor), CYAML_FIELD_END};
 
 static const cyaml_strval_t train_data[] = {{"web", WS_DATA_WEB}, {"teacher", WS_DATA_TEACHER}};
@@ -230,6 +235,7 @@ static const struct cyaml_schema_field distill_fields[] = {
     SECTION(ws_conf_distill, kd, kd_fields),
     SECTION(ws_conf_distill, kd3_plus, kd3_plus_fields),
     SECTION(ws_conf_distill, simkd, simkd_fields),
+    SECTION(ws_conf_distill, fitnet, fitnet_fields),
     SECTION(ws_conf_distill, dfnd, dfnd_fields),
     CYAML_FIELD_END,
 };
@@ -384,6 +390,8 @@ const struct ws_conf_rule ws_conf_rules[] = {
     RANGE("distill.kd3_plus.refine_any_class", "share", 0, 1, 0),
     RANGE("distill.kd3_plus.refined_share", "share", 0, 1, 0),
     RANGE("distill.simkd.projector_factor", "divisor", 1, 64, 0),
+    RANGE("distill.fitnet.temperature", "temperature", 0, 1000, ABOVE),
+    RANGE("distill.fitnet.hint_weight", "factor", 0, 100000, 0),
     RANGE("distill.dfnd.share", "share", 0, 1, ABOVE),
     RANGE("distill.dfnd.temperature", "temperature", 0, 1000, ABOVE),
     RANGE("distill.dfnd.accuracy", "share", 0, 1, 0),

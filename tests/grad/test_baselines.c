@@ -2,6 +2,7 @@
  * The baselines beside KD3: each one's whole step against its formula, computed here in double from what the networks
  * say, and its gradients against differences of that loss.
  */
+#include "../../distill/hint.h"
 #include "../unit/method_bench.h"
 #include "../unit/temp.h"
 
@@ -325,6 +326,111 @@ static void dfnd_asks_for_the_accuracy_that_a_card_does_not_tell(void **state)
     method_bench_close(&b);
 }
 
+/* --- fitnet --- */
+
+/* Where the architecture's own definition ends its middle stage; sides of 32 x 32 pictures. */
+static void the_hint_is_the_end_of_the_middle_stage(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *arch, *before; /* the first node behind the hint that has weights and is on the main way */
+        int side, channels;
+    } cases[] = {
+        {"resnet8", "layer3.0.conv1", 16, 32},   {"resnet20", "layer3.0.conv1", 16, 32},
+        {"resnet18", "layer3.0.conv1", 16, 128}, {"wrn-16-2", "block3.layer.0.conv1", 16, 64},
+        {"vgg8", "features.8", 16, 128},
+    };
+    static char *class_names[] = {"a", "b"};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        struct ws_err err = {0};
+        struct ws_card card = {.classes = class_names, .n_classes = 2, .height = 32, .width = 32, .channels = 3};
+        struct ws_model *model, *folded;
+        snprintf(card.arch, sizeof card.arch, "%s", cases[k].arch);
+        assert_int_equal(ws_model_build(&model, &card, &err), WS_OK);
+        ws_net_init(model->net, 5);
+        assert_int_equal(ws_model_fold(&folded, model, &err), WS_OK);
+        const struct ws_model *const forms[] = {model, folded};
+        for (int f = 0; f < 2; f++) {
+            const struct ws_net *net = forms[f]->net;
+            const int hint = ws_hint_find(forms[f]), next = ws_net_find(net, cases[k].before);
+            if (hint < 0 || net->nodes[hint].height != cases[k].side || net->nodes[hint].width != cases[k].side ||
+                net->nodes[hint].channels != cases[k].channels || next <= hint)
+                fail_msg("%s: \"%s\"", cases[k].arch, hint < 0 ? "none" : net->nodes[hint].name);
+            /* What comes next reads the hint, or its pooled copy, and no earlier map. */
+            const int read = net->nodes[next].inputs[0];
+            assert_true(read == hint || net->nodes[read].inputs[0] == hint);
+        }
+        ws_model_free(&folded);
+        ws_model_free(&model);
+    }
+}
+
+static void check_fitnet(const char *teacher, const char *student, const char *const *names)
+{
+    static struct method_bench b;
+    static const char *const regressor[] = {"regressor.0.weight", "regressor.1.bias", NULL};
+    method_bench_init(&b, teacher, student);
+    b.config.distill.fitnet = (struct ws_conf_fitnet){.temperature = 3, .hint_weight = 7};
+    method_bench_open(&b, &ws_method_fitnet);
+    const struct ws_step step = method_bench_step(&b);
+    const struct ws_method_network t = method_bench_network(&b, "teacher"), r = method_bench_network(&b, "regressor");
+    const float *z_s = logits_of(b.model, method_bench_network(&b, "student").exec);
+    const double kd = kd_formula(z_s, logits_of(b.predictor.model, t.exec), step.n, 3);
+    const int hint = ws_hint_find(b.predictor.model), last = r.net->n_nodes - 1;
+    const struct ws_node *large = &t.net->nodes[hint], *small = &r.net->nodes[last];
+    const int ratio = large->height / small->height, channels = small->channels;
+    const float *h_t = ws_exec_value(t.exec, hint), *h_s = ws_exec_value(r.exec, last);
+    double sum = 0;
+    assert_int_equal(channels, large->channels);
+    for (int i = 0; i < step.n; i++)
+        for (int y = 0; y < small->height; y++)
+            for (int x = 0; x < small->width; x++)
+                for (int c = 0; c < channels; c++) {
+                    double mean = 0;
+                    for (int v = 0; v < ratio * ratio; v++)
+                        mean += (double)
+                            h_t[((i * large->height + y * ratio + v / ratio) * large->width + x * ratio + v % ratio) *
+                                    channels +
+                                c];
+                    const double s = (double)h_s[((i * small->height + y) * small->width + x) * channels + c];
+                    sum += pow(s - mean / (ratio * ratio), 2);
+                }
+    const double mse = sum / (double)(step.n * small->height * small->width * channels);
+    assert_near(step.losses[0].value, kd, 1e-6);
+    assert_near(step.losses[1].value, mse, 1e-6 * mse);
+    assert_near(step.loss, kd + 7 * mse, 1e-5);
+    check_slopes(&b, "student", names);
+    check_slopes(&b, "regressor", regressor);
+    method_bench_close(&b);
+}
+
+/* "layer1" learns from both halves, "layer3" and "fc" from the distillation alone. */
+static void a_step_of_fitnet_is_kd_and_the_weighted_error_of_the_middle_maps(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"conv1.weight", "layer1.0.bn2.weight", "layer3.0.conv2.weight", "fc.weight",
+                                        NULL};
+    check_fitnet("resnet8", "resnet8", names);
+    check_fitnet("resnet14", "resnet8", names);
+}
+
+static void fitnet_says_what_it_cannot_compare(void **state)
+{
+    (void)state;
+    static struct method_bench b;
+    method_bench_init(&b, "resnet8", "resnet8");
+    b.config.distill.fitnet = (struct ws_conf_fitnet){.temperature = 3, .hint_weight = 7};
+    struct ws_net *net = b.predictor.folded->net;
+    for (int i = 1; i < net->n_nodes; i++) /* as if the teacher's maps had another size */
+        if (net->nodes[i].height == 8)
+            net->nodes[i].height = net->nodes[i].width = 11;
+    assert_refused(&ws_method_fitnet, &b, WS_E_UNSUPPORTED, "is 11 x 11, the student's (resnet8,");
+    for (int i = 1; i < net->n_nodes; i++)
+        net->nodes[i].height = net->nodes[i].width = 1;
+    assert_refused(&ws_method_fitnet, &b, WS_E_UNSUPPORTED, "the teacher (resnet8) has none");
+    method_bench_close(&b);
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, temp_setup, temp_teardown)
 
 int main(void)
@@ -340,6 +446,9 @@ int main(void)
         cmocka_unit_test(the_first_step_of_dfnd_is_kd_and_the_noisy_cross_entropy),
         cmocka_unit_test(dfnd_learns_the_teachers_mistakes_beside_the_student),
         IN_FOLDER(dfnd_trains_on_what_the_teacher_is_surest_of),
+        cmocka_unit_test(the_hint_is_the_end_of_the_middle_stage),
+        cmocka_unit_test(a_step_of_fitnet_is_kd_and_the_weighted_error_of_the_middle_maps),
+        cmocka_unit_test(fitnet_says_what_it_cannot_compare),
         cmocka_unit_test(dfnd_asks_for_the_accuracy_that_a_card_does_not_tell),
     };
     return cmocka_run_group_tests_name("baselines", tests, NULL, NULL);

@@ -58,6 +58,7 @@ static void set_config(struct ws_config *config)
                                                          .refined_share = .5};
     config->distill.kd.temperature = 4;
     config->distill.simkd.projector_factor = 2;
+    config->distill.fitnet = (struct ws_conf_fitnet){.temperature = 4, .hint_weight = 100};
     config->distill.dfnd = (struct ws_conf_dfnd){.share = .5, .temperature = 4, .noise_lr = .001};
     config->distill.optim =
         (struct ws_conf_optim){.lr = .05, .momentum = .9, .weight_decay = 5e-4, .schedule = WS_SCHEDULE_COSINE};

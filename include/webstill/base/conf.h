@@ -205,6 +205,11 @@ struct ws_conf_dfnd {
     double noise_lr;
 };
 
+struct ws_conf_fitnet {
+    double temperature;
+    double hint_weight;
+};
+
 enum ws_train_data { WS_DATA_WEB, WS_DATA_TEACHER };
 
 struct ws_conf_distill {
@@ -227,6 +232,7 @@ struct ws_conf_distill {
     struct ws_conf_kd3_plus kd3_plus;
     struct ws_conf_kd kd; /**< of kd and noise */
     struct ws_conf_simkd simkd;
+    struct ws_conf_fitnet fitnet;
     struct ws_conf_dfnd dfnd;
 };
 
