@@ -17,7 +17,8 @@ build_web 'tests/web/fetch-data.sh --symbols' 'node tests/web/symbols/build.mjs 
     "node tests/web/symbols/adapt-teacher.mjs $model $scratch/small.onnx 32"
 sed -e "s/:8191/:$port/g" -e "s,build/data/detypify-32.onnx,$scratch/small.onnx," \
     -e "s,build/web-symbols/,$web/," -e 's/epochs: .*/epochs: 2/' -e 's/steps_per_epoch: .*/steps_per_epoch: 3/' \
-    configs/web-symbols.yaml >"$config"
+    -e '/^distill:/i curate: {p_cutoff: 0.001}' configs/web-symbols.yaml >"$config"
+# Nobody is sure of one class in 411 after so few steps.
 
 # ---- names and fonts ----
 
@@ -61,7 +62,7 @@ fact() { equal "$1" "$(value "$work/teacher/manifest.json" "$2")"; }
 check 'it is the network of 411 classes, for pictures of 32 x 32' fact '411 [1,32,32]' '"\(.facts.classes) \(.facts.input | tostring)"'
 served() { equal '' "$(value "$work/teacher/manifest.json" '.facts.cannot_serve[] | select(.methods == "kd3") | .why')"; }
 check 'it can serve kd3: its head goes on behind the pooling, and ends in one linear layer' served
-check 'students are distilled, evaluated and exported' stages distill eval export
+check 'students are distilled, evaluated and exported' stages distill eval export report
 
 # ---- what comes out ----
 
