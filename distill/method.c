@@ -29,10 +29,10 @@ enum ws_status ws_method_find(const char *name, const struct ws_method **out, st
     struct ws_buf list = {0};
     bool is_whole = true;
     for (int i = 0; is_whole && i < N_METHODS; i++)
-        is_whole = ws_buf_addf(&list, "%s%s (%s)", i ? ", " : "", names[i], ws_methods[i]->summary);
+        is_whole = ws_buf_addf(&list, "%s%s", i ? ", " : "", names[i]);
     ws_fail(err, WS_E_CONFIG, "unknown method \"%s\"%s%s%s", name, nearest ? ": did you mean \"" : "",
             nearest ? nearest : "", nearest ? "\"?" : "");
-    ws_err_hint(err, "methods: %s", is_whole ? list.ptr : names[0]);
+    ws_err_hint(err, "methods: %s; configs/reference.yaml says what each one does", is_whole ? list.ptr : names[0]);
     ws_buf_fini(&list);
     return WS_E_CONFIG;
 }

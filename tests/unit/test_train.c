@@ -976,7 +976,11 @@ static void an_unknown_method_is_told_its_nearest(void **state)
     assert_ptr_equal(method, &ws_method_kd3);
     assert_int_equal(ws_method_find("dk3", &method, &err), WS_E_CONFIG);
     assert_non_null(strstr(err.text, "did you mean \"kd3\""));
-    assert_non_null(strstr(err.hint, "ce"));
+    for (int i = 0; ws_methods[i]; i++) { /* the hint has room for all of them */
+        char name[40];
+        snprintf(name, sizeof name, " %s%s", ws_methods[i]->name, ws_methods[i + 1] ? "," : ";");
+        assert_non_null(strstr(err.hint, name));
+    }
 }
 
 static void metrics_are_cut_back_to_what_the_checkpoint_vouches_for(void **state)
