@@ -261,11 +261,13 @@ static void explain_gives_json_whose_numbers_are_those_of_the_files(void **state
     {
         const double confidence = json_number_value(json_object_get(fate, "confidence"));
         const double threshold = json_number_value(json_object_get(fate, "threshold"));
-        assert_int_equal(json_is_true(json_object_get(fate, "kept")), confidence > threshold);
+        const char *reason = json_string_value(json_object_get(fate, "reason"));
+        assert_non_null(reason);
+        assert_int_equal(json_is_true(json_object_get(fate, "kept")), strcmp(reason, "kept") == 0);
+        assert_int_equal(strcmp(reason, "threshold") != 0, confidence > threshold);
         const json_int_t rank = json_integer_value(json_object_get(fate, "rank"));
         const json_int_t of_class = json_integer_value(json_object_get(fate, "of_class"));
         assert_true(rank >= 1 && rank <= of_class && of_class <= 12);
-        assert_null(json_object_get(fate, "reason")); /* these files are from before there were reasons */
     }
     json_decref(story);
     free(out);
