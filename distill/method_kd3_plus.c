@@ -5,7 +5,8 @@
  *
  * with z_t and z_s the logits of teacher and student through the one classifier they share, and in most batches' places
  * a picture's refined form (refine.h): pulled towards what the teacher's BatchNorm layers remember of its data.
- * Selection and contrast are options, off unless asked for. Everything else is KD3 (method_kd3.c).
+ * Selection and contrast are options, off unless asked for; weights of images count in the alignment alone. Everything
+ * else is KD3 (method_kd3.c).
  */
 #include "kd3.h"
 
