@@ -87,7 +87,5 @@ void kd3_close(void **state);
 WS_MUST_USE enum ws_status kd3_plus_open(struct kd3_plus *plus, const struct ws_session *session,
                                          const struct ws_conf_kd3_plus *options, struct ws_err *err);
 void kd3_plus_close(struct kd3_plus *plus);
-/** lambda T^2 KL(teacher || student) of the step, its gradient seeded: what the loss grows by; 0 for kd3. */
-double kd3_plus_imitate(const struct kd3 *kd3, struct ws_step *step);
 
 #endif

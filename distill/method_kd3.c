@@ -22,8 +22,9 @@
  * in that of X, before X (for the loss) and once more behind X's backward (for its gradient): the same numbers, as the
  * running statistics move at the end of the step.
  *
- * Beside the released code (kd3.align, kd3.contrast):
+ * Beside the released code (kd3.share, kd3.align, kd3.contrast):
  *
+ *   share false     T^2 KL(teacher || student) of a classifier of the student's own, in place of g, phi and alignment
  *   align pooled    GAP(phi(F_s)) and GAP(F_t) in place of the maps, D = their channels
  *   contrast cross  0.001 * 1/B sum_i -log( exp(u_i.v_i / t) / sum_j exp(u_i.v_j / t) ) in place of both NT-Xent, with
  *                   u_i = E_s f_s(x_i), v_j = E_t f_t(x_j), both of unit length: each image's student features have to
@@ -212,7 +213,7 @@ static void run_mixed(struct kd3 *kd3, const struct ws_step *step)
     run_teacher(kd3, mixed, step->n, step->n);
 }
 
-static double align(struct kd3 *kd3, const struct ws_step *step)
+static double align(struct kd3 *kd3, struct ws_step *step)
 {
     const struct ws_predictor *teacher = kd3->session->teacher_predictor;
     const struct ws_model *student = kd3->trainee.model;
@@ -225,19 +226,25 @@ static double align(struct kd3 *kd3, const struct ws_step *step)
         kd3->weights[i] = 0.5f;
     for (int i = 0; step->weights && i < step->n; i++)
         kd3->weights[i] *= step->weights[i];
-    return ws_loss_alignment(ws_exec_value(exec, kd3->head.compared), ws_shared_head_teacher_map(&kd3->head, step->n),
-                             kd3->weights, step->n, kd3->head.map_floats, 1.0, ws_exec_seed(exec, kd3->head.compared));
+    const double loss =
+        ws_loss_alignment(ws_exec_value(exec, kd3->head.compared), ws_shared_head_teacher_map(&kd3->head, step->n),
+                          kd3->weights, step->n, kd3->head.map_floats, 1.0, ws_exec_seed(exec, kd3->head.compared));
+    ws_step_add_loss(step, "align", loss);
+    return loss;
 }
 
-/* In place of the alignment where nothing is shared: T^2 KL(teacher || student), each image alike. */
-static double imitate(struct kd3 *kd3, const struct ws_step *step)
+/* T^2 KL(teacher || student), each image alike: in place of the alignment where nothing is shared, beside it in kd3+.
+ */
+static double imitate(struct kd3 *kd3, struct ws_step *step, double temperature, double weight)
 {
     const struct ws_predictor *teacher = kd3->session->teacher_predictor;
     const struct ws_model *student = kd3->trainee.model;
     struct ws_exec *exec = kd3->trainee.exec;
-    return ws_loss_kd(ws_exec_value(exec, student->logits), ws_exec_value(teacher->exec, teacher->model->logits),
-                      step->n, student->card.n_classes, kd3->options->kl_temperature, 1.0,
-                      ws_exec_seed(exec, student->logits));
+    const double loss =
+        ws_loss_kd(ws_exec_value(exec, student->logits), ws_exec_value(teacher->exec, teacher->model->logits), step->n,
+                   student->card.n_classes, temperature, weight, ws_exec_seed(exec, student->logits));
+    ws_step_add_loss(step, "kl", loss);
+    return weight * loss;
 }
 
 /* Student against teacher, on X alone. */
@@ -328,10 +335,10 @@ enum ws_status kd3_step(void *state, struct ws_step *step, struct ws_err *err)
         run_mixed(kd3, step);
     ws_exec_forward(exec, step->n, WS_BN_BATCH);
     run_teacher(kd3, ws_exec_input(exec), step->n, 0); /* last, as its maps are read in place */
-    step->loss = kd3->options->share ? align(kd3, step) : imitate(kd3, step);
-    ws_step_add_loss(step, kd3->options->share ? "align" : "kl", step->loss);
-    if (kd3->options->share)
-        step->loss += kd3_plus_imitate(kd3, step);
+    step->loss = kd3->options->share ? align(kd3, step) : imitate(kd3, step, kd3->options->kl_temperature, 1.0);
+    const struct ws_conf_kd3_plus *plus = kd3->plus.options;
+    if (plus && plus->kl_weight > 0.0 && kd3->options->share)
+        step->loss += imitate(kd3, step, plus->kl_temperature, plus->kl_weight);
     if (kd3->is_cross)
         contrast_networks(kd3, step);
     else if (kd3->has_contrast)

@@ -10,8 +10,6 @@
  */
 #include "kd3.h"
 
-#include "webstill/nn/loss.h"
-
 #include <stdio.h>
 
 static enum ws_status refine_images(struct kd3_plus *plus, const struct ws_session *session, struct ws_err *err)
@@ -48,21 +46,6 @@ enum ws_status kd3_plus_open(struct kd3_plus *plus, const struct ws_session *ses
 void kd3_plus_close(struct kd3_plus *plus)
 {
     ws_refined_close(&plus->refined);
-}
-
-double kd3_plus_imitate(const struct kd3 *kd3, struct ws_step *step)
-{
-    const struct ws_conf_kd3_plus *options = kd3->plus.options;
-    if (!options || !(options->kl_weight > 0.0))
-        return 0.0;
-    const struct ws_predictor *teacher = kd3->session->teacher_predictor;
-    const struct ws_model *student = kd3->trainee.model;
-    const double loss =
-        ws_loss_kd(ws_exec_value(kd3->trainee.exec, student->logits),
-                   ws_exec_value(teacher->exec, teacher->model->logits), step->n, student->card.n_classes,
-                   options->kl_temperature, options->kl_weight, ws_exec_seed(kd3->trainee.exec, student->logits));
-    ws_step_add_loss(step, "kl", loss);
-    return options->kl_weight * loss;
 }
 
 static enum ws_status open_kd3_plus(void **state, const struct ws_session *session, struct ws_model **model,
