@@ -404,7 +404,7 @@ function writeReport(settings) {
         if (row !== method || !fs.existsSync(path.join(run, 'result.json'))) continue;
         link(path.join(run, 'runs', method), path.join(settings.work, 'runs', method));
         fs.copyFileSync(path.join(run, 'teacher/eval.json'), path.join(settings.work, 'teacher/eval.json'));
-        methods.push(method);
+        methods.unshift(method); // the table's last ones are ours: the page leads with the first
     }
     if (methods.length === 0) return;
     const results = ['-o', `report.results=${path.join(settings.out, 'results.jsonl')}`];
