@@ -56,7 +56,7 @@ static enum ws_status open_kd3_plus(void **state, const struct ws_session *sessi
 
 const struct ws_method ws_method_kd3_plus = {
     .name = "kd3+",
-    .summary = "kd3 with softened outputs and images refined towards what the teacher remembers of its data",
+    .summary = "kd3 on images refined towards what the teacher remembers of its data",
     .needs = WS_NEEDS_TEACHER,
     .open = open_kd3_plus,
     .epoch_begin = kd3_epoch_begin,
