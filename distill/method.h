@@ -113,7 +113,7 @@ extern const struct ws_method ws_method_kd;
 extern const struct ws_method ws_method_noise;
 /** KD3. */
 extern const struct ws_method ws_method_kd3;
-/** KD3 with softened outputs and refined images. */
+/** KD3 on refined images. */
 extern const struct ws_method ws_method_kd3_plus;
 /** SimKD: KD3's head and alignment on the whole pool, and nothing else of it. */
 extern const struct ws_method ws_method_simkd;

@@ -1,12 +1,14 @@
 /*
- * KD3+: KD3 for pools that look unlike the teacher's data, and for short budgets.
+ * KD3+: KD3 for pools that look unlike the teacher's data.
  *
- *   L = L_KD3 + lambda T^2 KL( softmax(z_t / T) || softmax(z_s / T) )
+ * In most batches' places stands a picture's refined form (refine.h): pulled towards what the teacher's BatchNorm
+ * layers remember of its data. The loss is KD3's and, where kl_weight is not 0,
  *
- * with z_t and z_s the logits of teacher and student through the one classifier they share, and in most batches' places
- * a picture's refined form (refine.h): pulled towards what the teacher's BatchNorm layers remember of its data.
- * Selection and contrast are options, off unless asked for; weights of images count in the alignment alone. Everything
- * else is KD3 (method_kd3.c).
+ *   + lambda T^2 KL( softmax(z_t / T) || softmax(z_s / T) )
+ *
+ * with z_t and z_s the logits of teacher and student through the one classifier they share. Selection, contrast and KL
+ * are options, off unless asked for; weights of images count in the alignment alone. Everything else is KD3
+ * (method_kd3.c).
  */
 #include "kd3.h"
 
