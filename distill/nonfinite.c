@@ -196,11 +196,13 @@ enum ws_status loop_tell_nonfinite(struct loop *loop, const struct ws_step *step
             : isnan(step->loss)  ? "is NaN"
                                  : "is infinite",
             place);
+    const bool is_teacher = loop->session->teacher == NULL; /* its stage has one run, and no --method */
     if (is_kept)
         ws_err_hint(err,
                     "lower the learning rate (key lr) and run anew; weights and batch of the step are in %s: "
-                    "the same command with --replay %s shows each node's values",
-                    path, path);
+                    "the same command with %s%s%s--replay %s shows each node's values",
+                    path, is_teacher ? "" : "--method ", is_teacher ? "" : loop->method->name, is_teacher ? "" : " ",
+                    path);
     else
         ws_err_hint(err, "lower the learning rate (key lr) and run anew; the batch could not be kept: %s",
                     ignored.text);

@@ -549,6 +549,26 @@ static void a_training_that_leaves_the_numbers_can_be_replayed(void **state)
     free_place(&place);
 }
 
+/* With several methods the stage cannot tell whose step it is: the hint's command has to say so. */
+static void a_students_lost_step_is_told_with_the_command_that_replays_it(void **state)
+{
+    struct place place;
+    struct ws_err failure;
+    char kept[TEMP_PATH], method[32];
+    make_place(&place, *state, "ce, kd");
+    must(&place, ws_teacher_command);
+    set_methods(&place, "epochs: 2, steps_per_epoch: 6, batch: 16,",
+                "epochs: 40, steps_per_epoch: 6, batch: 16, lr: 10, weight_decay: 1, schedule: constant,");
+    assert_int_equal(run_with(&place, ws_distill_command, NULL, 0, &failure), WS_E_NUMERIC);
+    const char *at = strstr(failure.hint, "--method ");
+    assert_non_null(at);
+    assert_int_equal(sscanf(at, "--method %31s --replay %500s", method, kept), 2);
+    assert_string_equal(method, "ce");
+    const struct ws_option_value options[] = {{"method", method}, {"replay", kept}, {NULL, NULL}};
+    assert_int_equal(run_with(&place, ws_distill_command, options, 0, &failure), WS_OK);
+    free_place(&place);
+}
+
 static void a_students_scores_can_be_curated_with(void **state)
 {
     struct place place;
@@ -670,6 +690,7 @@ int main(void)
         IN_FOLDER(a_student_with_normalisation_inside_can_teach),
         IN_FOLDER(an_imported_network_learns_and_keeps_what_it_learnt),
         IN_FOLDER(a_training_that_leaves_the_numbers_can_be_replayed),
+        IN_FOLDER(a_students_lost_step_is_told_with_the_command_that_replays_it),
         IN_FOLDER(a_students_scores_can_be_curated_with),
         IN_FOLDER(killed_at_any_instant_the_bytes_end_up_the_same),
         IN_FOLDER(a_limit_is_refused_where_it_has_no_meaning),
