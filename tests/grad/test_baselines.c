@@ -6,6 +6,8 @@
 #include "../unit/method_bench.h"
 #include "../unit/temp.h"
 
+enum { SIDE = 16 };
+
 static void check_slopes(struct method_bench *b, const char *network, const char *const *names)
 {
     const struct ws_method_network found = method_bench_network(b, network);
@@ -46,7 +48,7 @@ static void check_kd(const struct ws_method *method)
 {
     static struct method_bench b;
     static const char *const names[] = {"conv1.weight", "layer2.0.conv2.weight", "fc.weight", NULL};
-    method_bench_init(&b, "resnet8", "resnet8");
+    method_bench_init(&b, "resnet8", "resnet8", SIDE);
     b.config.distill.kd.temperature = 3;
     method_bench_open(&b, method);
     const struct ws_step step = method_bench_step(&b);
@@ -75,11 +77,11 @@ static void noise_is_uniform_over_the_bytes_and_new_in_each_step(void **state)
 {
     (void)state;
     static struct method_bench b;
-    enum { PIXELS = BENCH_BATCH * BENCH_SIDE * BENCH_SIDE, STEPS = 20 };
+    enum { PIXELS = BENCH_BATCH * SIDE * SIDE, STEPS = 20 };
     static float first[PIXELS];
     int counts[16] = {0};
     struct ws_err err = {0};
-    method_bench_init(&b, "resnet8", "resnet8");
+    method_bench_init(&b, "resnet8", "resnet8", SIDE);
     b.config.distill.kd.temperature = 4;
     method_bench_open(&b, &ws_method_noise);
     struct ws_exec *exec = method_bench_network(&b, "student").exec;
@@ -115,7 +117,7 @@ static void noise_does_not_depend_on_the_pool(void **state)
     static struct method_bench b;
     struct ws_step steps[2];
     for (int k = 0; k < 2; k++) {
-        method_bench_init(&b, "resnet8", "resnet8");
+        method_bench_init(&b, "resnet8", "resnet8", SIDE);
         b.config.distill.kd.temperature = 4;
         memset(b.data.block, k ? 200 : 7, b.data.n * ws_dataset_image_bytes(&b.data));
         method_bench_open(&b, &ws_method_noise);
@@ -127,34 +129,42 @@ static void noise_does_not_depend_on_the_pool(void **state)
 
 /* --- simkd --- */
 
-/* Whichever of the two last maps is larger is averaged to the other's size. */
-static void check_simkd(const char *teacher, const char *student, const char *const *names)
+/* Mean square of the difference of two maps of n images, the larger one averaged to the smaller one's size. */
+static double mean_square(const float *of_large, const struct ws_node *large, const float *of_small,
+                          const struct ws_node *small, int n)
 {
-    static struct method_bench b;
-    method_bench_init(&b, teacher, student);
-    b.config.distill.simkd.projector_factor = 2;
-    method_bench_open(&b, &ws_method_simkd);
-    const struct ws_step step = method_bench_step(&b);
-    const struct ws_model *t = b.predictor.model;
-    const struct ws_node *large = &t->net->nodes[t->projected], *small = &b.model->net->nodes[b.model->projected];
     const int ratio = large->height / small->height, channels = small->channels;
-    const float *f_t = ws_exec_value(b.predictor.exec, t->projected);
-    const float *f_s = ws_exec_value(method_bench_network(&b, "student").exec, b.model->projected);
     double sum = 0;
-    for (int i = 0; i < step.n; i++)
+    assert_int_equal(channels, large->channels);
+    for (int i = 0; i < n; i++)
         for (int y = 0; y < small->height; y++)
             for (int x = 0; x < small->width; x++)
                 for (int c = 0; c < channels; c++) {
                     double mean = 0;
                     for (int v = 0; v < ratio * ratio; v++)
-                        mean += (double)
-                            f_t[((i * large->height + y * ratio + v / ratio) * large->width + x * ratio + v % ratio) *
-                                    channels +
-                                c];
-                    const double s = (double)f_s[((i * small->height + y) * small->width + x) * channels + c];
+                        mean += (double)of_large[((i * large->height + y * ratio + v / ratio) * large->width +
+                                                  x * ratio + v % ratio) *
+                                                     channels +
+                                                 c];
+                    const double s = (double)of_small[((i * small->height + y) * small->width + x) * channels + c];
                     sum += pow(s - mean / (ratio * ratio), 2);
                 }
-    const double expected = sum / (double)(step.n * small->height * small->width * channels);
+    return sum / (double)(n * small->height * small->width * channels);
+}
+
+/* Whichever of the two last maps is larger is averaged to the other's size. */
+static void check_simkd(const char *teacher, const char *student, const char *const *names)
+{
+    static struct method_bench b;
+    method_bench_init(&b, teacher, student, SIDE);
+    b.config.distill.simkd.projector_factor = 2;
+    method_bench_open(&b, &ws_method_simkd);
+    const struct ws_step step = method_bench_step(&b);
+    const struct ws_model *t = b.predictor.model;
+    const struct ws_node *large = &t->net->nodes[t->projected], *small = &b.model->net->nodes[b.model->projected];
+    const double expected =
+        mean_square(ws_exec_value(b.predictor.exec, t->projected), large,
+                    ws_exec_value(method_bench_network(&b, "student").exec, b.model->projected), small, step.n);
     assert_near(step.loss, expected, 1e-6 * expected);
     check_slopes(&b, "student", names);
     method_bench_close(&b);
@@ -175,7 +185,7 @@ static void the_classifier_that_simkd_shares_has_no_gradient(void **state)
 {
     (void)state;
     static struct method_bench b;
-    method_bench_init(&b, "resnet8", "resnet8");
+    method_bench_init(&b, "resnet8", "resnet8", SIDE);
     b.config.distill.simkd.projector_factor = 2;
     method_bench_open(&b, &ws_method_simkd);
     struct ws_err err = {0};
@@ -205,7 +215,7 @@ static void simkd_says_what_it_cannot_serve(void **state)
 {
     (void)state;
     static struct method_bench b;
-    method_bench_init(&b, "resnet8", "resnet8");
+    method_bench_init(&b, "resnet8", "resnet8", SIDE);
     b.config.distill.simkd.projector_factor = 65;
     assert_refused(&ws_method_simkd, &b, WS_E_CONFIG,
                    "distill.simkd.projector_factor: expected 1 to 64 (the teacher's channels), found 65");
@@ -221,7 +231,7 @@ static void simkd_says_what_it_cannot_serve(void **state)
 
 static void open_dfnd(struct method_bench *b, double noise_lr)
 {
-    method_bench_init(b, "resnet8", "resnet8");
+    method_bench_init(b, "resnet8", "resnet8", SIDE);
     b->config.distill.dfnd = (struct ws_conf_dfnd){.share = .4, .temperature = 3, .accuracy = .8, .noise_lr = noise_lr};
     method_bench_open(b, &ws_method_dfnd);
 }
@@ -320,7 +330,7 @@ static void dfnd_asks_for_the_accuracy_that_a_card_does_not_tell(void **state)
 {
     (void)state;
     static struct method_bench b;
-    method_bench_init(&b, "resnet8", "resnet8");
+    method_bench_init(&b, "resnet8", "resnet8", SIDE);
     b.config.distill.dfnd = (struct ws_conf_dfnd){.share = .4, .temperature = 3, .noise_lr = .01};
     assert_refused(&ws_method_dfnd, &b, WS_E_CONFIG, "which this teacher's card does not tell");
     method_bench_close(&b);
@@ -369,7 +379,7 @@ static void check_fitnet(const char *teacher, const char *student, const char *c
 {
     static struct method_bench b;
     static const char *const regressor[] = {"regressor.0.weight", "regressor.1.bias", NULL};
-    method_bench_init(&b, teacher, student);
+    method_bench_init(&b, teacher, student, SIDE);
     b.config.distill.fitnet = (struct ws_conf_fitnet){.temperature = 3, .hint_weight = 7};
     method_bench_open(&b, &ws_method_fitnet);
     const struct ws_step step = method_bench_step(&b);
@@ -378,24 +388,7 @@ static void check_fitnet(const char *teacher, const char *student, const char *c
     const double kd = kd_formula(z_s, logits_of(b.predictor.model, t.exec), step.n, 3);
     const int hint = ws_hint_find(b.predictor.model), last = r.net->n_nodes - 1;
     const struct ws_node *large = &t.net->nodes[hint], *small = &r.net->nodes[last];
-    const int ratio = large->height / small->height, channels = small->channels;
-    const float *h_t = ws_exec_value(t.exec, hint), *h_s = ws_exec_value(r.exec, last);
-    double sum = 0;
-    assert_int_equal(channels, large->channels);
-    for (int i = 0; i < step.n; i++)
-        for (int y = 0; y < small->height; y++)
-            for (int x = 0; x < small->width; x++)
-                for (int c = 0; c < channels; c++) {
-                    double mean = 0;
-                    for (int v = 0; v < ratio * ratio; v++)
-                        mean += (double)
-                            h_t[((i * large->height + y * ratio + v / ratio) * large->width + x * ratio + v % ratio) *
-                                    channels +
-                                c];
-                    const double s = (double)h_s[((i * small->height + y) * small->width + x) * channels + c];
-                    sum += pow(s - mean / (ratio * ratio), 2);
-                }
-    const double mse = sum / (double)(step.n * small->height * small->width * channels);
+    const double mse = mean_square(ws_exec_value(t.exec, hint), large, ws_exec_value(r.exec, last), small, step.n);
     assert_near(step.losses[0].value, kd, 1e-6);
     assert_near(step.losses[1].value, mse, 1e-6 * mse);
     assert_near(step.loss, kd + 7 * mse, 1e-5);
@@ -418,7 +411,7 @@ static void fitnet_says_what_it_cannot_compare(void **state)
 {
     (void)state;
     static struct method_bench b;
-    method_bench_init(&b, "resnet8", "resnet8");
+    method_bench_init(&b, "resnet8", "resnet8", SIDE);
     b.config.distill.fitnet = (struct ws_conf_fitnet){.temperature = 3, .hint_weight = 7};
     struct ws_net *net = b.predictor.folded->net;
     for (int i = 1; i < net->n_nodes; i++) /* as if the teacher's maps had another size */

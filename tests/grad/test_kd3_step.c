@@ -8,61 +8,61 @@
  * The same step from the same running statistics: the engine takes batch moments around the running mean, so that
  * rounding (and nothing else) depends on it.
  */
-static struct ws_step step_from(struct kd3_bench *b, const float *values)
+static struct ws_step step_from(struct method_bench *b, const float *values)
 {
     memcpy(b->model->net->values, values, b->model->net->n_values * sizeof *values);
-    return kd3_bench_step(b, 0);
+    return method_bench_step(b);
 }
 
 static void gradients_without_contrast_are_slopes_too(void **state)
 {
     (void)state;
-    static struct kd3_bench b;
+    static struct method_bench b;
     kd3_bench_open(&b, kd3_bench_options(0, false));
-    kd3_bench_check_slope(&b, b.model->net, "conv1.weight");
-    kd3_bench_check_slope(&b, b.model->net, "projector.3.weight");
-    kd3_bench_close(&b);
+    method_bench_check_slope(&b, b.model->net, "conv1.weight");
+    method_bench_check_slope(&b, b.model->net, "projector.3.weight");
+    method_bench_close(&b);
 }
 
 static void gradients_of_the_contrast_with_the_teacher_are_slopes_too(void **state)
 {
     (void)state;
-    static struct kd3_bench b;
+    static struct method_bench b;
     kd3_bench_open(&b, kd3_bench_cross(1.0));
     struct kd3 *kd3 = b.state;
     static const char *const names[] = {"conv1.weight", "layer3.0.conv1.weight", "layer3.0.bn2.weight",
                                         "projector.0.weight"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        kd3_bench_check_slope(&b, b.model->net, names[i]);
-    kd3_bench_check_slope(&b, kd3->embed_s.net, "embed_s.weight");
-    kd3_bench_check_slope(&b, kd3->embed_s.net, "embed_s.bias");
-    kd3_bench_check_slope(&b, kd3->embed_t.net, "embed_t.weight");
-    kd3_bench_close(&b);
+        method_bench_check_slope(&b, b.model->net, names[i]);
+    method_bench_check_slope(&b, kd3->embed_s.net, "embed_s.weight");
+    method_bench_check_slope(&b, kd3->embed_s.net, "embed_s.bias");
+    method_bench_check_slope(&b, kd3->embed_t.net, "embed_t.weight");
+    method_bench_close(&b);
 }
 
 static void gradients_of_pooled_alignment_are_slopes_too(void **state)
 {
     (void)state;
-    static struct kd3_bench b;
+    static struct method_bench b;
     struct ws_conf_kd3 options = kd3_bench_options(.5, false);
     options.align = WS_ALIGN_POOLED;
     kd3_bench_open(&b, options);
     static const char *const names[] = {"conv1.weight", "layer2.0.bn1.bias", "projector.3.weight",
                                         "projector.7.weight"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        kd3_bench_check_slope(&b, b.model->net, names[i]);
-    kd3_bench_close(&b);
+        method_bench_check_slope(&b, b.model->net, names[i]);
+    method_bench_close(&b);
 }
 
 /* The embeddings' own rows, as the step leaves them, once more in double. */
 static void the_contrast_with_the_teacher_is_that_of_pooled_features_of_the_same_images(void **state)
 {
     (void)state;
-    static struct kd3_bench b;
+    static struct method_bench b;
     enum { WIDTH = 16 };
     kd3_bench_open(&b, kd3_bench_cross(.25));
     struct kd3 *kd3 = b.state;
-    const struct ws_step step = kd3_bench_step(&b, 0);
+    const struct ws_step step = method_bench_step(&b);
     assert_int_equal(step.n_losses, 2);
     assert_null(kd3->mixed);
     assert_near(step.loss, step.losses[0].value + .25 * step.losses[1].value, 1e-12);
@@ -70,13 +70,13 @@ static void the_contrast_with_the_teacher_is_that_of_pooled_features_of_the_same
     const float *pooled[2] = {ws_exec_value(kd3->trainee.exec, b.model->pooled),
                               ws_exec_value(b.predictor.exec, b.predictor.model->head_pooled)};
     const struct ws_embedding *embed[2] = {&kd3->embed_s, &kd3->embed_t};
-    double unit[2][KD3_BATCH][WIDTH], loss = 0;
+    double unit[2][BENCH_BATCH][WIDTH], loss = 0;
     for (int k = 0; k < 2; k++) {
         const int features = embed[k]->features;
         float *weight = malloc(WIDTH * (size_t)features * sizeof *weight), bias[WIDTH];
         ws_net_get(embed[k]->net, 0, weight, WIDTH * (size_t)features);
         ws_net_get(embed[k]->net, 1, bias, WIDTH);
-        for (int i = 0; i < KD3_BATCH; i++) {
+        for (int i = 0; i < BENCH_BATCH; i++) {
             double squares = 0;
             for (int o = 0; o < WIDTH; o++) {
                 unit[k][i][o] = (double)bias[o];
@@ -89,9 +89,9 @@ static void the_contrast_with_the_teacher_is_that_of_pooled_features_of_the_same
         }
         free(weight);
     }
-    for (int i = 0; i < KD3_BATCH; i++) {
+    for (int i = 0; i < BENCH_BATCH; i++) {
         double sum = 0, own = 0;
-        for (int j = 0; j < KD3_BATCH; j++) {
+        for (int j = 0; j < BENCH_BATCH; j++) {
             double cosine = 0;
             for (int o = 0; o < WIDTH; o++)
                 cosine += unit[0][i][o] * unit[1][j][o];
@@ -100,18 +100,18 @@ static void the_contrast_with_the_teacher_is_that_of_pooled_features_of_the_same
         }
         loss += log(sum) - own;
     }
-    assert_near(step.losses[1].value, loss / KD3_BATCH, 1e-5);
-    kd3_bench_close(&b);
+    assert_near(step.losses[1].value, loss / BENCH_BATCH, 1e-5);
+    method_bench_close(&b);
 }
 
 static void pooled_alignment_compares_what_the_classifier_reads(void **state)
 {
     (void)state;
-    static struct kd3_bench b;
+    static struct method_bench b;
     struct ws_conf_kd3 options = kd3_bench_options(0, false);
     options.align = WS_ALIGN_POOLED;
     kd3_bench_open(&b, options);
-    const struct ws_step step = kd3_bench_step(&b, 0);
+    const struct ws_step step = method_bench_step(&b);
     struct kd3 *kd3 = b.state;
     const float *map[2] = {ws_exec_value(kd3->trainee.exec, b.model->projected),
                            ws_exec_value(b.predictor.exec, b.predictor.model->projected)};
@@ -119,7 +119,7 @@ static void pooled_alignment_compares_what_the_classifier_reads(void **state)
     const int n_pixels = node->height * node->width, n_channels = node->channels;
     assert_true(n_pixels > 1);
     double squares = 0;
-    for (int i = 0; i < KD3_BATCH; i++)
+    for (int i = 0; i < BENCH_BATCH; i++)
         for (int c = 0; c < n_channels; c++) {
             double mean[2] = {0, 0};
             for (int k = 0; k < 2; k++)
@@ -127,19 +127,19 @@ static void pooled_alignment_compares_what_the_classifier_reads(void **state)
                     mean[k] += (double)map[k][(i * n_pixels + p) * n_channels + c] / n_pixels;
             squares += pow(mean[0] - mean[1], 2);
         }
-    assert_near(step.loss, .5 * squares / (KD3_BATCH * n_channels), 1e-5 * step.loss);
-    kd3_bench_close(&b);
+    assert_near(step.loss, .5 * squares / (BENCH_BATCH * n_channels), 1e-5 * step.loss);
+    method_bench_close(&b);
 }
 
 static void the_loss_is_the_weighted_sum_of_its_parts(void **state)
 {
     (void)state;
-    static struct kd3_bench b;
+    static struct method_bench b;
     kd3_bench_open(&b, kd3_bench_options(.25, true));
-    const struct ws_step step = kd3_bench_step(&b, 0);
+    const struct ws_step step = method_bench_step(&b);
     assert_int_equal(step.n_losses, 3);
     assert_near(step.loss, step.losses[0].value + .25 * (step.losses[1].value + step.losses[2].value), 1e-12);
-    kd3_bench_close(&b);
+    method_bench_close(&b);
 }
 
 static void copy_param(const struct ws_net *net, const char *name, float out[64])
@@ -153,26 +153,26 @@ static void copy_param(const struct ws_net *net, const char *name, float out[64]
 static void the_mixed_copy_reaches_the_backbones_statistics_but_not_the_projectors(void **state)
 {
     (void)state;
-    static struct kd3_bench with, without;
+    static struct method_bench with, without;
     float a[64] = {0}, c[64] = {0};
     kd3_bench_open(&with, kd3_bench_options(1.0, true));
     kd3_bench_open(&without, kd3_bench_options(0, true));
-    kd3_bench_step(&with, 0);
-    kd3_bench_step(&without, 0);
+    method_bench_step(&with);
+    method_bench_step(&without);
     copy_param(with.model->net, "projector.1.running_mean", a);
     copy_param(without.model->net, "projector.1.running_mean", c);
     assert_memory_equal(a, c, sizeof a);
     copy_param(with.model->net, "bn1.running_mean", a);
     copy_param(without.model->net, "bn1.running_mean", c);
     assert_memory_not_equal(a, c, sizeof a);
-    kd3_bench_close(&with);
-    kd3_bench_close(&without);
+    method_bench_close(&with);
+    method_bench_close(&without);
 }
 
 static void the_teachers_embedding_does_not_touch_the_student(void **state)
 {
     (void)state;
-    static struct kd3_bench b;
+    static struct method_bench b;
     kd3_bench_open(&b, kd3_bench_options(1.0, true));
     struct kd3 *kd3 = b.state;
     const struct ws_net *net = b.model->net;
@@ -185,37 +185,37 @@ static void the_teachers_embedding_does_not_touch_the_student(void **state)
     assert_memory_equal(gradients, net->gradients, net->n_values * sizeof *gradients);
     free(gradients);
     free(values);
-    kd3_bench_close(&b);
+    method_bench_close(&b);
 }
 
 static void a_step_of_rate_zero_is_a_pure_function_of_its_index(void **state)
 {
     (void)state;
-    static struct kd3_bench b;
+    static struct method_bench b;
     kd3_bench_open(&b, kd3_bench_options(1.0, true));
     float *values = kd3_bench_copy(b.model->net, b.model->net->values);
     const struct ws_step first = step_from(&b, values), again = step_from(&b, values);
     assert_true(first.loss == again.loss && first.gradient_norm == again.gradient_norm);
     free(values);
-    kd3_bench_close(&b);
+    method_bench_close(&b);
 }
 
 /* Three steps that learn; the student's weights and running statistics behind them. */
 static float *learn_within(uint32_t mixed_memory_mib, bool *is_lodger, size_t *n)
 {
-    static struct kd3_bench b;
+    static struct method_bench b;
     struct ws_err err = {0};
     struct ws_conf_kd3 options = kd3_bench_options(1.0, true);
     options.mixed_memory_mib = mixed_memory_mib;
     kd3_bench_open(&b, options);
     *is_lodger = ws_exec_is_lodger(((struct kd3 *)b.state)->mixed);
     for (int64_t i = 0; i < 3; i++) {
-        struct ws_step step = {.images = b.images, .n = KD3_BATCH, .view_pass = 1, .index = i, .lr = .05};
+        struct ws_step step = {.images = b.images, .n = BENCH_BATCH, .view_pass = 1, .index = i, .lr = .05};
         assert_int_equal(ws_method_kd3.step(b.state, &step, &err), WS_OK);
     }
     float *values = kd3_bench_copy(b.model->net, b.model->net->values);
     *n = b.model->net->n_values;
-    kd3_bench_close(&b);
+    method_bench_close(&b);
     return values;
 }
 

@@ -2,7 +2,7 @@
  * Any method of the table on a made-up pool, without the loop around it: a net with random weights teaches another one.
  *
  *   static struct method_bench b;
- *   method_bench_init(&b, "resnet14", "resnet8");
+ *   method_bench_init(&b, "resnet14", "resnet8", 16);
  *   b.config.distill.simkd.projector_factor = 2;
  *   method_bench_open(&b, &ws_method_simkd);
  *   const struct ws_step step = method_bench_step(&b);
@@ -20,10 +20,11 @@
 
 #include <stdlib.h>
 
-enum { BENCH_SIDE = 16, BENCH_CLASSES = 3, BENCH_IMAGES = 24, BENCH_BATCH = 12 };
+enum { BENCH_CLASSES = 3, BENCH_IMAGES = 24, BENCH_BATCH = 12 };
 
 struct method_bench {
     const struct ws_method *method;
+    double reach; /**< of a central difference, along a gradient of length 1 */
     struct ws_config config;
     struct ws_dataset data;
     struct ws_pool *pool;
@@ -34,20 +35,22 @@ struct method_bench {
     void *state;
 };
 
-static inline void method_bench_init(struct method_bench *b, const char *teacher, const char *student)
+/** Nets for images of `side` x `side` pixels. */
+static inline void method_bench_init(struct method_bench *b, const char *teacher, const char *student, int side)
 {
     static char *class_names[] = {"a", "b", "c"};
     struct ws_err err = {0};
     memset(b, 0, sizeof *b);
+    b->reach = 5e-4;
     b->config.distill.optim.momentum = .9;
     b->config.distill.optim.weight_decay = 5e-4;
-    pool_data_make(&b->data, BENCH_IMAGES, BENCH_SIDE, 1, BENCH_CLASSES);
+    pool_data_make(&b->data, BENCH_IMAGES, side, 1, BENCH_CLASSES);
     for (uint32_t i = 0; i < BENCH_IMAGES; i++)
         b->images[i] = i;
     struct ws_card card = {.classes = class_names,
                            .n_classes = BENCH_CLASSES,
-                           .height = BENCH_SIDE,
-                           .width = BENCH_SIDE,
+                           .height = side,
+                           .width = side,
                            .channels = 1,
                            .mean = {.4f},
                            .std = {.3f},
@@ -92,14 +95,20 @@ static inline void method_bench_close(struct method_bench *b)
     ws_dataset_close(&b->data);
 }
 
-/** The step of index 4 at rate 0. */
-static inline struct ws_step method_bench_step(struct method_bench *b)
+/** The step of index 4. */
+static inline struct ws_step method_bench_learn(struct method_bench *b, double lr)
 {
     struct ws_err err = {0};
-    struct ws_step step = {.images = b->images, .n = BENCH_BATCH, .view_pass = 1, .index = 4};
+    struct ws_step step = {.images = b->images, .n = BENCH_BATCH, .view_pass = 1, .index = 4, .lr = lr};
     if (b->method->step(b->state, &step, &err) != WS_OK)
         fail_msg("%s", err.text);
     return step;
+}
+
+/** The same at rate 0. */
+static inline struct ws_step method_bench_step(struct method_bench *b)
+{
+    return method_bench_learn(b, 0);
 }
 
 /** A network that the method's step runs, by its name in messages ("student"). */
@@ -132,7 +141,7 @@ static inline void method_bench_check_slope(struct method_bench *b, const struct
     memcpy(saved, values, param->n * sizeof *saved);
     for (size_t i = 0; i < param->n; i++)
         direction[i] = (float)((double)net->gradients[param->offset + i] / length);
-    const double h = 5e-4;
+    const double h = b->reach;
     double loss[2];
     for (int side = 0; side < 2; side++) {
         for (size_t i = 0; i < param->n; i++)

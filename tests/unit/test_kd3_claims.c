@@ -10,6 +10,7 @@
 #include "../../distill/mix.h"
 #include "kd3_bench.h"
 #include "loss_slope.h"
+#include "made_logits.h"
 
 #include "webstill/curate/select.h"
 #include "webstill/curate/weight.h"
@@ -41,10 +42,7 @@ static void alpha_falls_strictly_until_it_is_zero(void **state)
 
 /* --- 2: thresholds ------------------------------------------------------------------------------------------------ */
 
-/* The rule's options, of logits. */
-#define rule(alpha_, p_cutoff_) (&(struct ws_select_options){.alpha = (alpha_), .p_cutoff = (p_cutoff_)})
-
-enum { N = 400, C = 4 };
+enum { N = MADE_IMAGES, C = MADE_CLASSES };
 
 static void threshold_rises_from_zero_to_the_cutoff(void **state)
 {
@@ -58,25 +56,13 @@ static void threshold_rises_from_zero_to_the_cutoff(void **state)
     assert_near(ws_select_threshold(.95, .1), .05, 1e-9);
 }
 
-/* Logits that favour class i % C, or with `skew` mostly class 0. */
-static void fill_logits(float *logits, uint32_t stream, bool skew)
-{
-    struct ws_rng rng;
-    ws_rng_init(&rng, 7, WS_STREAM_TEST, stream, 0);
-    for (int i = 0; i < N; i++) {
-        const int favourite = skew && i % 20 != 0 ? 0 : i % C;
-        for (int c = 0; c < C; c++)
-            logits[i * C + c] = (float)(ws_rng_normal(&rng) + (c == favourite ? 2.0 : 0.0));
-    }
-}
-
 static void the_commonest_class_has_the_cutoff_as_threshold(void **state)
 {
     (void)state;
     static float teacher[N * C];
     struct ws_arena arena = {0};
     struct ws_selection found;
-    fill_logits(teacher, 1, true);
+    made_logits(teacher, 1, true);
     assert_true(ws_select_kd3(&found, &arena, teacher, NULL, N, C, rule(1.0, .95)));
     int64_t total = 0;
     for (int c = 0; c < C; c++) {
@@ -117,7 +103,7 @@ static void alpha_one_does_not_look_at_the_student(void **state)
     static float teacher[N * C], student[N * C];
     struct ws_arena arena = {0};
     struct ws_selection alone, both;
-    fill_logits(teacher, 1, false);
+    made_logits(teacher, 1, false);
     for (int i = 0; i < N * C; i++)
         student[i] = NAN;
     assert_true(ws_select_kd3(&alone, &arena, teacher, NULL, N, C, rule(1.0, .95)));
@@ -132,7 +118,7 @@ static void alpha_zero_does_not_look_at_the_teacher(void **state)
     static float teacher[N * C], student[N * C];
     struct ws_arena arena = {0};
     struct ws_selection alone, both;
-    fill_logits(student, 2, false);
+    made_logits(student, 2, false);
     for (int i = 0; i < N * C; i++)
         teacher[i] = INFINITY;
     assert_true(ws_select_kd3(&alone, &arena, NULL, student, N, C, rule(0.0, .95)));
@@ -319,17 +305,17 @@ static void equal_logits_weigh_one_half_and_halve_the_mean_square(void **state)
 static void a_step_of_equal_logits_would_halve_the_mean_square(void **state)
 {
     (void)state;
-    static struct kd3_bench b;
+    static struct method_bench b;
     kd3_bench_open(&b, kd3_bench_options(0, false)); /* weights off: w = 1/2 as for equal logits */
-    const struct ws_step step = kd3_bench_step(&b, 0);
+    const struct ws_step step = method_bench_step(&b);
     struct kd3 *kd3 = b.state;
     const float *student = ws_exec_value(kd3->trainee.exec, b.model->projected);
     const float *teacher = ws_exec_value(b.predictor.exec, b.predictor.model->projected);
     double squares = 0;
-    for (size_t i = 0; i < KD3_BATCH * kd3->head.map_floats; i++)
+    for (size_t i = 0; i < BENCH_BATCH * kd3->head.map_floats; i++)
         squares += pow((double)student[i] - (double)teacher[i], 2);
-    assert_near(step.loss, .5 * squares / (double)(KD3_BATCH * kd3->head.map_floats), 1e-6 * step.loss);
-    kd3_bench_close(&b);
+    assert_near(step.loss, .5 * squares / (double)(BENCH_BATCH * kd3->head.map_floats), 1e-6 * step.loss);
+    method_bench_close(&b);
 }
 
 /* --- 6: NT-Xent --------------------------------------------------------------------------------------------------- */
@@ -393,16 +379,16 @@ static void ntxent_ignores_which_view_is_first(void **state)
 
 static void check_slopes(const char *const *names, size_t n)
 {
-    static struct kd3_bench b;
+    static struct method_bench b;
     kd3_bench_open(&b, kd3_bench_options(1.0, false));
     struct kd3 *kd3 = b.state;
     for (size_t i = 0; i < n; i++)
-        kd3_bench_check_slope(&b,
-                              strncmp(names[i], "embed_s", 7) == 0   ? kd3->embed_s.net
-                              : strncmp(names[i], "embed_t", 7) == 0 ? kd3->embed_t.net
-                                                                     : b.model->net,
-                              names[i]);
-    kd3_bench_close(&b);
+        method_bench_check_slope(&b,
+                                 strncmp(names[i], "embed_s", 7) == 0   ? kd3->embed_s.net
+                                 : strncmp(names[i], "embed_t", 7) == 0 ? kd3->embed_t.net
+                                                                        : b.model->net,
+                                 names[i]);
+    method_bench_close(&b);
 }
 
 static void the_projectors_gradients_are_the_slopes_of_the_whole_loss(void **state)
@@ -442,7 +428,7 @@ static void ntxent_has_the_gradient_of_its_differences(void **state)
 static void the_teacher_and_its_shared_classifier_never_change(void **state)
 {
     (void)state;
-    static struct kd3_bench b;
+    static struct method_bench b;
     kd3_bench_open(&b, kd3_bench_options(.5, true));
     const struct ws_net *teacher = b.teacher->net, *folded = b.predictor.model->net, *student = b.model->net;
     /* All values: weights, and the running statistics of BatchNorm, of which there must be some. */
@@ -452,7 +438,7 @@ static void the_teacher_and_its_shared_classifier_never_change(void **state)
     assert_true(ws_net_find_param(teacher, "bn1.running_mean") >= 0);
     for (int64_t i = 0; i < 20; i++) {
         struct ws_err err = {0};
-        struct ws_step step = {.images = b.images + i % 12, .n = KD3_BATCH, .view_pass = 1, .index = i, .lr = .1};
+        struct ws_step step = {.images = b.images + i % 12, .n = BENCH_BATCH, .view_pass = 1, .index = i, .lr = .1};
         if (ws_method_kd3.step(b.state, &step, &err) != WS_OK)
             fail_msg("%s", err.text);
     }
@@ -474,7 +460,7 @@ static void the_teacher_and_its_shared_classifier_never_change(void **state)
     free(teacher_before);
     free(folded_before);
     free(student_before);
-    kd3_bench_close(&b);
+    method_bench_close(&b);
 }
 
 /* --- 9: a student that is the teacher ----------------------------------------------------------------------------- */
@@ -503,7 +489,7 @@ static void set_identity(struct ws_net *net, const char *name)
 }
 
 /* The backbone's parameters have the same names in both; phi's factor is 1, so that it can be the identity at all. */
-static void become_the_teacher(struct kd3_bench *b)
+static void become_the_teacher(struct method_bench *b)
 {
     struct ws_net *net = b->model->net;
     const struct ws_net *teacher = b->teacher->net;
@@ -536,41 +522,41 @@ static void become_the_teacher(struct kd3_bench *b)
 static void a_student_with_the_teachers_weights_has_no_loss_and_its_accuracy(void **state)
 {
     (void)state;
-    static struct kd3_bench b;
+    static struct method_bench b;
     struct ws_err err = {0};
     struct ws_conf_kd3 options = kd3_bench_options(0, true);
     struct ws_predictor student, teacher;
     options.projector_factor = 1;
     kd3_bench_open(&b, options);
     become_the_teacher(&b);
-    assert_int_equal(ws_predictor_open(&student, b.model, b.pool, KD3_IMAGES, false, &err), WS_OK);
-    assert_int_equal(ws_predictor_open(&teacher, b.teacher, b.pool, KD3_IMAGES, false, &err), WS_OK);
-    float zs[KD3_IMAGES * KD3_CLASSES], zt[KD3_IMAGES * KD3_CLASSES], weights[KD3_IMAGES];
+    assert_int_equal(ws_predictor_open(&student, b.model, b.pool, BENCH_IMAGES, false, &err), WS_OK);
+    assert_int_equal(ws_predictor_open(&teacher, b.teacher, b.pool, BENCH_IMAGES, false, &err), WS_OK);
+    float zs[BENCH_IMAGES * BENCH_CLASSES], zt[BENCH_IMAGES * BENCH_CLASSES], weights[BENCH_IMAGES];
     struct ws_augment augment;
     const struct ws_view view = ws_view_clean(&b.model->card, &augment);
-    assert_int_equal(ws_predict(&student, &b.data, &view, b.images, KD3_IMAGES, zs, NULL, &err), WS_OK);
-    assert_int_equal(ws_predict(&teacher, &b.data, &view, b.images, KD3_IMAGES, zt, NULL, &err), WS_OK);
-    ws_weight_disagreement(zs, zt, KD3_IMAGES, KD3_CLASSES, weights);
+    assert_int_equal(ws_predict(&student, &b.data, &view, b.images, BENCH_IMAGES, zs, NULL, &err), WS_OK);
+    assert_int_equal(ws_predict(&teacher, &b.data, &view, b.images, BENCH_IMAGES, zt, NULL, &err), WS_OK);
+    ws_weight_disagreement(zs, zt, BENCH_IMAGES, BENCH_CLASSES, weights);
     const float *fs = ws_exec_value(student.exec, b.model->projected);
     const float *ft = ws_exec_value(teacher.exec, b.teacher->projected);
     const struct ws_node *map = &b.teacher->net->nodes[b.teacher->projected];
     const size_t n = (size_t)(map->height * map->width * map->channels);
     double size = 0;
-    for (size_t i = 0; i < KD3_IMAGES * n; i++)
-        size += (double)ft[i] * (double)ft[i] / (double)(KD3_IMAGES * n);
+    for (size_t i = 0; i < BENCH_IMAGES * n; i++)
+        size += (double)ft[i] * (double)ft[i] / (double)(BENCH_IMAGES * n);
     assert_true(size > 1e-3);
-    assert_near(ws_loss_alignment(fs, ft, weights, KD3_IMAGES, n, 1.0, NULL), 0, 1e-12 * size);
+    assert_near(ws_loss_alignment(fs, ft, weights, BENCH_IMAGES, n, 1.0, NULL), 0, 1e-12 * size);
     int right_s = 0, right_t = 0;
-    for (size_t i = 0; i < KD3_IMAGES; i++) {
-        right_s += ws_argmax(zs + i * KD3_CLASSES, KD3_CLASSES) == b.data.labels[i];
-        right_t += ws_argmax(zt + i * KD3_CLASSES, KD3_CLASSES) == b.data.labels[i];
-        for (size_t c = 0; c < KD3_CLASSES; c++)
-            assert_near(zs[i * KD3_CLASSES + c], zt[i * KD3_CLASSES + c], 1e-5);
+    for (size_t i = 0; i < BENCH_IMAGES; i++) {
+        right_s += ws_argmax(zs + i * BENCH_CLASSES, BENCH_CLASSES) == b.data.labels[i];
+        right_t += ws_argmax(zt + i * BENCH_CLASSES, BENCH_CLASSES) == b.data.labels[i];
+        for (size_t c = 0; c < BENCH_CLASSES; c++)
+            assert_near(zs[i * BENCH_CLASSES + c], zt[i * BENCH_CLASSES + c], 1e-5);
     }
     assert_int_equal(right_s, right_t);
     ws_predictor_close(&student);
     ws_predictor_close(&teacher);
-    kd3_bench_close(&b);
+    method_bench_close(&b);
 }
 
 int main(void)

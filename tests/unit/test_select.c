@@ -1,5 +1,6 @@
 /* KD3's selection rule and weights, image by image. What the paper's rule must show: test_kd3_claims.c, items 1 to 3.
  */
+#include "made_logits.h"
 #include "near.h"
 #include "temp.h"
 
@@ -11,22 +12,7 @@
 
 #include <math.h>
 
-/* The rule's options, of logits. */
-#define rule(alpha_, p_cutoff_) (&(struct ws_select_options){.alpha = (alpha_), .p_cutoff = (p_cutoff_)})
-
-enum { N = 400, C = 4 };
-
-/* Logits that favour class i % C, or with `skew` mostly class 0. */
-static void fill(float *logits, uint32_t stream, bool skew)
-{
-    struct ws_rng rng;
-    ws_rng_init(&rng, 7, WS_STREAM_TEST, stream, 0);
-    for (int i = 0; i < N; i++) {
-        const int favourite = skew && i % 20 != 0 ? 0 : i % C;
-        for (int c = 0; c < C; c++)
-            logits[i * C + c] = (float)(ws_rng_normal(&rng) + (c == favourite ? 2.0 : 0.0));
-    }
-}
+enum { N = MADE_IMAGES, C = MADE_CLASSES };
 
 static void an_image_is_kept_iff_its_confidence_is_above_its_class_threshold(void **state)
 {
@@ -34,8 +20,8 @@ static void an_image_is_kept_iff_its_confidence_is_above_its_class_threshold(voi
     static float teacher[N * C], student[N * C];
     struct ws_arena arena = {0};
     struct ws_selection found;
-    fill(teacher, 1, true);
-    fill(student, 2, false);
+    made_logits(teacher, 1, true);
+    made_logits(student, 2, false);
     assert_true(ws_select_kd3(&found, &arena, teacher, student, N, C, rule(.4, .95)));
     int64_t kept = 0;
     for (int i = 0; i < N; i++) {
@@ -63,7 +49,7 @@ static void a_rare_class_keeps_more_than_under_one_global_threshold(void **state
     static float teacher[N * C];
     struct ws_arena arena = {0};
     struct ws_selection found;
-    fill(teacher, 3, true);
+    made_logits(teacher, 3, true);
     assert_true(ws_select_kd3(&found, &arena, teacher, NULL, N, C, rule(1.0, .95)));
     for (int c = 1; c < C; c++) {
         int64_t global = 0;
@@ -81,7 +67,7 @@ static void a_higher_cutoff_keeps_a_subset_that_is_purer(void **state)
     static float teacher[N * C];
     struct ws_arena arena = {0};
     struct ws_selection low, high;
-    fill(teacher, 4, false);
+    made_logits(teacher, 4, false);
     assert_true(ws_select_kd3(&low, &arena, teacher, NULL, N, C, rule(1.0, .5)));
     assert_true(ws_select_kd3(&high, &arena, teacher, NULL, N, C, rule(1.0, .9)));
     double low_right = 0, high_right = 0, all_right = 0;
@@ -106,8 +92,8 @@ static void probabilities_are_combined_as_they_are_said_to_be(void **state)
     struct ws_selection of_logits, of_probabilities;
     const struct ws_select_options options = {.alpha = .4, .combine = WS_COMBINE_PROBABILITIES, .p_cutoff = .95};
     int n_differing = 0;
-    fill(teacher, 1, true);
-    fill(student, 2, false);
+    made_logits(teacher, 1, true);
+    made_logits(student, 2, false);
     assert_true(ws_select_kd3(&of_logits, &arena, teacher, student, N, C, rule(.4, .95)));
     assert_true(ws_select_kd3(&of_probabilities, &arena, teacher, student, N, C, &options));
     for (int i = 0; i < N; i++) {
@@ -148,7 +134,7 @@ static void at_the_ends_of_alpha_both_combinations_are_the_same_bytes(void **sta
     static float logits[N * C];
     struct ws_arena arena = {0};
     struct ws_selection found[2];
-    fill(logits, 1, true);
+    made_logits(logits, 1, true);
     for (int end = 0; end < 2; end++) {
         for (int k = 0; k < 2; k++) {
             const struct ws_select_options options = {
@@ -167,8 +153,8 @@ static void in_pieces_the_rule_gives_the_same_selection(void **state)
     static float teacher[N * C], student[N * C];
     struct ws_arena arena = {0};
     struct ws_selection whole, pieces;
-    fill(teacher, 1, true);
-    fill(student, 2, false);
+    made_logits(teacher, 1, true);
+    made_logits(student, 2, false);
     assert_true(ws_select_kd3(&whole, &arena, teacher, student, N, C, rule(.4, .95)));
     assert_true(ws_select_begin(&pieces, &arena, N, C, rule(.4, .95)));
     for (size_t first = 0; first < N; first += 37) {
@@ -190,7 +176,7 @@ static void rule_all_keeps_everything_and_tells_the_same_facts(void **state)
     static float teacher[N * C];
     struct ws_arena arena = {0};
     struct ws_selection all, kd3;
-    fill(teacher, 5, true);
+    made_logits(teacher, 5, true);
     assert_true(ws_select_all(&all, &arena, teacher, NULL, N, C, rule(1.0, 0)));
     assert_true(ws_select_kd3(&kd3, &arena, teacher, NULL, N, C, rule(1.0, .95)));
     assert_int_equal(all.n_kept_total, N);
@@ -205,7 +191,7 @@ static void the_top_share_is_the_surest_images_whatever_their_class(void **state
     (void)state;
     static float teacher[N * C];
     struct ws_arena arena = {0};
-    fill(teacher, 1, true);
+    made_logits(teacher, 1, true);
     memcpy(teacher + 8 * C, teacher + 4 * C, sizeof(float) * C); /* images 4 and 8 are equally sure */
     static const size_t shares[] = {1, 2, 187, N};
     for (int k = 0; k < 4; k++) {
@@ -267,7 +253,7 @@ static void a_selection_comes_back_from_its_file(void **state)
     struct ws_err err = {0};
     char path[TEMP_PATH];
     temp_join(path, *state, "selection/epoch-003.safetensors");
-    fill(teacher, 6, true);
+    made_logits(teacher, 6, true);
     for (int i = 0; i < N; i++)
         ids[i].bytes[15] = (uint8_t)i;
     assert_true(ws_select_kd3(&found, &arena, teacher, NULL, N, C, rule(1.0, .95)));

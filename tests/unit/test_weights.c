@@ -1,11 +1,11 @@
 /* Weights of images beyond KD3's own, as they reach a step's loss and its gradient. */
 #include "kd3_bench.h"
 
-static double align_with(struct kd3_bench *b, const float *weights)
+static double align_with(struct method_bench *b, const float *weights)
 {
     struct ws_err err = {0};
     struct ws_step step = {
-        .images = b->images, .weights = weights, .n = KD3_BATCH, .view_pass = 1, .index = 4, .lr = 0.0};
+        .images = b->images, .weights = weights, .n = BENCH_BATCH, .view_pass = 1, .index = 4, .lr = 0.0};
     if (ws_method_kd3.step(b->state, &step, &err) != WS_OK)
         fail_msg("%s", err.text);
     assert_string_equal(step.losses[0].name, "align");
@@ -14,14 +14,14 @@ static double align_with(struct kd3_bench *b, const float *weights)
 
 static void the_alignment_is_linear_in_the_images_weights(void **state)
 {
-    static struct kd3_bench b;
+    static struct method_bench b;
     (void)state;
     kd3_bench_open(&b, kd3_bench_options(1.0, true));
-    float weights[KD3_BATCH];
+    float weights[BENCH_BATCH];
     double sum = 0, mixed = 0;
     const double all = align_with(&b, NULL);
-    for (int i = 0; i < KD3_BATCH; i++) {
-        for (int j = 0; j < KD3_BATCH; j++)
+    for (int i = 0; i < BENCH_BATCH; i++) {
+        for (int j = 0; j < BENCH_BATCH; j++)
             weights[j] = j == i;
         const double one = align_with(&b, weights);
         assert_true(one > 0);
@@ -29,38 +29,38 @@ static void the_alignment_is_linear_in_the_images_weights(void **state)
         mixed += (.25 * i) * one;
     }
     assert_near(sum / all, 1, 1e-5);
-    for (int j = 0; j < KD3_BATCH; j++)
+    for (int j = 0; j < BENCH_BATCH; j++)
         weights[j] = .25f * (float)j;
     assert_near(align_with(&b, weights) / mixed, 1, 1e-5);
-    kd3_bench_close(&b);
+    method_bench_close(&b);
 }
 
 static void weights_of_one_are_the_plain_step(void **state)
 {
-    static struct kd3_bench b;
+    static struct method_bench b;
     (void)state;
     kd3_bench_open(&b, kd3_bench_options(1.0, true));
-    float weights[KD3_BATCH];
-    for (int j = 0; j < KD3_BATCH; j++)
+    float weights[BENCH_BATCH];
+    for (int j = 0; j < BENCH_BATCH; j++)
         weights[j] = 1.0f;
     /* not to the bit: a step shifts BatchNorm's sums by the running means, which the step before has moved */
     assert_near(align_with(&b, NULL) / align_with(&b, weights), 1, 1e-6);
-    kd3_bench_close(&b);
+    method_bench_close(&b);
 }
 
 static void the_gradient_is_weighted_as_the_loss_is(void **state)
 {
-    static struct kd3_bench b;
+    static struct method_bench b;
     (void)state;
     kd3_bench_open(&b, kd3_bench_options(0.0, false));
-    float weights[KD3_BATCH];
-    for (int j = 0; j < KD3_BATCH; j++)
+    float weights[BENCH_BATCH];
+    for (int j = 0; j < BENCH_BATCH; j++)
         weights[j] = 3.0f;
     align_with(&b, NULL);
     const double plain = ws_gradient_norm(b.model->net);
     align_with(&b, weights);
     assert_near(ws_gradient_norm(b.model->net) / plain, 3, 1e-4);
-    kd3_bench_close(&b);
+    method_bench_close(&b);
 }
 
 int main(void)
