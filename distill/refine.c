@@ -301,7 +301,7 @@ enum ws_status ws_refine(struct ws_refined *out, struct ws_model *teacher, struc
                 "images are refined towards what the teacher's BatchNorm layers remember of its "
                 "data; expected such layers, found none in this teacher (%s)",
                 teacher->card.arch);
-        ws_err_hint(err, "export the teacher without folding BatchNorm, or set refine_steps to 0");
+        ws_err_hint(err, "export the teacher without folding BatchNorm, or set distill.kd3_plus.refine_steps to 0");
         return WS_E_UNSUPPORTED;
     }
     struct descent d = {.data = data,
