@@ -125,12 +125,18 @@ shifted() {
         equal 1 "$(ls "$run_dir/eval" | grep -c manifest)"
 }
 check 'the same look at the test set gives the shifted figures' shifted
+lent() { equal "[\"kd\",null,$(kd .accuracy)]" "$(jq -c 'select(.experiment == "curation") | [.row, .x, .accuracy]' "$results")"; }
+check "a table that compares with another's row has that row's line" lent
 
 plus_row() {
     driven main/kd3+ OPTS="$few -o distill.kd3_plus.refine_steps=2"
     ended 0 'main/kd3+ seed 1: ' && [ -n "$(ls "$work/refined-seed-1")" ]
 }
 check 'kd3+ leaves its refined pictures where the other rows find them' plus_row
+own_pictures() {
+    driven main/kd-clipart && ended 0 && ! [ -e "$clipart/runs/refined" ] && [ -L "$work/rows/main/kd3+/seed-1/runs/refined" ]
+}
+check 'but not the rows with a pool of their own' own_pictures
 
 # ---- again ----
 

@@ -38,11 +38,16 @@ export function link(target, at) {
     fs.symlinkSync(to, at);
 }
 
-/** A row's own view of what it shares: the folder of the teacher is its own, as eval writes into it. */
-export function shareBase(base, row, seed) {
-    const refined = path.join(base, `refined-seed-${seed}`); // kd3+'s, a function of pool and seed
-    fs.mkdirSync(refined, { recursive: true });
-    link(refined, path.join(row, 'runs/refined'));
+/**
+ * A row's own view of what it shares: the folder of the teacher is its own, as eval writes into it. kd3+'s refined
+ * pictures are a function of pool and seed; rows on the whole pool share them.
+ */
+export function shareBase(base, row, seed, isWholePool) {
+    if (isWholePool) {
+        const refined = path.join(base, `refined-seed-${seed}`);
+        fs.mkdirSync(refined, { recursive: true });
+        link(refined, path.join(row, 'runs/refined'));
+    }
     link(path.join(base, 'store'), path.join(row, 'store'));
     for (const name of ['manifest.json', 'teacher.safetensors'])
         link(path.join(base, 'teacher', name), path.join(row, 'teacher', name));

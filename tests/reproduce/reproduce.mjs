@@ -377,9 +377,10 @@ function writeResults(settings) {
     for (const experiment of EXPERIMENTS)
         for (const { row, x, same } of experiment.rows.filter((r) => r.same))
             for (const { line, shifted } of records.filter(({ line: l }) => same === `${l.experiment}/${l.row}`)) {
-                const accuracy = x === 0 ? line.accuracy : shifted[x];
-                if (accuracy !== undefined)
-                    lines.push(lineOf({ ...line, experiment: experiment.name, row, x, shifted_accuracy: accuracy }));
+                const at = { ...line, experiment: experiment.name, row };
+                const accuracy = x ? shifted[x] : line.accuracy;
+                if (x === undefined) lines.push(lineOf(at));
+                else if (accuracy !== undefined) lines.push(lineOf({ ...at, x, shifted_accuracy: accuracy }));
             }
     replaceFile(path.join(settings.out, 'results.jsonl'), lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
     if (lines.length === 0) return { records, lines };
@@ -470,7 +471,7 @@ async function prepare(runs, settings) {
     }
     for (const run of runs) {
         const base = bases.get(run.experiment.web);
-        shareBase(base.work, run.dir, run.seed);
+        shareBase(base.work, run.dir, run.seed, !run.row.pool);
         run.truth = base.truth;
         if (!run.row.pool) continue;
         run.pool = path.join(settings.out, 'pools', `${nameOf(run.experiment.name, run.row).replace('/', '-')}.txt`);

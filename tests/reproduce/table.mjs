@@ -161,6 +161,7 @@ const TITLES = {
     junk: 'The share of junk, pool of constant size',
     pool: 'The size of the pool',
     shift: 'The test set under random brightness and contrast',
+    curation: 'Rules of curation beyond KD3, on KD3 without contrast',
     symbols: 'Web symbols',
 };
 
@@ -198,12 +199,12 @@ export function putBetweenMarkers(text, tables) {
 
 /**
  * What a run of kd3 or kd3+ costs beyond its training steps: a line a run, and whether all of kd3 as released stay within
- * MAX_COST. (Without contrast a step costs half, and the same selection weighs twice; kd3+ makes its pictures before the
- * first step: both are told, and not judged.) `runs` are the records of
- * reproduce.mjs; those without both figures are left out.
+ * MAX_COST. Told, and not judged: rows without contrast, whose step costs half while the same selection weighs twice;
+ * kd3+, which makes its pictures before the first step; the pools of another size, where an epoch's selection looks at
+ * more pictures than its steps do. `runs` are the records of reproduce.mjs; those without both figures are left out.
  */
 export function judgeCosts(runs) {
-    const isJudged = ({ name }) => /\/kd3(-[\d.]+)? seed/.test(name);
+    const isJudged = ({ name }) => /^(main\/kd3|junk\/kd3-[\d.]+) seed/.test(name);
     const costs = runs
         .filter((run) => run.method.startsWith('kd3') && run.step_seconds > 0)
         .map((run) => ({ name: run.name, ratio: run.whole_seconds / run.step_seconds, ...run }));
