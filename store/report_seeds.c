@@ -56,6 +56,9 @@ static const struct experiment experiments[] = {
      "The clean test images with their channel statistics redrawn at random, the further the stronger. The students "
      "are those of the table above.",
      WS_MEASURE_SHIFTED, "strength of the shift", false, false},
+    {"curation", "Rules of curation beyond KD3",
+     "Each row adds one rule to what KD3's own rule keeps, without contrast; kd has neither.", WS_MEASURE_ACCURACY, NULL,
+     false, false},
     {"symbols", "Symbols of the web", "The same still with a teacher of others: drawn symbols.", WS_MEASURE_ACCURACY,
      NULL, false, false},
 };

@@ -3,7 +3,7 @@
  *
  * The file has one JSON object a line, one line a run:
  *
- *   experiment         "main", "junk", "pool", "shift" or "symbols"; others are read and left alone
+ *   experiment         "main", "junk", "pool", "shift", "curation" or "symbols"; others are read and left alone
  *   row                what was compared: "kd3", "kd", "kd3 without selection", …
  *   seed               whole number
  *   x                  what the experiment varies (junk: share; pool: images), or null

@@ -167,7 +167,8 @@ static void shows_mean_and_deviation_over_seeds(void **state)
         "{\"experiment\":\"main\",\"row\":\"kd3\",\"seed\":2,\"x\":null,\"accuracy\":0.84,\"curve\":[[1,0.4],[2,0.7]]}"
         "\n"
         "{\"experiment\":\"main\",\"row\":\"<b>kd\",\"seed\":1,\"x\":null,\"accuracy\":0.75,\"commit\":\"<i>\"}\n"
-        "{\"experiment\":\"junk\",\"row\":\"kd3\",\"seed\":1,\"x\":0.3,\"accuracy\":0.71}\n";
+        "{\"experiment\":\"junk\",\"row\":\"kd3\",\"seed\":1,\"x\":0.3,\"accuracy\":0.71}\n"
+        "{\"experiment\":\"curation\",\"row\":\"quota\",\"seed\":1,\"x\":null,\"accuracy\":0.72}\n";
     struct workdir work;
     char path[TEMP_PATH];
     workdir_make(&work, *state, 30, 2);
@@ -179,6 +180,7 @@ static void shows_mean_and_deviation_over_seeds(void **state)
     assert_null(strstr(page, "<i>\""));
     assert_non_null(strstr(page, "<path class=\"band s0\" d=\"M"));
     assert_non_null(strstr(page, "id=\"seeds-junk\""));
+    assert_non_null(strstr(page, "id=\"seeds-curation\""));
     assert_null(strstr(page, "id=\"seeds-pool\""));
     assert_null(strstr(page, "could not be read"));
     free(page);
