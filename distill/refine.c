@@ -210,12 +210,17 @@ struct part {
     size_t first, n; /* images of the order */
 };
 
+static void name_part(char path[4096], const char *dir, size_t number)
+{
+    snprintf(path, 4096, "%.4000s/part-%03zu.safetensors", dir, number + 1);
+}
+
 static struct part part_of(const char *dir, size_t number, int batch, size_t n)
 {
     const size_t size = (size_t)batch * BATCHES_PER_PART;
     struct part part = {.first = number * size};
     part.n = n - part.first < size ? n - part.first : size;
-    snprintf(part.path, sizeof part.path, "%.4000s/part-%03zu.safetensors", dir, number + 1);
+    name_part(part.path, dir, number);
     return part;
 }
 
@@ -272,6 +277,15 @@ static enum ws_status make_part(struct descent *d, const struct part *part, cons
     return write_part(part, key, d->data, order, pixels, err);
 }
 
+/* Parts of a larger pool that lay here before. */
+static void drop_parts_from(const char *dir, size_t number)
+{
+    char path[4096];
+    do
+        name_part(path, dir, number++);
+    while (remove(path) == 0);
+}
+
 static enum ws_status make_parts(struct descent *d, const uint32_t *order, size_t n, const char *dir, uint8_t *pixels,
                                  struct ws_err *err)
 {
@@ -281,11 +295,14 @@ static enum ws_status make_parts(struct descent *d, const uint32_t *order, size_
     enum ws_status status = ws_dir_make(dir, err);
     write_key(key, d, order, n);
     ws_progress_begin(&progress, "refine", "images", (int64_t)n, 0);
-    for (size_t number = 0; status == WS_OK && number < (n + size - 1) / size; number++) {
+    const size_t n_parts = (n + size - 1) / size;
+    for (size_t number = 0; status == WS_OK && number < n_parts; number++) {
         const struct part part = part_of(dir, number, d->batch, n);
         if (!read_part(&part, key, ws_dataset_image_bytes(d->data), pixels))
             status = make_part(d, &part, key, order, n, pixels, &progress, err);
     }
+    if (status == WS_OK)
+        drop_parts_from(dir, n_parts);
     ws_progress_end(&progress, (int64_t)n, NULL);
     return status;
 }

@@ -39,8 +39,8 @@ struct ws_refined {
  *
  * `teacher` is not folded; without BatchNorm there is nothing to pull towards: WS_E_UNSUPPORTED. Finished parts lie in
  * `dir` as part-NNN.safetensors (ids U8 [n,16], pixels U8 [n,height,width,channels], metadata "webstill.refine": what
- * they depend on) and are not made again. WS_E_STOPPED when a stop was asked for, WS_E_IO, WS_E_MEMORY. Determinism:
- * the same bytes for any number of threads, and however often it was stopped.
+ * they depend on) and are not made again; parts beyond the last are removed. WS_E_STOPPED when a stop was asked for,
+ * WS_E_IO, WS_E_MEMORY. Determinism: the same bytes for any number of threads, and however often it was stopped.
  */
 WS_MUST_USE enum ws_status ws_refine(struct ws_refined *out, struct ws_model *teacher, struct ws_pool *pool,
                                      const struct ws_dataset *data, const uint32_t *images, size_t n,

@@ -5,6 +5,7 @@
 
 #include "webstill/nn/statistics.h"
 
+#include <unistd.h>
 #include <utime.h>
 
 enum { SIDE = 8, CLASSES = 3, N = 50, BATCH = 4 }; /* 13 batches, in two parts of up to 8 */
@@ -186,6 +187,21 @@ static void a_part_that_is_there_is_not_made_again_and_one_of_other_options_is(v
     close_bench(&b);
 }
 
+static void parts_of_a_larger_pool_do_not_stay(void **state)
+{
+    static struct bench b;
+    char second[TEMP_PATH];
+    temp_join(second, *state, "part-002.safetensors");
+    open_bench(&b);
+    struct ws_refined whole = refine(&b, 2, N, *state);
+    assert_int_equal(access(second, F_OK), 0);
+    struct ws_refined smaller = refine(&b, 2, N / 2, *state);
+    assert_int_not_equal(access(second, F_OK), 0);
+    ws_refined_close(&whole);
+    ws_refined_close(&smaller);
+    close_bench(&b);
+}
+
 static void a_teacher_without_batchnorm_is_refused_with_the_reason(void **state)
 {
     static struct bench b;
@@ -212,6 +228,7 @@ int main(void)
                                         temp_teardown),
         cmocka_unit_test_setup_teardown(images_that_were_not_asked_for_are_not_refined, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(the_same_bytes_come_of_any_number_of_threads, temp_setup, temp_teardown),
+        cmocka_unit_test_setup_teardown(parts_of_a_larger_pool_do_not_stay, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(a_part_that_is_there_is_not_made_again_and_one_of_other_options_is, temp_setup,
                                         temp_teardown),
         cmocka_unit_test_setup_teardown(a_teacher_without_batchnorm_is_refused_with_the_reason, temp_setup,
