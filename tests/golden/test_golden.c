@@ -537,6 +537,11 @@ static void losses_and_their_gradients_are_pytorchs(void **state)
     compare_one(file, "ntxent", ws_loss_ntxent(NULL, u, v, B, D, 0.3, 1.0, g, h, scratch), 1e-6);
     compare(file, "ntxent_gradient_u", g, B * D, 1e-5);
     compare(file, "ntxent_gradient_v", h, B * D, 1e-5);
+    memset(g, 0, sizeof g);
+    memset(h, 0, sizeof h);
+    compare_one(file, "infonce", ws_loss_infonce(NULL, u, v, B, D, 0.3, 1.0, g, h, scratch), 1e-6);
+    compare(file, "infonce_gradient_u", g, B * D, 1e-5);
+    compare(file, "infonce_gradient_v", h, B * D, 1e-5);
     free(scratch);
     memset(g, 0, sizeof g);
     compare_one(file, "alignment", ws_loss_alignment(u, v, w, B, D, 1.0, g), 1e-6);
