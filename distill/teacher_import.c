@@ -146,6 +146,9 @@ void teacher_describe_import(struct ws_job *job, const struct ws_model *model)
         cannot_serve(list, "kd3+ with refined images",
                      "the same; with distill.kd3_plus.refine_steps at 0 it does without");
     }
+    if (card->accuracy < 0.0)
+        cannot_serve(list, "dfnd without distill.dfnd.accuracy",
+                     "the file does not tell how often the network is right, and dfnd corrects its mistakes by that");
     if (ws_hint_find(model) < 0)
         cannot_serve(list, "fitnet", "no feature map halfway: it compares the middle maps of teacher and student");
     if (model->features < 0)

@@ -419,6 +419,7 @@ static void an_import_says_which_methods_it_cannot_serve(void **state)
     assert_non_null(text);
     assert_non_null(strstr(text, "\"methods\":\"ssd-kd, atesc\""));
     assert_non_null(strstr(text, "\"methods\":\"kd3+ with refined images\""));
+    assert_non_null(strstr(text, "\"methods\":\"dfnd without distill.dfnd.accuracy\""));
     assert_null(strstr(text, "\"methods\":\"kd3\""));
     free(text);
     json_decref(root);
