@@ -83,9 +83,11 @@ void kd3_close(void **state);
 
 /* method_kd3_plus.c */
 
-/** Take section kd3 over, and make or read the refined images. */
-WS_MUST_USE enum ws_status kd3_plus_open(struct kd3_plus *plus, const struct ws_session *session,
-                                         const struct ws_conf_kd3_plus *options, struct ws_err *err);
+/** Section kd3 with what kd3+ says otherwise; borrowed from `plus`. */
+const struct ws_conf_kd3 *kd3_plus_settle(struct kd3_plus *plus, const struct ws_session *session,
+                                          const struct ws_conf_kd3_plus *options);
+/** Make or read the refined images, where any are asked for. */
+WS_MUST_USE enum ws_status kd3_plus_refine(struct kd3_plus *plus, const struct ws_session *session, struct ws_err *err);
 void kd3_plus_close(struct kd3_plus *plus);
 
 #endif

@@ -106,16 +106,6 @@ static enum ws_status open_contrast(struct kd3 *kd3, struct ws_err *err)
     return status;
 }
 
-static enum ws_status read_options(struct kd3 *kd3, struct ws_err *err)
-{
-    const char *contrast = kd3->options->contrast;
-    kd3->is_cross = strcmp(contrast, "cross") == 0;
-    kd3->has_contrast = kd3->is_cross || strcmp(contrast, "self") == 0;
-    if (!kd3->has_contrast && strcmp(contrast, "off") != 0)
-        return ws_fail(err, WS_E_CONFIG, "distill.kd3.contrast: expected self, cross or off, found \"%s\"", contrast);
-    return WS_OK;
-}
-
 /* The student ends in the teacher's g, or (kd3.share false) in a classifier of its own, as in method kd. */
 static enum ws_status open_student(struct kd3 *kd3, struct ws_err *err)
 {
@@ -141,12 +131,10 @@ enum ws_status kd3_open(void **state, const struct ws_session *session, const st
     if (!kd3)
         return ws_fail(err, WS_E_MEMORY, "out of memory for method kd3");
     kd3->session = session;
-    kd3->options = plus ? &kd3->plus.kd3_options : &session->config->distill.kd3;
-    enum ws_status status = plus ? kd3_plus_open(&kd3->plus, session, plus, err) : WS_OK;
-    if (status == WS_OK)
-        status = read_options(kd3, err);
-    if (status == WS_OK)
-        status = open_student(kd3, err);
+    kd3->options = plus ? kd3_plus_settle(&kd3->plus, session, plus) : &session->config->distill.kd3;
+    kd3->is_cross = strcmp(kd3->options->contrast, "cross") == 0;
+    kd3->has_contrast = strcmp(kd3->options->contrast, "off") != 0;
+    enum ws_status status = open_student(kd3, err);
     if (status == WS_OK && kd3->has_contrast)
         status = open_contrast(kd3, err);
     if (status == WS_OK)
@@ -156,6 +144,8 @@ enum ws_status kd3_open(void **state, const struct ws_session *session, const st
         if (!kd3->weights)
             status = ws_fail(err, WS_E_MEMORY, "out of memory for kd3's weights");
     }
+    if (status == WS_OK && plus) /* last: it takes minutes, and what can be refused is refused by now */
+        status = kd3_plus_refine(&kd3->plus, session, err);
     if (status != WS_OK)
         kd3_close(state);
     else

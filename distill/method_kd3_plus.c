@@ -14,13 +14,26 @@
 
 #include <stdio.h>
 
-static enum ws_status refine_images(struct kd3_plus *plus, const struct ws_session *session, struct ws_err *err)
+const struct ws_conf_kd3 *kd3_plus_settle(struct kd3_plus *plus, const struct ws_session *session,
+                                          const struct ws_conf_kd3_plus *options)
 {
+    plus->options = options;
+    plus->kd3_options = session->config->distill.kd3;
+    plus->kd3_options.select = options->select;
+    plus->kd3_options.contrast = options->contrast;
+    return &plus->kd3_options;
+}
+
+enum ws_status kd3_plus_refine(struct kd3_plus *plus, const struct ws_session *session, struct ws_err *err)
+{
+    const struct ws_conf_kd3_plus *said = plus->options;
+    if (said->refine_steps == 0 || said->refined_share <= 0.0)
+        return WS_OK;
     const struct ws_refine_options options = {
-        .steps = (int)plus->options->refine_steps,
-        .lr = plus->options->refine_lr,
-        .statistics = plus->options->refine_statistics,
-        .any_class = plus->options->refine_any_class,
+        .steps = (int)said->refine_steps,
+        .lr = said->refine_lr,
+        .statistics = said->refine_statistics,
+        .any_class = said->refine_any_class,
         .batch = session->batch,
         .seed = session->seed,
     };
@@ -33,16 +46,6 @@ static enum ws_status refine_images(struct kd3_plus *plus, const struct ws_sessi
                            &options, dir, err);
     ws_model_free(&teacher);
     return status;
-}
-
-enum ws_status kd3_plus_open(struct kd3_plus *plus, const struct ws_session *session,
-                             const struct ws_conf_kd3_plus *options, struct ws_err *err)
-{
-    plus->options = options;
-    plus->kd3_options = session->config->distill.kd3;
-    plus->kd3_options.select = options->select;
-    plus->kd3_options.contrast = options->contrast;
-    return options->refine_steps > 0 && options->refined_share > 0.0 ? refine_images(plus, session, err) : WS_OK;
 }
 
 void kd3_plus_close(struct kd3_plus *plus)

@@ -194,15 +194,17 @@ static void refine_batch(struct descent *d, const uint32_t *order, size_t n, siz
 static void write_key(char key[KEY_BYTES], const struct descent *d, const uint32_t *order, size_t n)
 {
     char teacher[WS_DIGEST_HEX];
-    uint64_t ids = 0;
-    for (size_t i = 0; i < n; i++)
-        ids = ws_xxh64(&d->data->ids[order[i]], sizeof *d->data->ids, ids);
+    uint64_t images = 0; /* ids, and pixels: the same picture may have been stored in another way since */
+    for (size_t i = 0; i < n; i++) {
+        images = ws_xxh64(&d->data->ids[order[i]], sizeof *d->data->ids, images);
+        images = ws_xxh64(d->data->pixels[order[i]], ws_dataset_image_bytes(d->data), images);
+    }
     ws_digest_hex(&d->teacher->digest, teacher);
     snprintf(key, KEY_BYTES,
              "steps %d lr %.9g statistics %.9g any_class %.9g batch %d seed %" PRIu64 " teacher %s images "
              "%016" PRIx64,
              d->options->steps, d->options->lr, d->options->statistics, d->options->any_class, d->batch,
-             d->options->seed, teacher, ids);
+             d->options->seed, teacher, images);
 }
 
 struct part {

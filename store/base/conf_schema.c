@@ -382,6 +382,7 @@ const struct ws_conf_rule ws_conf_rules[] = {
     RANGE("distill.kd3.mixed_memory_mib", "MiB", 0, 1048576, 0),
     RANGE("distill.kd3.teacher_cache_mib", "MiB", 0, 1048576, 0),
     RANGE("distill.kd.temperature", "temperature", 0, 1000, ABOVE),
+    CHOICE("distill.kd3_plus.contrast", contrast_choices),
     RANGE("distill.kd3_plus.kl_weight", "factor", 0, 100, 0),
     RANGE("distill.kd3_plus.kl_temperature", "temperature", 0, 1000, ABOVE),
     RANGE("distill.kd3_plus.refine_steps", "steps", 0, 10000, 0),

@@ -201,6 +201,14 @@ static void source_that_is_no_web_address_is_refused(void **state)
                    ": crawl.sources[0].url: expected http://… or https://…, found \"ftp://a/\"");
 }
 
+static void contrast_that_does_not_exist_is_refused_in_either_section(void **state)
+{
+    assert_refused(*state, CLASSES "distill: {kd3: {contrast: other}}\n", NULL,
+                   ":2: distill.kd3.contrast: expected one of self, cross, off, found \"other\"");
+    assert_refused(*state, CLASSES "distill: {kd3_plus: {contrast: other}}\n", NULL,
+                   ":2: distill.kd3_plus.contrast: expected one of self, cross, off, found \"other\"");
+}
+
 /* --- layers ------------------------------------------------------------------------------------------------------- */
 
 static void defaults_are_the_papers(void **state)
@@ -225,6 +233,12 @@ static void defaults_are_the_papers(void **state)
     assert_true(distill->kd3.select && distill->kd3.weights && distill->flip);
     assert_int_equal(distill->kd3.selection_view, WS_SELECTION_AUGMENTED);
     assert_int_equal(config->curate.combine, WS_COMBINE_LOGITS);
+    assert_string_equal(distill->kd3.contrast, "self");
+    assert_int_equal(distill->kd3.align, WS_ALIGN_MAP);
+    assert_string_equal(config->curate.rule, "kd3");
+    assert_int_equal(config->curate.density, WS_DENSITY_OFF);
+    assert_int_equal(config->curate.source_precision, WS_BY_NOTHING);
+    assert_true(config->curate.quota == 1);
     assert_true(distill->crop_min_area == 0.08 && distill->holdout == 0.1 && distill->kd.temperature == 4);
     assert_string_equal(distill->augment, "resized-crop");
     assert_true(config->curate.p_cutoff == 0.95 && config->curate.alpha_zero_share * 240 == 120);
@@ -529,6 +543,7 @@ int main(void)
         CONF_TEST(keys_that_contradict_each_other_are_refused),
         CONF_TEST(user_agent_without_a_contact_is_refused),
         CONF_TEST(source_that_is_no_web_address_is_refused),
+        CONF_TEST(contrast_that_does_not_exist_is_refused_in_either_section),
         CONF_TEST(defaults_are_the_papers),
         CONF_TEST(file_wins_over_reference_and_override_over_file),
         CONF_TEST(wrong_override_is_named_as_it_was_typed),

@@ -187,6 +187,24 @@ static void a_part_that_is_there_is_not_made_again_and_one_of_other_options_is(v
     close_bench(&b);
 }
 
+/* Another fit or background: the ids are those of the fetched bytes. */
+static void pictures_stored_in_another_way_are_refined_anew(void **state)
+{
+    static struct bench b;
+    char first[TEMP_PATH];
+    temp_join(first, *state, "part-001.safetensors");
+    open_bench(&b);
+    struct ws_refined before = refine(&b, 2, N, *state);
+    set_old(first);
+    uint8_t other[SIDE * SIDE] = {0};
+    b.data.pixels[b.images[0]] = other;
+    struct ws_refined after = refine(&b, 2, N, *state);
+    assert_false(is_old(first));
+    ws_refined_close(&before);
+    ws_refined_close(&after);
+    close_bench(&b);
+}
+
 static void parts_of_a_larger_pool_do_not_stay(void **state)
 {
     static struct bench b;
@@ -228,6 +246,7 @@ int main(void)
                                         temp_teardown),
         cmocka_unit_test_setup_teardown(images_that_were_not_asked_for_are_not_refined, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(the_same_bytes_come_of_any_number_of_threads, temp_setup, temp_teardown),
+        cmocka_unit_test_setup_teardown(pictures_stored_in_another_way_are_refined_anew, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(parts_of_a_larger_pool_do_not_stay, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(a_part_that_is_there_is_not_made_again_and_one_of_other_options_is, temp_setup,
                                         temp_teardown),
