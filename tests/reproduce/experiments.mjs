@@ -1,7 +1,8 @@
 // The table of the proof: which rows there are, and what each changes in configs/web-fashion-proof.yaml. Data alone.
 //
-// Experiment: { name, web, x?, rows }
+// Experiment: { name, web, x?, base?, rows }
 //   web     which of WEBS the pool, the teacher and the configuration come from
+//   base    the row that the others are compared with; kd when left out
 //   x       what the row's x means; rows without x have null
 // Row: { row, method, what, options?, pool?, x?, same? }
 //   method  of distill; a row of a method that the program does not know is skipped with a line that says so
@@ -103,6 +104,7 @@ const main = {
 };
 
 const methodsAt = (x, pool) => ['kd', 'kd3', 'kd3+'].map((method) => ({ row: method, method, x, pool }));
+const junk = (share) => ({ kind: 'junk', share, n: JUNK_POOL });
 
 /** A rule beyond KD3 on top of its own; without contrast, which costs half of the time and decides nothing here. */
 const curated = (row, what, ...keys) => ({
@@ -110,9 +112,9 @@ const curated = (row, what, ...keys) => ({
     what,
     ...kd3(['distill.kd3.contrast=off', ...keys.map((key) => `curate.${key}`)]),
 });
-const same = (row, as = row) => {
+const same = (row) => {
     const { what, method } = main.rows.find((r) => r.row === row);
-    return { row: as, what, method, same: `main/${row}` };
+    return { row, what, method, same: `main/${row}` };
 };
 
 export const EXPERIMENTS = [
@@ -121,7 +123,10 @@ export const EXPERIMENTS = [
         name: 'junk',
         web: 'large',
         x: 'share of junk',
-        rows: JUNK_SHARES.flatMap((share) => methodsAt(share, { kind: 'junk', share, n: JUNK_POOL })),
+        rows: [
+            ...JUNK_SHARES.flatMap((share) => methodsAt(share, junk(share))),
+            { row: 'kd3-no-selection', ...kd3(['distill.kd3.select=false']), x: 0.9, pool: junk(0.9) },
+        ],
     },
     {
         name: 'pool',
@@ -140,6 +145,7 @@ export const EXPERIMENTS = [
     {
         name: 'curation',
         web: 'proof',
+        base: 'kd3-no-contrast',
         rows: [
             same('kd'),
             same('kd3-no-contrast'),
@@ -153,16 +159,26 @@ export const EXPERIMENTS = [
     {
         name: 'symbols',
         web: 'symbols',
-        rows: main.rows.filter(({ row }) => ['ce', 'kd', 'dfnd', 'kd3', 'kd3-no-selection'].includes(row)),
+        rows: [
+            { row: 'ce', method: 'ce', what: 'hard web labels' },
+            { row: 'kd', method: 'kd', what: 'KD on the web' },
+            { row: 'kd3', method: 'kd3', what: "KD3 without contrast, as the web's configuration has it" },
+            { row: 'kd3-no-selection', what: 'the same without selection', ...kd3(['distill.kd3.select=false']) },
+            { row: 'kd3+', what: 'the same, and KL: KD3+ without refined images', ...plus() },
+        ],
     },
 ];
 
-/** What the paper's ablation gains by each part on CIFAR-10, percentage points; the row without the part. */
-export const PAPER_GAINS = [
-    { part: 'classifier sharing', without: 'kd3-no-sharing', paper: 1.79 },
-    { part: 'selection', without: 'kd3-no-selection', paper: 4.99 },
-    { part: 'contrast', without: 'kd3-no-contrast', paper: 0.73 },
-    { part: 'weights', without: 'kd3-no-weights', paper: null },
+/** The parts: the rows with and without one; `paper`: what its ablation gains on CIFAR-10, percentage points. */
+export const PARTS = [
+    { part: 'classifier sharing', with: 'kd3', without: 'kd3-no-sharing', paper: 1.79 },
+    { part: 'selection', with: 'kd3', without: 'kd3-no-selection', paper: 4.99 },
+    { part: 'contrast', with: 'kd3', without: 'kd3-no-contrast', paper: 0.73 },
+    { part: 'weights', with: 'kd3', without: 'kd3-no-weights', paper: null },
+    { part: 'refined images', with: 'kd3+', without: 'kd3+-no-refine', paper: null },
+    { part: 'selection', with: 'kd3+-with-selection', without: 'kd3+', paper: null },
+    { part: 'contrast', with: 'kd3+-with-contrast', without: 'kd3+', paper: null },
+    { part: 'KL', with: 'kd3+-with-kl', without: 'kd3+', paper: null },
 ];
 
 /** A run of kd3 may cost so much more than the plain training steps in it. */

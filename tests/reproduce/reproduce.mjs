@@ -126,10 +126,12 @@ function digestEngine(method) {
     ['distill', 'curate', 'include/webstill/nn', 'include/webstill/curate'].forEach(walk);
     const own = method === 'kd3+' ? ['kd3', 'kd3_plus'] : [method];
     const isOwn = (file) => own.some((name) => file === `distill/method_${name}.c`);
-    const ofKd3 = (file) => /^distill\/(kd3|refine|mix|embedding)/.test(file) || file.startsWith('curate/');
+    const ofKd3 = (file) => /^distill\/(kd3|refine|mix|embedding)/.test(file);
+    const ofSelection = (file) => file.startsWith('curate/');
     const foreign = (file) =>
-        (/^distill\/(method_|cmd_export|cmd_eval|teacher)/.test(file) && !isOwn(file)) ||
-        (!method.startsWith('kd3') && ofKd3(file));
+        (/^distill\/(method_|cmd_export|cmd_eval|teacher(_import)?\.)/.test(file) && !isOwn(file)) ||
+        (!method.startsWith('kd3') && ofKd3(file)) ||
+        (!method.startsWith('kd3') && method !== 'dfnd' && ofSelection(file));
     const hash = crypto.createHash('sha256');
     for (const file of files.filter((f) => !foreign(f)).sort()) hash.update(`${file}\n`).update(fs.readFileSync(file));
     return hash.digest('hex');
@@ -186,7 +188,6 @@ function keyOf(run, settings) {
         if (said.status !== 0) throw new Failure(1, `${run.name}: ${said.stderr.trim()}`);
         return said.stdout;
     });
-    settings.engines.set(run.row.method, settings.engines.get(run.row.method) ?? digestEngine(run.row.method));
     return { row, key: sha256(JSON.stringify([row, sections, settings.engines.get(run.row.method)])) };
 }
 
@@ -512,6 +513,8 @@ async function main() {
     if (mode === '--table') return say(`${writeResults(settings).lines.length} lines in ${settings.out}/results.jsonl`);
     takeLock(settings);
     copyPrograms(settings);
+    for (const { method } of EXPERIMENTS.flatMap(({ rows }) => rows)) // now, while they are those of the copies
+        settings.engines.set(method, digestEngine(method));
     process.on('SIGINT', stopPrograms);
     process.on('SIGTERM', stopPrograms);
     const begun = Date.now();

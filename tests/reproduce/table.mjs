@@ -2,7 +2,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { EXPERIMENTS, MAX_COST, PAPER_GAINS } from './experiments.mjs';
+import { EXPERIMENTS, MAX_COST, PARTS } from './experiments.mjs';
 
 /** Replaces a file whole: a reader, and a kill, find the old one or the new one. */
 export function replaceFile(file, text) {
@@ -70,7 +70,8 @@ const linesOf = (results, experiment, row, x = null) =>
 const column = (lines, field) => lines.map((line) => line[field]);
 
 function mainTable(results, experiment, teacher) {
-    const kd = linesOf(results, experiment.name, 'kd');
+    const base = experiment.base ?? 'kd';
+    const baseLines = linesOf(results, experiment.name, base);
     const rows = [];
     if (teacher)
         rows.push([
@@ -86,7 +87,7 @@ function mainTable(results, experiment, teacher) {
     for (const { row, what } of experiment.rows) {
         const lines = linesOf(results, experiment.name, row);
         if (lines.length === 0) continue;
-        const gain = row === 'kd' ? [] : paired(lines, kd, 'accuracy');
+        const gain = row === base ? [] : paired(lines, baseLines, 'accuracy');
         rows.push([
             `\`${row}\``,
             what,
@@ -106,7 +107,7 @@ function mainTable(results, experiment, teacher) {
         'what',
         'last epoch',
         'best epoch',
-        'over `kd`',
+        `over \`${base}\``,
         'agreement',
         'shifted',
         'precision',
@@ -116,13 +117,13 @@ function mainTable(results, experiment, teacher) {
 }
 
 function gainsTable(results) {
-    const whole = linesOf(results, 'main', 'kd3');
-    const rows = PAPER_GAINS.map(({ part, without, paper }) => [
+    const rows = PARTS.map(({ part, with: whole, without, paper }) => [
         part,
+        `\`${whole}\` over \`${without}\``,
         paper === null ? '-' : `+${paper}`,
-        spread(paired(whole, linesOf(results, 'main', without), 'accuracy')),
-    ]).filter((cells) => cells[2] !== '-');
-    return rows.length ? markdown(['part of KD3', 'gain in the paper (CIFAR-10)', 'gain here'], rows) : '';
+        spread(paired(linesOf(results, 'main', whole), linesOf(results, 'main', without), 'accuracy')),
+    ]).filter((cells) => cells[3] !== '-');
+    return rows.length ? markdown(['part', 'rows', 'gain in the paper (CIFAR-10)', 'gain here'], rows) : '';
 }
 
 /** A line for each x, a group of columns for each row. */
@@ -144,7 +145,7 @@ function curveTable(results, experiment) {
                 spread(column(found(name), 'selected_precision'), 100, 1),
                 spread(column(found(name), 'selected_recall'), 100, 1),
             ]),
-            Math.max(...names.map((name) => found(name).length)),
+            Math.min(...names.map((name) => found(name).length).filter((n) => n > 0)),
         ]);
     }
     const head = [
