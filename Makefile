@@ -236,7 +236,9 @@ $(WORK)/config/%.yaml: | all
 M := $(WORK)
 $(M)/crawl/manifest.json: $(M)/config/crawl.yaml | all
 	$(call stage,crawl)
-$(M)/store/manifest.json: $(M)/crawl/manifest.json $(M)/config/store.yaml | all
+# Without a place to crawl (crawl.sources: []), the store is made of the WARC files under store.warc alone.
+CRAWLED := $(if $(shell grep -sx '  sources: \[\]' $(M)/config/crawl.yaml),,$(M)/crawl/manifest.json)
+$(M)/store/manifest.json: $(CRAWLED) $(M)/config/store.yaml | all
 	$(call stage,store)
 $(M)/teacher/manifest.json: $(M)/config/teacher.yaml | all
 	$(call stage,teacher)
@@ -286,7 +288,7 @@ clean:
 	rm -rf build/release build/debug build/asan build/ubsan build/tsan build/fuzz
 
 help:
-	@echo "Two commands for a fresh machine (each installs what is missing, and names it first):"
+	@echo "For a fresh machine (each installs what is missing, and names it first):"
 	@echo "  make demo        the whole still on a miniature web, with a table at the end"
 	@echo "  make test        build and run every test"
 	@echo "  make symbols     the same still with somebody else's teacher: a network of the npm registry, and drawn symbols"
@@ -299,10 +301,11 @@ help:
 	@echo "  make             the programs, into build/release/bin"
 	@echo "  make unit        the C tests alone          make asan ubsan tsan   the same under a sanitizer"
 	@echo "  make bench-distill  beside PyTorch (tests/bench/README.md)         make golden   PyTorch's tensors anew"
-	@echo "  make reproduce-kd3  the proof: every method, three seeds, hours (tests/reproduce/README.md)"
+	@echo "  make reproduce-kd3  the proof: every method, three seeds, hours (tests/reproduce/README.md);"
+	@echo "                      reproduce-kd3-table: its tables anew; reproduce-kd3-time: what runs cost beyond their steps"
 	@echo "  make fuzz        each parser under clang's fuzzing engine for FUZZ_S=$(FUZZ_S) seconds"
 	@echo "  make data        Fashion-MNIST only         make install           into PREFIX=$(PREFIX)"
 	@echo "  make format lint clean                      V=1 shows commands, MODE=debug|asan|… picks flags"
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all test run-tests unit demo symbols data bench bench-distill reproduce-kd3 reproduce-kd3-table reproduce-kd3-time golden asan ubsan tsan fuzz run-fuzz $(STAGES) pipeline install format lint clean help
+.PHONY: all build-tests test run-tests unit demo symbols data bench bench-distill reproduce-kd3 reproduce-kd3-table reproduce-kd3-time golden asan ubsan tsan fuzz run-fuzz $(STAGES) pipeline install format lint clean help

@@ -121,7 +121,7 @@ static enum ws_status check_size(const struct ws_selection *found, uint32_t numb
     ws_err_hint(
         err,
         "lower curate.p_cutoff (now %g), give the teacher more say (curate.alpha_zero_share, distill.epochs), crawl "
-        "more images, or set distill.kd3.select to false%s",
+        "more images, or set distill.kd3.select (of kd3+: distill.kd3_plus.select) to false%s",
         p_cutoff,
         found->n_kept_total < (int64_t)found->n - ws_selection_count_reason(found, WS_REASON_THRESHOLD)
             ? "; rules beyond KD3's dropped some: see curate.source_drop_below, density and quota"

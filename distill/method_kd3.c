@@ -117,7 +117,7 @@ static enum ws_status open_student(struct kd3 *kd3, struct ws_err *err)
         ws_fail(err, WS_E_UNSUPPORTED,
                 "kd3's contrast compares pooled features; this teacher (%s) has no global pooling",
                 session->teacher->card.arch);
-        ws_err_hint(err, "set distill.kd3.contrast to off");
+        ws_err_hint(err, "set distill.kd3.contrast (of kd3+: distill.kd3_plus.contrast) to off");
         return WS_E_UNSUPPORTED;
     }
     return ws_trainee_open(&kd3->trainee, session, err);

@@ -139,13 +139,11 @@ void teacher_describe_import(struct ws_job *job, const struct ws_model *model)
            card->arch, ws_net_count_params(model->net), ws_net_count_macs(model->net), card->height, card->width,
            card->channels, card->channels == 1 ? "" : "s", card->n_classes, n_batchnorm);
     json_t *list = json_array();
-    if (n_batchnorm == 0) {
-        cannot_serve(list, "ssd-kd, atesc",
-                     "BatchNorm was folded at export, or never there, and they need its statistics (torch.onnx.export "
-                     "keeps it with training=TrainingMode.PRESERVE)");
+    if (n_batchnorm == 0)
         cannot_serve(list, "kd3+ with refined images",
-                     "the same; with distill.kd3_plus.refine_steps at 0 it does without");
-    }
+                     "BatchNorm was folded at export, or never there, and refining needs its statistics "
+                     "(torch.onnx.export keeps it with training=TrainingMode.PRESERVE); with "
+                     "distill.kd3_plus.refine_steps at 0 it does without");
     if (card->accuracy < 0.0)
         cannot_serve(list, "dfnd without distill.dfnd.accuracy",
                      "the file does not tell how often the network is right, and dfnd corrects its mistakes by that");

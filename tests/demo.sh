@@ -42,9 +42,10 @@ say "The pipeline: teacher, crawl, store, score, curate, distil, evaluate, expor
 make --no-print-directory pipeline CONFIG="$config" WORK="$work" OPTS="${OPTS:-}"
 
 say "The result"
-build/release/bin/webstill eval "$config" --work "$work"
+read -ra options <<<"${OPTS:-}"
+build/release/bin/webstill eval "$config" --work "$work" "${options[@]}"
 # eval marks its manifest as looked at, which make takes for news: let the report look too.
-build/release/bin/webstill report "$config" --work "$work" 2>/dev/null
+build/release/bin/webstill report "$config" --work "$work" "${options[@]}" 2>/dev/null
 echo
 for method in kd3+ kd3 kd; do # the best that there is
     [ -f "$work/runs/$method/student.onnx" ] && echo "student   $work/runs/$method/student.onnx" && break

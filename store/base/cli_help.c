@@ -5,9 +5,9 @@
 
 static const char exit_codes[] =
     "Exit codes:\n"
-    "  0 complete  1 internal error  2 usage or configuration  3 disk  4 network down  5 input format\n"
-    "  6 partial: above the configured failure share  11 stopped by a signal  12 budget reached\n"
-    "  13 another process holds the working directory  14 damaged store\n";
+    "  0 complete  1 internal error, memory, or training left the numbers  2 usage or configuration  3 disk\n"
+    "  4 network down  5 input format  6 partial: above the configured failure share  11 stopped by a signal\n"
+    "  12 budget reached  13 another process holds the working directory  14 damaged store\n";
 
 void ws_cli_help_program(const char *program, const struct ws_command *commands, FILE *out)
 {

@@ -27,7 +27,6 @@ static const struct command commands[] = {
     {"distill", "distill", "train the students without the teacher's own data"},
     {"eval", "distill", "measure teacher and students on the clean test set"},
     {"export", "distill", "write a student as ONNX"},
-    {"import", "distill", "take a trained network from a file"},
     {NULL, NULL, "Look into it"},
     {"report", "store", "write report/index.html from the manifests"},
     {"status", "store", "say which stages are done, and what they hold"},

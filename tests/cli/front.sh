@@ -41,7 +41,7 @@ cp "$bin/webstill" "$beside/" && cp "$bin/webstill" "$alone/" || exit 1
 expect "a sibling beside the front is run with all arguments and its exit code" 7 \
     "beside crawl: crawl a.yaml -o x=y --limit 3" "$beside/webstill" crawl a.yaml -o x=y --limit 3
 for pair in store:store report:store status:store inspect:store verify:store explain:store config:store \
-    curate:curate teacher:distill score:distill distill:distill eval:distill export:distill import:distill; do
+    curate:curate teacher:distill score:distill distill:distill eval:distill export:distill; do
     expect "${pair%:*} belongs to webstill-${pair#*:}" 7 "beside ${pair#*:}: ${pair%:*} a.yaml" \
         "$beside/webstill" "${pair%:*}" a.yaml
 done
@@ -67,8 +67,8 @@ on PATH crawl: --version
 on PATH store: --version
 on PATH curate: --version
 on PATH distill: --version" env PATH="$elsewhere:$PATH" "$alone/webstill" --version
-names='crawl|store|teacher|score|curate|distill|eval|export|import|report|status|inspect|verify|explain|config'
-expect "--help lists a line for each command" 0 15 \
+names='crawl|store|teacher|score|curate|distill|eval|export|report|status|inspect|verify|explain|config'
+expect "--help lists a line for each command" 0 14 \
     bash -c '"$1/webstill" --help | grep -cE "^  ($2) "' - "$beside" "$names"
 expect "no command is a usage error that shows the help" 2 "$("$beside/webstill" --help)" "$beside/webstill"
 

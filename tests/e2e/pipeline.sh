@@ -119,6 +119,13 @@ status_lines() { ask status "$work" && ended 0 && at_least 10 "$(grep -c ' done 
 check 'status says that every stage is done' status_lines
 status_json() { stage status "$work" --json | jq -e 'tostring | length > 100'; }
 check 'status --json is JSON' status_json
+foreign=$scratch/foreign
+without_crawl() {
+    run make --no-print-directory store CONFIG="$config" WORK="$foreign" \
+        OPTS="-o crawl.sources=[] -o store.warc=[$work/crawl]"
+    ended 0 && ! [ -e "$foreign/crawl" ] && equal "$(store_digest "$work")" "$(store_digest "$foreign")"
+}
+check "without a place to crawl, make store reads the WARC files of others" without_crawl
 inspected() { run "$bin/webstill" inspect "$1"; ended 0 "${@:2}"; }
 check 'inspect knows a WARC' inspected "$(find "$work/crawl" -name '*.warc.gz' | head -n 1)" response metadata
 check 'inspect knows the store' inspected "$work/store" 'image'

@@ -417,7 +417,6 @@ static void an_import_says_which_methods_it_cannot_serve(void **state)
     json_t *root = json_load_file(temp_join(path, place.folder, "teacher/manifest.json"), 0, NULL);
     char *text = json_dumps(root, JSON_COMPACT);
     assert_non_null(text);
-    assert_non_null(strstr(text, "\"methods\":\"ssd-kd, atesc\""));
     assert_non_null(strstr(text, "\"methods\":\"kd3+ with refined images\""));
     assert_non_null(strstr(text, "\"methods\":\"dfnd without distill.dfnd.accuracy\""));
     assert_null(strstr(text, "\"methods\":\"kd3\""));
