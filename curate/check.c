@@ -153,28 +153,51 @@ int ws_pool_warn(const struct ws_pool_look *look, const int64_t *confusion, cons
     return n + 1;
 }
 
-int ws_pool_warn_missing(const int64_t *n_predicted, size_t n, int n_classes, const char *const *names,
-                         void (*tell)(void *argument, const char *sentence), void *argument)
+/* The classes that `counts` has none of, as text; returns how many there are. */
+static int list_missing(const int64_t *counts, int n_classes, const char *const *names, char list[SENTENCE_BYTES / 2])
 {
-    char list[SENTENCE_BYTES / 2] = "", sentence[SENTENCE_BYTES];
     int n_missing = 0;
+    list[0] = '\0';
     for (int c = 0; c < n_classes; c++) {
-        if (n_predicted[c] > 0)
+        if (counts[c] > 0)
             continue;
         const size_t used = strlen(list);
         if (n_missing < NAMES_SHOWN)
-            snprintf(list + used, sizeof list - used, "%s\"%.80s\"", n_missing > 0 ? ", " : "", names[c]);
+            snprintf(list + used, SENTENCE_BYTES / 2 - used, "%s\"%.80s\"", n_missing > 0 ? ", " : "", names[c]);
         n_missing++;
     }
-    if (n_missing == 0)
-        return 0;
     const size_t used = strlen(list);
     if (n_missing > NAMES_SHOWN)
-        snprintf(list + used, sizeof list - used, " and %d more", n_missing - NAMES_SHOWN);
+        snprintf(list + used, SENTENCE_BYTES / 2 - used, " and %d more", n_missing - NAMES_SHOWN);
+    return n_missing;
+}
+
+int ws_pool_warn_missing(const int64_t *n_predicted, size_t n, int n_classes, const char *const *names,
+                         void (*tell)(void *argument, const char *sentence), void *argument)
+{
+    char list[SENTENCE_BYTES / 2], sentence[SENTENCE_BYTES];
+    const int n_missing = list_missing(n_predicted, n_classes, names, list);
+    if (n_missing == 0)
+        return 0;
     snprintf(sentence, sizeof sentence,
              "none of %zu images is taken for %s: nothing of %s can be selected, and the student is expected to miss "
              "%s; add words to the queries, or sources",
              n, list, n_missing == 1 ? "this class" : "these classes", n_missing == 1 ? "it" : "them");
+    tell(argument, sentence);
+    return 1;
+}
+
+int ws_pool_warn_unfound(const int64_t *n_found, int n_classes, const char *const *names,
+                         void (*tell)(void *argument, const char *sentence), void *argument)
+{
+    char list[SENTENCE_BYTES / 2], sentence[SENTENCE_BYTES];
+    const int n_missing = list_missing(n_found, n_classes, names, list);
+    if (n_missing == 0 || n_missing == n_classes)
+        return 0;
+    snprintf(sentence, sizeof sentence,
+             "no picture of this pool was found for %s: what the student learns of %s, it learns from pictures of "
+             "something else; expect it to know %s worse, and add words to the queries, or sources",
+             list, n_missing == 1 ? "this class" : "these classes", n_missing == 1 ? "it" : "them");
     tell(argument, sentence);
     return 1;
 }

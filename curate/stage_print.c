@@ -185,21 +185,26 @@ static void warn_pool(const struct stage *stage, const struct ws_image_id *ids)
     const size_t n = stage->found.n, n_classes = (size_t)stage->found.n_classes;
     int32_t *labels = ws_calloc(n, sizeof *labels);
     int64_t *confusion = ws_calloc(n_classes, n_classes * sizeof *confusion);
+    int64_t *n_found = ws_calloc(n_classes, sizeof *n_found);
     const char **names = ws_calloc(n_classes, sizeof *names);
     for (size_t c = 0; names && c < n_classes; c++)
         names[c] = stage->config->classes[c].name;
     for (size_t i = 0; labels && stage->store && i < n; i++) {
         const int64_t at = ws_images_find(stage->store, &ids[i]);
         labels[i] = at >= 0 ? ws_images_record(stage->store, (size_t)at)->label : WS_LABEL_NONE;
+        if (n_found && labels[i] >= 0 && (size_t)labels[i] < n_classes)
+            n_found[labels[i]]++;
     }
-    if (labels && confusion && names) {
+    if (labels && confusion && n_found && names) {
         const struct ws_pool_look look = ws_pool_look(stage->choices.predicted, labels, n, (int)n_classes, confusion);
         if (stage->store)
             ws_pool_warn(&look, confusion, names, warn, NULL);
+        ws_pool_warn_unfound(n_found, (int)n_classes, names, warn, NULL);
         ws_pool_warn_missing(stage->found.n_predicted, n, (int)n_classes, names, warn, NULL);
     }
     free(labels);
     free(confusion);
+    free(n_found);
     free(names);
 }
 

@@ -20,9 +20,10 @@ struct ws_start {
 };
 
 /**
- * Log a warning for each of: a student that costs as much as its teacher; fewer images than a batch; a pool that is too
- * small, has no search words, or whose teacher agrees with them no better than by chance or in another order (judged
- * on the hold-out, where the teacher has been asked anyway). Returns how many. The last three for the web's pool alone.
+ * Log a warning for each of: a student that costs as much as its teacher; fewer images than a batch; and, of the web's
+ * pool alone, one that is too small, has no search words, has none for some classes, or whose teacher agrees with them no
+ * better than by chance or in another order (judged on the hold-out, where the teacher has been asked anyway). Returns
+ * how many.
  */
 int ws_start_check(const struct ws_start *start);
 

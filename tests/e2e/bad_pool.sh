@@ -60,6 +60,13 @@ told 'is curated with a warning' 0 'the pool has 3 images' -- stage curate "$scr
 told 'and no student can be trained on what is not held out of it' 2 'expected at least 2' 'hint: ' -- \
     stage distill "$scratch/fewer" "${fewer[@]}" -o distill.holdout=0.9
 
+sed 's/queries: \[coat, jacket\]/queries: [xyzzy]/' "$small" >"$scratch/coatless.yaml"
+check 'a pool without pictures of one class' pool "$scratch/coatless" "$scratch/coatless.yaml"
+told 'curate names the class' 0 'found for "Coat"' 'expect it to know it worse' -- stage curate "$scratch/coatless"
+told 'distill names it for a method that selects nothing, too, and runs' 0 'found for "Coat"' 'agreement' -- \
+    stage distill "$scratch/coatless" --method kd
+config=$small
+
 # Every class is searched by the words of the one before it: names and teacher agree, the queries do not.
 awk '/queries: \[/ { match($0, /queries: .*\]/); own = substr($0, RSTART, RLENGTH)
                      print substr($0, 1, RSTART - 1) (last ? last : "queries: [boot]") "}"; last = own; next } { print }' \

@@ -151,6 +151,17 @@ static void missing_classes_are_named(void **state)
     assert_non_null(strstr(told.text, "\"shirt\" and 1 more"));
 }
 
+static void classes_that_nothing_was_found_for_are_named_where_others_have_pictures(void **state)
+{
+    (void)state;
+    static struct told told;
+    const int64_t all[C] = {1, 1, 1, 1, 1, 1}, one[C] = {9, 0, 9, 9, 9, 9}, none[C] = {0};
+    assert_int_equal(ws_pool_warn_unfound(all, C, names, tell, &told), 0);
+    assert_int_equal(ws_pool_warn_unfound(none, C, names, tell, &told), 0);
+    assert_int_equal(ws_pool_warn_unfound(one, C, names, tell, &told), 1);
+    assert_non_null(strstr(told.text, "no picture of this pool was found for \"bag\": what the student learns of this"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +172,7 @@ int main(void)
         cmocka_unit_test(classes_in_another_order_are_called_so),
         cmocka_unit_test(ten_images_and_none_with_a_label_are_told),
         cmocka_unit_test(missing_classes_are_named),
+        cmocka_unit_test(classes_that_nothing_was_found_for_are_named_where_others_have_pictures),
     };
     return cmocka_run_group_tests_name("check", tests, NULL, NULL);
 }

@@ -93,6 +93,18 @@ static void junk_and_mixed_up_classes_are_told(void **state)
     close_bench(&b);
 }
 
+static void a_class_that_nothing_was_found_for_is_told(void **state)
+{
+    static struct bench b;
+    (void)state;
+    open_bench(&b, N);
+    for (int i = 0; i < N; i++)
+        if (b.data.labels[i] == 1)
+            b.data.labels[i] = WS_NO_LABEL;
+    assert_int_equal(ws_start_check(&b.start), 1);
+    close_bench(&b);
+}
+
 static void a_hold_out_without_labels_is_no_pool_without_them(void **state)
 {
     static struct bench b;
@@ -113,6 +125,7 @@ int main(void)
         cmocka_unit_test(a_student_as_large_as_its_teacher_is_told),
         cmocka_unit_test(ten_images_are_fewer_than_a_batch_and_than_a_pool),
         cmocka_unit_test(junk_and_mixed_up_classes_are_told),
+        cmocka_unit_test(a_class_that_nothing_was_found_for_is_told),
         cmocka_unit_test(a_hold_out_without_labels_is_no_pool_without_them),
     };
     return cmocka_run_group_tests_name("start", tests, NULL, NULL);

@@ -39,4 +39,8 @@ int ws_pool_warn(const struct ws_pool_look *look, const int64_t *confusion, cons
 int ws_pool_warn_missing(const int64_t *n_predicted, size_t n, int n_classes, const char *const *names,
                          void (*tell)(void *argument, const char *sentence), void *argument);
 
+/** Likewise of the classes that no image was found for, where other classes have some. n_found: [n_classes]. */
+int ws_pool_warn_unfound(const int64_t *n_found, int n_classes, const char *const *names,
+                         void (*tell)(void *argument, const char *sentence), void *argument);
+
 #endif
