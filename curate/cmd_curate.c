@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,11 +110,6 @@ static enum ws_status apply_rule(struct ws_selection *out, struct ws_arena *aren
     return is_done ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for a selection among %zu images", teacher->n);
 }
 
-static bool needs_store(const struct ws_conf_curate *rule)
-{
-    return ws_curation_is_on(rule);
-}
-
 /* The store tells what was searched for; the rules beyond KD3's cannot do without it. */
 static enum ws_status open_store(struct stage *stage, const char *work, struct ws_err *err)
 {
@@ -121,7 +117,7 @@ static enum ws_status open_store(struct stage *stage, const char *work, struct w
     enum ws_status status = join(folder, work, "store", err);
     if (status == WS_OK)
         status = join(data, work, "store/data.mdb", err);
-    if (status != WS_OK || (!needs_store(&stage->config->curate) && !ws_file_exists(data)))
+    if (status != WS_OK || (!ws_curation_is_on(&stage->config->curate) && !ws_file_exists(data)))
         return status;
     return ws_images_open(&stage->store, folder, err);
 }
@@ -175,7 +171,8 @@ static enum ws_status select_images(struct stage *stage, const struct scores *te
     return WS_OK;
 }
 
-/* A file that cannot be read, or is of other classes, is nothing to compare with. */
+/* A file that cannot be read, or is of other classes or of another mixture of teacher and student, is nothing to compare
+ * with. */
 static enum ws_status compare_with_previous(struct stage *stage, const char *path, struct ws_err *err)
 {
     struct ws_err why = {0};
@@ -188,6 +185,11 @@ static enum ws_status compare_with_previous(struct stage *stage, const char *pat
     if (stage->previous.n_classes != stage->found.n_classes || stage->previous.n == 0) {
         ws_log(WS_LOG_INFO, "no drift is told: the last selection has %d classes, this one %d",
                stage->previous.n_classes, stage->found.n_classes);
+        return WS_OK;
+    }
+    if (isfinite(stage->previous.alpha) && stage->previous.alpha != stage->found.alpha) {
+        ws_log(WS_LOG_INFO, "no drift is told: the last selection gave the teacher the weight %.3f, this one %.3f",
+               stage->previous.alpha, stage->found.alpha);
         return WS_OK;
     }
     stage->drift_classes = ws_arena_alloc(&stage->arena, (size_t)stage->found.n_classes, sizeof *stage->drift_classes);

@@ -218,8 +218,9 @@ void stage_warn(const struct stage *stage, const struct ws_image_id *ids)
         return;
     if (stage->drift.class_drift > bound || stage->drift.confidence_drift > bound)
         ws_log(WS_LOG_WARN,
-               "the pool has drifted since the last run: its classes by %.3f bits, its confidences by %.3f, the bound "
-               "(curate.drift_warn) is %g; look at what came in before a student learns from it",
+               "the pool has drifted since the last run, or the teacher is another one: the classes by %.3f bits, the "
+               "confidences by %.3f, the bound (curate.drift_warn) is %g; look at what came in before a student learns "
+               "from it",
                stage->drift.class_drift, stage->drift.confidence_drift, bound);
     for (int c = 0; c < stage->found.n_classes; c++) {
         const struct ws_drift_class *row = &stage->drift_classes[c];

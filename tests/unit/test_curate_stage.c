@@ -150,6 +150,23 @@ static void a_run_is_compared_with_the_last_whole_one(void **state)
     workdir_free(&work);
 }
 
+/* A run with a student, then one without, is no drift of the pool. */
+static void a_run_of_another_mixture_is_not_compared_with(void **state)
+{
+    struct workdir work;
+    struct ws_err err;
+    char *text;
+    workdir_make(&work, *state, N, 1);
+    workdir_select(&work, "selection/epoch.safetensors", 2); /* alpha 1/2 */
+    assert_int_equal(curate(&work, NULL, &text, &err), WS_OK);
+    assert_null(strstr(text, "since the last run"));
+    free(text);
+    json_t *facts = facts_of(&work);
+    assert_null(json_object_get(facts, "drift"));
+    json_decref(facts);
+    workdir_free(&work);
+}
+
 static void the_first_run_has_nothing_to_compare_with(void **state)
 {
     struct workdir work;
@@ -297,6 +314,7 @@ int main(void)
         IN_FOLDER(every_image_has_a_reason_and_the_kept_ones_weigh_one_on_average),
         IN_FOLDER(without_such_rules_the_selection_is_kd3s_alone),
         IN_FOLDER(a_run_is_compared_with_the_last_whole_one),
+        IN_FOLDER(a_run_of_another_mixture_is_not_compared_with),
         IN_FOLDER(the_first_run_has_nothing_to_compare_with),
         IN_FOLDER(explain_lists_a_class_by_rank_with_threshold_and_fate),
         IN_FOLDER(explain_takes_an_id_and_says_what_it_does_not_know),
