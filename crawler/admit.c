@@ -151,7 +151,7 @@ enum ws_status ws_admit_forward(struct ws_crawl *crawl, const struct ws_image_id
     return n_forwarded ? WS_OK : WS_DONE;
 }
 
-/* --- metadata records --------------------------------------------------------------------------------------------- */
+/* --- metadata records --- */
 
 /** By name, at the time of writing: a changed class list moves the indices. */
 static json_t *class_index(const struct ws_config *config, const char *name)

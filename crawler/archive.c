@@ -12,7 +12,7 @@
 
 static const char meta_position[] = "warc";
 
-/* --- the books ---------------------------------------------------------------------------------------------------- */
+/* --- the books --- */
 
 static enum ws_status read_position(struct ws_frontier *frontier, uint32_t *shard, uint64_t *bytes, struct ws_err *err)
 {
@@ -83,7 +83,7 @@ void ws_archive_close(struct ws_archive *archive)
     ws_buf_fini(&archive->head);
 }
 
-/* --- records ------------------------------------------------------------------------------------------------------ */
+/* --- records --- */
 
 /** By magic bytes: what the payload is, not what it is called. */
 static const char *identify(struct ws_span body)

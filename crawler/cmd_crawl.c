@@ -20,7 +20,7 @@ static bool join(char path[PATH_BYTES], const struct ws_run *run, const char *na
     return snprintf(path, PATH_BYTES, "%s/crawl/%s", run->work, name) < PATH_BYTES;
 }
 
-/* --- opening and closing ------------------------------------------------------------------------------------------ */
+/* --- opening and closing --- */
 
 static enum ws_status check_config(const struct ws_run *run, struct ws_err *err)
 {
@@ -82,7 +82,7 @@ static void close_crawl(struct ws_crawl *crawl)
     free(crawl->jobs);
 }
 
-/* --- the manifest ------------------------------------------------------------------------------------------------- */
+/* --- the manifest --- */
 
 static enum ws_status count_records(const char *path, int64_t *n, struct ws_err *err)
 {
@@ -206,7 +206,7 @@ static enum ws_status publish(struct ws_crawl *crawl, const struct ws_run *run, 
     return status == WS_OK ? ws_manifest_finish(manifest, path, err) : status;
 }
 
-/* --- the command -------------------------------------------------------------------------------------------------- */
+/* --- the command --- */
 
 static enum ws_status print_plan(const struct ws_run *run, struct ws_err *err)
 {

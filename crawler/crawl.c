@@ -44,7 +44,7 @@ bool ws_crawl_has_reached_limit(const struct ws_crawl *crawl)
     return crawl->limit > 0 && crawl->tally.n_images + crawl->tally.n_images_in_flight >= crawl->limit;
 }
 
-/* --- turns -------------------------------------------------------------------------------------------------------- */
+/* --- turns --- */
 
 /** When an item may be asked for, in monotonic seconds. */
 static double due_mono_s(int64_t due_ms)
@@ -156,7 +156,7 @@ static enum ws_status start_due(struct ws_crawl *crawl, struct ws_err *err)
     return WS_OK;
 }
 
-/* --- answers ------------------------------------------------------------------------------------------------------ */
+/* --- answers --- */
 
 /** Who answers, who does not, and who did before: robots.txt of an earlier run tells. */
 static enum ws_status tally_answer(struct ws_crawl *crawl, struct ws_host *host, const struct ws_response *response,
@@ -259,7 +259,7 @@ static enum ws_status commit_if_due(struct ws_crawl *crawl, struct ws_err *err)
     return ws_archive_commit(&crawl->archive, crawl->frontier, err);
 }
 
-/* --- the loop ----------------------------------------------------------------------------------------------------- */
+/* --- the loop --- */
 
 static void show_progress(struct ws_crawl *crawl, bool is_end)
 {

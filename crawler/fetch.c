@@ -45,7 +45,7 @@ struct ws_fetcher {
     unsigned n_in_flight;
 };
 
-/* --- what curl calls ---------------------------------------------------------------------------------------------- */
+/* --- what curl calls --- */
 
 static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
@@ -121,7 +121,7 @@ static int take_debug(CURL *easy, curl_infotype type, char *bytes, size_t len, v
     return 0;
 }
 
-/* --- options ------------------------------------------------------------------------------------------------------ */
+/* --- options --- */
 
 /** Options that stay the same for all transfers of a slot. */
 static bool set_lasting_options(struct transfer *t)
@@ -186,7 +186,7 @@ static void forget_request(struct transfer *t)
     t->fields = t->resolved = NULL;
 }
 
-/* --- open and close ----------------------------------------------------------------------------------------------- */
+/* --- open and close --- */
 
 enum ws_status ws_fetcher_open(struct ws_fetcher **out, const struct ws_conf_crawl *conf, struct ws_err *err)
 {
@@ -248,7 +248,7 @@ void ws_fetcher_close(struct ws_fetcher **fetcher)
     curl_global_cleanup();
 }
 
-/* --- transfers ---------------------------------------------------------------------------------------------------- */
+/* --- transfers --- */
 
 static struct transfer *find_idle(struct ws_fetcher *f)
 {

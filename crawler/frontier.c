@@ -46,7 +46,7 @@ enum ws_status ws_frontier_damaged(struct ws_frontier *f, const char *what, stru
     return WS_E_DAMAGED;
 }
 
-/* --- tables ------------------------------------------------------------------------------------------------------- */
+/* --- tables --- */
 
 static MDB_val val_of(struct ws_span span)
 {
@@ -120,7 +120,7 @@ enum ws_status ws_table_seek(struct ws_frontier *f, enum ws_table table, struct 
     return WS_OK;
 }
 
-/* --- values ------------------------------------------------------------------------------------------------------- */
+/* --- values --- */
 
 void ws_put_be64(uint8_t *bytes, uint64_t value)
 {
@@ -177,7 +177,7 @@ void ws_unpack_text(struct ws_unpack *unpack, char *text, size_t size_bytes)
     unpack->rest.len -= len;
 }
 
-/* --- the environment ---------------------------------------------------------------------------------------------- */
+/* --- the environment --- */
 
 static enum ws_status begin(struct ws_frontier *f, struct ws_err *err)
 {
@@ -308,7 +308,7 @@ void ws_frontier_close(struct ws_frontier **frontier)
     *frontier = NULL;
 }
 
-/* --- meta --------------------------------------------------------------------------------------------------------- */
+/* --- meta --- */
 
 static struct ws_span span_of_text(const char *text)
 {

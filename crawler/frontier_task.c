@@ -29,7 +29,7 @@ enum ws_status ws_frontier_put_task(struct ws_frontier *f, const struct ws_image
     return ws_table_put(f, WS_TABLE_TASKS, span_of_key(id), span_of_text(json), err);
 }
 
-/* --- walks -------------------------------------------------------------------------------------------------------- */
+/* --- walks --- */
 
 enum { PAGE_KEY = 16 + 8, SEEN_KEY = 32 };
 
@@ -96,7 +96,7 @@ enum ws_status ws_frontier_forget_seen(struct ws_frontier *f, const struct ws_im
     }
 }
 
-/* --- robots.txt --------------------------------------------------------------------------------------------------- */
+/* --- robots.txt --- */
 
 enum ws_status ws_frontier_get_robots(struct ws_frontier *f, const char *origin, struct ws_robots_entry *entry,
                                       struct ws_err *err)

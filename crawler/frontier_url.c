@@ -78,7 +78,7 @@ enum ws_status ws_frontier_next_url(struct ws_frontier *f, struct ws_image_id *k
     return unpack_entry(f, value, entry, err);
 }
 
-/* --- finds -------------------------------------------------------------------------------------------------------- */
+/* --- finds --- */
 
 enum { FIND_KEY = 32 };
 
@@ -138,7 +138,7 @@ enum ws_status ws_frontier_next_find(struct ws_frontier *f, const struct ws_imag
     return WS_OK;
 }
 
-/* --- bodies ------------------------------------------------------------------------------------------------------- */
+/* --- bodies --- */
 
 enum ws_status ws_frontier_get_body(struct ws_frontier *f, const struct ws_digest *digest, struct ws_body_entry *entry,
                                     struct ws_err *err)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- the table ---------------------------------------------------------------------------------------------------- */
+/* --- the table --- */
 
 static size_t slot_of(const struct ws_hosts *hosts, const char *origin)
 {
@@ -77,7 +77,7 @@ void ws_hosts_fini(struct ws_hosts *hosts)
     *hosts = (struct ws_hosts){0};
 }
 
-/* --- the heap ----------------------------------------------------------------------------------------------------- */
+/* --- the heap --- */
 
 static void put_at(struct ws_hosts *hosts, size_t i, struct ws_host *host)
 {

@@ -129,7 +129,7 @@ int64_t ws_outcome_n_kept(const struct ws_outcome *outcome)
     return outcome->states[WS_ENTRY_DONE] + outcome->states[WS_ENTRY_DUPLICATE];
 }
 
-/* --- failures.jsonl ----------------------------------------------------------------------------------------------- */
+/* --- failures.jsonl --- */
 
 static enum ws_status write_line(FILE *out, json_t *line, struct ws_err *err)
 {
@@ -234,7 +234,7 @@ enum ws_status ws_outcome_write_failures(struct ws_crawl *crawl, const char *pat
     return status;
 }
 
-/* --- manifest and verdict ----------------------------------------------------------------------------------------- */
+/* --- manifest and verdict --- */
 
 /** What did not come, by reason: robots and opt-outs beside the failures of enum ws_failure. */
 static json_t *make_reasons(const struct ws_outcome *outcome)

@@ -321,8 +321,7 @@ void ws_page_fini(struct ws_page *page)
     *page = (struct ws_page){.title = ""};
 }
 
-/* --- fragments -------------------------------------------------------------------------------------------------------
- */
+/* --- fragments --- */
 
 static void on_fragment_text(void *context, const xmlChar *text, int len)
 {

@@ -184,7 +184,7 @@ enum ws_status ws_picture_conclude(struct ws_crawl *crawl, struct ws_job *job, c
     }
 }
 
-/* --- another round ------------------------------------------------------------------------------------------------ */
+/* --- another round --- */
 
 static enum ws_status queue_again(struct ws_crawl *crawl, const struct ws_image_id *key, struct ws_url_entry *entry,
                                   struct ws_err *err)

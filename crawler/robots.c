@@ -11,7 +11,7 @@ enum {
     MAX_STEPS = 20 * 1000 * 1000, /* of comparing octets in one decision: about 20 ms */
 };
 
-/* --- lines -------------------------------------------------------------------------------------------------------- */
+/* --- lines --- */
 
 struct line {
     const char *whole; /* trimmed, comment cut off */
@@ -93,7 +93,7 @@ static bool key_is(const struct line *line, const char *key)
     return line->key_len == strlen(key) && strncasecmp(line->key, key, line->key_len) == 0;
 }
 
-/* --- groups ------------------------------------------------------------------------------------------------------- */
+/* --- groups --- */
 
 enum group { GROUP_NONE, GROUP_ANY, GROUP_OURS };
 
@@ -166,7 +166,7 @@ static bool names_us(struct ws_span text, const char *token)
     return false;
 }
 
-/* --- matching ----------------------------------------------------------------------------------------------------- */
+/* --- matching --- */
 
 static int hex_value(char c)
 {

@@ -93,7 +93,7 @@ static bool may_follow(const struct ws_cursor *cursor, const struct ws_url *from
     return cursor->page == 0 || ws_url_same_host(from, to);
 }
 
-/* --- reading a page ----------------------------------------------------------------------------------------------- */
+/* --- reading a page --- */
 
 static bool is_html(const struct ws_response *response, char charset[64])
 {

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- the list ----------------------------------------------------------------------------------------------------- */
+/* --- the list --- */
 
 static struct ws_image_id make_id(const struct ws_source_ops *ops, const char *url, const char *class_name,
                                   const char *query, struct ws_buf *scratch, bool *is_ok)
@@ -115,7 +115,7 @@ static bool is_same_group(const struct ws_task *a, const struct ws_task *b)
     return a->has_group && b->has_group && ws_image_id_compare(&a->group, &b->group) == 0;
 }
 
-/* --- beginning and going on --------------------------------------------------------------------------------------- */
+/* --- beginning and going on --- */
 
 static enum ws_status queue_task(struct ws_crawl *crawl, const struct ws_task *task, struct ws_cursor *cursor,
                                  int64_t due_ms, struct ws_err *err)
@@ -232,7 +232,7 @@ static enum ws_status skip(struct ws_crawl *crawl, const struct ws_task *task, s
     return status == WS_OK ? go_on(crawl, task, cursor, err) : status;
 }
 
-/* --- requests ----------------------------------------------------------------------------------------------------- */
+/* --- requests --- */
 
 /** An item whose task is not in this configuration, or whose request belongs to another host, leaves this queue. */
 static enum ws_status send_home(struct ws_crawl *crawl, struct ws_host *host, const struct ws_item *item,

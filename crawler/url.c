@@ -40,7 +40,7 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-/* --- RFC 3986 §5.2 ------------------------------------------------------------------------------------------------ */
+/* --- RFC 3986 §5.2 --- */
 
 /** A piece of a reference; `ptr` is NULL when the component is undefined, which differs from empty. */
 struct piece {
@@ -198,8 +198,7 @@ bool ws_url_join(const char *base_text, const char *reference, char *out, size_t
     return !sink.is_full;
 }
 
-/* --- normalising http and https ------------------------------------------------------------------------------------
- */
+/* --- normalising http and https --- */
 
 /** Octets that may stand in a path or query as they are (RFC 3986 §3.3, §3.4, and "[]", which the web uses). */
 static bool is_url_octet(unsigned char c)
@@ -409,8 +408,7 @@ bool ws_url_resolve(struct ws_url *url, const struct ws_url *base, const char *r
            ws_url_parse(url, joined);
 }
 
-/* --- parts ----------------------------------------------------------------------------------------------------------
- */
+/* --- parts --- */
 
 void ws_url_origin(const struct ws_url *url, char origin[WS_ORIGIN_MAX])
 {

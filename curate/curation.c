@@ -13,14 +13,14 @@ bool ws_curation_asks_teacher(const struct ws_conf_curate *rule)
     return rule->source_precision != WS_BY_NOTHING;
 }
 
-bool ws_curation_asks_origins(const struct ws_conf_curate *rule)
+static bool asks_origins(const struct ws_conf_curate *rule)
 {
     return ws_curation_asks_teacher(rule) || has_quota(rule);
 }
 
 bool ws_curation_is_on(const struct ws_conf_curate *rule)
 {
-    return rule->density != WS_DENSITY_OFF || ws_curation_asks_origins(rule);
+    return rule->density != WS_DENSITY_OFF || asks_origins(rule);
 }
 
 static enum ws_status no_memory(size_t n, struct ws_err *err)

@@ -1,5 +1,13 @@
 #include "order.h"
 
+/* Whether image a comes before image b in that order. */
+static int is_believed_more(const float *confidence, uint32_t a, uint32_t b)
+{
+    const float x = confidence[a] >= 0.0f ? confidence[a] : -1.0f; /* NaN: -1 */
+    const float y = confidence[b] >= 0.0f ? confidence[b] : -1.0f;
+    return x != y ? x > y : a < b;
+}
+
 /* Heap sort: in place, no worst case, and qsort has no argument for the confidences. */
 static void sink(uint32_t *heap, size_t n, size_t at, const float *confidence)
 {

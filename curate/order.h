@@ -11,12 +11,4 @@
  */
 void order_by_confidence(uint32_t *images, size_t n, const float *confidence);
 
-/** Whether image a comes before image b in that order. */
-static inline int is_believed_more(const float *confidence, uint32_t a, uint32_t b)
-{
-    const float x = confidence[a] >= 0.0f ? confidence[a] : -1.0f; /* NaN: -1 */
-    const float y = confidence[b] >= 0.0f ? confidence[b] : -1.0f;
-    return x != y ? x > y : a < b;
-}
-
 #endif

@@ -95,11 +95,6 @@ void ws_teacher_forward(const struct ws_session *session, const float *input, in
     ws_predictor_forward(teacher, n);
 }
 
-void ws_epoch_whole_pool(const struct ws_session *session, struct ws_epoch *epoch)
-{
-    *epoch = (struct ws_epoch){.images = session->train, .n = session->n_train, .alpha = -1.0};
-}
-
 void ws_step_add_loss(struct ws_step *step, const char *name, double value)
 {
     ws_assert(step->n_losses < WS_MAX_LOSSES);
@@ -148,6 +143,15 @@ enum ws_status ws_learner_distill(struct ws_learner *learner, struct ws_step *st
     ws_net_zero_gradients(model->net);
     ws_exec_backward(exec);
     return ws_trainee_update(&learner->trainee, step, err);
+}
+
+enum ws_status ws_learner_take_all(void *state, uint32_t number, struct ws_epoch *epoch, struct ws_err *err)
+{
+    const struct ws_session *session = ((const struct ws_learner *)state)->session;
+    (void)number;
+    (void)err;
+    *epoch = (struct ws_epoch){.images = session->train, .n = session->n_train, .alpha = -1.0};
+    return WS_OK;
 }
 
 void ws_learner_save(void *state, struct ws_checkpoint *checkpoint)

@@ -70,11 +70,6 @@ struct ws_step {
     double gradient_norm; /**< over all trained parameters */
 };
 
-enum ws_method_needs {
-    WS_NEEDS_TEACHER = 1,
-    WS_NEEDS_LABELS = 2,
-};
-
 /** A network as a step runs it. */
 struct ws_method_network {
     const char *name; /**< "student", "mixed", "teacher": in messages */
@@ -87,7 +82,6 @@ enum { WS_MAX_NETWORKS = 8 };
 struct ws_method {
     const char *name;    /**< "kd3" */
     const char *summary; /**< one line */
-    unsigned needs;      /**< enum ws_method_needs */
 
     /** Build everything; *model (borrowed from the state) is what is evaluated and saved. All memory is taken here. */
     enum ws_status (*open)(void **state, const struct ws_session *session, struct ws_model **model, struct ws_err *err);
@@ -154,9 +148,6 @@ void ws_step_load(const struct ws_session *session, const struct ws_step *step, 
 /** Run the teacher on `n` images as a student has them in its input; maps are read from session->teacher_predictor. */
 void ws_teacher_forward(const struct ws_session *session, const float *input, int n);
 
-/** An epoch on every training image, without a selection. */
-void ws_epoch_whole_pool(const struct ws_session *session, struct ws_epoch *epoch);
-
 /** Add a named part to the step's losses. */
 void ws_step_add_loss(struct ws_step *step, const char *name, double value);
 
@@ -176,6 +167,9 @@ struct ws_learner {
  * al., 2015), backward and update. */
 WS_MUST_USE enum ws_status ws_learner_distill(struct ws_learner *learner, struct ws_step *step, double temperature,
                                               struct ws_err *err);
+/** Each epoch on every training image, without a selection. */
+WS_MUST_USE enum ws_status ws_learner_take_all(void *state, uint32_t number, struct ws_epoch *epoch,
+                                               struct ws_err *err);
 void ws_learner_save(void *state, struct ws_checkpoint *checkpoint);
 WS_MUST_USE enum ws_status ws_learner_load(void *state, const struct ws_tensors *checkpoint, struct ws_err *err);
 int ws_learner_networks(void *state, struct ws_method_network *list);

@@ -103,7 +103,6 @@ static enum ws_status step_ce(void *state, struct ws_step *step, struct ws_err *
 const struct ws_method ws_method_ce = {
     .name = "ce",
     .summary = "cross entropy on the labels that the web's queries suggest",
-    .needs = WS_NEEDS_LABELS,
     .open = open_ce,
     .epoch_begin = begin_epoch,
     .step = step_ce,

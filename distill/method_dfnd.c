@@ -237,7 +237,6 @@ static enum ws_status load_dfnd(void *state, const struct ws_tensors *checkpoint
 const struct ws_method ws_method_dfnd = {
     .name = "dfnd",
     .summary = "distillation on the images that the teacher is surest of, its mistakes learnt beside it",
-    .needs = WS_NEEDS_TEACHER,
     .open = open_dfnd,
     .epoch_begin = begin_epoch,
     .step = step_dfnd,

@@ -166,14 +166,6 @@ static enum ws_status open_fitnet(void **state, const struct ws_session *session
     return status;
 }
 
-static enum ws_status begin_epoch(void *state, uint32_t number, struct ws_epoch *epoch, struct ws_err *err)
-{
-    (void)number;
-    (void)err;
-    ws_epoch_whole_pool(((const struct fitnet *)state)->base.session, epoch);
-    return WS_OK;
-}
-
 /* H_t of the teacher's last forward, in the size that is compared. */
 static const float *teacher_map(struct fitnet *fitnet, int n)
 {
@@ -282,9 +274,8 @@ static int list_networks(void *state, struct ws_method_network *list)
 const struct ws_method ws_method_fitnet = {
     .name = "fitnet",
     .summary = "Hinton's distillation, and the teacher's middle feature map as a hint",
-    .needs = WS_NEEDS_TEACHER,
     .open = open_fitnet,
-    .epoch_begin = begin_epoch,
+    .epoch_begin = ws_learner_take_all,
     .step = step_fitnet,
     .save = save_fitnet,
     .load = load_fitnet,

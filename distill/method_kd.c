@@ -36,14 +36,6 @@ static enum ws_status open_kd(void **state, const struct ws_session *session, st
     return status;
 }
 
-static enum ws_status begin_epoch(void *state, uint32_t number, struct ws_epoch *epoch, struct ws_err *err)
-{
-    (void)number;
-    (void)err;
-    ws_epoch_whole_pool(((const struct kd *)state)->base.session, epoch);
-    return WS_OK;
-}
-
 static enum ws_status step_kd(void *state, struct ws_step *step, struct ws_err *err)
 {
     struct kd *kd = state;
@@ -55,9 +47,8 @@ static enum ws_status step_kd(void *state, struct ws_step *step, struct ws_err *
 const struct ws_method ws_method_kd = {
     .name = "kd",
     .summary = "Hinton's distillation on the whole pool",
-    .needs = WS_NEEDS_TEACHER,
     .open = open_kd,
-    .epoch_begin = begin_epoch,
+    .epoch_begin = ws_learner_take_all,
     .step = step_kd,
     .save = ws_learner_save,
     .load = ws_learner_load,

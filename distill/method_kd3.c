@@ -179,9 +179,8 @@ static void load_images(struct kd3 *kd3, const struct ws_step *step)
 /* Teacher on `input`; its pooled features go to rows first … of E_t's input. */
 static void run_teacher(struct kd3 *kd3, const float *input, int n, int first)
 {
-    struct ws_predictor *teacher = kd3->session->teacher_predictor;
-    memcpy(ws_exec_input(teacher->exec), input, (size_t)n * ws_dataset_image_bytes(kd3->session->data) * sizeof *input);
-    ws_predictor_forward(teacher, n);
+    const struct ws_predictor *teacher = kd3->session->teacher_predictor;
+    ws_teacher_forward(kd3->session, input, n);
     if (kd3->has_contrast)
         memcpy(ws_embedding_input(&kd3->embed_t, first), ws_exec_value(teacher->exec, teacher->model->head_pooled),
                (size_t)n * (size_t)kd3->embed_t.features * sizeof *input);
@@ -381,7 +380,6 @@ int kd3_networks(void *state, struct ws_method_network *list)
 const struct ws_method ws_method_kd3 = {
     .name = "kd3",
     .summary = "selection by teacher and student, shared classifier, feature alignment, contrast",
-    .needs = WS_NEEDS_TEACHER,
     .open = open_kd3,
     .epoch_begin = kd3_epoch_begin,
     .step = kd3_step,

@@ -1,7 +1,7 @@
 /*
  * KD3+: KD3 for pools that look unlike the teacher's data.
  *
- * In most batches' places stands a picture's refined form (refine.h): pulled towards what the teacher's BatchNorm
+ * Most places of a batch show a picture in its refined form (refine.h): pulled towards what the teacher's BatchNorm
  * layers remember of its data. The loss is KD3's and, where kl_weight is not 0,
  *
  *   + lambda T^2 KL( softmax(z_t / T) || softmax(z_s / T) )
@@ -62,7 +62,6 @@ static enum ws_status open_kd3_plus(void **state, const struct ws_session *sessi
 const struct ws_method ws_method_kd3_plus = {
     .name = "kd3+",
     .summary = "kd3 on images refined towards what the teacher remembers of its data",
-    .needs = WS_NEEDS_TEACHER,
     .open = open_kd3_plus,
     .epoch_begin = kd3_epoch_begin,
     .step = kd3_step,

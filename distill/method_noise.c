@@ -43,14 +43,6 @@ static enum ws_status open_noise(void **state, const struct ws_session *session,
     return status;
 }
 
-static enum ws_status begin_epoch(void *state, uint32_t number, struct ws_epoch *epoch, struct ws_err *err)
-{
-    (void)number;
-    (void)err;
-    ws_epoch_whole_pool(((const struct noise *)state)->base.session, epoch);
-    return WS_OK;
-}
-
 struct draw {
     const struct noise *noise;
     int64_t step;
@@ -86,9 +78,8 @@ static enum ws_status step_noise(void *state, struct ws_step *step, struct ws_er
 const struct ws_method ws_method_noise = {
     .name = "noise",
     .summary = "Hinton's distillation on pictures of uniform noise",
-    .needs = WS_NEEDS_TEACHER,
     .open = open_noise,
-    .epoch_begin = begin_epoch,
+    .epoch_begin = ws_learner_take_all,
     .step = step_noise,
     .save = ws_learner_save,
     .load = ws_learner_load,

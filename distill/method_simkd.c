@@ -56,14 +56,6 @@ static enum ws_status open_simkd(void **state, const struct ws_session *session,
     return status;
 }
 
-static enum ws_status begin_epoch(void *state, uint32_t number, struct ws_epoch *epoch, struct ws_err *err)
-{
-    (void)number;
-    (void)err;
-    ws_epoch_whole_pool(((const struct simkd *)state)->base.session, epoch);
-    return WS_OK;
-}
-
 static enum ws_status step_simkd(void *state, struct ws_step *step, struct ws_err *err)
 {
     struct simkd *simkd = state;
@@ -88,9 +80,8 @@ static enum ws_status step_simkd(void *state, struct ws_step *step, struct ws_er
 const struct ws_method ws_method_simkd = {
     .name = "simkd",
     .summary = "the teacher's classifier reused, its last feature map imitated, on the whole pool",
-    .needs = WS_NEEDS_TEACHER,
     .open = open_simkd,
-    .epoch_begin = begin_epoch,
+    .epoch_begin = ws_learner_take_all,
     .step = step_simkd,
     .save = ws_learner_save,
     .load = ws_learner_load,

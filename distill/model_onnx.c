@@ -14,8 +14,7 @@
 
 enum { GRAPH_OPSET = 17, MAX_ROUNDS = 4 };
 
-/* --- graph and text --------------------------------------------------------------------------------------------------
- */
+/* --- graph and text --- */
 
 /* The graph of `net` without weights, in base64; malloc'ed. */
 static enum ws_status write_graph(char **text, const struct ws_net *net, int logits, struct ws_err *err)
@@ -87,8 +86,7 @@ enum ws_status model_build_graph(struct ws_model *model, struct ws_err *err)
                 : ws_fail(err, WS_E_FORMAT, "webstill.graph: its input or its classes are not what the card says");
 }
 
-/* --- import
- * ----------------------------------------------------------------------------------------------------------- */
+/* --- import --- */
 
 static bool has_same_params(const struct ws_net *a, const struct ws_net *b)
 {

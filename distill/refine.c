@@ -18,8 +18,9 @@
 #include <string.h>
 
 enum { MAX_SHIFT = 2, BATCHES_PER_PART = 8, KEY_BYTES = 256 };
+static const double beta1 = 0.9, beta2 = 0.999, eps = 1e-10; /* Adam's */
 
-/* --- the view: a shift and a mirror, and the way back ------------------------------------------------------------- */
+/* --- the view: a shift and a mirror, and the way back --- */
 
 struct shift {
     int down, right;
@@ -35,7 +36,7 @@ static ptrdiff_t source_of(const struct ws_dataset *data, struct shift shift, in
     return (ptrdiff_t)from_y * data->width + from_x;
 }
 
-/* --- one batch of images under descent ---------------------------------------------------------------------------- */
+/* --- one batch of images under descent --- */
 
 struct descent {
     const struct ws_dataset *data; /* borrowed */
@@ -98,7 +99,6 @@ static void show_image(void *argument, int slice, int worker)
 static void move_image(void *argument, int slice, int worker)
 {
     (void)worker;
-    static const double beta1 = 0.9, beta2 = 0.999, eps = 1e-10;
     const struct descent *d = argument;
     const size_t channels = (size_t)d->data->channels, at = (size_t)slice * ws_dataset_image_bytes(d->data);
     const float *gradient = ws_exec_input_gradient(d->exec) + at;
@@ -147,14 +147,13 @@ static void descend(struct descent *d, struct ws_rng *rng)
                               d->teacher->card.n_classes, 0.0, 1.0, ws_exec_seed(d->exec, d->teacher->logits));
         ws_loss_statistics(d->exec, d->teacher->net, d->options->statistics);
         ws_exec_backward(d->exec);
-        d->correct_momentum = 1.0 - pow(0.9, t);
-        d->correct_square = 1.0 - pow(0.999, t);
+        d->correct_momentum = 1.0 - pow(beta1, t);
+        d->correct_square = 1.0 - pow(beta2, t);
         ws_pool_run(d->pool, d->batch, move_image, d);
     }
 }
 
-/* --- bytes in, bytes out -------------------------------------------------------------------------------------------
- */
+/* --- bytes in, bytes out --- */
 
 static void take_bytes(struct descent *d, int slot, const uint8_t *pixels)
 {
@@ -187,8 +186,7 @@ static void refine_batch(struct descent *d, const uint32_t *order, size_t n, siz
         give_bytes(d, i, pixels + (first + (size_t)i) * bytes);
 }
 
-/* --- parts on disk --------------------------------------------------------------------------------------------------
- */
+/* --- parts on disk --- */
 
 /* What the bytes depend on, as text. */
 static void write_key(char key[KEY_BYTES], const struct descent *d, const uint32_t *order, size_t n)

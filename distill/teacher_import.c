@@ -9,8 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* --- what a file is
- * ---------------------------------------------------------------------------------------------------- */
+/* --- what a file is --- */
 
 enum kind { KIND_ONNX, KIND_TENSORS, KIND_PICKLE };
 
@@ -32,8 +31,7 @@ static enum ws_status sniff(const char *path, enum kind *kind, struct ws_err *er
     return WS_OK;
 }
 
-/* --- import
- * -------------------------------------------------------------------------------------------------------------- */
+/* --- import --- */
 
 static enum ws_status fill_fallback(struct ws_card *fallback, const struct ws_config *config, struct ws_err *err)
 {
@@ -108,8 +106,7 @@ enum ws_status teacher_import(const struct ws_config *config, const char *to, st
     return status;
 }
 
-/* --- what it is
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- what it is --- */
 
 static int count_batchnorm(const struct ws_net *net)
 {

@@ -159,13 +159,23 @@ static void count_step(struct loop *loop, const struct ws_step *step)
     loop->line_images += step->n;
 }
 
+/* The weights of a step's images, or NULL when the epoch has none. Lives until the next step. */
+static const float *weights_of(struct loop *loop, const uint32_t *images, int n)
+{
+    if (!loop->epoch.weights)
+        return NULL;
+    for (int i = 0; i < n; i++)
+        loop->batch_weights[i] = loop->weight_of[images[i]];
+    return loop->batch_weights;
+}
+
 static enum ws_status run_step(struct loop *loop, struct ws_err *err)
 {
     const struct loop_counters *c = &loop->counters;
     uint32_t pass;
     struct ws_step step = {.images = loop->batch, .index = c->step, .lr = current_lr(loop), .n_right = -1};
     step.n = ws_sampler_batch(&loop->sampler, c->step_in_epoch, loop->batch, &pass);
-    step.weights = loop_weights(loop, loop->batch, step.n);
+    step.weights = weights_of(loop, loop->batch, step.n);
     step.view_pass = c->epoch * VIEW_PASSES_PER_EPOCH + pass;
     const double begun_s = ws_clock_mono_s();
     const enum ws_status status = loop->method->step(loop->state, &step, err);

@@ -53,9 +53,6 @@ struct loop {
     char checkpoint_path[4096];
 };
 
-/** The weights of a step's images, or NULL when the epoch has none. Lives until the next step. */
-const float *loop_weights(struct loop *loop, const uint32_t *images, int n);
-
 /** Seconds of training, earlier calls included. */
 double loop_seconds(const struct loop *loop);
 

@@ -7,15 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-const float *loop_weights(struct loop *loop, const uint32_t *images, int n)
-{
-    if (!loop->epoch.weights)
-        return NULL;
-    for (int i = 0; i < n; i++)
-        loop->batch_weights[i] = loop->weight_of[images[i]];
-    return loop->batch_weights;
-}
-
 double loop_seconds(const struct loop *loop)
 {
     return loop->counters.seconds + (ws_clock_mono_s() - loop->start_s);

@@ -270,7 +270,7 @@ void ws_chart_lines(struct ws_html *html, const struct ws_chart *chart)
     ws_html_add(html, "</svg></figure>\n");
 }
 
-/* --- heat maps ---------------------------------------------------------------------------------------------------- */
+/* --- heat maps --- */
 
 enum { MAP_WIDTH = 500, MAP_LEFT = 96, MAP_ROW = 21, MAP_BOTTOM = 32, TITLES_MAX = 4000 };
 

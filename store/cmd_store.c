@@ -57,7 +57,7 @@ void ws_store_libraries(char *text, size_t size_bytes)
                    major, minor, patch, filter->major, filter->minor, filter->micro, zlibVersion());
 }
 
-/* --- inputs ------------------------------------------------------------------------------------------------------ */
+/* --- inputs --- */
 
 static bool ends_with(const char *text, const char *suffix)
 {
@@ -169,7 +169,7 @@ static enum ws_status collect_inputs(struct stage *stage, struct ws_err *err)
     return status;
 }
 
-/* --- is the store on disk one of this configuration and these inputs? -------------------------------------------- */
+/* --- is the store on disk one of this configuration and these inputs? --- */
 
 /** Everything that the pixels and labels depend on, as one line. */
 static bool describe_rule(const struct ws_config *config, struct ws_buf *out)
@@ -275,7 +275,7 @@ static enum ws_status open_store(const struct stage *stage, struct ws_images_db 
     return status;
 }
 
-/* --- the end: counts and manifest -------------------------------------------------------------------------------- */
+/* --- the end: counts and manifest --- */
 
 static enum ws_status count_refused(void *argument, struct ws_span key, struct ws_span value, struct ws_err *err)
 {
@@ -408,7 +408,7 @@ static enum ws_status publish(const struct stage *stage, struct ws_manifest *man
     return status == WS_OK ? ws_manifest_finish(manifest, stage->manifest_path, err) : status;
 }
 
-/* --- the command ------------------------------------------------------------------------------------------------- */
+/* --- the command --- */
 
 /** A manifest with every input: what a complete run would write. */
 static enum ws_status begin_manifest(const struct stage *stage, struct ws_manifest *manifest, bool with_inputs,

@@ -300,19 +300,3 @@ enum ws_url_state ws_images_find_url(const struct ws_images *images, const char 
     }
     return WS_URL_REFUSED;
 }
-
-enum ws_status ws_images_each_refused(const struct ws_images *images,
-                                      bool (*visit)(void *argument, const char *json, size_t len), void *argument,
-                                      struct ws_err *err)
-{
-    MDB_cursor *cursor = NULL;
-    int rc = mdb_cursor_open(images->txn, images->tables[WS_TABLE_REFUSED], &cursor);
-    if (rc != 0)
-        return ws_images_fail(err, rc, images->dir, "read its refused images");
-    MDB_val key, value;
-    bool more = true;
-    while (more && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0)
-        more = visit(argument, value.mv_data, value.mv_size);
-    mdb_cursor_close(cursor);
-    return more && rc != MDB_NOTFOUND ? ws_images_fail(err, rc, images->dir, "read its refused images") : WS_OK;
-}

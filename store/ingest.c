@@ -29,7 +29,7 @@ struct ingest {
     int64_t n_images, n_refused; /**< rows in the store after the last commit */
 };
 
-/* --- the books --------------------------------------------------------------------------------------------------- */
+/* --- the books --- */
 
 static struct ws_span shard_key(const char *name, char key[WS_URL_KEY_BYTES])
 {
@@ -79,7 +79,7 @@ static enum ws_status write_shard(struct ws_images_db *db, const char *name, con
     return ws_images_db_put(db, WS_TABLE_SHARDS, shard_key(name, key), ws_span_of(text, (size_t)len), err);
 }
 
-/* --- from a record to an item ------------------------------------------------------------------------------------ */
+/* --- from a record to an item --- */
 
 static const char *copy_text(struct ingest *ingest, const char *text)
 {
@@ -221,7 +221,7 @@ static enum ws_status add_record(struct ingest *ingest, const char *name, const 
     return status;
 }
 
-/* --- batches ----------------------------------------------------------------------------------------------------- */
+/* --- batches --- */
 
 static enum ws_status begin_batch(struct ingest *ingest, struct ws_err *err)
 {

@@ -21,7 +21,7 @@ static size_t count_shown(const struct ws_report *report, size_t n)
     return n < n_shown ? n : n_shown - (n_shown > FIVE ? n_shown % FIVE : 0);
 }
 
-/* --- how many ----------------------------------------------------------------------------------------------------- */
+/* --- how many --- */
 
 static bool draw_steps(const struct ws_report_changes *changes, struct ws_html *html)
 {
@@ -53,7 +53,7 @@ static bool draw_steps(const struct ws_report_changes *changes, struct ws_html *
     return true;
 }
 
-/* --- which -------------------------------------------------------------------------------------------------------- */
+/* --- which --- */
 
 static enum ws_status add_changed(const struct ws_report *report, struct ws_html *html,
                                   const struct ws_report_pair *pair, size_t row, struct ws_err *err)
@@ -120,7 +120,7 @@ static enum ws_status add_pairs(const struct ws_report *report, struct ws_html *
     return status;
 }
 
-/* --- disputes ----------------------------------------------------------------------------------------------------- */
+/* --- disputes --- */
 
 /** A short name as markup: at most 11 characters, escaped. */
 static void write_name(char *out, size_t size_bytes, const char *name)

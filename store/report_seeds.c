@@ -57,13 +57,13 @@ static const struct experiment experiments[] = {
      "are those of the table above.",
      WS_MEASURE_SHIFTED, "strength of the shift", false, false},
     {"curation", "Rules of curation beyond KD3",
-     "Each row adds one rule to what KD3's own rule keeps, without contrast; kd has neither.", WS_MEASURE_ACCURACY, NULL,
-     false, false},
+     "Each row adds one rule to what KD3's own rule keeps, without contrast; kd has neither.", WS_MEASURE_ACCURACY,
+     NULL, false, false},
     {"symbols", "Symbols of the web", "The same still with a teacher of others: drawn symbols.", WS_MEASURE_ACCURACY,
      NULL, false, false},
 };
 
-/* --- rows --------------------------------------------------------------------------------------------------------- */
+/* --- rows --- */
 
 static int compare_accuracies(const void *a, const void *b)
 {
@@ -107,7 +107,7 @@ size_t ws_seed_rows(const struct ws_results *results, const char *experiment, bo
     return n;
 }
 
-/* --- tables ------------------------------------------------------------------------------------------------------- */
+/* --- tables --- */
 
 static struct ws_spread measure(const struct ws_results *results, const struct experiment *experiment,
                                 const struct ws_result_group *group, const struct column *column)
@@ -242,7 +242,7 @@ static void add_runs(const struct ws_results *results, struct ws_html *html)
     ws_html_add(html, "</tbody></table></div>\n</details>\n");
 }
 
-/* --- the section -------------------------------------------------------------------------------------------------- */
+/* --- the section --- */
 
 static bool add_experiment(const struct ws_results *results, struct ws_html *html, const struct experiment *experiment)
 {

@@ -64,7 +64,7 @@ static void add_legend(struct ws_html *html, const struct ws_chart_series *serie
     ws_html_add(html, "</div>\n");
 }
 
-/* --- against x ---------------------------------------------------------------------------------------------------- */
+/* --- against x --- */
 
 /** One row's measure over its x. n = 0 where it has none; false when out of memory. */
 static bool take_against(struct ws_arena *arena, const struct ws_results *results, const struct ws_seed_row *rows,
@@ -134,7 +134,7 @@ bool ws_seeds_draw_against(struct ws_html *html, const struct ws_results *result
     return is_whole;
 }
 
-/* --- while training ----------------------------------------------------------------------------------------------- */
+/* --- while training --- */
 
 static bool take_curve(struct ws_arena *arena, const struct ws_results *results, const struct ws_seed_row *row,
                        struct ws_chart_series *out)

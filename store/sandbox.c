@@ -68,7 +68,7 @@ static uint8_t *square_of(struct slot *slot)
     return (uint8_t *)slot + SLOT_HEAD;
 }
 
-/* --- inside a worker --------------------------------------------------------------------------------------------- */
+/* --- inside a worker --- */
 
 static bool load_filter(void)
 {
@@ -161,7 +161,7 @@ WS_NORETURN static void run_worker(const struct ws_sandbox *sandbox, struct slot
     _exit(0);
 }
 
-/* --- in the parent ----------------------------------------------------------------------------------------------- */
+/* --- in the parent --- */
 
 static double cpu_s(clockid_t clock)
 {

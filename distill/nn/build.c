@@ -29,7 +29,7 @@ static void get_sides(const struct ws_node *node, int sides[WS_N_SIDES])
     sides[WS_CHANNELS] = node->channels;
 }
 
-/* --- windows -------------------------------------------------------------------------------------------------------- */
+/* --- windows --- */
 
 /** Output side of a window along one axis, or 0 when it does not fit. */
 static int window_out(int in, const struct ws_window *w, int axis, bool ceil_mode)
@@ -54,11 +54,12 @@ static bool set_window(struct ws_net *net, int id, struct ws_window w, bool ceil
     node->window = w;
     int height = window_out(node->height, &w, 0, ceil_mode), width = window_out(node->width, &w, 1, ceil_mode);
     if (height < 1 || width < 1) {
-        ws_fail(&net->err, WS_E_CONFIG,
-                "node \"%s\": a window of %d x %d, stride %d x %d, dilation %d x %d, padding %d, %d, %d, %d does not fit a "
-                "%d x %d map",
-                node->name, w.kernel[0], w.kernel[1], w.stride[0], w.stride[1], w.dilation[0], w.dilation[1], w.pads[0],
-                w.pads[1], w.pads[2], w.pads[3], node->height, node->width);
+        ws_fail(
+            &net->err, WS_E_CONFIG,
+            "node \"%s\": a window of %d x %d, stride %d x %d, dilation %d x %d, padding %d, %d, %d, %d does not fit a "
+            "%d x %d map",
+            node->name, w.kernel[0], w.kernel[1], w.stride[0], w.stride[1], w.dilation[0], w.dilation[1], w.pads[0],
+            w.pads[1], w.pads[2], w.pads[3], node->height, node->width);
         return false;
     }
     node->height = height;
@@ -66,8 +67,8 @@ static bool set_window(struct ws_net *net, int id, struct ws_window w, bool ceil
     return true;
 }
 
-int ws_net_conv_grouped(struct ws_net *net, const char *name, int x, int out_channels, struct ws_window window, int groups,
-                        bool has_bias)
+int ws_net_conv_grouped(struct ws_net *net, const char *name, int x, int out_channels, struct ws_window window,
+                        int groups, bool has_bias)
 {
     int id;
     struct ws_node *node = append(net, WS_OP_CONV, name, x, &id);
@@ -80,16 +81,16 @@ int ws_net_conv_grouped(struct ws_net *net, const char *name, int x, int out_cha
         return 0;
     }
     if (groups < 1 || in_channels % groups != 0 || out_channels % groups != 0) {
-        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": %d groups do not divide %d input and %d output channels", name, groups,
-                in_channels, out_channels);
+        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": %d groups do not divide %d input and %d output channels", name,
+                groups, in_channels, out_channels);
         return 0;
     }
     node->channels = out_channels;
     node->has_bias = has_bias;
     node->groups = groups;
     const int per_group = in_channels / groups, area = window.kernel[0] * window.kernel[1];
-    graph_add_param(net, id, "weight", 4, (int[]){out_channels, per_group, window.kernel[0], window.kernel[1]}, per_group,
-                    area, false);
+    graph_add_param(net, id, "weight", 4, (int[]){out_channels, per_group, window.kernel[0], window.kernel[1]},
+                    per_group, area, false);
     if (has_bias)
         graph_add_param(net, id, "bias", 1, &out_channels, 1, 1, false);
     return id;
@@ -109,8 +110,8 @@ int ws_net_pool(struct ws_net *net, enum ws_op op, const char *name, int x, stru
         return 0;
     for (int axis = 0; axis < 2; axis++)
         if (window.pads[axis] >= window.kernel[axis] || window.pads[axis + 2] >= window.kernel[axis]) {
-            ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": padding of %d and %d would give a window of %d no pixel", name,
-                    window.pads[axis], window.pads[axis + 2], window.kernel[axis]);
+            ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": padding of %d and %d would give a window of %d no pixel",
+                    name, window.pads[axis], window.pads[axis + 2], window.kernel[axis]);
             return 0;
         }
     node->ceil_mode = ceil_mode;
@@ -153,7 +154,7 @@ int ws_net_reduce_mean(struct ws_net *net, const char *name, int x, const bool a
     return id;
 }
 
-/* --- pixel by pixel -------------------------------------------------------------------------------------------------- */
+/* --- pixel by pixel --- */
 
 int ws_net_batchnorm(struct ws_net *net, const char *name, int x)
 {
@@ -178,7 +179,8 @@ int ws_net_unary(struct ws_net *net, enum ws_op op, const char *name, int x, dou
     node->alpha = alpha;
     node->beta = beta;
     if (op == WS_OP_DROPOUT && !(alpha >= 0 && alpha < 1))
-        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": a dropout share of %g; expected 0 or more and less than 1", name, alpha);
+        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": a dropout share of %g; expected 0 or more and less than 1", name,
+                alpha);
     if (op == WS_OP_CLIP && !(alpha <= beta))
         ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": clips to %g … %g, which is empty", name, alpha, beta);
     return id;
@@ -225,8 +227,9 @@ static int combine(struct ws_net *net, enum ws_op op, const char *name, int a, i
     get_sides(node_of(net, b), sb);
     for (int i = 0; i < WS_N_SIDES; i++) {
         if (sa[i] != sb[i] && sa[i] != 1 && sb[i] != 1) {
-            ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": %s of %d x %d x %d and %d x %d x %d: sides must be equal or 1", name,
-                    ws_op_name(op), sa[0], sa[1], sa[2], sb[0], sb[1], sb[2]);
+            ws_fail(&net->err, WS_E_CONFIG,
+                    "node \"%s\": %s of %d x %d x %d and %d x %d x %d: sides must be equal or 1", name, ws_op_name(op),
+                    sa[0], sa[1], sa[2], sb[0], sb[1], sb[2]);
             return 0;
         }
         sa[i] = sa[i] > sb[i] ? sa[i] : sb[i];
@@ -267,7 +270,7 @@ int ws_net_gemm(struct ws_net *net, const char *name, int x, int out_features, b
     return id;
 }
 
-/* --- layout ---------------------------------------------------------------------------------------------------------- */
+/* --- layout --- */
 
 int ws_net_concat(struct ws_net *net, const char *name, const int *inputs, int n_inputs, enum ws_side axis)
 {
@@ -315,8 +318,8 @@ int ws_net_reshape(struct ws_net *net, const char *name, int x, int height, int 
     const int64_t from = (int64_t)node->height * node->width * node->channels;
     if (height < 1 || width < 1 || channels < 1 || ((int64_t)height * width > INT_MAX) ||
         (int64_t)height * width * channels != from) {
-        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": %lld values cannot become %d x %d x %d", name, (long long)from, height,
-                width, channels);
+        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": %lld values cannot become %d x %d x %d", name, (long long)from,
+                height, width, channels);
         return 0;
     }
     set_sides(node, (int[]){height, width, channels});
@@ -332,8 +335,8 @@ int ws_net_transpose(struct ws_net *net, const char *name, int x, const int perm
     get_sides(node, from);
     for (int i = 0; i < WS_N_SIDES; i++) {
         if (perm[i] < 0 || perm[i] >= WS_N_SIDES || seen & 1 << perm[i]) {
-            ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": %d, %d, %d is no permutation of three sides", name, perm[0], perm[1],
-                    perm[2]);
+            ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": %d, %d, %d is no permutation of three sides", name, perm[0],
+                    perm[1], perm[2]);
             return 0;
         }
         seen |= 1 << perm[i];
@@ -352,7 +355,8 @@ int ws_net_channel_shuffle(struct ws_net *net, const char *name, int x, int grou
         return 0;
     node->groups = groups;
     if (groups < 1 || node->channels % groups != 0) {
-        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": %d groups do not divide %d channels", name, groups, node->channels);
+        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": %d groups do not divide %d channels", name, groups,
+                node->channels);
         return 0;
     }
     return id;

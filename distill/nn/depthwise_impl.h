@@ -56,8 +56,7 @@ ALWAYS_INLINE void put(float *y, vector sum, bool accumulate, vector keep)
         *to = sum; /* lanes done already get the same value again */
 }
 
-/* --- forward ---------------------------------------------------------------------------------------------------------
- */
+/* --- forward --- */
 
 /** One row of the window over `pixels` outputs of `vectors` vectors; x is the input under the row's column span.first.
  */
@@ -183,8 +182,7 @@ static void depthwise(const struct ws_geometry *g, const float *x, const float *
     }
 }
 
-/* --- gradient of the input, any stride
- * -------------------------------------------------------------------------------- */
+/* --- gradient of the input, any stride --- */
 
 /** The outputs that a pixel of the input reaches along one axis: window position and output, at most MAX_TAPS. */
 struct reach {
@@ -270,8 +268,7 @@ static void depthwise_dx(const struct ws_geometry *g, const float *dy, const flo
         }
 }
 
-/* --- gradient of the weight
- * -------------------------------------------------------------------------------------------- */
+/* --- gradient of the weight --- */
 
 /** One vector of channels, `rows` x `kernel` window positions, over `n` neighbouring outputs; x is under position (0,
  * 0). */

@@ -388,20 +388,6 @@ size_t ws_exec_memory_bytes(const struct ws_exec *exec)
     return exec->n_memory * sizeof *exec->memory;
 }
 
-void ws_exec_print_plan(const struct ws_exec *exec, FILE *out)
-{
-    fprintf(out, "%-28s %-9s %14s %12s %12s  %s\n", "node", "kind", "shape", "bytes", "offset", "alive");
-    for (int i = 0; i < exec->n_regions; i++) {
-        const struct region *r = &exec->regions[i];
-        const struct ws_node *node = &exec->net->nodes[r->node];
-        char shape[48];
-        snprintf(shape, sizeof shape, "%dx%dx%d", node->height, node->width, node->channels);
-        fprintf(out, "%-28s %-9s %14s %12zu %12zu  %d-%d\n", node->name, r->is_gradient ? "gradient" : "value", shape,
-                r->n_floats * sizeof(float), r->offset * sizeof(float), r->begin, r->end);
-    }
-    fprintf(out, "total %.1f MiB for batches of up to %d\n", (double)exec->size_bytes / (1 << 20), exec->max_batch);
-}
-
 const char *ws_exec_library(void)
 {
     return openblas_get_config();

@@ -40,8 +40,7 @@ static void fold_sums(const float *sums, size_t channels, size_t length, double 
         out[i % channels] += (double)sums[i];
 }
 
-/* --- patches ---------------------------------------------------------------------------------------------------------
- */
+/* --- patches --- */
 
 /** memcpy for the few dozen floats of a patch row, where the call would cost more than the copy. */
 static inline void copy_floats(const float *from, size_t n, float *to)
@@ -169,8 +168,7 @@ static void col2im(const struct ws_geometry *g, const float *patches, size_t m0,
 #include "pointwise_impl.h"
 #include "pool_impl.h"
 
-/* --- sums over a map -------------------------------------------------------------------------------------------------
- */
+/* --- sums over a map --- */
 
 /** Moments of up to FLUSH blocks of `length` floats, `stride` apart. `length` is BLOCK in the hot case. */
 static inline void moments_of(const float *x, size_t blocks, size_t stride, size_t length, const float *pivot,
@@ -291,8 +289,7 @@ static void batchnorm_reduce(float *dy, const float *y, const float *x, size_t r
         reduce_blocks(dy + at, y ? y + at : NULL, x + at, 1, 0, b.rest, c, &r, sum, dot);
 }
 
-/* --- maps to maps ----------------------------------------------------------------------------------------------------
- */
+/* --- maps to maps --- */
 
 /** min(max(0, v), top); NaN stays. */
 static inline float clamp(float v, float top)

@@ -83,8 +83,7 @@ void move_backward(struct ws_exec *e, const struct step *s)
         for_each_image(e, s, move_backward_image);
 }
 
-/* --- Concat
- * --------------------------------------------------------------------------------------------------------------- */
+/* --- Concat --- */
 
 /** Move of one input to its place in the output, which is `at` along the axis. */
 static struct move join_of(const struct ws_exec *e, const struct step *s, int input, size_t at)
@@ -139,8 +138,7 @@ void concat_backward(struct ws_exec *e, const struct step *s)
         for_each_image(e, s, concat_backward_image);
 }
 
-/* --- Reshape
- * -------------------------------------------------------------------------------------------------------------- */
+/* --- Reshape --- */
 
 /** Both images in C, H, W order, value by value. */
 static void reshape_values(const struct ws_exec *e, const struct step *s, bool backward, const float *source,
@@ -196,8 +194,7 @@ void reshape_backward(struct ws_exec *e, const struct step *s)
         for_each_image(e, s, reshape_backward_image);
 }
 
-/* --- Pad
- * ------------------------------------------------------------------------------------------------------------------ */
+/* --- Pad --- */
 
 /** Where output position i of a side comes from, or -1: the constant. */
 static ptrdiff_t pad_source(const struct ws_node *node, int side, size_t i, size_t in)

@@ -91,14 +91,3 @@ double ws_loss_alignment(const float *a, const float *b, const float *weights, i
     }
     return loss * share;
 }
-
-void ws_softmax(const float *logits, int batch, int n_classes, double temperature, float *out)
-{
-    for (int i = 0; i < batch; i++) {
-        const float *z = logits + (size_t)i * (size_t)n_classes;
-        float *p = out + (size_t)i * (size_t)n_classes;
-        const double lse = log_sum_exp(z, n_classes, temperature);
-        for (int c = 0; c < n_classes; c++)
-            p[c] = (float)exp((double)z[c] / temperature - lse);
-    }
-}

@@ -141,8 +141,7 @@ static void add_through_norm(const float *x, const float *r, const float *dr, in
         g[d] += (float)(factor * ((double)dr[d] - along * (double)r[d]) / norm);
 }
 
-/* --- the phases: rows of one slice -----------------------------------------------------------------------------------
- */
+/* --- the phases: rows of one slice --- */
 
 static int end_of(const struct ntxent *l, int slice)
 {

@@ -16,8 +16,7 @@
 
 enum { MAX_DEPTH = 40, MAX_MESSAGES = 1 << 20, MAX_SHOWN = 120 };
 
-/* --- structure -------------------------------------------------------------------------------------------------------
- */
+/* --- structure --- */
 
 struct walk {
     const uint8_t *bytes;
@@ -90,8 +89,7 @@ static enum ws_status walk_message(struct walk *w, size_t end, const ProtobufCMe
     return WS_OK;
 }
 
-/* --- parsing ---------------------------------------------------------------------------------------------------------
- */
+/* --- parsing --- */
 
 static void *arena_alloc(void *arena, size_t size_bytes)
 {
@@ -166,8 +164,7 @@ const char *onnx_printable(struct ws_arena *memory, const char *name)
     return copy ? copy : "";
 }
 
-/* --- tensors outside the file ----------------------------------------------------------------------------------------
- */
+/* --- tensors outside the file --- */
 
 /** Open folder/a/b/c without following a link and without leaving the folder; -1 with errno. */
 static int open_beneath(const char *folder, const char *location)

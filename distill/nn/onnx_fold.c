@@ -191,8 +191,7 @@ void fold_shape(struct reader *r)
     set_constant(r, 0, &out);
 }
 
-/* --- layout ----------------------------------------------------------------------------------------------------------
- */
+/* --- layout --- */
 
 /** The same elements under other axes. */
 static void set_shape(struct reader *r, const struct constant *c, int rank, const int64_t *dims)
@@ -444,8 +443,7 @@ void fold_slice(struct reader *r)
     set_constant(r, 0, &out);
 }
 
-/* --- arithmetic ------------------------------------------------------------------------------------------------------
- */
+/* --- arithmetic --- */
 
 /** a op b on integers; false when it overflows, divides by zero or needs the batch size. */
 static bool combine_ints(char op, int64_t a, int64_t b, int64_t *out)

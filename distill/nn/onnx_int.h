@@ -23,8 +23,7 @@ enum {
 /** Stands for the batch size in a shape that the graph computes. */
 #define ONNX_BATCH (INT64_MIN + 1)
 
-/* --- onnx_file.c: bytes → messages ----------------------------------------------------------------------------------
- */
+/* --- onnx_file.c: bytes → messages --- */
 
 /** A parsed file. Everything lives in `memory`. */
 struct onnx_file {
@@ -44,8 +43,7 @@ WS_MUST_USE enum ws_status onnx_file_load(struct onnx_file *file, Onnx__TensorPr
 /** A name fit for a message: no control characters, not too long; lives in `memory`. NULL gives "". */
 const char *onnx_printable(struct ws_arena *memory, const char *name);
 
-/* --- onnx_tensor.c: TensorProto → numbers ----------------------------------------------------------------------------
- */
+/* --- onnx_tensor.c: TensorProto → numbers --- */
 
 /** Known numbers: float, or integers of any width (also bool). A shape may hold ONNX_BATCH. */
 struct constant {
@@ -63,8 +61,7 @@ int64_t onnx_count(int rank, const int64_t *dims, int64_t limit);
 /** A constant of that shape with room for its elements (zero); false when out of memory or over the budget. */
 bool onnx_constant_new(struct ws_arena *memory, bool is_int, int rank, const int64_t *dims, struct constant *out);
 
-/* --- onnx_read.c: the graph ------------------------------------------------------------------------------------------
- */
+/* --- onnx_read.c: the graph --- */
 
 enum value_kind {
     VALUE_UNSET,  /**< not computed yet */

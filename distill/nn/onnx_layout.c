@@ -9,8 +9,7 @@
 #include <limits.h>
 #include <string.h>
 
-/* --- shapes ----------------------------------------------------------------------------------------------------------
- */
+/* --- shapes --- */
 
 /** The value's axes with the batch (ONNX_BATCH) in front. */
 static int get_axes(const struct value *x, int64_t axes[ONNX_MAX_RANK + 1])
@@ -219,8 +218,7 @@ void read_shape(struct reader *r)
     set_constant(r, 0, &out);
 }
 
-/* --- permutations ----------------------------------------------------------------------------------------------------
- */
+/* --- permutations --- */
 
 /** Axes of side 1 do not move anything, and axes that stay together move as one: n sides and their permutation. */
 struct moves {
@@ -310,8 +308,7 @@ void read_transpose(struct reader *r)
     (void)set_data(r, 0, node, x->rank, dims);
 }
 
-/* --- joins and cuts --------------------------------------------------------------------------------------------------
- */
+/* --- joins and cuts --- */
 
 /** A node on which the image axis is a side of its own, which goes to *side. */
 static int view_axis(struct reader *r, struct value *x, int axis, enum ws_side *side)

@@ -22,7 +22,7 @@ char *writer_name(struct writer *w, const char *prefix, const char *suffix)
     return text;
 }
 
-/* --- nodes -------------------------------------------------------------------------------------------------------- */
+/* --- nodes --- */
 
 Onnx__NodeProto *writer_node(struct writer *w, const char *op, const char *name, size_t n_inputs, char *output)
 {
@@ -104,7 +104,7 @@ void writer_ints(struct writer *w, Onnx__NodeProto *node, const char *name, size
     a->n_ints = n;
 }
 
-/* --- tensors ------------------------------------------------------------------------------------------------------ */
+/* --- tensors --- */
 
 /* Append an initializer; its data, `size_bytes` of it, are returned, or NULL (none wanted, or out of memory). */
 static void *add_tensor(struct writer *w, char *name, Onnx__TensorProto__DataType type, int rank, const int64_t *dims,

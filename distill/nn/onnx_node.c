@@ -31,8 +31,7 @@ void *take(struct reader *r, size_t n, size_t size_bytes)
     return p;
 }
 
-/* --- inputs ----------------------------------------------------------------------------------------------------------
- */
+/* --- inputs --- */
 
 static int compare_to_name(const void *name, const void *entry)
 {
@@ -108,8 +107,7 @@ struct constant *int_input(struct reader *r, size_t i, bool optional)
     return r->status == WS_OK ? c : NULL;
 }
 
-/* --- attributes ------------------------------------------------------------------------------------------------------
- */
+/* --- attributes --- */
 
 const Onnx__AttributeProto *attr_find(struct reader *r, const char *name)
 {
@@ -169,8 +167,7 @@ const int64_t *attr_ints(struct reader *r, const char *name, size_t *n)
     return a ? (a->n_ints ? a->ints : &none) : NULL;
 }
 
-/* --- outputs ---------------------------------------------------------------------------------------------------------
- */
+/* --- outputs --- */
 
 size_t node_n_outputs(const struct reader *r)
 {
@@ -228,8 +225,7 @@ void set_alias(struct reader *r, size_t i, const struct value *of)
     memcpy(v->dims, of->dims, sizeof v->dims);
 }
 
-/* --- names -----------------------------------------------------------------------------------------------------------
- */
+/* --- names --- */
 
 /** Fit for a parameter's name: visible ASCII, short, and free. */
 static bool is_usable(const struct reader *r, const char *name)
@@ -285,8 +281,7 @@ const char *helper_name(struct reader *r, const char *suffix)
     return name && is_usable(r, name) ? name : numbered(r, "op_helper_", r->net->n_nodes);
 }
 
-/* --- sides -----------------------------------------------------------------------------------------------------------
- */
+/* --- sides --- */
 
 int64_t value_count(const struct value *v)
 {
@@ -337,8 +332,7 @@ enum ws_side side_of(int axis)
     return axis == 0 ? WS_CHANNELS : axis == 1 ? WS_HEIGHT : WS_WIDTH;
 }
 
-/* --- parameters ------------------------------------------------------------------------------------------------------
- */
+/* --- parameters --- */
 
 int add_constant(struct reader *r, const char *wanted_name, int height, int width, int channels, float *values)
 {

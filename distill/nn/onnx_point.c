@@ -5,8 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-/* --- activations -----------------------------------------------------------------------------------------------------
- */
+/* --- activations --- */
 
 static void add_unary(struct reader *r, struct value *x, enum ws_op op, double alpha, double beta)
 {
@@ -122,8 +121,7 @@ void read_softmax(struct reader *r)
     (void)set_data(r, 0, node, x->rank, x->dims);
 }
 
-/* --- arithmetic ------------------------------------------------------------------------------------------------------
- */
+/* --- arithmetic --- */
 
 /**
  * A constant's sides against an image's value, by ONNX's rule (aligned at the last axis); false after a refusal. *rank

@@ -13,8 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- the table -------------------------------------------------------------------------------------------------------
- */
+/* --- the table --- */
 
 static const struct onnx_op ops[] = {
     {"Add", 7, 20, read_arithmetic, fold_arithmetic},
@@ -82,8 +81,7 @@ const char *onnx_op_list(struct ws_arena *memory)
     return copy ? copy : "";
 }
 
-/* --- parameters ------------------------------------------------------------------------------------------------------
- */
+/* --- parameters --- */
 
 /** A parameter's values, to be set when the network has memory. */
 struct pending {
@@ -110,8 +108,7 @@ void set_param(struct reader *r, int node, int param, float *values, size_t n)
     r->pending = p;
 }
 
-/* --- names of values -------------------------------------------------------------------------------------------------
- */
+/* --- names of values --- */
 
 static int compare_names(const void *a, const void *b)
 {
@@ -178,8 +175,7 @@ static enum ws_status collect_values(struct reader *r, const Onnx__ValueInfoProt
     return WS_OK;
 }
 
-/* --- what the output needs -------------------------------------------------------------------------------------------
- */
+/* --- what the output needs --- */
 
 enum { MAX_SUBGRAPHS = 8 };
 
@@ -239,8 +235,7 @@ static enum ws_status mark_needed(struct reader *r, struct value *output, struct
     return WS_OK;
 }
 
-/* --- what is in our way ----------------------------------------------------------------------------------------------
- */
+/* --- what is in our way --- */
 
 enum { MAX_TROUBLES = 64, MAX_LISTED = 1500 };
 
@@ -311,8 +306,7 @@ static enum ws_status report(const struct troubles *t, struct reader *r, struct 
     return status;
 }
 
-/* --- nodes -----------------------------------------------------------------------------------------------------------
- */
+/* --- nodes --- */
 
 /** Whether all inputs are known, and whether one is poisoned. */
 static void judge_inputs(struct reader *r, bool *is_known, bool *is_poisoned)
@@ -408,8 +402,7 @@ static enum ws_status read_nodes(struct reader *r, struct ws_err *err)
     return troubles.n_nodes > 0 ? report(&troubles, r, err) : WS_OK;
 }
 
-/* --- input and output ------------------------------------------------------------------------------------------------
- */
+/* --- input and output --- */
 
 static enum ws_status read_input(struct reader *r, const Onnx__ValueInfoProto *info, struct ws_err *err)
 {
@@ -475,8 +468,7 @@ static enum ws_status read_logits(struct reader *r, struct value *v, bool is_cla
     return WS_OK;
 }
 
-/* --- the file --------------------------------------------------------------------------------------------------------
- */
+/* --- the file --- */
 
 static enum ws_status check_opset(struct reader *r, struct ws_err *err)
 {

@@ -6,8 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-/* --- padding ---------------------------------------------------------------------------------------------------------
- */
+/* --- padding --- */
 
 static const char *const pad_modes[] = {
     [WS_PAD_CONSTANT] = "constant", [WS_PAD_EDGE] = "edge", [WS_PAD_REFLECT] = "reflect"};
@@ -74,8 +73,7 @@ void read_pad(struct reader *r)
         (void)set_data(r, 0, node, x->rank, dims);
 }
 
-/* --- resizing --------------------------------------------------------------------------------------------------------
- */
+/* --- resizing --- */
 
 /** Which of `n` names this is; refuses others. */
 static int choose(struct reader *r, const char *what, const char *name, const char *const *names, int n)
@@ -189,8 +187,7 @@ void read_resize(struct reader *r)
     (void)set_data(r, 0, node, x->rank, dims);
 }
 
-/* --- means -----------------------------------------------------------------------------------------------------------
- */
+/* --- means --- */
 
 /** The axes to average, of the image; the batch is refused. *n is their number. */
 static void mean_axes(struct reader *r, const struct value *x, bool is_reduced[ONNX_MAX_RANK], int *n)

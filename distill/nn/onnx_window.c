@@ -5,8 +5,7 @@
 #include <limits.h>
 #include <string.h>
 
-/* --- windows ---------------------------------------------------------------------------------------------------------
- */
+/* --- windows --- */
 
 /** Two positive integers of an attribute, or `fallback`. */
 static void read_pair(struct reader *r, const char *name, const int fallback[2], int out[2])
@@ -100,8 +99,7 @@ static void set_map(struct reader *r, int node)
     (void)set_data(r, 0, node, WS_N_SIDES, (int64_t[]){n->channels, n->height, n->width});
 }
 
-/* --- convolution and pooling -----------------------------------------------------------------------------------------
- */
+/* --- convolution and pooling --- */
 
 void read_conv(struct reader *r)
 {
@@ -182,8 +180,7 @@ void read_global_pool(struct reader *r)
     (void)set_data(r, 0, node, (int)rank, dims);
 }
 
-/* --- BatchNorm -------------------------------------------------------------------------------------------------------
- */
+/* --- BatchNorm --- */
 
 void read_batchnorm(struct reader *r)
 {
@@ -221,8 +218,7 @@ void read_batchnorm(struct reader *r)
     (void)set_data(r, 0, node, x->rank, dims);
 }
 
-/* --- linear layers ---------------------------------------------------------------------------------------------------
- */
+/* --- linear layers --- */
 
 /** [out, in] in the arena from the file's [rows, columns], turned unless it is [out, in] already, times `scale`. */
 static float *linear_weight(struct reader *r, const struct constant *weight, bool is_turned, double scale)

@@ -24,7 +24,7 @@ static void get_sides(const struct ws_node *node, int sides[WS_N_SIDES])
     sides[WS_CHANNELS] = node->channels;
 }
 
-/* --- the two forms of a value ------------------------------------------------------------------------------------- */
+/* --- the two forms of a value --- */
 
 static bool is_pixel(const struct ws_node *node)
 {
@@ -108,8 +108,7 @@ static bool suits_vectors(const struct writer *w, int id)
     return w->is_flat[id] || (node->op == WS_OP_CONSTANT && is_pixel(node));
 }
 
-/* --- parameters -----------------------------------------------------------------------------------------------------
- */
+/* --- parameters --- */
 
 static void write_params(struct writer *w, Onnx__NodeProto *to, const struct ws_node *node)
 {
@@ -122,8 +121,7 @@ static void write_params(struct writer *w, Onnx__NodeProto *to, const struct ws_
     }
 }
 
-/* --- convolution and linear layers ----------------------------------------------------------------------------------
- */
+/* --- convolution and linear layers --- */
 
 static void write_conv(struct writer *w, int id)
 {
@@ -167,8 +165,7 @@ static void write_gemm(struct writer *w, int id)
     w->is_flat[id] = true;
 }
 
-/* --- pixel by pixel: the form stays ---------------------------------------------------------------------------------
- */
+/* --- pixel by pixel: the form stays --- */
 
 /* One input in the form it has, no attributes yet. */
 static Onnx__NodeProto *write_unary(struct writer *w, int id, const char *op, size_t n_inputs)
@@ -256,8 +253,7 @@ static void write_binary(struct writer *w, int id, const char *op)
     w->is_flat[id] = is_flat;
 }
 
-/* --- along axes
- * ------------------------------------------------------------------------------------------------------- */
+/* --- along axes --- */
 
 static void write_softmax(struct writer *w, int id)
 {
@@ -294,8 +290,7 @@ static enum ws_status write_concat(struct writer *w, int id, struct ws_err *err)
     return WS_OK;
 }
 
-/* --- maps
- * --------------------------------------------------------------------------------------------------------------- */
+/* --- maps --- */
 
 /* One map in, one map out, no attributes yet. */
 static Onnx__NodeProto *write_map(struct writer *w, int id, const char *op, size_t n_inputs)
@@ -449,8 +444,7 @@ static void write_pad(struct writer *w, int id)
     writer_text(w, to, "mode", modes[node->pad_mode]);
 }
 
-/* --- Resize
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- Resize --- */
 
 /* [N, C, height, width] of the result, N taken from `x` when the graph runs; its name. */
 static char *write_sizes(struct writer *w, const struct ws_node *node, char *x)
@@ -516,8 +510,7 @@ static void write_resize(struct writer *w, int id)
         writer_text(w, to, "nearest_mode", roundings[resize->rounding]);
 }
 
-/* --- the table
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- the table --- */
 
 enum ws_status writer_op(struct writer *w, int id, struct ws_err *err)
 {

@@ -41,8 +41,7 @@ void unary_backward(struct ws_exec *e, const struct step *s)
     run_slices(e, backward_slice, &p);
 }
 
-/* --- Dropout
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- Dropout --- */
 
 /** y (+)= the kept values of x, divided by the kept share; outside TRAIN all of them. Backward draws the same mask
  * again. */

@@ -6,8 +6,7 @@ static void axpy(float a, const float *x, size_t n, float *y)
         y[i] += a * x[i];
 }
 
-/* --- e^x ------------------------------------------------------------------------------------------------------------
- */
+/* --- e^x --- */
 
 /** x = n ln 2 + r with |r| <= ln(2)/2: 2^n, and e^r - 1 by its series. For x in -87.3 … 88; a NaN gives NaN. */
 struct exp_parts {
@@ -63,8 +62,7 @@ static inline float tanh_of(float x)
     return x < 0 ? -t : t;
 }
 
-/* --- ops of one input
- * --------------------------------------------------------------------------------------------------- */
+/* --- ops of one input --- */
 
 static inline float clip_of(float x, float low, float high)
 {
@@ -144,8 +142,7 @@ static void unary_dx(enum ws_op op, const float *dy, const float *x, const float
 }
 #undef EACH
 
-/* --- ops of two inputs
- * -------------------------------------------------------------------------------------------------- */
+/* --- ops of two inputs --- */
 
 /** `is_mul` and the steps (0 or 1) are constants where this is called, so that each case is a loop of its own. */
 static inline void combine_with(bool is_mul, const float *a, size_t step_a, const float *b, size_t step_b, size_t n,

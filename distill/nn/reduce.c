@@ -69,8 +69,7 @@ void reduce_mean_backward(struct ws_exec *e, const struct step *s)
         for_each_image(e, s, mean_backward_image);
 }
 
-/* --- Softmax
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- Softmax --- */
 
 /** An image as [outer][length][inner] around the axis. */
 struct columns {

@@ -26,8 +26,7 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* --- shapes ----------------------------------------------------------------------------------------------------------
- */
+/* --- shapes --- */
 
 static struct ws_winograd geometry(int height, int width, int channels, int out_height, int out_width, int out_channels,
                                    int pad)
@@ -145,13 +144,13 @@ void winograd_scratch(const struct product *p, size_t *worker, size_t *shared)
     const bool narrow = is_narrow(p);
     size_t n = matrices(p); /* the transformed weights */
     if (p->e->has_backward)
-        n = narrow ? N_SLICES * matrices(p) : matrices(p) + matrices(p) / 4; /* sums of dW; or dX's turned kernel before */
+        n = narrow ? N_SLICES * matrices(p)
+                   : matrices(p) + matrices(p) / 4; /* sums of dW; or dX's turned kernel before */
     *worker = largest_frame(p) + (narrow ? map_floats(p) : 0);
     *shared = n + (narrow ? 0 : map_floats(p));
 }
 
-/* --- one convolution -------------------------------------------------------------------------------------------------
- */
+/* --- one convolution --- */
 
 /** A convolution, or dX as one: from `x` to `y`. */
 struct job {
@@ -330,8 +329,7 @@ void winograd_backward_input(const struct product *p)
     run(&j);
 }
 
-/* --- dW --------------------------------------------------------------------------------------------------------------
- */
+/* --- dW --- */
 
 struct weight_job {
     const struct product *p;

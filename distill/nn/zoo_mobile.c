@@ -9,8 +9,7 @@
  */
 #include "zoo_int.h"
 
-/* --- MobileNetV2 ----------------------------------------------------------------------------------------------------
- */
+/* --- MobileNetV2 --- */
 
 static int add_relu6(struct ws_net *net, const char *name, int x)
 {
@@ -73,8 +72,7 @@ void zoo_mobilenetv2(struct zoo *zoo, int depth, int width)
     zoo->taps.logits = ws_net_gemm(net, "classifier.1", x, zoo->n_classes, true);
 }
 
-/* --- ShuffleNetV2 ---------------------------------------------------------------------------------------------------
- */
+/* --- ShuffleNetV2 --- */
 
 /* Convolution FIRST and BN FIRST+1 of a branch; with ReLU FIRST+2 unless depthwise. */
 static int add_branch_layer(struct ws_net *net, const char *branch, int first, int x, int channels, int stride,

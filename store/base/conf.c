@@ -18,7 +18,7 @@ enum { MAX_FILE_BYTES = 1 << 20 };
 /* configs/reference.yaml, compiled in by the Makefile. */
 extern const char ws_reference_yaml[], ws_reference_yaml_end[];
 
-/* --- libcyaml ----------------------------------------------------------------------------------------------------- */
+/* --- libcyaml --- */
 
 /** What libcyaml says, collected for the message chain. */
 struct cyaml_words {
@@ -99,7 +99,7 @@ void ws_config_free(struct ws_config **config)
     *config = NULL;
 }
 
-/* --- keys checked together ---------------------------------------------------------------------------------------- */
+/* --- keys checked together --- */
 
 /** A class without search words is searched by its name. */
 static bool complete_queries(struct ws_config *config)
@@ -220,7 +220,7 @@ static enum ws_status check_together(const struct ws_config *config, struct ws_e
     return status;
 }
 
-/* --- load --------------------------------------------------------------------------------------------------------- */
+/* --- load --- */
 
 /** Say that the file does not exist, and what its folder has instead. */
 static enum ws_status fail_missing(const char *path, struct ws_err *err)
@@ -315,7 +315,7 @@ delete_merged:
     return status;
 }
 
-/* --- what each stage depends on ----------------------------------------------------------------------------------- */
+/* --- what each stage depends on --- */
 
 const char *const ws_config_stages[] = {"crawl",   "store", "teacher", "score",  "curate",
                                         "distill", "eval",  "export",  "report", NULL};

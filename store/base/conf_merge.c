@@ -333,7 +333,7 @@ static enum ws_status merge_mapping(const struct layer *layer, const struct cyam
     return WS_OK;
 }
 
-/* --- parsing ------------------------------------------------------------------------------------------------------ */
+/* --- parsing --- */
 
 /** Whether a line (from 0) is indented with a tab, the usual cause of libyaml's "cannot start any token". */
 static bool is_tab_indented(const char *text, size_t len, size_t line)

@@ -58,7 +58,7 @@ static enum ws_status sync_parent(const char *path, struct ws_err *err)
     return status == WS_OK ? ws_dir_sync(parent, err) : status;
 }
 
-/* --- reading ----------------------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 static enum ws_status read_all(int fd, const char *path, size_t max_bytes, struct ws_buf *out, struct ws_err *err)
 {
@@ -146,7 +146,7 @@ int64_t ws_file_size(const char *path)
     return stat(path, &facts) == 0 ? (int64_t)facts.st_size : -1;
 }
 
-/* --- replacing --------------------------------------------------------------------------------------------------- */
+/* --- replacing --- */
 
 /*
  * A writer holds a lock on its temporary file. A temporary file that nobody locks was left by a process that died,
@@ -274,7 +274,7 @@ enum ws_status ws_file_replace_if_changed(const char *path, const void *bytes, s
     return ws_file_replace(path, bytes, len, err);
 }
 
-/* --- folders ----------------------------------------------------------------------------------------------------- */
+/* --- folders --- */
 
 static enum ws_status make_one(const char *path, struct ws_err *err)
 {
@@ -391,7 +391,7 @@ void ws_dir_list_close(struct ws_dir_list *list)
     *list = (struct ws_dir_list){0};
 }
 
-/* --- lock -------------------------------------------------------------------------------------------------------- */
+/* --- lock --- */
 
 static enum ws_status fail_held(int fd, const char *path, struct ws_err *err)
 {

@@ -56,8 +56,7 @@ static void *take(size_t n, size_t size)
     return memory;
 }
 
-/* --- what is measured ------------------------------------------------------------------------------------------------
- */
+/* --- what is measured --- */
 
 struct bench {
     const struct row *row;
@@ -173,8 +172,7 @@ static void run_step(struct bench *b)
     check(b->method->step(b->state, &step, &err), &err);
 }
 
-/* --- what it amounts to ----------------------------------------------------------------------------------------------
- */
+/* --- what it amounts to --- */
 
 /* Multiply-adds of one image in the nodes up to `last`; `first` gets those of the layers that read the input. */
 static double count_macs(const struct ws_net *net, int last, double *first)

@@ -14,7 +14,7 @@
 
 #include <math.h>
 
-/* --- round trips -------------------------------------------------------------------------------------------------- */
+/* --- round trips --- */
 
 static void fill_random(float *x, size_t n, uint32_t stream)
 {
@@ -108,7 +108,7 @@ static void what_we_write_comes_back(void **state)
     round_trip("resnet8", 20, 3, 17, true);
 }
 
-/* --- tensors ------------------------------------------------------------------------------------------------------ */
+/* --- tensors --- */
 
 static void weights_of_every_type_are_read(void **state)
 {
@@ -153,7 +153,7 @@ static void weights_of_every_type_are_read(void **state)
     }
 }
 
-/* --- names -------------------------------------------------------------------------------------------------------- */
+/* --- names --- */
 
 static void nodes_are_named_after_their_weights(void **state)
 {
@@ -180,7 +180,7 @@ static void nodes_are_named_after_their_weights(void **state)
     release(&r);
 }
 
-/* --- ops ---------------------------------------------------------------------------------------------------------- */
+/* --- ops --- */
 
 static void clip_takes_attributes_then_inputs_that_may_be_missing(void **state)
 {

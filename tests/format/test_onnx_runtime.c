@@ -174,8 +174,7 @@ static void add_odd_cases(void)
     ws_net_free(&net);
 }
 
-/* --- every op of the graph, each in a small net of its own -----------------------------------------------------------
- */
+/* --- every op of the graph, each in a small net of its own --- */
 
 /* A net of one op between a convolution, so that its gradient and its values differ in each place, and a linear layer.
  */
@@ -465,8 +464,7 @@ static void add_op_cases(void)
     }
 }
 
-/* --- an import that has learnt ---------------------------------------------------------------------------------------
- */
+/* --- an import that has learnt --- */
 
 static void train(struct ws_model *model)
 {
@@ -587,8 +585,7 @@ static void onnxruntime_gives_our_logits(void **state)
     assert_int_equal(status, 0);
 }
 
-/* --- and what we make of them ourselves -----------------------------------------------------------------------------
- */
+/* --- and what we make of them ourselves --- */
 
 /* The stored batch through a model; the largest difference relative to the largest logit. */
 static double run_stored(struct ws_model *model, const struct ws_tensors *batch, struct ws_pool *pool, bool fold)

@@ -53,8 +53,7 @@ static int close_pool(void **state)
     return 0;
 }
 
-/* --- a net and its batch --------------------------------------------------------------------------------------------
- */
+/* --- a net and its batch --- */
 
 struct stored {
     struct ws_tensors *file;
@@ -103,8 +102,7 @@ static struct ws_exec *open_exec(struct ws_net *net, const struct stored *stored
     return exec;
 }
 
-/* --- differences ----------------------------------------------------------------------------------------------------
- */
+/* --- differences --- */
 
 /* The largest difference over the largest expected value, and the differences' length over the expected length. */
 struct difference {
@@ -157,8 +155,7 @@ static void judge_gradients(const struct difference found[BATCH], int may_be_off
     assert_true(n_off <= may_be_off);
 }
 
-/* --- the steps of one case ------------------------------------------------------------------------------------------
- */
+/* --- the steps of one case --- */
 
 static double folded_difference(const struct ws_net *net, int logits, const struct stored *stored)
 {

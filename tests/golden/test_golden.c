@@ -26,8 +26,7 @@ static void *take(size_t n)
     return p;
 }
 
-/* --- golden files ---------------------------------------------------------------------------------------------------
- */
+/* --- golden files --- */
 
 static struct ws_tensors *open_golden(const char *name)
 {
@@ -110,8 +109,7 @@ static int count_golden(const struct ws_tensors *file, const char *prefix)
     return n;
 }
 
-/* --- a plain classifier ---------------------------------------------------------------------------------------------
- */
+/* --- a plain classifier --- */
 
 static struct ws_exec *open_exec(struct ws_net *net, struct ws_pool *pool, int batch, const int *taps, int n_taps)
 {
@@ -263,8 +261,7 @@ static void ten_steps_of_each_optimiser_are_pytorchs(void **state)
     ws_tensors_close(&file);
 }
 
-/* --- the zoo --------------------------------------------------------------------------------------------------------
- */
+/* --- the zoo --- */
 
 static void check_zoo(const struct ws_tensors *file, struct ws_pool *pool, const char *arch, int side)
 {
@@ -309,8 +306,7 @@ static void nets_of_the_zoo_give_pytorchs_logits(void **state)
     ws_tensors_close(&file);
 }
 
-/* --- KD3 -------------------------------------------------------------------------------------------------------------
- */
+/* --- KD3 --- */
 
 enum { SIDE = 28, TEACHER_WIDTH = 64, TEMPERATURE_PERCENT = 30 };
 
@@ -478,8 +474,7 @@ static void kd3_step_gives_pytorchs_losses_and_gradients(void **state)
     ws_tensors_close(&k.file);
 }
 
-/* --- losses alone ---------------------------------------------------------------------------------------------------
- */
+/* --- losses alone --- */
 
 static void kd_is_pytorchs_kl_div_batchmean_times_t_squared(void **state)
 {

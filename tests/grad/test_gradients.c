@@ -8,8 +8,7 @@
  */
 #include "differences.h"
 
-/* --- one op at a time
- * ------------------------------------------------------------------------------------------------- */
+/* --- one op at a time --- */
 
 static void convolution_has_the_gradient_of_its_differences(void **state)
 {
@@ -165,8 +164,7 @@ static void max_pool_gives_its_gradient_to_the_largest_alone(void **state)
     }
 }
 
-/* --- small networks
- * ----------------------------------------------------------------------------------------------------- */
+/* --- small networks --- */
 
 /* conv, BN, ReLU, conv, BN, + 1x1 shortcut with BN, ReLU, pool, linear: a residual block of one or two channels. */
 static struct ws_net *make_block(int channels, int width, int stride)
@@ -196,8 +194,7 @@ static void residual_block_has_the_gradient_of_its_differences(void **state)
         (struct subject){.what = "block, frozen", .net = make_block(2, 1, 2), .batch = 1, .mode = WS_BN_FROZEN});
 }
 
-/* --- the twin itself
- * ---------------------------------------------------------------------------------------------------- */
+/* --- the twin itself --- */
 
 static double measure_twin(struct reference *r, const float *seeds, size_t n_out, enum ws_bn_mode mode)
 {
@@ -269,8 +266,7 @@ static void twin_has_the_gradient_of_its_differences(void **state)
     check_twin(net, 2, WS_BN_TRAIN);
 }
 
-/* --- how gradients gather
- * ------------------------------------------------------------------------------------------------- */
+/* --- how gradients gather --- */
 
 /* A student that sees X and X': two execs of one network add to the same gradients. */
 static void two_backward_passes_add_up(void **state)

@@ -31,8 +31,7 @@ static inline int pick(struct ws_rng *rng, const int *from, uint32_t n)
     return from[below(rng, n)];
 }
 
-/* --- one comparison
- * --------------------------------------------------------------------------------------------------- */
+/* --- one comparison --- */
 
 struct comparison {
     const struct ws_net *net;
@@ -198,8 +197,7 @@ static inline void compare_network(struct comparison c, struct ws_net *net, stru
     ws_exec_close(&exec);
 }
 
-/* --- random shapes
- * ---------------------------------------------------------------------------------------------------- */
+/* --- random shapes --- */
 
 static const int channel_counts[] = {1, 2, 3, 5, 8, 16, 17, 33, 70};
 enum { N_CHANNEL_COUNTS = sizeof channel_counts / sizeof *channel_counts };

@@ -101,7 +101,7 @@ static inline size_t reference_at(const struct ws_node *n, int image, int y, int
            (size_t)c;
 }
 
-/* --- convolution ------------------------------------------------------------------------------------------------ */
+/* --- convolution --- */
 
 /* Calls for each product of the convolution: out[o] += in[i] * weight[w]; forward and both gradients are this walk. */
 struct reference_walk {
@@ -186,7 +186,7 @@ static inline void reference_conv_backward(struct reference *r, int id)
     reference_bias_gradient(r, id);
 }
 
-/* --- BatchNorm -------------------------------------------------------------------------------------------------- */
+/* --- BatchNorm --- */
 
 static inline void reference_batchnorm_forward(struct reference *r, int id)
 {
@@ -241,7 +241,7 @@ static inline void reference_batchnorm_backward(struct reference *r, int id)
     }
 }
 
-/* --- pooling, linear -------------------------------------------------------------------------------------------- */
+/* --- pooling, linear --- */
 
 /* Pixel of tap k of a window along one axis. */
 static inline int reference_tap(const struct ws_window *w, int axis, int out, int k)
@@ -326,7 +326,7 @@ static inline void reference_gemm(struct reference *r, int id, bool backward)
 
 #include "reference_ops.h"
 
-/* --- whole graphs ------------------------------------------------------------------------------------------------- */
+/* --- whole graphs --- */
 
 /* Fill r->value[0] first. */
 static inline void reference_forward(struct reference *r, enum ws_bn_mode mode)
@@ -402,7 +402,7 @@ static inline double reference_kink_distance(const struct reference *r)
     return least;
 }
 
-/* --- random values for tests ------------------------------------------------------------------------------------ */
+/* --- random values for tests --- */
 
 static inline void reference_fill(float *values, size_t n, uint64_t seed, uint32_t what)
 {

@@ -2,8 +2,7 @@
 #ifndef WEBSTILL_TESTS_REFERENCE_OPS_H
 #define WEBSTILL_TESTS_REFERENCE_OPS_H
 
-/* --- ops of one input, value by value
- * --------------------------------------------------------------------------------- */
+/* --- ops of one input, value by value --- */
 
 static inline real reference_clip(real x, real low, real high)
 {
@@ -85,8 +84,7 @@ static inline void reference_unary(struct reference *r, int id, bool backward)
             r->value[id][i] = reference_unary_value(n, r->value[from][i]);
 }
 
-/* --- one output value at a time
- * ------------------------------------------------------------------------------------------- */
+/* --- one output value at a time --- */
 
 /* A constant has one image. */
 static inline size_t reference_in(const struct reference *r, int node, int image, int y, int x, int c)

@@ -26,8 +26,7 @@ static int pick(struct ws_rng *rng, int least, int most)
     return least + (int)ws_rng_below(rng, (uint32_t)(most - least + 1));
 }
 
-/* --- one comparison -------------------------------------------------------------------------------------------------
- */
+/* --- one comparison --- */
 
 struct comparison {
     struct ws_net *net;
@@ -138,8 +137,7 @@ static void compare_network(struct comparison c, struct ws_pool *pool, int batch
     ws_exec_close(&exec);
 }
 
-/* --- random shapes --------------------------------------------------------------------------------------------------
- */
+/* --- random shapes --- */
 
 typedef struct ws_net *build_fn(struct ws_rng *rng);
 
@@ -283,7 +281,7 @@ static void channel_multiplier_equals_its_twin(void **state)
     run_trials("multiplier", build_multiplier, 80);
 }
 
-/* --- epilogue and threads ----------------------------------------------------------------------------------------- */
+/* --- epilogue and threads --- */
 
 /* A bias, a ReLU, an added map, and a BatchNorm that takes its moments from the convolution before it. */
 static struct ws_net *build_epilogues(int groups, int per_group)

@@ -35,12 +35,13 @@ static struct ws_net *build_winograd_conv(struct ws_rng *rng)
     return net;
 }
 
-/* MobileNetV2's block: each convolution reads its input through the BatchNorm and ReLU6 before it, and makes the dx of the one
-   behind it while it reads dY. */
+/* MobileNetV2's block: each convolution reads its input through the BatchNorm and ReLU6 before it, and makes the dx of
+   the one behind it while it reads dY. */
 static struct ws_net *build_inverted_residual(struct ws_rng *rng)
 {
     static const int widths[] = {3, 16, 24, 40};
-    const int channels = pick(rng, widths, 4), wide = channels * (1 + (int)below(rng, 4)), stride = 1 + (int)below(rng, 2);
+    const int channels = pick(rng, widths, 4), wide = channels * (1 + (int)below(rng, 4)),
+              stride = 1 + (int)below(rng, 2);
     struct ws_net *net = ws_net_new(3 + (int)below(rng, 7), 3 + (int)below(rng, 7), channels);
     assert_non_null(net);
     const struct ws_window point = WS_SQUARE(1, 1, 0), depth = WS_SQUARE(3, stride, 1);
@@ -231,8 +232,7 @@ static void residual_block_with_frozen_statistics_equals_its_twin(void **state)
     run_trials("block, frozen", build_block, 40, WS_BN_FROZEN, false);
 }
 
-/* --- folding
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- folding --- */
 
 static void folded_block_equals_the_block_in_evaluation(void **state)
 {

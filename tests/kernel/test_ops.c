@@ -9,8 +9,7 @@ static int side_below(struct ws_rng *rng, int n)
     return (int)below(rng, (uint32_t)n);
 }
 
-/* --- value by value
- * -------------------------------------------------------------------------------------------------------- */
+/* --- value by value --- */
 
 /* The input times 8, so that every branch is met. */
 static int times_eight(struct ws_net *net)
@@ -56,8 +55,7 @@ static void dropout_is_the_identity_outside_training(void **state)
     run_trials("dropout, observe", build_dropout, 20, WS_BN_OBSERVE, false);
 }
 
-/* --- two inputs
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- two inputs --- */
 
 static void combine(struct ws_net *net, bool is_mul, int a, int b)
 {
@@ -125,8 +123,7 @@ static void add_and_mul_repeat_a_side_of_one(void **state)
     run_trials("add and relu", build_add_relu, 20, WS_BN_TRAIN, false);
 }
 
-/* --- over sides
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- over sides --- */
 
 static struct ws_net *build_reduce_mean(struct ws_rng *rng)
 {
@@ -155,8 +152,7 @@ static void softmax_equals_its_twin(void **state)
     run_trials("softmax", build_softmax, 60, WS_BN_TRAIN, false);
 }
 
-/* --- pools
- * ----------------------------------------------------------------------------------------------------------------- */
+/* --- pools --- */
 
 static struct ws_net *build_pool(struct ws_rng *rng, enum ws_op op)
 {
@@ -198,8 +194,7 @@ static void pools_of_any_window_equal_their_twins(void **state)
     run_trials("average pool", build_average_pool, 100, WS_BN_TRAIN, true);
 }
 
-/* --- layout
- * ---------------------------------------------------------------------------------------------------------------- */
+/* --- layout --- */
 
 static struct ws_net *build_concat(struct ws_rng *rng)
 {
@@ -301,8 +296,7 @@ static void layout_ops_equal_their_twins(void **state)
     run_trials("pad", build_pad, 100, WS_BN_TRAIN, false);
 }
 
-/* --- resize
- * ---------------------------------------------------------------------------------------------------------------- */
+/* --- resize --- */
 
 static struct ws_net *build_resize(struct ws_rng *rng)
 {
@@ -330,8 +324,7 @@ static void resize_equals_its_twin(void **state)
     run_trials("resize", build_resize, 150, WS_BN_TRAIN, true);
 }
 
-/* --- beyond the twins
- * ------------------------------------------------------------------------------------------------------ */
+/* --- beyond the twins --- */
 
 static void check_accuracy(const char *of, const float *x, const float *y, size_t n, double (*truth)(double),
                            double bound)
@@ -442,7 +435,7 @@ static void dropout_zeroes_its_share_by_a_mask_of_seed_and_step_alone(void **sta
         assert_true(value[0][i] <= 0 || fabsf(value[0][i] - 1 / 0.7F) < 1e-6F);
     }
     assert_true(fabs(n_zero / (double)N - 0.3) < 4 * sqrt(0.3 * 0.7 / N));
-    assert_memory_equal(value[0], gradient, sizeof gradient); /* backward's mask is forward's */
+    assert_memory_equal(value[0], gradient, sizeof gradient);                         /* backward's mask is forward's */
     assert_memory_not_equal(value[0], value[0] + N / BATCH, sizeof gradient / BATCH); /* each image has its own */
     run_dropout(8, BATCH, 5, 3, value[1], gradient);
     assert_memory_equal(value[0], value[1], sizeof gradient);

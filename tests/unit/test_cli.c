@@ -143,7 +143,7 @@ static void assert_usage_error(struct outcome outcome, const char *message)
     outcome_fini(&outcome);
 }
 
-/* --- what a command gets ------------------------------------------------------------------------------------------ */
+/* --- what a command gets --- */
 
 static void command_gets_its_configuration_and_options_in_any_order(void **state)
 {
@@ -172,7 +172,7 @@ static void command_without_configuration_gets_all_arguments(void **state)
     outcome_fini(&outcome);
 }
 
-/* --- slips -------------------------------------------------------------------------------------------------------- */
+/* --- slips --- */
 
 static void unknown_command_names_the_nearest(void **state)
 {
@@ -235,7 +235,7 @@ static void no_command_shows_the_commands_and_ends_with_code_2(void **state)
     outcome_fini(&outcome);
 }
 
-/* --- endings ------------------------------------------------------------------------------------------------------ */
+/* --- endings --- */
 
 static void failure_is_printed_once_with_its_hint_and_code(void **state)
 {
@@ -280,7 +280,7 @@ static void full_disk_behind_standard_output_is_a_failure(void **state)
     assert_int_equal(code, 3);
 }
 
-/* --- help, version, config ---------------------------------------------------------------------------------------- */
+/* --- help, version, config --- */
 
 static void help_lists_own_and_common_options(void **state)
 {

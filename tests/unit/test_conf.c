@@ -14,7 +14,7 @@
 
 #define CLASSES "classes: [cat, dog]\n"
 
-/* --- helpers ------------------------------------------------------------------------------------------------------ */
+/* --- helpers --- */
 
 static enum ws_status load_text(const char *folder, const char *text, const char *const *overrides, int n_overrides,
                                 struct ws_config **config, struct ws_err *err)
@@ -49,7 +49,7 @@ static struct ws_err assert_refused(const char *folder, const char *text, const 
     return err;
 }
 
-/* --- messages ----------------------------------------------------------------------------------------------------- */
+/* --- messages --- */
 
 static void unknown_key_names_file_line_section_and_the_nearest_key(void **state)
 {
@@ -162,7 +162,7 @@ static void absent_file_is_named_with_a_near_one(void **state)
     assert_string_equal(err.hint, hint);
 }
 
-/* --- keys checked together ---------------------------------------------------------------------------------------- */
+/* --- keys checked together --- */
 
 static void keys_that_contradict_each_other_are_refused(void **state)
 {
@@ -209,7 +209,7 @@ static void contrast_that_does_not_exist_is_refused_in_either_section(void **sta
                    ":2: distill.kd3_plus.contrast: expected one of self, cross, off, found \"other\"");
 }
 
-/* --- layers ------------------------------------------------------------------------------------------------------- */
+/* --- layers --- */
 
 static void defaults_are_the_papers(void **state)
 {
@@ -317,7 +317,7 @@ static void numbers_are_decimal_and_empty_sections_change_nothing(void **state)
     ws_config_free(&config);
 }
 
-/* --- printing ----------------------------------------------------------------------------------------------------- */
+/* --- printing --- */
 
 static void dump_of_what_a_dump_loads_is_the_same_dump(void **state)
 {
@@ -373,7 +373,7 @@ static void every_stage_names_sections_that_exist_and_none_names_threads(void **
     ws_config_free(&config);
 }
 
-/* --- the tables and the files ------------------------------------------------------------------------------------- */
+/* --- the tables and the files --- */
 
 /** Each line of the reference that sets a key, with the comment line above it. */
 struct reference_line {

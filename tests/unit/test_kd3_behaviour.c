@@ -37,7 +37,7 @@ struct task {
 
 static struct task calm = {.noise = 20}, noisy = {.noise = 40};
 
-/* --- training ----------------------------------------------------------------------------------------------------- */
+/* --- training --- */
 
 static struct ws_config settings(void)
 {
@@ -214,7 +214,7 @@ static int close_all(void **state)
     return 0;
 }
 
-/* --- 10, 14: what is selected ------------------------------------------------------------------------------------- */
+/* --- 10, 14: what is selected --- */
 
 /* One epoch's selection of a run, as its file has it; images in the web's order. */
 struct epoch_file {
@@ -342,7 +342,7 @@ static void every_class_keeps_images_and_a_rare_one_more_than_under_one_threshol
     ws_dataset_close(&web);
 }
 
-/* --- 11 to 13: what the students are worth ------------------------------------------------------------------------ */
+/* --- 11 to 13: what the students are worth --- */
 
 /*
  * Where junk is most of the pool, shows nothing (noise, ramps) and the teacher can tell it from shapes. It is not a

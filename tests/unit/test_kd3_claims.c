@@ -16,7 +16,7 @@
 #include "webstill/curate/weight.h"
 #include "webstill/nn/loss.h"
 
-/* --- 1: alpha ----------------------------------------------------------------------------------------------------- */
+/* --- 1: alpha --- */
 
 static const struct ws_alpha_schedule paper = {.zero_epoch = 120, .horizon = 160, .steepness = 5};
 
@@ -40,7 +40,7 @@ static void alpha_falls_strictly_until_it_is_zero(void **state)
         assert_true(ws_alpha_at(&paper, e) == 0.0);
 }
 
-/* --- 2: thresholds ------------------------------------------------------------------------------------------------ */
+/* --- 2: thresholds --- */
 
 enum { N = MADE_IMAGES, C = MADE_CLASSES };
 
@@ -88,7 +88,7 @@ static void uniform_predictions_give_every_class_the_cutoff(void **state)
     ws_arena_fini(&arena);
 }
 
-/* --- 3: the ends of alpha ----------------------------------------------------------------------------------------- */
+/* --- 3: the ends of alpha --- */
 
 static void check_same(const struct ws_selection *a, const struct ws_selection *b)
 {
@@ -127,7 +127,7 @@ static void alpha_zero_does_not_look_at_the_teacher(void **state)
     ws_arena_fini(&arena);
 }
 
-/* --- 4: MixDistribution ------------------------------------------------------------------------------------------- */
+/* --- 4: MixDistribution --- */
 
 enum { B = 6, P = 40, CHANNELS = 3 };
 
@@ -253,7 +253,7 @@ static void mixing_a_constant_channel_makes_no_nan(void **state)
         assert_true(m.out[p * CHANNELS] == m.out[0]);
 }
 
-/* --- 5: feature alignment ----------------------------------------------------------------------------------------- */
+/* --- 5: feature alignment --- */
 
 enum { IMAGES = 5, DIM = 12 };
 
@@ -318,7 +318,7 @@ static void a_step_of_equal_logits_would_halve_the_mean_square(void **state)
     method_bench_close(&b);
 }
 
-/* --- 6: NT-Xent --------------------------------------------------------------------------------------------------- */
+/* --- 6: NT-Xent --- */
 
 static double ntxent_pairs(const float *u, const float *v, int batch, float *gu, float *gv)
 {
@@ -375,7 +375,7 @@ static void ntxent_ignores_which_view_is_first(void **state)
         assert_near((double)a[i], (double)b[IMAGES * DIM + i], 1e-6);
 }
 
-/* --- 7: gradients ------------------------------------------------------------------------------------------------- */
+/* --- 7: gradients --- */
 
 static void check_slopes(const char *const *names, size_t n)
 {
@@ -423,7 +423,7 @@ static void ntxent_has_the_gradient_of_its_differences(void **state)
     check_gradient(ntxent, x, 2 * IMAGES * DIM, 1e-3);
 }
 
-/* --- 8: what is frozen -------------------------------------------------------------------------------------------- */
+/* --- 8: what is frozen --- */
 
 static void the_teacher_and_its_shared_classifier_never_change(void **state)
 {
@@ -463,7 +463,7 @@ static void the_teacher_and_its_shared_classifier_never_change(void **state)
     method_bench_close(&b);
 }
 
-/* --- 9: a student that is the teacher ----------------------------------------------------------------------------- */
+/* --- 9: a student that is the teacher --- */
 
 static void set_all(struct ws_net *net, const char *name, float value)
 {

@@ -10,8 +10,7 @@
 
 #include <cmocka.h>
 
-/* --- a reader of protobuf's wire format -----------------------------------------------------------------------------
- */
+/* --- a reader of protobuf's wire format --- */
 
 struct field {
     unsigned number;
@@ -118,8 +117,7 @@ static bool find_initializer(struct field graph, const char *name, struct field 
     return false;
 }
 
-/* --- models under test ----------------------------------------------------------------------------------------------
- */
+/* --- models under test --- */
 
 static struct ws_net *make_resnet8(struct ws_zoo_taps *taps)
 {

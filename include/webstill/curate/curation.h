@@ -45,8 +45,6 @@ struct ws_curation {
 bool ws_curation_is_on(const struct ws_conf_curate *rule);
 /** True when the teacher has to judge sources, by ws_curation_judge(). */
 bool ws_curation_asks_teacher(const struct ws_conf_curate *rule);
-/** True when the store's origins are read. */
-bool ws_curation_asks_origins(const struct ws_conf_curate *rule);
 
 /** Read and index what the rules need. `rule` is borrowed until close. WS_E_CONFIG, WS_E_DAMAGED, WS_E_MEMORY. */
 WS_MUST_USE enum ws_status ws_curation_open(struct ws_curation *curation, const struct ws_conf_curate *rule,

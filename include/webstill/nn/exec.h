@@ -52,12 +52,14 @@ float *ws_exec_input(struct ws_exec *exec);
 void ws_exec_forward(struct ws_exec *exec, int batch, enum ws_bn_mode mode);
 
 /**
- * Where Dropout's masks of the next forward in TRAIN or BATCH mode come from: a value's mask is a function of (seed, step, node, image in the
- * batch, element) alone. A training calls it before each forward, with its own step: a resumed one then draws the same masks.
+ * Where Dropout's masks of the next forward in TRAIN or BATCH mode come from: a value's mask is a function of (seed,
+ * step, node, image in the batch, element) alone. A training calls it before each forward, with its own step: a resumed
+ * one then draws the same masks.
  */
 void ws_exec_set_dropout(struct ws_exec *exec, uint64_t seed, uint64_t step);
 
-/** Move the running statistics towards those of the last forward, which was run in BATCH mode: what TRAIN does at once. */
+/** Move the running statistics towards those of the last forward, which was run in BATCH mode: what TRAIN does at once.
+ */
 void ws_exec_move_statistics(struct ws_exec *exec);
 
 /** Value of a tap after forward: [batch][height][width][channels]; valid until the next forward. */
@@ -70,8 +72,8 @@ const float *ws_exec_value(const struct ws_exec *exec, int node);
 float *ws_exec_seed(struct ws_exec *exec, int node);
 
 /**
- * Statistics of the batch in front of a BatchNorm node (taps or not), after a forward in OBSERVE, TRAIN or BATCH: mean and
- * biased variance over images and pixels, [channels]. Valid until the next forward.
+ * Statistics of the batch in front of a BatchNorm node (taps or not), after a forward in OBSERVE, TRAIN or BATCH: mean
+ * and biased variance over images and pixels, [channels]. Valid until the next forward.
  */
 const float *ws_exec_batch_mean(const struct ws_exec *exec, int node);
 const float *ws_exec_batch_var(const struct ws_exec *exec, int node);
@@ -89,11 +91,10 @@ void ws_exec_backward(struct ws_exec *exec);
 /** Gradient with respect to the input after backward; needs options.input_gradient. */
 const float *ws_exec_input_gradient(const struct ws_exec *exec);
 
-/** Bytes planned for values and gradients, and of the pool's scratch that it wants (which all executors of a pool share), and a table of the plan (node, shape, bytes, buffer). */
+/** Bytes planned: values, gradients, and what it wants of the pool's scratch, which all executors of a pool share. */
 size_t ws_exec_size_bytes(const struct ws_exec *exec);
 /** Of ws_exec_size_bytes(), what values and gradients take. */
 size_t ws_exec_memory_bytes(const struct ws_exec *exec);
-void ws_exec_print_plan(const struct ws_exec *exec, FILE *out);
 
 /** The matrix library and what it was built for ("OpenBLAS 0.3.21 …"), for --version and manifests; static. */
 const char *ws_exec_library(void);

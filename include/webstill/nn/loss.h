@@ -20,11 +20,11 @@ double ws_loss_kd(const float *student, const float *teacher, int batch, int n_c
                   double scale, float *gradient);
 
 /**
- * Cross entropy of labels that are wrong at times (DFND: Chen et al., "Learning Student Networks in the Wild", CVPR 2021,
- * the noisy half of its loss): 1/B sum_i -log sum_k softmax(z_i)_k Q(k, y_i), where Q(k, y) is the chance that an image
- * of class k is labelled y. Q(k, k) = accuracy is known, the other entries of row k are (1 - accuracy) softmax(noise_k),
- * noise_k [n_classes - 1] being the row without its diagonal. Gradients go to `logits` and `noise` [n_classes][n_classes - 1].
- * `scratch` holds 2 n_classes (n_classes - 1) doubles. 0 <= accuracy <= 1, n_classes >= 2.
+ * Cross entropy of labels that are wrong at times (DFND: Chen et al., "Learning Student Networks in the Wild", CVPR
+ * 2021, the noisy half of its loss): 1/B sum_i -log sum_k softmax(z_i)_k Q(k, y_i), where Q(k, y) is the chance that an
+ * image of class k is labelled y. Q(k, k) = accuracy is known, the other entries of row k are (1 - accuracy)
+ * softmax(noise_k), noise_k [n_classes - 1] being the row without its diagonal. Gradients go to `logits` and `noise`
+ * [n_classes][n_classes - 1]. `scratch` holds 2 n_classes (n_classes - 1) doubles. 0 <= accuracy <= 1, n_classes >= 2.
  */
 double ws_loss_noisy(const float *logits, const int32_t *labels, const float *noise, int batch, int n_classes,
                      double accuracy, double scale, float *gradient, float *noise_gradient, double *scratch);
@@ -52,8 +52,5 @@ size_t ws_loss_ntxent_scratch(int batch, int dim);
  */
 double ws_loss_infonce(struct ws_pool *pool, const float *u, const float *v, int batch, int dim, double temperature,
                        double scale, float *gradient_u, float *gradient_v, void *scratch);
-
-/** softmax rows in double precision inside; `out` may equal `logits`. */
-void ws_softmax(const float *logits, int batch, int n_classes, double temperature, float *out);
 
 #endif

@@ -88,12 +88,4 @@ enum ws_url_state {
 enum ws_url_state ws_images_find_url(const struct ws_images *images, const char *url, struct ws_image_id *id,
                                      struct ws_buf *refused);
 
-/**
- * Visit the rows of `refused` in key order: the row's JSON text is borrowed during the call. Stops early when
- * `visit` returns false. WS_E_DAMAGED when the database cannot be read.
- */
-WS_MUST_USE enum ws_status ws_images_each_refused(const struct ws_images *images,
-                                                  bool (*visit)(void *argument, const char *json, size_t len),
-                                                  void *argument, struct ws_err *err);
-
 #endif
