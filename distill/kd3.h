@@ -1,5 +1,5 @@
-/** KD3's state, split over method_kd3.c (the step), kd3_select.c (what each epoch trains on) and method_kd3_plus.c
- * (what kd3+ adds). */
+/** KD3's state, split over method_kd3.c (the step), kd3_select.c (what each epoch trains on), kd3_curate.c (the rules
+ * beyond KD3's) and method_kd3_plus.c (what kd3+ adds). */
 #ifndef WEBSTILL_DISTILL_KD3_H
 #define WEBSTILL_DISTILL_KD3_H
 

@@ -1,8 +1,8 @@
 /**
  * Training methods: what the loop knows of them.
  *
- * A method is one file and one line in the table of method.c. The loop owns data, order of images, learning rate,
- * metrics, checkpoints, hold-out and files; a method owns networks, losses and optimisers, and says each epoch which
+ * A method is one file, its declaration here and its line in the table of method.c. The loop owns data, order of images,
+ * learning rate, metrics, checkpoints, hold-out and files; a method owns networks, losses and optimisers, and says each epoch which
  * images count.
  */
 #ifndef WEBSTILL_DISTILL_METHOD_H
@@ -38,7 +38,7 @@ struct ws_session {
     uint32_t epochs;
 };
 
-/** What an epoch trains on. Arrays are owned by the method and live until its next epoch_begin(); NULL = not
+/** What an epoch trains on. Arrays are owned by the method or the session and live until the next epoch_begin(); NULL = not
  * applicable. */
 struct ws_epoch {
     const uint32_t *images; /**< [n] indices into the data */

@@ -1,4 +1,5 @@
-/** The loop's state, shared by train.c (the loop) and train_state.c (checkpoint, hold-out, metrics lines). */
+/** The loop's state, shared by train.c (the loop), train_state.c (checkpoint, hold-out, metrics lines) and nonfinite.c
+ * (what is told and kept when training leaves the numbers). */
 #ifndef WEBSTILL_DISTILL_TRAIN_INT_H
 #define WEBSTILL_DISTILL_TRAIN_INT_H
 

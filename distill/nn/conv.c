@@ -1,5 +1,5 @@
 /*
- * Convolution and gemm, two ways.
+ * Convolution and gemm: which of the ways a node takes, and two of them.
  *
  *   forward   Y[m, o]  = Σ_k P[m, k] W[k, o]          P: patches (im2col), m: pixels of the slice's images
  *   backward  dW[k, o] = Σ_m P[m, k] dY[m, o]

@@ -3,7 +3,7 @@
  *
  * kernels_impl.h holds the plain C; it is compiled once as it is, once for AVX2 and once for AVX-512, and the table
  * that fits this processor is chosen at run time. Maps are rows of `channels` contiguous floats (NHWC: a row is a
- * pixel). Matrix products are not here: they are single-threaded cblas_sgemm calls of the executor.
+ * pixel). Products of wide maps are not here: they are single-threaded cblas_sgemm calls of the executor.
  */
 #ifndef WEBSTILL_NN_KERNELS_H
 #define WEBSTILL_NN_KERNELS_H

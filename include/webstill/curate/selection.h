@@ -14,7 +14,7 @@
 
 /** What the selection was made with; goes into the metadata. */
 struct ws_selection_facts {
-    const char *rule; /**< "kd3" or "all" */
+    const char *rule; /**< "kd3", "all" or "dfnd" */
     double p_cutoff;
     uint32_t epoch;
 };
