@@ -1,9 +1,9 @@
 /**
  * Training methods: what the loop knows of them.
  *
- * A method is one file, its declaration here and its line in the table of method.c. The loop owns data, order of images,
- * learning rate, metrics, checkpoints, hold-out and files; a method owns networks, losses and optimisers, and says each epoch which
- * images count.
+ * A method is one file, its declaration here and its line in the table of method.c. The loop owns data, order of
+ * images, learning rate, metrics, checkpoints, hold-out and files; a method owns networks, losses and optimisers, and
+ * says each epoch which images count.
  */
 #ifndef WEBSTILL_DISTILL_METHOD_H
 #define WEBSTILL_DISTILL_METHOD_H

@@ -1,4 +1,4 @@
-/** The report's ablation: what a method gains by each of its parts, from the rows "METHOD-no-PART". */
+/** The report's ablation: what a method gains by a part, from the rows "METHOD-no-PART" and "METHOD-with-PART". */
 #include "report_seeds.h"
 
 #include <math.h>
@@ -11,22 +11,23 @@ static const struct {
     double gain;
 } paper[] = {{"sharing", 1.79}, {"selection", 4.99}, {"contrast", 0.73}};
 
-/** The row that lacks the part, and the whole that it is held against. */
+/** The row with the part, and the one without. */
 struct part {
     const struct ws_result_group *whole, *without;
-    const char *name; /**< borrowed: behind "-no-" */
+    const char *name; /**< borrowed: behind "-no-" or "-with-" */
 };
 
 static bool find_part(const struct ws_results *results, const struct ws_result_group *group, struct part *out)
 {
-    const char *mark = strstr(group->row, "-no-");
-    char whole[64];
-    if (!mark || mark == group->row || (size_t)(mark - group->row) >= sizeof(whole))
+    const char *no = strstr(group->row, "-no-"), *with = strstr(group->row, "-with-"), *mark = no ? no : with;
+    char name[64];
+    if (!mark || mark == group->row || (size_t)(mark - group->row) >= sizeof(name))
         return false;
-    snprintf(whole, sizeof(whole), "%.*s", (int)(mark - group->row), group->row);
-    *out = (struct part){
-        .whole = ws_results_find(results, group->experiment, whole, group->x), .without = group, .name = mark + 4};
-    return out->whole != NULL;
+    snprintf(name, sizeof(name), "%.*s", (int)(mark - group->row), group->row);
+    const struct ws_result_group *method = ws_results_find(results, group->experiment, name, group->x);
+    *out = no ? (struct part){.whole = method, .without = group, .name = no + strlen("-no-")}
+              : (struct part){.whole = group, .without = method, .name = with + strlen("-with-")};
+    return method != NULL;
 }
 
 static double find_paper(const char *whole, const char *part)

@@ -38,8 +38,10 @@ static enum ws_status add_picture(const struct ws_report *report, struct ws_html
         snprintf(rest, sizeof(rest), ", weight %.3g", (double)file->weight[row]);
     snprintf(why, sizeof(why), "%s: confidence %.3f %s threshold %.3f of %.120s%s",
              file->keep[row] ? "kept" : "dropped", (double)file->confidence[row],
-             (double)file->confidence[row] > file->threshold[c] ? "is above" : "is not above", file->threshold[c],
-             ws_report_class_name(report, c), rest);
+             (double)file->confidence[row] > file->threshold[c] ? "is above"
+             : file->keep[row]                                  ? "is at" /* dfnd's: that of the last one kept */
+                                                                : "is not above",
+             file->threshold[c], ws_report_class_name(report, c), rest);
     snprintf(caption, sizeof(caption), "%.2f", (double)file->confidence[row]);
     const struct ws_report_picture picture = {&file->ids[row], why, caption};
     return ws_report_add_picture(report, html, &picture, err);

@@ -168,6 +168,7 @@ static void shows_mean_and_deviation_over_seeds(void **state)
         "\n"
         "{\"experiment\":\"main\",\"row\":\"<b>kd\",\"seed\":1,\"x\":null,\"accuracy\":0.75,\"commit\":\"<i>\"}\n"
         "{\"experiment\":\"junk\",\"row\":\"kd3\",\"seed\":1,\"x\":0.3,\"accuracy\":0.71}\n"
+        "{\"experiment\":\"main\",\"row\":\"kd3-with-kl\",\"seed\":1,\"x\":null,\"accuracy\":0.87}\n"
         "{\"experiment\":\"curation\",\"row\":\"quota\",\"seed\":1,\"x\":null,\"accuracy\":0.72}\n";
     struct workdir work;
     char path[TEMP_PATH];
@@ -181,6 +182,8 @@ static void shows_mean_and_deviation_over_seeds(void **state)
     assert_non_null(strstr(page, "<path class=\"band s0\" d=\"M"));
     assert_non_null(strstr(page, "id=\"seeds-junk\""));
     assert_non_null(strstr(page, "id=\"seeds-curation\""));
+    assert_non_null(
+        strstr(page, "<tr><th scope=\"row\">kl</th><td class=\"left\">kd3-with-kl</td><td>1</td><td>+7.00</td>"));
     assert_null(strstr(page, "id=\"seeds-pool\""));
     assert_null(strstr(page, "could not be read"));
     free(page);
