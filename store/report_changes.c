@@ -68,7 +68,7 @@ static enum ws_status add_changed(const struct ws_report *report, struct ws_html
              before->threshold[was], ws_report_class_name(report, was), after->epoch, (double)after->confidence[row],
              after->threshold[is], ws_report_class_name(report, is));
     snprintf(caption, sizeof(caption), "%.2f→%.2f", (double)before->confidence[row], (double)after->confidence[row]);
-    const struct ws_report_picture picture = {&after->ids[row], why, caption};
+    const struct ws_report_picture picture = {.id = &after->ids[row], .why = why, .caption = caption};
     return ws_report_add_picture(report, html, &picture, err);
 }
 
@@ -145,7 +145,7 @@ static enum ws_status add_disputed(const struct ws_report *report, struct ws_htm
              (double)file->confidence[row], file->keep[row] ? "kept" : "dropped");
     snprintf(caption, sizeof(caption), "%s %.2f<br><b>%s %.2f</b>", names[0], teacher->confidence, names[1],
              (double)file->confidence[row]);
-    const struct ws_report_picture picture = {&file->ids[row], why, caption};
+    const struct ws_report_picture picture = {.id = &file->ids[row], .why = why, .caption = caption};
     return ws_report_add_picture(report, html, &picture, err);
 }
 

@@ -353,6 +353,8 @@ enum ws_status ws_report_write(const struct ws_report *report, struct ws_html *h
     if (status == WS_OK)
         status = ws_report_add_changes(report, html, err);
     if (status == WS_OK)
+        status = ws_report_add_refined(report, html, err);
+    if (status == WS_OK)
         status = ws_report_add_curves(report, html, err);
     if (status != WS_OK)
         return status;

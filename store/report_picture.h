@@ -7,8 +7,9 @@
 /** What stands below and behind a picture. */
 struct ws_report_picture {
     const struct ws_image_id *id;
-    const char *why;     /**< first part of the tooltip; where the picture was found follows */
-    const char *caption; /**< markup */
+    const char *why;      /**< first part of the tooltip; where the picture was found follows */
+    const char *caption;  /**< markup */
+    const uint8_t *below; /**< pixels in the shape of the stored ones, shown under them; NULL: none */
 };
 
 /**

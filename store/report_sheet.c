@@ -43,7 +43,7 @@ static enum ws_status add_picture(const struct ws_report *report, struct ws_html
                                                                 : "is not above",
              file->threshold[c], ws_report_class_name(report, c), rest);
     snprintf(caption, sizeof(caption), "%.2f", (double)file->confidence[row]);
-    const struct ws_report_picture picture = {&file->ids[row], why, caption};
+    const struct ws_report_picture picture = {.id = &file->ids[row], .why = why, .caption = caption};
     return ws_report_add_picture(report, html, &picture, err);
 }
 

@@ -116,6 +116,7 @@ const char ws_report_style[] =
     ".strip figure{margin:0;width:58px}\n"
     ".strip img{display:block;width:58px;height:58px;object-fit:contain;image-rendering:pixelated;border-radius:4px;"
     "background:var(--tint);outline:1px solid var(--line)}\n"
+    ".strip img+img{margin-top:3px}\n"
     ".strip figcaption{font-size:11.5px;line-height:1.5;text-align:center;font-variant-numeric:tabular-nums}\n"
     ".strip.broad figure{width:66px}.strip.broad img{width:66px;height:66px}.strip.broad figcaption{font-size:11px}\n"
     ".strip.wide{gap:14px}.strip.wide figure{width:104px}.strip.wide img{width:72px;height:72px;margin:0 auto}"

@@ -409,6 +409,7 @@ function writeReport(settings) {
         methods.unshift(method); // the table's last ones are ours: the page leads with the first
     }
     if (methods.length === 0) return;
+    link(path.join(settings.work, 'refined-seed-1'), path.join(settings.work, 'runs/refined'));
     const results = ['-o', `report.results=${path.join(settings.out, 'results.jsonl')}`];
     const args = [
         'report',

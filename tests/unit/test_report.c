@@ -148,15 +148,43 @@ static void is_made_anew_only_when_something_changed(void **state)
     workdir_free(&work);
 }
 
-/** The page of a working directory whose configuration names `path` as its results. */
-static char *make_page_with(struct workdir *work, const char *path)
+/** The page of a working directory under another key of the configuration. */
+static char *make_page_under(struct workdir *work, const char *key, const char *value)
 {
-    char option[TEMP_PATH + 20];
+    char option[TEMP_PATH + 40];
     const char *options[1] = {option};
-    snprintf(option, sizeof(option), "report.results=%s", path);
+    snprintf(option, sizeof(option), "%s=%s", key, value);
     ws_config_free(&work->config);
     WORKDIR_OK(ws_config_load(&work->config, work->config_path, options, 1, err));
     return make_page(work);
+}
+
+static char *make_page_with(struct workdir *work, const char *results)
+{
+    return make_page_under(work, "report.results", results);
+}
+
+static void shows_what_refining_made_of_the_pool_where_kd3_plus_ran(void **state)
+{
+    enum { PAIRS = 10 };
+    struct workdir work;
+    char path[TEMP_PATH];
+    static uint8_t pixels[PAIRS][WORKDIR_SIDE * WORKDIR_SIDE];
+    workdir_make(&work, *state, 30, 2);
+    const struct ws_tensor_entry entries[] = {
+        {"ids", WS_U8, 2, {PAIRS, 16}, work.ids, (size_t)PAIRS * 16},
+        {"pixels", WS_U8, 4, {PAIRS, WORKDIR_SIDE, WORKDIR_SIDE, 1}, pixels, sizeof(pixels)},
+    };
+    WORKDIR_OK(
+        ws_tensors_write(workdir_path(&work, path, "runs/refined/part-001.safetensors"), entries, 2, NULL, 0, err));
+    char *page = make_page(&work);
+    assert_null(strstr(page, "id=\"refined\""));
+    free(page);
+    page = make_page_under(&work, "distill.methods", "[kd3+]");
+    assert_non_null(strstr(page, "id=\"refined\""));
+    assert_int_equal(count(page, "<img alt=\"refined\""), PAIRS);
+    free(page);
+    workdir_free(&work);
 }
 
 static void shows_mean_and_deviation_over_seeds(void **state)
@@ -316,6 +344,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(names_the_stage_of_each_missing_part, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(says_which_file_it_could_not_read, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(is_made_anew_only_when_something_changed, temp_setup, temp_teardown),
+        cmocka_unit_test_setup_teardown(shows_what_refining_made_of_the_pool_where_kd3_plus_ran, temp_setup,
+                                        temp_teardown),
         cmocka_unit_test_setup_teardown(shows_mean_and_deviation_over_seeds, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(says_that_the_results_are_missing, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(escapes_what_html_would_understand, temp_setup, temp_teardown),
