@@ -59,6 +59,12 @@ in_readme() {
         equal "before $(tr '\n' ' ' <"$work/reproduce/table.md")behind " "$(tr '\n' ' ' <"$scratch/README.md")"
 }
 check 'a README gets the table between its markers' in_readme
+published() {
+    local at=$scratch/tests/reproduce
+    same_file "$results" "$at/results.jsonl" && same_file "$work/reproduce/curves.svg" "$at/curves.svg" &&
+        has 'Strength of the shift' <"$at/curves.svg" && ! grep -q 'NaN' "$at/curves.svg"
+}
+check 'and beside it the lines and the curves' published
 report() { [ -s "$work/report/index.html" ]; }
 check 'the report is written' report
 

@@ -12,7 +12,8 @@
 //   KEEP=1         keep results of an older program or configuration, as long as the row's own keys are the same
 //   OPTS='-o key=value …'   for every row
 //   WORK, CONFIG, WEB_SIZE, BIN   the working directory, the main configuration, its web's size, the programs
-//   README=README.md        put the table between this file's markers, too
+//   README=README.md        put the table between this file's markers, too, and results.jsonl and curves.svg into
+//                           tests/reproduce/ beside it
 //
 // A row's run lies in WORK/rows/EXPERIMENT/ROW[-X]/seed-N/ and ends with result.json, written last: kill this at any
 // time and run it again. Its key is a digest of the row's keys, its inputs, the resolved configuration and the sources
@@ -25,6 +26,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { link, makeBase, shareBase } from './base.mjs';
+import { drawCurves } from './curves.mjs';
 import { EXPERIMENTS, MAIN_SHIFT, SHIFTS, SMALL_WEB, WEBS } from './experiments.mjs';
 import { choosePool, judgeSelection, readStoreIds, readTruth } from './pools.mjs';
 import { Failure, failureOf, isStopping, runProgram, stopPrograms } from './programs.mjs';
@@ -54,6 +56,7 @@ function readSettings() {
         keep: env.KEEP === '1',
         overrides: (env.OPTS || '').split(/\s+/).filter(Boolean),
         readme: env.README || '',
+        published: path.join(path.dirname(env.README || '.'), 'tests/reproduce'),
     };
 }
 
@@ -371,7 +374,7 @@ function readRecords(settings) {
     return records;
 }
 
-/** results.jsonl and table.md, whole, from every record there is. */
+/** results.jsonl, table.md and curves.svg, whole, from every record there is; with README the same for the readers. */
 function writeResults(settings) {
     const records = readRecords(settings);
     const lines = records.map(({ line }) => line);
@@ -390,10 +393,14 @@ function writeResults(settings) {
     );
     const tables = writeTables(lines, teachers);
     replaceFile(path.join(settings.out, 'table.md'), tables);
+    const curves = drawCurves(lines);
+    if (curves) replaceFile(path.join(settings.out, 'curves.svg'), curves);
     if (settings.readme) {
         const text = putBetweenMarkers(fs.readFileSync(settings.readme, 'utf8'), tables);
         if (text === null) throw new Failure(2, `${settings.readme} has no markers for the table`);
         replaceFile(settings.readme, text);
+        for (const name of ['results.jsonl', 'curves.svg'].filter((n) => fs.existsSync(path.join(settings.out, n))))
+            replaceFile(path.join(settings.published, name), fs.readFileSync(path.join(settings.out, name)));
     }
     return { records, lines };
 }
