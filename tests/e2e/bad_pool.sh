@@ -53,6 +53,8 @@ told 'curate says how far it is from usual, and which classes it lacks' 0 'image
     'expect a student far below the teacher' 'images is taken for "' -- stage curate "$scratch/few" "${few[@]}"
 told 'distill says so too, runs, and ends' 0 'fewer than one batch of 32' 'images for 10 classes' 'agreement' -- \
     stage distill "$scratch/few" "${few[@]}"
+told 'so does kd3+, which refines the few there are' 0 'fewer than one batch of 32' 'agreement' -- \
+    stage distill "$scratch/few" "${few[@]}" --method kd3+ -o distill.kd3_plus.refine_steps=2
 
 fewer=(-o crawl.max_pages=1 -o "crawl.sources=[{kind: pages, url: \"http://private.fashion.test:$port/\"}]")
 check 'a pool of three pictures' pool "$scratch/fewer" "$small" "${fewer[@]}"

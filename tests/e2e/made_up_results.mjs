@@ -36,3 +36,8 @@ for (const seed of [1, 2, 3]) {
 }
 run('main', 'kd3', 3, null, 0.83); // made again: the later line counts
 run('main', 'a <single> run', 1, null, 0.75);
+const curation = {'kd': 0.8, 'kd3-no-contrast': 0.822, 'quota': 0.825};
+for (const seed of [1, 2, 3]) {
+  run('main', 'kd3+-with-kl', seed, null, 0.865);
+  for (const [row, level] of Object.entries(curation)) run('curation', row, seed, null, level);
+}

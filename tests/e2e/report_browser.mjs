@@ -191,6 +191,18 @@ async function checkSeeds(page) {
       const found = table.rows.find(({name}) => name === part)?.cells.slice(1);
       expect(String(found) === String(expected), `${part}: expected ${expected}, found ${found}`);
     }
+    const base = new Map(rows.get('kd3+').map((r) => [r.seed, r.accuracy]));
+    const kl = spread(rows.get('kd3+-with-kl').map((r) => r.accuracy - base.get(r.seed)));
+    const found = table.rows.find(({name}) => name === 'kl')?.cells.slice(1, 4);
+    const expected = ['kd3+-with-kl', `${kl.n}`, (kl.mean < 0 ? '−' : '+') + shown({...kl, mean: Math.abs(kl.mean)})];
+    expect(String(found) === String(expected), `kl: expected ${expected}, found ${found}`);
+  });
+  await check('the ablation of curation’s rules has a row for each', async (expect) => {
+    const table = await page.evaluate(tableOf, '#seeds table[data-experiment=curation]');
+    for (const [name, group] of rowsOf('curation')) {
+      const cells = table?.rows.find((row) => row.name === name)?.cells ?? [], mean = shown(spread(group.map((r) => r.accuracy)));
+      expect(cells.includes(mean), `${name}: expected ${mean}, found ${cells}`);
+    }
   });
   await check('accuracy against junk and pool, and the curves, have their means and bands', async (expect) => {
     const titles = new Set(await page.evaluate(() => [...document.querySelectorAll('#seeds title')].map((t) => t.textContent)));
