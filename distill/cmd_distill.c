@@ -28,8 +28,13 @@ struct workshop {
     struct ws_dataset data;
     uint32_t *train, *held;
     size_t n_train, n_held;
-    int32_t *choices; /* the teacher's, on the hold-out */
+    uint32_t *asked; /* the hold-out, and some more where it is small */
+    size_t n_asked;
+    int32_t *choices; /* the teacher's, on these */
 };
+
+/* What the warnings before the start are judged on, at least. */
+enum { ASKED_MIN = 1000 };
 
 static void close_workshop(struct workshop *shop)
 {
@@ -38,6 +43,7 @@ static void close_workshop(struct workshop *shop)
     ws_pool_close(&shop->pool);
     free(shop->train);
     free(shop->held);
+    free(shop->asked);
     free(shop->choices);
 }
 
@@ -62,15 +68,19 @@ static enum ws_status open_teacher(struct workshop *shop, struct ws_err *err)
 /* The hold-out's right answers are the teacher's choices: no label of the web is believed. */
 static enum ws_status choose_targets(struct workshop *shop, struct ws_err *err)
 {
+    memcpy(shop->asked, shop->held, shop->n_held * sizeof *shop->asked);
+    shop->n_asked = shop->n_held;
+    for (size_t i = 0; i < shop->n_train && shop->n_asked < ASKED_MIN; i++)
+        shop->asked[shop->n_asked++] = shop->train[i];
     struct ws_augment augment;
     const struct ws_view view = ws_view_clean(&shop->teacher->card, &augment);
     const size_t n_classes = (size_t)shop->teacher->card.n_classes;
-    float *logits = ws_calloc(shop->n_held ? shop->n_held : 1, n_classes * sizeof *logits);
+    float *logits = ws_calloc(shop->n_asked + 1, n_classes * sizeof *logits);
     if (!logits)
         return ws_fail(err, WS_E_MEMORY, "out of memory for the teacher's choices");
     const enum ws_status status =
-        ws_predict(&shop->predictor, &shop->data, &view, shop->held, shop->n_held, logits, NULL, err);
-    for (size_t i = 0; status == WS_OK && i < shop->n_held; i++)
+        ws_predict(&shop->predictor, &shop->data, &view, shop->asked, shop->n_asked, logits, NULL, err);
+    for (size_t i = 0; status == WS_OK && i < shop->n_asked; i++)
         shop->choices[i] = ws_argmax(logits + i * n_classes, (int)n_classes);
     free(logits);
     return status;
@@ -104,9 +114,9 @@ static void warn_before(const struct workshop *shop)
                                    .data = &shop->data,
                                    .is_web = shop->run->config->distill.data == WS_DATA_WEB,
                                    .n_train = shop->n_train,
-                                   .held = shop->held,
+                                   .asked = shop->asked,
                                    .choices = shop->choices,
-                                   .n_held = shop->n_held};
+                                   .n_asked = shop->n_asked};
     if (!ws_run_option(shop->run, "replay", NULL))
         (void)ws_start_check(&start);
 }
@@ -124,8 +134,9 @@ static enum ws_status open_workshop(struct workshop *shop, struct ws_err *err)
     const size_t n = shop->data.n;
     shop->train = ws_calloc(n, sizeof *shop->train);
     shop->held = ws_calloc(n, sizeof *shop->held);
+    shop->asked = ws_calloc(n, sizeof *shop->asked);
     shop->choices = ws_calloc(n, sizeof *shop->choices);
-    if (!shop->train || !shop->held || !shop->choices)
+    if (!shop->train || !shop->held || !shop->asked || !shop->choices)
         return ws_fail(err, WS_E_MEMORY, "out of memory for the order of %zu images", n);
     ws_dataset_split(&shop->data, config->distill.holdout, config->seed, shop->train, &shop->n_train, shop->held,
                      &shop->n_held);

@@ -70,18 +70,18 @@ static size_t count_labelled(const struct ws_dataset *data, int64_t *per_class)
 static int check_pool(const struct ws_start *start)
 {
     const size_t n_classes = (size_t)start->teacher->card.n_classes;
-    int32_t *labels = ws_calloc(start->n_held + 1, sizeof *labels);
+    int32_t *labels = ws_calloc(start->n_asked + 1, sizeof *labels);
     int64_t *confusion = ws_calloc(n_classes, n_classes * sizeof *confusion);
     int64_t *n_found = ws_calloc(n_classes, sizeof *n_found);
     const char *const *names = (const char *const *)start->teacher->card.classes;
     int n = 0;
-    for (size_t i = 0; labels && i < start->n_held; i++)
-        labels[i] = start->data->labels[start->held[i]];
+    for (size_t i = 0; labels && i < start->n_asked; i++)
+        labels[i] = start->data->labels[start->asked[i]];
     if (labels && confusion && n_found) {
-        struct ws_pool_look look = ws_pool_look(start->choices, labels, start->n_held, (int)n_classes, confusion);
+        struct ws_pool_look look = ws_pool_look(start->choices, labels, start->n_asked, (int)n_classes, confusion);
         look.n = start->n_train;
         const size_t n_labelled = count_labelled(start->data, n_found);
-        if (look.n_labelled == 0) /* the hold-out may be a single picture */
+        if (look.n_labelled == 0) /* they may be a single picture */
             look.n_labelled = n_labelled;
         n = ws_pool_warn(&look, confusion, names, warn, NULL) +
             ws_pool_warn_unfound(n_found, (int)n_classes, names, warn, NULL);

@@ -14,16 +14,16 @@ struct ws_start {
     const struct ws_dataset *data;
     bool is_web; /**< the data are the web's, their labels its search words */
     size_t n_train;
-    const uint32_t *held;   /**< [n_held] */
-    const int32_t *choices; /**< [n_held] the teacher's predictions */
-    size_t n_held;
+    const uint32_t *asked;  /**< [n_asked] images of the data, by no rule that knows them */
+    const int32_t *choices; /**< [n_asked] the teacher's predictions */
+    size_t n_asked;
 };
 
 /**
  * Log a warning for each of: a student that costs as much as its teacher; fewer images than a batch; and, of the web's
- * pool alone, one that is too small, has no search words, has none for some classes, or whose teacher agrees with them no
- * better than by chance or in another order (judged on the hold-out, where the teacher has been asked anyway). Returns
- * how many.
+ * pool alone, one that is too small, has no search words, has none for some classes, or whose teacher agrees with them
+ * no better than by chance or in another order (judged on the images of which the teacher has been asked). Returns how
+ * many.
  */
 int ws_start_check(const struct ws_start *start);
 

@@ -76,6 +76,7 @@ awk '/queries: \[/ { match($0, /queries: .*\]/); own = substr($0, RSTART, RLENGT
 check 'a pool searched by the wrong words' pool "$scratch/turned" "$scratch/turned.yaml"
 told 'curate says that teacher and queries do not match, and what to expect' 0 'the search words' 'chance' \
     'xpect a student' -- stage curate "$scratch/turned"
+told 'distill says so too, and runs' 0 'the search words' 'xpect a student' -- stage distill "$scratch/turned" --method kd
 config=$small
 
 # The rules beyond KD3's on a real store.

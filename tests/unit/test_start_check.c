@@ -10,7 +10,7 @@ struct bench {
     struct ws_config config;
     struct ws_dataset data;
     struct ws_model *teacher;
-    uint32_t held[N];
+    uint32_t asked[N];
     int32_t choices[N];
     struct ws_start start;
 };
@@ -26,8 +26,8 @@ static void open_bench(struct bench *b, size_t n)
     assert_int_equal(ws_model_build(&b->teacher, &card, &err), WS_OK);
     b->config.distill.arch = student;
     b->config.distill.batch = 16;
-    for (uint32_t i = 0; i < n; i++) { /* half of the pool is held out, and the teacher agrees with the search words */
-        b->held[i] = i;
+    for (uint32_t i = 0; i < n; i++) { /* the teacher is asked of half of the pool, and agrees with the search words */
+        b->asked[i] = i;
         b->choices[i] = b->data.labels[i];
     }
     b->start = (struct ws_start){.config = &b->config,
@@ -35,9 +35,9 @@ static void open_bench(struct bench *b, size_t n)
                                  .data = &b->data,
                                  .is_web = true,
                                  .n_train = n / 2,
-                                 .held = b->held,
+                                 .asked = b->asked,
                                  .choices = b->choices,
-                                 .n_held = n / 2};
+                                 .n_asked = n / 2};
 }
 
 static void close_bench(struct bench *b)
@@ -105,12 +105,12 @@ static void a_class_that_nothing_was_found_for_is_told(void **state)
     close_bench(&b);
 }
 
-static void a_hold_out_without_labels_is_no_pool_without_them(void **state)
+static void asked_images_without_labels_are_no_pool_without_them(void **state)
 {
     static struct bench b;
     (void)state;
     open_bench(&b, N);
-    b.start.n_held = 0;
+    b.start.n_asked = 0;
     assert_int_equal(ws_start_check(&b.start), 0);
     for (int i = 0; i < N; i++)
         b.data.labels[i] = WS_NO_LABEL;
@@ -126,7 +126,7 @@ int main(void)
         cmocka_unit_test(ten_images_are_fewer_than_a_batch_and_than_a_pool),
         cmocka_unit_test(junk_and_mixed_up_classes_are_told),
         cmocka_unit_test(a_class_that_nothing_was_found_for_is_told),
-        cmocka_unit_test(a_hold_out_without_labels_is_no_pool_without_them),
+        cmocka_unit_test(asked_images_without_labels_are_no_pool_without_them),
     };
     return cmocka_run_group_tests_name("start", tests, NULL, NULL);
 }
