@@ -180,11 +180,13 @@ export function writeTables(results, teachers) {
     }
     const distinct = (field) => [...new Set(results.map((line) => line[field]))].sort();
     parts.push(
-        'Accuracy on the clean test set in %, mean ± standard deviation over the seeds; each run opens it once. ' +
-            'Best epoch: by agreement with the teacher on held-out web pictures. Precision and recall: of the ' +
-            "selection, against what each picture's origin says, over all epochs. " +
-            `Commit ${distinct('commit').join(', ')}; ${distinct('machine').join('; ')}; the configuration's hash of ` +
-            'each run stands in `results.jsonl`.',
+        [
+            'Accuracy on the clean test set in %, mean ± standard deviation over the seeds; each run opens it once.',
+            'Best epoch: by agreement with the teacher on held-out web pictures.',
+            "Precision and recall: of the selection, against what each picture's origin says, over all epochs.",
+            `Commit ${distinct('commit').join(', ')};`,
+            `${distinct('machine').join('; ')}; the configuration's hash of each run stands in \`results.jsonl\`.`,
+        ].join('\n'),
     );
     return `${BEGIN}\n${parts.join('\n\n')}\n${END}\n`;
 }
