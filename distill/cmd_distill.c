@@ -28,7 +28,7 @@ struct workshop {
     struct ws_dataset data;
     uint32_t *train, *held;
     size_t n_train, n_held;
-    uint32_t *asked; /* the hold-out, and some more where it is small */
+    uint32_t *asked; /* the hold-out first, and some more where it is small */
     size_t n_asked;
     int32_t *choices; /* the teacher's, on these */
 };
@@ -65,8 +65,9 @@ static enum ws_status open_teacher(struct workshop *shop, struct ws_err *err)
     return status;
 }
 
-/* The hold-out's right answers are the teacher's choices: no label of the web is believed. */
-static enum ws_status choose_targets(struct workshop *shop, struct ws_err *err)
+/* The hold-out's right answers are the teacher's choices: no label of the web is believed. The warnings are judged on
+ * them, too. */
+static enum ws_status ask_teacher(struct workshop *shop, struct ws_err *err)
 {
     memcpy(shop->asked, shop->held, shop->n_held * sizeof *shop->asked);
     shop->n_asked = shop->n_held;
@@ -140,7 +141,7 @@ static enum ws_status open_workshop(struct workshop *shop, struct ws_err *err)
         return ws_fail(err, WS_E_MEMORY, "out of memory for the order of %zu images", n);
     ws_dataset_split(&shop->data, config->distill.holdout, config->seed, shop->train, &shop->n_train, shop->held,
                      &shop->n_held);
-    status = choose_targets(shop, err);
+    status = ask_teacher(shop, err);
     shop->is_open = status == WS_OK;
     if (status == WS_OK)
         warn_before(shop);

@@ -38,8 +38,8 @@ struct ws_session {
     uint32_t epochs;
 };
 
-/** What an epoch trains on. Arrays are owned by the method or the session and live until the next epoch_begin(); NULL = not
- * applicable. */
+/** What an epoch trains on. Arrays are owned by the method or the session and live until the next epoch_begin(); NULL
+ * = not applicable. */
 struct ws_epoch {
     const uint32_t *images; /**< [n] indices into the data */
     size_t n;

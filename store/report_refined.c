@@ -17,7 +17,7 @@ static bool has_run(const struct ws_report *report, const char *name)
     return false;
 }
 
-/** True when the part holds `n` pictures in the shape of the store's. */
+/** True when the part holds pictures in the shape of the store's. */
 static bool is_ours(const struct ws_report *report, const struct ws_tensor_entry *ids,
                     const struct ws_tensor_entry *pixels)
 {

@@ -1,7 +1,6 @@
 // The curves of the proof as one SVG: accuracy against the share of junk, the size of the pool and the strength of the
 // shift, mean and standard deviation over the seeds.
 
-import { EXPERIMENTS } from './experiments.mjs';
 import { deviation, mean } from './table.mjs';
 
 const [WIDTH, HEIGHT, LEFT, TOP, BOTTOM] = [290, 250, 40, 34, 46];
@@ -66,9 +65,9 @@ function drawPanel(panel, series, at) {
 
 /** The whole picture, or null where no panel has results. */
 export function drawCurves(results) {
-    const drawn = PANELS.filter(({ experiment }) => EXPERIMENTS.some(({ name }) => name === experiment))
-        .map((panel) => ({ panel, series: seriesOf(panel, results) }))
-        .filter(({ series }) => series.length > 0);
+    const drawn = PANELS.map((panel) => ({ panel, series: seriesOf(panel, results) })).filter(
+        ({ series }) => series.length > 0,
+    );
     if (drawn.length === 0) return null;
     const width = drawn.length * (WIDTH + GAP) - GAP;
     const rows = Object.keys(COLOURS).filter((row) => drawn.some(({ series }) => series.some((s) => s.row === row)));

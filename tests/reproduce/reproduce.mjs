@@ -521,8 +521,8 @@ async function main() {
     if (mode === '--table') return say(`${writeResults(settings).lines.length} lines in ${settings.out}/results.jsonl`);
     takeLock(settings);
     copyPrograms(settings);
-    for (const { method } of EXPERIMENTS.flatMap(({ rows }) => rows)) // now, while they are those of the copies
-        settings.engines.set(method, digestEngine(method));
+    const methods = new Set(EXPERIMENTS.flatMap(({ rows }) => rows.map(({ method }) => method)));
+    for (const method of methods) settings.engines.set(method, digestEngine(method)); // those of the copies
     process.on('SIGINT', stopPrograms);
     process.on('SIGTERM', stopPrograms);
     const begun = Date.now();

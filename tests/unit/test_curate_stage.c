@@ -150,36 +150,35 @@ static void a_run_is_compared_with_the_last_whole_one(void **state)
     workdir_free(&work);
 }
 
+static void must_tell_no_drift(struct workdir *work)
+{
+    struct ws_err err;
+    char *text;
+    assert_int_equal(curate(work, NULL, &text, &err), WS_OK);
+    assert_null(strstr(text, "since the last run"));
+    free(text);
+    json_t *facts = facts_of(work);
+    assert_null(json_object_get(facts, "drift"));
+    json_decref(facts);
+}
+
 /* A run with a student, then one without, is no drift of the pool. */
 static void a_run_of_another_mixture_is_not_compared_with(void **state)
 {
     struct workdir work;
-    struct ws_err err;
-    char *text;
     workdir_make(&work, *state, N, 1);
     workdir_select(&work, "selection/epoch.safetensors", 2); /* alpha 1/2 */
-    assert_int_equal(curate(&work, NULL, &text, &err), WS_OK);
-    assert_null(strstr(text, "since the last run"));
-    free(text);
-    json_t *facts = facts_of(&work);
-    assert_null(json_object_get(facts, "drift"));
-    json_decref(facts);
+    must_tell_no_drift(&work);
     workdir_free(&work);
 }
 
 static void the_first_run_has_nothing_to_compare_with(void **state)
 {
     struct workdir work;
-    struct ws_err err;
-    char path[TEMP_PATH], *text;
+    char path[TEMP_PATH];
     workdir_make(&work, *state, N, 1);
     temp_remove(workdir_path(&work, path, "selection"));
-    assert_int_equal(curate(&work, NULL, &text, &err), WS_OK);
-    assert_null(strstr(text, "since the last run"));
-    free(text);
-    json_t *facts = facts_of(&work);
-    assert_null(json_object_get(facts, "drift"));
-    json_decref(facts);
+    must_tell_no_drift(&work);
     workdir_free(&work);
 }
 

@@ -58,8 +58,7 @@ void ws_exec_forward(struct ws_exec *exec, int batch, enum ws_bn_mode mode);
  */
 void ws_exec_set_dropout(struct ws_exec *exec, uint64_t seed, uint64_t step);
 
-/** Move the running statistics towards those of the last forward, which was run in BATCH mode: what TRAIN does at once.
- */
+/** Move the running statistics towards those of the last forward, run in BATCH mode: what TRAIN does at once. */
 void ws_exec_move_statistics(struct ws_exec *exec);
 
 /** Value of a tap after forward: [batch][height][width][channels]; valid until the next forward. */
