@@ -29,7 +29,7 @@ struct ws_session {
     const struct ws_model *teacher;         /**< NULL when a teacher is being trained */
     struct ws_predictor *teacher_predictor; /**< folded, max_batch = batch; NULL likewise */
     const char *teacher_path;               /**< its file, for a method that needs it as it was; NULL likewise */
-    struct ws_predictor *student;           /**< set by the loop behind open(): reads the current weights */
+    struct ws_predictor *student;           /**< the loop's, opened behind open(): reads the current weights */
     const struct ws_conf_optim *optim;
     struct ws_augment augment;
     double label_smoothing;

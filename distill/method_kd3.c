@@ -130,11 +130,13 @@ enum ws_status kd3_open(void **state, const struct ws_session *session, const st
     *state = kd3;
     if (!kd3)
         return ws_fail(err, WS_E_MEMORY, "out of memory for method kd3");
-    kd3->session = session;
     kd3->options = plus ? kd3_plus_settle(&kd3->plus, session, plus) : &session->config->distill.kd3;
+    enum ws_status status = plus ? kd3_plus_narrow(&kd3->plus, &session, err) : WS_OK;
+    kd3->session = session;
     kd3->is_cross = strcmp(kd3->options->contrast, "cross") == 0;
     kd3->has_contrast = strcmp(kd3->options->contrast, "off") != 0;
-    enum ws_status status = open_student(kd3, err);
+    if (status == WS_OK)
+        status = open_student(kd3, err);
     if (status == WS_OK && kd3->has_contrast)
         status = open_contrast(kd3, err);
     if (status == WS_OK)

@@ -2,7 +2,8 @@
  * KD3+: KD3 for pools that look unlike the teacher's data.
  *
  * Most places of a batch show a picture in its refined form (refine.h): pulled towards what the teacher's BatchNorm
- * layers remember of its data. The loss is KD3's and, where kl_weight is not 0,
+ * layers remember of its data. Of a pool larger than refine_images a sample is refined and trained on: refining costs
+ * more than training there, and brings no more. The loss is KD3's and, where kl_weight is not 0,
  *
  *   + lambda T^2 KL( softmax(z_t / T) || softmax(z_s / T) )
  *
@@ -12,7 +13,12 @@
  */
 #include "kd3.h"
 
+#include "webstill/base/hash.h"
+#include "webstill/base/log.h"
+
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 const struct ws_conf_kd3 *kd3_plus_settle(struct kd3_plus *plus, const struct ws_session *session,
                                           const struct ws_conf_kd3_plus *options)
@@ -24,10 +30,57 @@ const struct ws_conf_kd3 *kd3_plus_settle(struct kd3_plus *plus, const struct ws
     return &plus->kd3_options;
 }
 
+static bool does_refine(const struct ws_conf_kd3_plus *options)
+{
+    return options->refine_steps > 0 && options->refined_share > 0.0;
+}
+
+static int compare_hashes(const void *left, const void *right)
+{
+    const uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return (a > b) - (a < b);
+}
+
+/* `most` of the n images, whose order is kept; `hashes` is room for 2 n. */
+static void draw_sample(uint32_t *sample, size_t most, const struct ws_session *whole, uint64_t *hashes)
+{
+    const size_t n = whole->n_train;
+    for (size_t i = 0; i < n; i++)
+        hashes[i] = ws_xxh64(&whole->data->ids[whole->train[i]], sizeof *whole->data->ids, whole->seed);
+    memcpy(hashes + n, hashes, n * sizeof *hashes);
+    qsort(hashes + n, n, sizeof *hashes, compare_hashes);
+    for (size_t i = 0, taken = 0; taken < most; i++)
+        if (hashes[i] <= hashes[n + most - 1])
+            sample[taken++] = whole->train[i];
+}
+
+enum ws_status kd3_plus_narrow(struct kd3_plus *plus, const struct ws_session **session, struct ws_err *err)
+{
+    const struct ws_session *whole = *session;
+    const size_t most = plus->options->refine_images;
+    if (!does_refine(plus->options) || most == 0 || whole->n_train <= most)
+        return WS_OK;
+    plus->sample = ws_calloc(most, sizeof *plus->sample);
+    uint64_t *hashes = ws_calloc(ws_size_mul(whole->n_train, 2), sizeof *hashes);
+    if (!plus->sample || !hashes) {
+        free(hashes);
+        return ws_fail(err, WS_E_MEMORY, "out of memory to draw %zu of %zu images", most, whole->n_train);
+    }
+    draw_sample(plus->sample, most, whole, hashes);
+    free(hashes);
+    plus->session = *whole;
+    plus->session.train = plus->sample;
+    plus->session.n_train = most;
+    *session = &plus->session;
+    ws_log(WS_LOG_INFO, "kd3+ refines %zu of the %zu images and trains on these (distill.kd3_plus.refine_images)", most,
+           whole->n_train);
+    return WS_OK;
+}
+
 enum ws_status kd3_plus_refine(struct kd3_plus *plus, const struct ws_session *session, struct ws_err *err)
 {
     const struct ws_conf_kd3_plus *said = plus->options;
-    if (said->refine_steps == 0 || said->refined_share <= 0.0)
+    if (!does_refine(said))
         return WS_OK;
     const struct ws_refine_options options = {
         .steps = (int)said->refine_steps,
@@ -51,6 +104,7 @@ enum ws_status kd3_plus_refine(struct kd3_plus *plus, const struct ws_session *s
 void kd3_plus_close(struct kd3_plus *plus)
 {
     ws_refined_close(&plus->refined);
+    free(plus->sample);
 }
 
 static enum ws_status open_kd3_plus(void **state, const struct ws_session *session, struct ws_model **model,

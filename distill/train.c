@@ -61,11 +61,11 @@ static enum ws_status open_loop(struct loop *loop, struct ws_err *err)
     enum ws_status status = ws_dir_make(session->dir, err);
     if (status == WS_OK)
         status = alloc_loop(loop, err);
+    session->student = &loop->student;
     if (status == WS_OK)
         status = loop->method->open(&loop->state, session, &loop->model, err);
     if (status == WS_OK)
         status = ws_predictor_open(&loop->student, loop->model, session->pool, session->batch, false, err);
-    session->student = &loop->student;
     return status;
 }
 

@@ -382,6 +382,92 @@ static void kd3_without_sharing_trains_a_classifier_of_its_own_on_the_selection(
     close_bench(&shared);
 }
 
+static void sample_pool(struct bench *b, const char *folder, const char *name, int n_threads)
+{
+    open_bench(b, folder, name, n_threads, the_teacher);
+    b->config.distill.kd3_plus.refine_images = 40;
+    b->config.curate.p_cutoff = .3;
+    assert_true(b->n_train > 50);
+}
+
+static void of_a_large_pool_kd3_plus_shows_the_refined_ones_alone(void **state)
+{
+    static struct bench b;
+    struct ws_model *model;
+    struct ws_epoch epoch;
+    struct ws_err err = {0};
+    void *opened = NULL;
+    sample_pool(&b, *state, "sampled", 2);
+    assert_int_equal(ws_dir_make(b.dir, &err), WS_OK);
+    assert_int_equal(ws_method_kd3_plus.open(&opened, &b.session, &model, &err), WS_OK);
+    assert_int_equal(ws_method_kd3_plus.epoch_begin(opened, 1, &epoch, &err), WS_OK);
+    const struct kd3 *kd3 = opened;
+    size_t n_refined = 0;
+    for (size_t i = 0; i < N; i++)
+        n_refined += kd3->plus.refined.pixels[i] != NULL;
+    assert_int_equal(n_refined, 40);
+    assert_int_equal(epoch.n, 40);
+    for (size_t i = 0; i < epoch.n; i++) {
+        assert_non_null(kd3->plus.refined.pixels[epoch.images[i]]);
+        assert_true(i == 0 || epoch.images[i] > epoch.images[i - 1]);
+    }
+    ws_method_kd3_plus.close(&opened);
+    close_bench(&b);
+}
+
+/* Whether an image is drawn depends on the ids that hash lower alone: without the others, the same ones are drawn. */
+static void a_pool_that_grew_keeps_what_is_drawn(void **state)
+{
+    (void)state;
+    static struct bench b;
+    struct ws_err err = {0};
+    sample_pool(&b, *state, "grew", 1);
+    const struct ws_conf_kd3_plus *options = &b.config.distill.kd3_plus;
+    struct kd3_plus large = {.options = options}, small = {.options = options};
+    const struct ws_session *of_large = &b.session;
+    assert_int_equal(kd3_plus_narrow(&large, &of_large, &err), WS_OK);
+    assert_int_equal(of_large->n_train, 40);
+    uint32_t fewer[N];
+    size_t n = 0;
+    for (size_t i = 0, at = 0; i < b.n_train; i++) {
+        const bool is_drawn = at < 40 && of_large->train[at] == b.train[i];
+        at += is_drawn;
+        if (is_drawn || i % 2 == 0)
+            fewer[n++] = b.train[i];
+    }
+    assert_true(n > 40 && n < b.n_train);
+    struct ws_session session = b.session;
+    session.train = fewer;
+    session.n_train = n;
+    const struct ws_session *of_small = &session;
+    assert_int_equal(kd3_plus_narrow(&small, &of_small, &err), WS_OK);
+    assert_memory_equal(of_large->train, of_small->train, 40 * sizeof *fewer);
+    kd3_plus_close(&large);
+    kd3_plus_close(&small);
+    close_bench(&b);
+}
+
+static void a_sampled_run_that_selects_resumes_and_ignores_threads(void **state)
+{
+    static struct bench whole, cut;
+    sample_pool(&whole, *state, "whole-sample", 1);
+    whole.config.distill.kd3_plus.select = true;
+    must_run(&whole, &ws_method_kd3_plus);
+    enum ws_status status = WS_E_BUDGET;
+    for (int n_calls = 0; status == WS_E_BUDGET; n_calls++) {
+        struct ws_err err;
+        sample_pool(&cut, *state, "cut-sample", 2 + n_calls % 2);
+        cut.config.distill.kd3_plus.select = true;
+        cut.options.limit = 7;
+        status = run(&cut, &ws_method_kd3_plus, &err);
+        close_bench(&cut);
+        assert_true(n_calls < 20);
+    }
+    assert_int_equal(status, WS_OK);
+    assert_same_file(whole.last, cut.last);
+    close_bench(&whole);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -399,6 +485,9 @@ int main(void)
         IN_FOLDER(the_teacher_is_asked_once_where_its_logits_fit_under_the_cap),
         IN_FOLDER(combining_probabilities_selects_otherwise),
         IN_FOLDER(a_selection_of_fewer_than_two_says_what_to_do),
+        IN_FOLDER(of_a_large_pool_kd3_plus_shows_the_refined_ones_alone),
+        IN_FOLDER(a_pool_that_grew_keeps_what_is_drawn),
+        IN_FOLDER(a_sampled_run_that_selects_resumes_and_ignores_threads),
     };
     return cmocka_run_group_tests_name("train_kd3", tests, train_teacher, free_teacher);
 }

@@ -185,7 +185,8 @@ struct ws_conf_kd3_plus {
     bool select;
     char *contrast; /**< as kd3's */
     double kl_weight, kl_temperature;
-    uint32_t refine_steps; /**< 0 = images are not refined */
+    uint32_t refine_steps;  /**< 0 = images are not refined */
+    uint32_t refine_images; /**< most that are refined, and then trained on; 0 = all */
     double refine_lr, refine_statistics, refine_any_class;
     double refined_share; /**< of the images of a batch */
 };
