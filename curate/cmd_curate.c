@@ -1,5 +1,6 @@
 /* The stage `curate`: KD3's rule on stored predictions, by the same function that the training loop calls. */
 #include "commands.h"
+#include "scores.h"
 #include "stage.h"
 
 #include "webstill/base/file.h"
@@ -35,33 +36,6 @@ static enum ws_status join(char path[PATH_BYTES], const char *work, const char *
 {
     if (snprintf(path, PATH_BYTES, "%s/%s", work, relative) >= PATH_BYTES)
         return ws_fail(err, WS_E_CONFIG, "the path of the working directory is too long");
-    return WS_OK;
-}
-
-/* Predictions of one network, borrowed from the opened file. All-zero is a valid closed one. */
-struct scores {
-    struct ws_tensors *file; /* owned */
-    const struct ws_image_id *ids;
-    const float *logits;
-    size_t n;
-    int n_classes;
-};
-
-static enum ws_status open_scores(struct scores *scores, const char *path, struct ws_err *err)
-{
-    const enum ws_status status = ws_tensors_open(&scores->file, path, err);
-    if (status != WS_OK)
-        return status;
-    const struct ws_tensor_entry *ids = ws_tensors_find(scores->file, "ids");
-    const struct ws_tensor_entry *logits = ws_tensors_find(scores->file, "logits");
-    if (!ids || ids->dtype != WS_U8 || ids->rank != 2 || ids->shape[1] != 16 || !logits || logits->dtype != WS_F32 ||
-        logits->rank != 2 || logits->shape[0] != ids->shape[0] || ids->shape[0] < 1 || logits->shape[1] < 2 ||
-        logits->shape[1] > 1000000)
-        return ws_fail(err, WS_E_FORMAT, "%s: expected ids U8 [n,16] and logits F32 [n,classes] with n >= 1", path);
-    scores->ids = ids->data;
-    scores->logits = logits->data;
-    scores->n = (size_t)ids->shape[0];
-    scores->n_classes = (int)logits->shape[1];
     return WS_OK;
 }
 
@@ -272,13 +246,16 @@ static enum ws_status publish(struct stage *stage, struct ws_manifest *manifest,
 static enum ws_status make_selection(const struct ws_run *run, struct ws_manifest *manifest, const char *teacher_path,
                                      const char *student_path, const char *manifest_path, struct ws_err *err)
 {
+    const char *pool = run->config->distill.pool;
     struct scores teacher = {0}, student = {0};
     struct stage stage = {.config = run->config};
-    enum ws_status status = open_scores(&teacher, teacher_path, err);
+    enum ws_status status = scores_open(&teacher, teacher_path, err);
     if (status == WS_OK && student_path)
-        status = open_scores(&student, student_path, err);
+        status = scores_open(&student, student_path, err);
     if (status == WS_OK)
         status = check_match(&teacher, &student, student_path, run->config, err);
+    if (status == WS_OK && pool[0])
+        status = scores_restrict(&teacher, &student, pool, err);
     if (status == WS_OK)
         status = open_store(&stage, run->work, err);
     if (status == WS_OK)
@@ -294,13 +271,31 @@ static enum ws_status make_selection(const struct ws_run *run, struct ws_manifes
     ws_selection_close(&stage.previous);
     ws_images_close(&stage.store);
     ws_arena_fini(&stage.arena);
-    ws_tensors_close(&teacher.file);
-    ws_tensors_close(&student.file);
+    scores_close(&teacher);
+    scores_close(&student);
     return status;
 }
 
+/* A file outside of the working directory. */
+static enum ws_status note_file(struct ws_manifest *manifest, const char *path, struct ws_err *err)
+{
+    struct ws_digest digest;
+    const enum ws_status status = ws_sha256_file(path, &digest, err);
+    if (status == WS_OK && !ws_manifest_input(manifest, path, &digest))
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the manifest");
+    return status;
+}
+
+static enum ws_status note_pool(struct ws_manifest *manifest, const char *pool, struct ws_err *err)
+{
+    if (!ws_file_exists(pool))
+        return ws_fail(err, WS_E_CONFIG, "distill.pool: %s does not exist; expected a file with one image id a line",
+                       pool);
+    return note_file(manifest, pool, err);
+}
+
 static enum ws_status note_inputs(struct ws_manifest *manifest, const char *work, const char *student_path,
-                                  struct ws_err *err)
+                                  const char *pool, struct ws_err *err)
 {
     char path[PATH_BYTES];
     json_t *scores = NULL;
@@ -313,12 +308,9 @@ static enum ws_status note_inputs(struct ws_manifest *manifest, const char *work
     json_decref(scores);
     if (status == WS_OK && !ws_manifest_input(manifest, "scores/teacher.safetensors", &digest))
         status = ws_fail(err, WS_E_MEMORY, "out of memory for the manifest");
-    if (status != WS_OK || !student_path)
-        return status;
-    status = ws_sha256_file(student_path, &digest, err);
-    if (status == WS_OK && !ws_manifest_input(manifest, student_path, &digest))
-        status = ws_fail(err, WS_E_MEMORY, "out of memory for the manifest");
-    return status;
+    if (status == WS_OK && pool[0])
+        status = note_pool(manifest, pool, err);
+    return status == WS_OK && student_path ? note_file(manifest, student_path, err) : status;
 }
 
 /* With the lock held (in a dry run: without). */
@@ -335,7 +327,7 @@ static enum ws_status curate(const struct ws_run *run, struct ws_err *err)
                                    ws_config_sections("curate"), err);
     if (status != WS_OK)
         return status;
-    status = note_inputs(&manifest, run->work, student_path, err);
+    status = note_inputs(&manifest, run->work, student_path, run->config->distill.pool, err);
     if (status == WS_OK && ws_manifest_is_current(&manifest, manifest_path, run->work)) {
         ws_log(WS_LOG_INFO, "up to date");
         if (!run->dry_run)

@@ -306,6 +306,66 @@ static void scores_of_another_pool_are_refused_where_the_store_is_needed(void **
     workdir_free(&work);
 }
 
+/* Every third image is listed: thresholds and ranks are those of the listed ones among themselves. */
+static void the_rule_looks_at_the_images_of_distill_pool_alone(void **state)
+{
+    enum { LISTED = N / 3 };
+    struct workdir work;
+    struct ws_selection_file file = {0};
+    struct ws_buf list = {0};
+    char path[TEMP_PATH], hex[WS_IMAGE_ID_HEX];
+    workdir_make(&work, *state, N, 1);
+    must_curate(&work);
+    for (int i = 0; i < N; i += 3) {
+        ws_image_id_hex(&work.ids[i], hex);
+        assert_true(ws_buf_addf(&list, "%s\n", hex));
+    }
+    workdir_path(&work, path, "pool.txt");
+    WORKDIR_OK(ws_file_replace(path, list.ptr, list.len, err));
+    work.config->distill.pool = path;
+    must_curate(&work);
+    WORKDIR_OK(ws_selection_open(&file, workdir_path(&work, (char[TEMP_PATH]){0}, "selection/epoch.safetensors"), err));
+    assert_int_equal(file.n, LISTED);
+    for (int i = 0; i < LISTED; i++)
+        assert_memory_equal(&file.ids[i], &work.ids[3 * i], sizeof file.ids[i]);
+    int64_t n_predicted = 0;
+    for (int c = 0; c < CLASSES; c++) {
+        double largest = 0;
+        for (int i = 0; i < LISTED; i++)
+            if (file.predicted[i] == c && file.confidence[i] > largest)
+                largest = file.confidence[i];
+        assert_true(file.threshold[c] <= largest);
+        n_predicted += file.n_predicted[c];
+    }
+    assert_int_equal(n_predicted, LISTED);
+    ws_selection_close(&file);
+    work.config->distill.pool = NULL;
+    ws_buf_fini(&list);
+    workdir_free(&work);
+}
+
+static void a_pool_that_cannot_be_read_is_named_with_its_key(void **state)
+{
+    struct workdir work;
+    struct ws_err why;
+    char path[TEMP_PATH], *text;
+    static const char foreign[] = "00000000000000000000000000000000\n";
+    workdir_make(&work, *state, N, 1);
+    char *before = work.config->distill.pool;
+    work.config->distill.pool = workdir_path(&work, path, "pool.txt");
+    assert_int_equal(curate(&work, NULL, &text, &why), WS_E_CONFIG);
+    assert_non_null(strstr(why.text, "distill.pool"));
+    assert_non_null(strstr(why.text, "does not exist"));
+    free(text);
+    WORKDIR_OK(ws_file_replace(path, foreign, sizeof foreign - 1, err));
+    assert_int_equal(curate(&work, NULL, &text, &why), WS_E_CONFIG);
+    assert_non_null(strstr(why.text, "distill.pool"));
+    assert_non_null(strstr(why.text, "pool.txt:1"));
+    free(text);
+    work.config->distill.pool = before;
+    workdir_free(&work);
+}
+
 int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, temp_setup, temp_teardown)
@@ -319,6 +379,8 @@ int main(void)
         IN_FOLDER(explain_takes_an_id_and_says_what_it_does_not_know),
         IN_FOLDER(a_story_tells_which_rule_dropped_an_image),
         IN_FOLDER(scores_of_another_pool_are_refused_where_the_store_is_needed),
+        IN_FOLDER(the_rule_looks_at_the_images_of_distill_pool_alone),
+        IN_FOLDER(a_pool_that_cannot_be_read_is_named_with_its_key),
     };
     return cmocka_run_group_tests_name("curate", tests, NULL, NULL);
 }

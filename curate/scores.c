@@ -1,0 +1,71 @@
+#include "scores.h"
+
+#include "webstill/base/mem.h"
+#include "webstill/store/id_list.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum ws_status scores_open(struct scores *scores, const char *path, struct ws_err *err)
+{
+    const enum ws_status status = ws_tensors_open(&scores->file, path, err);
+    if (status != WS_OK)
+        return status;
+    const struct ws_tensor_entry *ids = ws_tensors_find(scores->file, "ids");
+    const struct ws_tensor_entry *logits = ws_tensors_find(scores->file, "logits");
+    if (!ids || ids->dtype != WS_U8 || ids->rank != 2 || ids->shape[1] != 16 || !logits || logits->dtype != WS_F32 ||
+        logits->rank != 2 || logits->shape[0] != ids->shape[0] || ids->shape[0] < 1 || logits->shape[1] < 2 ||
+        logits->shape[1] > 1000000)
+        return ws_fail(err, WS_E_FORMAT, "%s: expected ids U8 [n,16] and logits F32 [n,classes] with n >= 1", path);
+    scores->ids = ids->data;
+    scores->logits = logits->data;
+    scores->n = (size_t)ids->shape[0];
+    scores->n_classes = (int)logits->shape[1];
+    return WS_OK;
+}
+
+void scores_close(struct scores *scores)
+{
+    ws_tensors_close(&scores->file);
+    free(scores->kept);
+    *scores = (struct scores){0};
+}
+
+/* The logits of what stays stand in front, their ids behind them. */
+static enum ws_status keep(struct scores *scores, const uint8_t *is_listed, size_t n, struct ws_err *err)
+{
+    const size_t width = (size_t)scores->n_classes;
+    float *logits = ws_calloc(n, width * sizeof *logits + sizeof *scores->ids);
+    if (!logits)
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the scores of %zu images", n);
+    struct ws_image_id *ids = (struct ws_image_id *)(logits + n * width);
+    for (size_t i = 0, at = 0; i < scores->n; i++)
+        if (is_listed[i]) {
+            memcpy(logits + at * width, scores->logits + i * width, width * sizeof *logits);
+            ids[at++] = scores->ids[i];
+        }
+    scores->kept = logits;
+    scores->logits = logits;
+    scores->ids = ids;
+    scores->n = n;
+    return WS_OK;
+}
+
+enum ws_status scores_restrict(struct scores *teacher, struct scores *student, const char *pool, struct ws_err *err)
+{
+    struct ws_id_list list = {0};
+    uint8_t *is_listed = ws_calloc(teacher->n, 1);
+    enum ws_status status = is_listed ? ws_id_list_read(&list, pool, err)
+                                      : ws_fail(err, WS_E_MEMORY, "out of memory for %zu images", teacher->n);
+    if (status == WS_OK)
+        status = ws_id_list_mark(&list, pool, teacher->ids, teacher->n, is_listed, err);
+    if (status == WS_OK)
+        status = keep(teacher, is_listed, list.n, err);
+    if (status == WS_OK && student->file)
+        status = keep(student, is_listed, list.n, err);
+    if (status != WS_OK)
+        ws_err_note(err, "distill.pool");
+    ws_id_list_free(&list);
+    free(is_listed);
+    return status;
+}

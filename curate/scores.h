@@ -1,0 +1,30 @@
+/** Predictions of one network for the pool, as the stage `score` keeps them. */
+#ifndef WEBSTILL_CURATE_SCORES_H
+#define WEBSTILL_CURATE_SCORES_H
+
+#include "webstill/base/err.h"
+#include "webstill/base/hash.h"
+#include "webstill/store/tensors.h"
+
+/** All-zero is a valid closed one. */
+struct scores {
+    struct ws_tensors *file;       /**< owned; NULL: closed */
+    const struct ws_image_id *ids; /**< borrowed: [n], ascending */
+    const float *logits;           /**< borrowed: [n][n_classes] */
+    size_t n;
+    int n_classes;
+    void *kept; /**< owned: what scores_restrict() left; NULL: all of the file */
+};
+
+/** Open scores/NAME.safetensors: ids U8 [n,16] and logits F32 [n,classes]. WS_E_IO, WS_E_FORMAT. */
+WS_MUST_USE enum ws_status scores_open(struct scores *scores, const char *path, struct ws_err *err);
+void scores_close(struct scores *scores);
+
+/**
+ * Leave the images that the file `pool` (distill.pool) names, one id a line, in both networks' scores, which are of the
+ * same images; `student` may be closed. Errors as ws_id_list_read() and ws_id_list_mark() have them.
+ */
+WS_MUST_USE enum ws_status scores_restrict(struct scores *teacher, struct scores *student, const char *pool,
+                                           struct ws_err *err);
+
+#endif
