@@ -244,15 +244,17 @@ enum ws_status ws_verify_command(const struct ws_run *run, struct ws_err *err)
         ws_err_hint(err, "run `webstill crawl %s` first, or name the working directory with --work", run->config_path);
         return status;
     }
-    for (size_t i = 0; i < n; i++) {
-        const enum ws_status status = verify_stage(&tally, &stages[i], err);
-        if (status != WS_OK)
-            return status;
-    }
+    enum ws_status status = WS_OK;
+    for (size_t i = 0; status == WS_OK && i < n; i++)
+        status = verify_stage(&tally, &stages[i], err);
+    if (status == WS_OK)
+        status = verify_folder(&tally, "runs/refined", err); /* kd3+'s, which no manifest names */
+    if (status != WS_OK)
+        return status;
     printf("%" PRId64 " ok, %" PRId64 " bad\n", tally.n_ok, tally.n_bad);
     if (tally.n_bad > 0) {
-        const enum ws_status status = ws_fail(err, WS_E_DAMAGED, "%s: %" PRId64 " of %" PRId64 " checks found damage",
-                                              run->work, tally.n_bad, tally.n_ok + tally.n_bad);
+        status = ws_fail(err, WS_E_DAMAGED, "%s: %" PRId64 " of %" PRId64 " checks found damage", run->work,
+                         tally.n_bad, tally.n_ok + tally.n_bad);
         ws_err_hint(err, "remove the damaged stage's folder and run the stage again; what lies before it stays");
         return status;
     }

@@ -3,6 +3,7 @@
 #include "report_picture.h"
 
 #include "webstill/base/file.h"
+#include "webstill/base/log.h"
 #include "webstill/store/tensors.h"
 
 #include <string.h>
@@ -52,16 +53,21 @@ enum ws_status ws_report_add_refined(const struct ws_report *report, struct ws_h
 {
     char path[4096];
     struct ws_tensors *part = NULL;
-    struct ws_err ignored = {0};
+    struct ws_err why = {0};
     snprintf(path, sizeof(path), "%.4000s/runs/refined/part-001.safetensors", report->work);
-    if (!report->images || !has_run(report, "kd3+") || report->config->report.contact == 0 || !ws_file_exists(path) ||
-        ws_tensors_open(&part, path, &ignored) != WS_OK)
+    if (!report->images || !has_run(report, "kd3+") || report->config->report.contact == 0 || !ws_file_exists(path))
         return WS_OK;
+    if (ws_tensors_open(&part, path, &why) != WS_OK) {
+        ws_log(WS_LOG_WARN, "the page shows no refined pictures: %s", why.text);
+        return WS_OK;
+    }
     const struct ws_tensor_entry *ids = ws_tensors_find(part, "ids"), *pixels = ws_tensors_find(part, "pixels");
     enum ws_status status = WS_OK;
     if (is_ours(report, ids, pixels))
         status = add_pairs(report, html, ids->data, pixels->data, (size_t)ids->shape[0],
                            pixels->size_bytes / (size_t)ids->shape[0], err);
+    else
+        ws_log(WS_LOG_WARN, "the page shows no refined pictures: those of %s are not in the store's shape", path);
     ws_tensors_close(&part);
     return status;
 }

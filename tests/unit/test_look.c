@@ -140,6 +140,14 @@ static void damage(const struct workdir *work, const char *name, long at)
     assert_int_equal(fclose(stream), 0);
 }
 
+/* What kd3+ refined; no manifest names it. */
+static void write_refined(const struct workdir *work)
+{
+    char path[TEMP_PATH];
+    const struct ws_tensor_entry ids = {"ids", WS_U8, 2, {12, 16}, work->ids, (size_t)12 * 16};
+    WORKDIR_OK(ws_tensors_write(workdir_path(work, path, "runs/refined/part-001.safetensors"), &ids, 1, NULL, 0, err));
+}
+
 static void verify_finds_damage_in_every_kind_of_file(void **state)
 {
     static const struct {
@@ -151,6 +159,7 @@ static void verify_finds_damage_in_every_kind_of_file(void **state)
         {"crawl/webstill-00000.warc.gz", "crawl/webstill-00000.warc.gz", -30},
         {"runs/kd3/manifest.json", "runs/kd3/manifest.json", 0},
         {"runs/kd3/selection/epoch-001.safetensors", "epoch-001.safetensors", -1},
+        {"runs/refined/part-001.safetensors", "runs/refined/part-001.safetensors: the data has SHA-256", -3},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct workdir work;
@@ -159,6 +168,7 @@ static void verify_finds_damage_in_every_kind_of_file(void **state)
         snprintf(name, sizeof(name), "w%zu", i);
         temp_join(folder, *state, name);
         workdir_make(&work, folder, 12, 2);
+        write_refined(&work);
         damage(&work, cases[i].name, cases[i].at);
         assert_int_equal(workdir_run(&work, ws_verify_command, NULL, false, &out, &failure), WS_E_DAMAGED);
         assert_int_equal(ws_status_exit_code(WS_E_DAMAGED), 14);

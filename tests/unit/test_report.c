@@ -187,6 +187,19 @@ static void shows_what_refining_made_of_the_pool_where_kd3_plus_ran(void **state
     workdir_free(&work);
 }
 
+static void a_damaged_part_of_refined_pictures_costs_their_section_alone(void **state)
+{
+    struct workdir work;
+    char path[TEMP_PATH];
+    workdir_make(&work, *state, 30, 2);
+    temp_write(workdir_path(&work, path, "runs/refined/part-001.safetensors"), "damaged", 7);
+    char *page = make_page_under(&work, "distill.methods", "[kd3+]");
+    assert_null(strstr(page, "id=\"refined\""));
+    assert_non_null(strstr(page, "</html>"));
+    free(page);
+    workdir_free(&work);
+}
+
 static void shows_mean_and_deviation_over_seeds(void **state)
 {
     static const char text[] =
@@ -345,6 +358,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(says_which_file_it_could_not_read, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(is_made_anew_only_when_something_changed, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(shows_what_refining_made_of_the_pool_where_kd3_plus_ran, temp_setup,
+                                        temp_teardown),
+        cmocka_unit_test_setup_teardown(a_damaged_part_of_refined_pictures_costs_their_section_alone, temp_setup,
                                         temp_teardown),
         cmocka_unit_test_setup_teardown(shows_mean_and_deviation_over_seeds, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(says_that_the_results_are_missing, temp_setup, temp_teardown),
