@@ -145,8 +145,8 @@ static enum ws_status select_images(struct stage *stage, const struct scores *te
     return WS_OK;
 }
 
-/* A file that cannot be read, or is of other classes or of another mixture of teacher and student, is nothing to compare
- * with. */
+/* A file that cannot be read, or is of other classes or of another mixture of teacher and student, is nothing to
+ * compare with. */
 static enum ws_status compare_with_previous(struct stage *stage, const char *path, struct ws_err *err)
 {
     struct ws_err why = {0};

@@ -88,8 +88,8 @@ void kd3_close(void **state);
 /** Section kd3 with what kd3+ says otherwise; borrowed from `plus`. */
 const struct ws_conf_kd3 *kd3_plus_settle(struct kd3_plus *plus, const struct ws_session *session,
                                           const struct ws_conf_kd3_plus *options);
-/** Where the pool is larger than what is refined at most, let `session` be one whose training images are a sample of it:
- * those whose ids' hashes under the seed are smallest, so that a pool which grew changes it least. */
+/** Where the pool is larger than what is refined at most, let `session` be one whose training images are a sample of
+ * it: those whose ids' hashes under the seed are smallest, so that a pool which grew changes it least. */
 WS_MUST_USE enum ws_status kd3_plus_narrow(struct kd3_plus *plus, const struct ws_session **session,
                                            struct ws_err *err);
 /** Make or read the refined images, where any are asked for. */
