@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Pools that promise little: tiny ones, one class missing, queries that are not the teacher's classes, a student as large
-# as its teacher. Each runs with a warning that says what to expect, or is refused with the reason.
+# Pools that promise little: tiny ones, one class missing, nothing but junk, queries that are not the teacher's classes,
+# a student as large as its teacher. Each runs with a warning that says what to expect, or is refused with the reason.
 #
 # usage: tests/e2e/bad_pool.sh        scratch below build/tmp/, nothing left behind; last line "N passed, M failed"
 set -uo pipefail
@@ -94,5 +94,20 @@ check 'each image is explained, and with its rule' eval '[ "$(rows | wc -l)" = "
     .facts.dropped.density)" ]'
 told 'kd3 trains with the same rules' 0 'sources; the teacher believes' -- stage distill "$base" --method kd3 \
     -o curate.density=weight -o curate.source_precision=query -o curate.quota=0.5
+
+# Only pictures that, as the web's builder knows, show no class.
+write_junk() {
+    node -e "import('./tests/reproduce/pools.mjs').then(({ readStoreIds, readTruth }) => {
+        const truth = readTruth('build/web-small');
+        const junk = readStoreIds('$base').filter((id) => truth.get(id)?.shows === false);
+        require('fs').writeFileSync('$scratch/junk.txt', junk.map((id) => id + '\\n').join(''));
+    })" && [ "$(wc -l <"$scratch/junk.txt")" -gt 50 ]
+}
+check 'a pool of junk alone' write_junk
+junk=(-o "distill.pool=$scratch/junk.txt")
+told 'curate says that its pictures show something else, and what to expect' 0 'the pictures show something else' \
+    'Expect a student that learns' -- stage curate "$base" "${junk[@]}"
+told 'distill says so too, and runs' 0 'the pictures show something else' 'agreement' -- \
+    stage distill "$base" "${junk[@]}" --method kd
 
 finish
