@@ -9,6 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void warn_of_unused_weights(const struct ws_conf_curate *curate, const struct ws_conf_kd3 *options)
+{
+    if (!options->share && (curate->density == WS_DENSITY_WEIGHT || curate->source_precision != WS_BY_NOTHING))
+        ws_log(WS_LOG_WARN, "weights by density or source are not used: distill.kd3.share is false, and there is no "
+                            "alignment for them to weigh; what these rules drop stays dropped");
+}
+
 enum ws_status kd3_selection_open(struct kd3_selection *selection, const struct ws_session *session,
                                   const struct ws_conf_kd3 *options, struct ws_err *err)
 {
@@ -21,6 +28,7 @@ enum ws_status kd3_selection_open(struct kd3_selection *selection, const struct 
     selection->is_off = !selection->has_threshold && !ws_curation_is_on(&config->curate);
     if (selection->is_off)
         return WS_OK;
+    warn_of_unused_weights(&config->curate, options);
     const size_t n = session->n_train, n_classes = (size_t)session->card.n_classes;
     selection->is_clean = options->selection_view == WS_SELECTION_CLEAN;
     selection->piece = (size_t)session->batch;

@@ -94,6 +94,8 @@ check 'each image is explained, and with its rule' eval '[ "$(rows | wc -l)" = "
     .facts.dropped.density)" ]'
 told 'kd3 trains with the same rules' 0 'sources; the teacher believes' -- stage distill "$base" --method kd3 \
     -o curate.density=weight -o curate.source_precision=query -o curate.quota=0.5
+told 'without an alignment it says that it has nothing to weigh' 12 'no alignment for them to weigh' -- \
+    stage distill "$base" --limit 1 --method kd3 -o distill.kd3.share=false -o curate.density=weight
 
 # Only pictures that, as the web's builder knows, show no class.
 write_junk() {
