@@ -3,6 +3,7 @@
 
 #include "webstill/base/file.h"
 #include "webstill/base/mem.h"
+#include "webstill/base/text.h"
 #include "webstill/store/lmdb.h"
 
 #include <errno.h>
@@ -310,15 +311,10 @@ void ws_frontier_close(struct ws_frontier **frontier)
 
 /* --- meta --- */
 
-static struct ws_span span_of_text(const char *text)
-{
-    return (struct ws_span){(const uint8_t *)text, strlen(text)};
-}
-
 enum ws_status ws_frontier_get_meta(struct ws_frontier *f, const char *key, struct ws_buf *out, struct ws_err *err)
 {
     struct ws_span value = {0};
-    const enum ws_status status = ws_table_get(f, WS_TABLE_META, span_of_text(key), &value, err);
+    const enum ws_status status = ws_table_get(f, WS_TABLE_META, ws_text_span(key), &value, err);
     if (status == WS_OK && !ws_buf_add(out, value.ptr, value.len))
         return ws_fail(err, WS_E_MEMORY, "out of memory for %s of the frontier", key);
     return status;
@@ -326,5 +322,5 @@ enum ws_status ws_frontier_get_meta(struct ws_frontier *f, const char *key, stru
 
 enum ws_status ws_frontier_put_meta(struct ws_frontier *f, const char *key, const char *value, struct ws_err *err)
 {
-    return ws_table_put(f, WS_TABLE_META, span_of_text(key), span_of_text(value), err);
+    return ws_table_put(f, WS_TABLE_META, ws_text_span(key), ws_text_span(value), err);
 }

@@ -1,16 +1,13 @@
 /** The frontier's tasks, the pages of their walks, and the robots.txt cache. */
 #include "frontier_int.h"
 
+#include "webstill/base/text.h"
+
 #include <string.h>
 
 static struct ws_span span_of_key(const struct ws_image_id *key)
 {
     return (struct ws_span){key->bytes, sizeof key->bytes};
-}
-
-static struct ws_span span_of_text(const char *text)
-{
-    return (struct ws_span){(const uint8_t *)text, strlen(text)};
 }
 
 enum ws_status ws_frontier_get_task(struct ws_frontier *f, const struct ws_image_id *id, struct ws_buf *out,
@@ -26,7 +23,7 @@ enum ws_status ws_frontier_get_task(struct ws_frontier *f, const struct ws_image
 enum ws_status ws_frontier_put_task(struct ws_frontier *f, const struct ws_image_id *id, const char *json,
                                     struct ws_err *err)
 {
-    return ws_table_put(f, WS_TABLE_TASKS, span_of_key(id), span_of_text(json), err);
+    return ws_table_put(f, WS_TABLE_TASKS, span_of_key(id), ws_text_span(json), err);
 }
 
 /* --- walks --- */
@@ -102,7 +99,7 @@ enum ws_status ws_frontier_get_robots(struct ws_frontier *f, const char *origin,
                                       struct ws_err *err)
 {
     struct ws_span value = {0};
-    const enum ws_status status = ws_table_get(f, WS_TABLE_ROBOTS, span_of_text(origin), &value, err);
+    const enum ws_status status = ws_table_get(f, WS_TABLE_ROBOTS, ws_text_span(origin), &value, err);
     if (status != WS_OK)
         return status;
     struct ws_unpack u = {value, true};
@@ -127,5 +124,5 @@ enum ws_status ws_frontier_put_robots(struct ws_frontier *f, const char *origin,
         !ws_buf_add(&f->scratch, entry->text.ptr, entry->text.len))
         return ws_fail(err, WS_E_MEMORY, "out of memory for a robots.txt");
     const struct ws_span value = {(const uint8_t *)f->scratch.ptr, f->scratch.len};
-    return ws_table_put(f, WS_TABLE_ROBOTS, span_of_text(origin), value, err);
+    return ws_table_put(f, WS_TABLE_ROBOTS, ws_text_span(origin), value, err);
 }

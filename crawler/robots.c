@@ -1,5 +1,7 @@
 #include "robots.h"
 
+#include "webstill/base/text.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,17 +170,6 @@ static bool names_us(struct ws_span text, const char *token)
 
 /* --- matching --- */
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static bool is_unreserved(unsigned char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("-._~", c));
@@ -205,8 +196,8 @@ static size_t normalise(const char *text, size_t len, bool is_rule, char *out, s
         const unsigned char c = (unsigned char)text[i];
         if (n + 4 > size)
             return 0;
-        if (c == '%' && i + 2 < len && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0) {
-            const unsigned char octet = (unsigned char)(hex_value(text[i + 1]) << 4 | hex_value(text[i + 2]));
+        if (c == '%' && i + 2 < len && ws_hex_value(text[i + 1]) >= 0 && ws_hex_value(text[i + 2]) >= 0) {
+            const unsigned char octet = (unsigned char)(ws_hex_value(text[i + 1]) << 4 | ws_hex_value(text[i + 2]));
             if (is_unreserved(octet))
                 out[n++] = (char)octet;
             else

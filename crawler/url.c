@@ -1,5 +1,7 @@
 #include "url.h"
 
+#include "webstill/base/text.h"
+
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <locale.h>
@@ -22,17 +24,6 @@ static bool is_digit(unsigned char c)
 static bool is_unreserved(unsigned char c)
 {
     return is_alpha(c) || is_digit(c) || c == '-' || c == '.' || c == '_' || c == '~';
-}
-
-static int hex_value(unsigned char c)
-{
-    if (is_digit(c))
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
 }
 
 static char lower(char c)
@@ -211,8 +202,8 @@ static void put_normal(struct sink *sink, const char *text, size_t len)
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
         int high, low;
-        if (c == '%' && i + 2 < len && (high = hex_value((unsigned char)text[i + 1])) >= 0 &&
-            (low = hex_value((unsigned char)text[i + 2])) >= 0) {
+        if (c == '%' && i + 2 < len && (high = ws_hex_value(text[i + 1])) >= 0 &&
+            (low = ws_hex_value(text[i + 2])) >= 0) {
             const unsigned char octet = (unsigned char)(high << 4 | low);
             const char coded[3] = {'%', hex_digits[high], hex_digits[low]};
             if (is_unreserved(octet))

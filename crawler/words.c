@@ -1,5 +1,7 @@
 #include "words.h"
 
+#include "webstill/base/text.h"
+
 #include <string.h>
 
 static bool is_word(char c)
@@ -50,17 +52,6 @@ bool ws_words_contain(const char *text, const char *phrase)
     return false;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 void ws_words_of_file_name(const char *url, char *out, size_t size_bytes)
 {
     const size_t len = strcspn(url, "?#");
@@ -74,8 +65,8 @@ void ws_words_of_file_name(const char *url, char *out, size_t size_bytes)
         }
     }
     for (size_t i = start; i < end && n + 1 < size_bytes; i++) {
-        if (url[i] == '%' && i + 2 < end && hex_value(url[i + 1]) >= 0 && hex_value(url[i + 2]) >= 0) {
-            const int octet = hex_value(url[i + 1]) << 4 | hex_value(url[i + 2]);
+        if (url[i] == '%' && i + 2 < end && ws_hex_value(url[i + 1]) >= 0 && ws_hex_value(url[i + 2]) >= 0) {
+            const int octet = ws_hex_value(url[i + 1]) << 4 | ws_hex_value(url[i + 2]);
             out[n++] = octet ? (char)octet : ' ';
             i += 2;
         } else {

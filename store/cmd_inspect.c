@@ -5,6 +5,7 @@
 #include "tensors_int.h"
 
 #include "webstill/base/file.h"
+#include "webstill/base/text.h"
 #include "webstill/store/tensors.h"
 #include "webstill/store/warc.h"
 
@@ -220,12 +221,6 @@ static enum ws_status inspect_lines(const char *path, struct ws_err *err)
     return n_bad == 0 ? WS_OK : ws_fail(err, WS_E_DAMAGED, "%s: %" PRId64 " lines are no JSON", path, n_bad);
 }
 
-static bool ends_with(const char *text, const char *suffix)
-{
-    const size_t n = strlen(text), k = strlen(suffix);
-    return n >= k && strcmp(text + n - k, suffix) == 0;
-}
-
 static enum ws_status inspect_folder(const char *path, struct ws_err *err)
 {
     char inner[WS_PATH_MAX];
@@ -258,16 +253,16 @@ static enum ws_status inspect_file(const char *path, struct ws_err *err)
         return inspect_warc(path, err);
     if (len > 8 && head[8] == '{' && head[7] == 0 && head[6] == 0)
         return inspect_tensors(path, err);
-    if (ends_with(path, ".jsonl"))
+    if (ws_text_ends_with(path, ".jsonl"))
         return inspect_lines(path, err);
     if (head[0] == '{')
         return inspect_json(path, err);
-    if (ends_with(path, ".onnx")) {
+    if (ws_text_ends_with(path, ".onnx")) {
         printf("%s: ONNX model, %" PRId64 " bytes; onnxruntime, PyTorch or a browser opens it\n", path,
                ws_file_size(path));
         return WS_OK;
     }
-    if (ends_with(path, "data.mdb")) {
+    if (ws_text_ends_with(path, "data.mdb")) {
         char folder[WS_PATH_MAX];
         snprintf(folder, sizeof(folder), "%.*s", (int)(strlen(path) - strlen("data.mdb")), path);
         return ws_inspect_lmdb(folder[0] ? folder : ".", err);

@@ -7,6 +7,7 @@
 #include "webstill/base/file.h"
 #include "webstill/base/log.h"
 #include "webstill/base/mem.h"
+#include "webstill/base/text.h"
 #include "webstill/store/manifest.h"
 
 #include <fcntl.h>
@@ -59,15 +60,9 @@ void ws_store_libraries(char *text, size_t size_bytes)
 
 /* --- inputs --- */
 
-static bool ends_with(const char *text, const char *suffix)
-{
-    const size_t n = strlen(text), k = strlen(suffix);
-    return n >= k && strcmp(text + n - k, suffix) == 0;
-}
-
 static bool is_warc_name(const char *name)
 {
-    return ends_with(name, ".warc") || ends_with(name, ".warc.gz");
+    return ws_text_ends_with(name, ".warc") || ws_text_ends_with(name, ".warc.gz");
 }
 
 static enum ws_status add_input(struct stage *stage, const char *name, const char *path, const char *sha256,
@@ -185,11 +180,6 @@ static bool describe_rule(const struct ws_config *config, struct ws_buf *out)
     return ok;
 }
 
-static struct ws_span span_of_text(const char *text)
-{
-    return ws_span_of(text, strlen(text));
-}
-
 struct shard_check {
     const struct stage *stage;
     struct ws_images_db *db;
@@ -227,7 +217,7 @@ static enum ws_status check_store(const struct stage *stage, struct ws_images_db
     enum ws_status status = ws_images_db_begin(db, err);
     if (status != WS_OK)
         return status;
-    status = ws_images_db_get(db, WS_TABLE_META, span_of_text("rule"), &value, err);
+    status = ws_images_db_get(db, WS_TABLE_META, ws_text_span("rule"), &value, err);
     if (status == WS_OK && (value.len != rule->len || memcmp(value.ptr, rule->ptr, rule->len) != 0))
         (void)snprintf(reason, 200, "the configuration has changed (it was: %.*s)",
                        (int)(value.len < 130 ? value.len : 130), (const char *)value.ptr);
@@ -242,11 +232,11 @@ static enum ws_status check_store(const struct stage *stage, struct ws_images_db
     (void)snprintf(size, sizeof size, "%u", stage->run->config->store.size);
     (void)snprintf(channels, sizeof channels, "%u", stage->run->config->store.channels);
     for (int i = 0; status == WS_OK && !reason[0] && i < 2; i++)
-        status = ws_images_db_put(db, WS_TABLE_META, span_of_text(meta[i][0]), span_of_text(meta[i][1]), err);
+        status = ws_images_db_put(db, WS_TABLE_META, ws_text_span(meta[i][0]), ws_text_span(meta[i][1]), err);
     if (status == WS_OK && !reason[0])
-        status = ws_images_db_put(db, WS_TABLE_META, span_of_text("size"), span_of_text(size), err);
+        status = ws_images_db_put(db, WS_TABLE_META, ws_text_span("size"), ws_text_span(size), err);
     if (status == WS_OK && !reason[0])
-        status = ws_images_db_put(db, WS_TABLE_META, span_of_text("channels"), span_of_text(channels), err);
+        status = ws_images_db_put(db, WS_TABLE_META, ws_text_span("channels"), ws_text_span(channels), err);
     return status == WS_OK ? ws_images_db_commit(db, err) : status;
 }
 

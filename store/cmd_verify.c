@@ -4,6 +4,7 @@
 
 #include "webstill/base/file.h"
 #include "webstill/base/stop.h"
+#include "webstill/base/text.h"
 #include "webstill/store/images.h"
 #include "webstill/store/manifest.h"
 #include "webstill/store/tensors.h"
@@ -22,12 +23,6 @@ struct tally {
     const char *work; /**< borrowed */
     int64_t n_ok, n_bad;
 };
-
-static bool ends_with(const char *text, const char *suffix)
-{
-    const size_t n = strlen(text), k = strlen(suffix);
-    return n >= k && strcmp(text + n - k, suffix) == 0;
-}
 
 WS_PRINTF(3, 4) static void report_ok(struct tally *tally, const char *path, const char *format, ...)
 {
@@ -53,7 +48,7 @@ static void report_bad(struct tally *tally, const char *path, const char *why)
 /** The digest of an output today: of the content where the format has one, else of the file's bytes. */
 static enum ws_status compute_digest(const char *path, struct ws_digest *out, struct ws_err *err)
 {
-    if (ends_with(path, ".safetensors")) {
+    if (ws_text_ends_with(path, ".safetensors")) {
         struct ws_tensors *tensors = NULL;
         const enum ws_status status = ws_tensors_open(&tensors, path, err);
         if (status == WS_OK)
@@ -63,7 +58,7 @@ static enum ws_status compute_digest(const char *path, struct ws_digest *out, st
     }
     char inner[WS_PATH_MAX], folder[WS_PATH_MAX];
     snprintf(folder, sizeof(folder), "%s", path);
-    if (ends_with(path, "/data.mdb"))
+    if (ws_text_ends_with(path, "/data.mdb"))
         folder[strlen(path) - strlen("/data.mdb")] = '\0';
     if (!ws_path_join(inner, folder, "data.mdb") || !ws_file_exists(inner))
         return ws_sha256_file(path, out, err);
@@ -83,7 +78,7 @@ static bool is_digest_of(const char *path, const struct ws_digest *digest, const
     if (strcmp(hex, expected) == 0)
         return true;
     struct ws_digest bytes;
-    if (!ends_with(path, ".safetensors") || ws_sha256_file(path, &bytes, NULL) != WS_OK)
+    if (!ws_text_ends_with(path, ".safetensors") || ws_sha256_file(path, &bytes, NULL) != WS_OK)
         return false;
     ws_digest_hex(&bytes, hex);
     return strcmp(hex, expected) == 0;
@@ -161,7 +156,7 @@ static void verify_json(struct tally *tally, const char *relative)
         report_bad(tally, relative, err.text);
         return;
     }
-    const bool is_lines = ends_with(relative, ".jsonl");
+    const bool is_lines = ws_text_ends_with(relative, ".jsonl");
     struct ws_span rest = map.bytes, part = map.bytes;
     int64_t n_parts = 0;
     bool is_good = true;

@@ -3,6 +3,7 @@
 
 #include "webstill/base/clock.h"
 #include "webstill/base/mem.h"
+#include "webstill/base/text.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -325,12 +326,6 @@ enum ws_status ws_dir_sync(const char *path, struct ws_err *err)
     return status;
 }
 
-static bool ends_with(const char *name, const char *suffix)
-{
-    size_t n = strlen(name), m = strlen(suffix);
-    return n >= m && memcmp(name + n - m, suffix, m) == 0;
-}
-
 static int compare_names(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
@@ -368,7 +363,7 @@ enum ws_status ws_dir_list_open(struct ws_dir_list *list, const char *path, cons
         }
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        if (suffix != NULL && !ends_with(entry->d_name, suffix))
+        if (suffix != NULL && !ws_text_ends_with(entry->d_name, suffix))
             continue;
         if (!add_name(list, &cap, entry->d_name)) {
             status = ws_fail(err, WS_E_MEMORY, "cannot list %s: out of memory", path);

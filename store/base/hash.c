@@ -1,6 +1,8 @@
 /* Digests through libcrypto and xxHash; their hexadecimal and base32 texts. */
 #include "webstill/base/hash.h"
 
+#include "webstill/base/text.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
@@ -99,24 +101,13 @@ static void write_hex(const uint8_t *bytes, size_t len, char *text)
     text[2 * len] = '\0';
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 /* `bytes` is unchanged unless the text is right. */
 static bool parse_hex(const char *text, uint8_t *bytes, size_t len)
 {
     uint8_t parsed[sizeof(struct ws_digest)];
     for (size_t i = 0; i < len; i++) {
-        int high = hex_value(text[2 * i]);
-        int low = high < 0 ? -1 : hex_value(text[2 * i + 1]);
+        int high = ws_hex_value(text[2 * i]);
+        int low = high < 0 ? -1 : ws_hex_value(text[2 * i + 1]);
         if (low < 0)
             return false;
         parsed[i] = (uint8_t)(high << 4 | low);

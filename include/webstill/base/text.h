@@ -1,0 +1,17 @@
+/** Small questions about text that the C library leaves open. */
+#ifndef WEBSTILL_BASE_TEXT_H
+#define WEBSTILL_BASE_TEXT_H
+
+#include "webstill/base/buf.h"
+
+#include <stdbool.h>
+
+bool ws_text_ends_with(const char *text, const char *suffix);
+
+/** The text without its NUL, as bytes that borrow from it. */
+struct ws_span ws_text_span(const char *text);
+
+/** 0 to 15 for a hexadecimal digit of either case, else -1. */
+int ws_hex_value(char c);
+
+#endif

@@ -1,0 +1,25 @@
+#include "webstill/base/text.h"
+
+#include <string.h>
+
+bool ws_text_ends_with(const char *text, const char *suffix)
+{
+    const size_t n = strlen(text), k = strlen(suffix);
+    return n >= k && memcmp(text + n - k, suffix, k) == 0;
+}
+
+struct ws_span ws_text_span(const char *text)
+{
+    return (struct ws_span){(const uint8_t *)text, strlen(text)};
+}
+
+int ws_hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
