@@ -92,7 +92,6 @@ const main = {
             what: "KD3 that runs on X', and learns nothing from the contrast",
             ...kd3(['distill.kd3.contrast_weight=0']),
         },
-        { row: 'kd3-cutoff-0.5', method: 'kd3', what: 'KD3 that keeps more', options: ['curate.p_cutoff=0.5'] },
         { row: 'kd3+', what: 'KD3+: on refined images, without selection and contrast', ...plus() },
         { row: 'kd3+-no-refine', what: 'KD3+ without refined images', ...plus('refine_steps=0') },
         { row: 'kd3+-with-kl', what: 'KD3+ with KL', ...plus('kl_weight=1') },
