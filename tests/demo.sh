@@ -47,9 +47,10 @@ build/release/bin/webstill eval "$config" --work "$work" "${options[@]}"
 # eval marks its manifest as looked at, which make takes for news: let the report look too.
 build/release/bin/webstill report "$config" --work "$work" "${options[@]}" 2>/dev/null
 echo
-# The first method asked for that is exported.
-asked=$(build/release/bin/webstill config "$config" "${options[@]}" --section distill | sed -n 's/^  methods: \[\(.*\)\]/\1/p')
-for method in ${asked//,/ }; do
+# The first method asked for: configurations name the best first.
+asked=$(build/release/bin/webstill config "$config" "${options[@]}" --section distill |
+    sed -n 's/^  methods: \[\(.*\)\]/\1/p' | tr -d '",')
+for method in $asked; do
     [ -f "$work/runs/$method/student.onnx" ] && echo "student   $work/runs/$method/student.onnx" && break
 done
 echo "report    $work/report/index.html"
