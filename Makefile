@@ -1,7 +1,8 @@
 # webstill: build, test, and run the stages.  `make help` lists the targets.
 #
-# A folder is a library; a folder with a main.c is a program too. Each folder is compiled with -Iinclude and its own
-# folder only, so an include that would run up a floor does not compile (tests/unit/test_floors.c checks it as well).
+# A floor is a library of rooms, a folder each; a floor with a main.c is a program too. A file sees -Iinclude, its own room
+# and its floor's other rooms ("room/name.h"), so an include that would run up a floor does not compile;
+# tests/unit/test_floors.c holds the arrows between rooms.
 
 MODE     ?= release
 CONFIG   ?= configs/web-fashion.yaml
@@ -12,18 +13,24 @@ Q        := $(if $(V),,@)
 say       = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
 
 # --- what is built ----------------------------------------------------------------------------------------------------
-LIB_DIRS := store/base store crawler curate distill/nn distill
+FLOORS   := base store crawler curate nn distill
 PROGRAMS := webstill webstill-crawl webstill-store webstill-curate webstill-distill
 
-sources   = $(filter-out %/main.c,$(wildcard $(1)/*.c))
+ROOMS_base    := store/base store/conf store/stage
+ROOMS_store   := $(addprefix store/,table warc picture images tensors ingest look report)
+ROOMS_crawler := crawler $(addprefix crawler/,net page books source turn job)
+ROOMS_curate  := curate
+ROOMS_nn      := $(addprefix distill/nn/,graph plan op cpu loss onnx zoo)
+ROOMS_distill := $(addprefix distill/,data model learn prepare method method/kd3 stage)
+
+sources   = $(filter-out %/main.c,$(wildcard $(addsuffix /*.c,$(ROOMS_$(1)))))
 objects   = $(patsubst %.c,$(B)/%.o,$(call sources,$(1)))
-archive   = $(B)/lib/lib$(subst /,-,$(1)).a
-BASE      := $(call archive,store/base)
+archive   = $(B)/lib/lib$(1).a
+BASE      := $(call archive,base)
 STORE     := $(call archive,store) $(BASE)
 CRAWLER   := $(call archive,crawler) $(STORE)
 CURATE    := $(call archive,curate) $(STORE)
-NN        := $(call archive,distill/nn) $(BASE)
-DISTILL   := $(call archive,distill) $(call archive,curate) $(call archive,distill/nn) $(STORE)
+DISTILL   := $(call archive,distill) $(call archive,curate) $(call archive,nn) $(STORE)
 
 # --- flags ------------------------------------------------------------------------------------------------------------
 ifeq ($(origin CC),default)
@@ -57,15 +64,18 @@ all: $(addprefix $(BIN)/,$(PROGRAMS))
 
 # --- objects ----------------------------------------------------------------------------------------------------------
 PKG_CFLAGS := $(call pkg_cflags,$(PKGS_all))
-GENERATED  := $(B)/distill/nn/onnx.pb-c.o
+PROTO      := $(B)/distill/nn/onnx/onnx.pb-c
+# Whose rooms a file sees by their names: its own floor's, a test every floor's.
+floor_of   = $(if $(filter distill/nn/%,$(1)),distill/nn,$(filter-out tests,$(firstword $(subst /, ,$(1)))))
+floors_of  = $(or $(call floor_of,$(1)),store crawler distill/nn distill)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CPPFLAGS_ALL) -I$(<D) -I$(B)/$(<D) $(PKG_CFLAGS) $(CFLAGS_ALL) $(FILE_FLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(addprefix -I,$(call floors_of,$<)) -I$(B)/$(<D) $(PKG_CFLAGS) $(CFLAGS_ALL) $(FILE_FLAGS) -MMD -MP -c $< -o $@
 
 # The reference configuration, compiled in: the first layer of every configuration.
-$(B)/store/base/reference.o: configs/reference.yaml
+$(B)/store/conf/reference.o: configs/reference.yaml
 	@mkdir -p $(@D)
 	$(call say,EMBED,$<)
 	$(Q)printf '.section .rodata\n.global ws_reference_yaml, ws_reference_yaml_end\nws_reference_yaml:\n.incbin "%s"\nws_reference_yaml_end:\n.byte 0\n.section .note.GNU-stack,"",%%progbits\n' $< \
@@ -73,35 +83,32 @@ $(B)/store/base/reference.o: configs/reference.yaml
 
 # Kernels: one source, one object per instruction set, chosen at run time.
 KERNEL_FLAGS := -O3 -ffp-contract=fast -fno-math-errno $(if $(findstring clang,$(CC)),,-fno-tree-loop-distribute-patterns)
-$(B)/distill/nn/kernels_plain.o:  FILE_FLAGS := $(KERNEL_FLAGS)
-$(B)/distill/nn/kernels_avx2.o:   FILE_FLAGS := $(KERNEL_FLAGS) -mavx2 -mfma
-$(B)/distill/nn/kernels_avx512.o: FILE_FLAGS := $(KERNEL_FLAGS) -mavx512f -mavx512vl -mavx512dq -mavx512bw -mprefer-vector-width=512
+$(B)/distill/nn/cpu/kernels_plain.o:  FILE_FLAGS := $(KERNEL_FLAGS)
+$(B)/distill/nn/cpu/kernels_avx2.o:   FILE_FLAGS := $(KERNEL_FLAGS) -mavx2 -mfma
+$(B)/distill/nn/cpu/kernels_avx512.o: FILE_FLAGS := $(KERNEL_FLAGS) -mavx512f -mavx512vl -mavx512dq -mavx512bw -mprefer-vector-width=512
 
 # ONNX messages, generated from the system's onnx.proto (Debian: libonnx-dev).
 ONNX_PROTO := $(firstword $(wildcard /usr/include/onnx/onnx.proto) /usr/include/onnx/onnx.proto)
-$(B)/distill/nn/onnx.pb-c.c $(B)/distill/nn/onnx.pb-c.h &: $(ONNX_PROTO)
+$(PROTO).c $(PROTO).h &: $(ONNX_PROTO)
 	@mkdir -p $(@D)
 	$(call say,PROTO,$<)
 	$(Q)cp $< $(@D)/onnx.proto && cd $(@D) && protoc-c --c_out=. onnx.proto
-$(B)/distill/nn/onnx.pb-c.o: $(B)/distill/nn/onnx.pb-c.c
+$(PROTO).o: $(PROTO).c
 	$(call say,CC,$<)
 	$(Q)$(CC) -I$(@D) -std=c17 $(FLAGS) -c $< -o $@
-$(call objects,distill/nn): | $(B)/distill/nn/onnx.pb-c.h
+$(call objects,nn): | $(PROTO).h
 # Tests of the reader make models out of the same messages.
 ONNX_TESTS := $(patsubst %,$(B)/tests/%.o,format/test_onnx_read format/test_onnx_refuse format/test_onnx_nodes unit/test_fuzz_nn)
-$(ONNX_TESTS): FILE_FLAGS := -I$(B)/distill/nn
-$(ONNX_TESTS): | $(B)/distill/nn/onnx.pb-c.h
+$(ONNX_TESTS): FILE_FLAGS := -I$(dir $(PROTO))
+$(ONNX_TESTS): | $(PROTO).h
 
-$(call archive,store/base): $(call objects,store/base) $(B)/store/base/reference.o
-$(call archive,store): $(call objects,store)
-$(call archive,crawler): $(call objects,crawler)
-$(call archive,curate): $(call objects,curate)
-$(call archive,distill/nn): $(call objects,distill/nn) $(GENERATED)
-$(call archive,distill): $(call objects,distill)
+$(foreach floor,$(FLOORS),$(eval $(call archive,$(floor)): $(call objects,$(floor))))
+$(BASE): $(B)/store/conf/reference.o
+$(call archive,nn): $(PROTO).o
 $(B)/lib/%.a:
 	@mkdir -p $(@D)
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar qcs $@ $^
 
 # --- programs ---------------------------------------------------------------------------------------------------------
 link = $(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) $^ $(call pkg_libs,$(1)) -o $@
@@ -283,7 +290,7 @@ format:
 	clang-format -i $(SOURCES)
 lint:
 	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --suppress=missingIncludeSystem -Iinclude \
-	    $(LIB_DIRS)
+	    store crawler curate distill
 clean:
 	rm -rf build/release build/debug build/asan build/ubsan build/tsan build/fuzz
 

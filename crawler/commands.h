@@ -2,7 +2,7 @@
 #ifndef WEBSTILL_CRAWLER_COMMANDS_H
 #define WEBSTILL_CRAWLER_COMMANDS_H
 
-#include "webstill/base/cli.h"
+#include "webstill/stage/cli.h"
 
 /** `webstill crawl CONFIG`: class names to WARC files. */
 enum ws_status ws_crawl_command(const struct ws_run *run, struct ws_err *err);

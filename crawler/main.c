@@ -1,7 +1,7 @@
 /** webstill-crawl: class names to WARC files, politely. */
 #include "commands.h"
 
-#include "fetch.h"
+#include "net/fetch.h"
 
 #include <libxml/xmlversion.h>
 #include <lmdb.h>

@@ -2,7 +2,7 @@
 #ifndef WEBSTILL_CURATE_COMMANDS_H
 #define WEBSTILL_CURATE_COMMANDS_H
 
-#include "webstill/base/cli.h"
+#include "webstill/stage/cli.h"
 
 /** `webstill curate CONFIG [--student PATH]`: apply the selection rule to stored predictions. */
 enum ws_status ws_curate_command(const struct ws_run *run, struct ws_err *err);

@@ -1,7 +1,7 @@
 #include "scores.h"
 
 #include "webstill/base/mem.h"
-#include "webstill/store/id_list.h"
+#include "webstill/tensors/id_list.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 
 #include "webstill/base/err.h"
 #include "webstill/base/hash.h"
-#include "webstill/store/tensors.h"
+#include "webstill/tensors/file.h"
 
 /** All-zero is a valid closed one. */
 struct scores {

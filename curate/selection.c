@@ -1,6 +1,6 @@
 #include "webstill/curate/selection.h"
 
-#include "webstill/store/tensors.h"
+#include "webstill/tensors/file.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
-/** The stage `curate`, split over cmd_curate.c (the run), stage_print.c (tables, manifest) and stage_explain.c. */
+/** The stage `curate`, split over command.c (the run), stage_print.c (tables, manifest) and stage_explain.c. */
 #ifndef WEBSTILL_CURATE_STAGE_H
 #define WEBSTILL_CURATE_STAGE_H
 
 #include "webstill/curate/curation.h"
 #include "webstill/curate/drift.h"
-#include "webstill/store/manifest.h"
-#include "webstill/store/selection.h"
+#include "webstill/stage/manifest.h"
+#include "webstill/tensors/selection.h"
 
 /** What one run found. All-zero is valid. */
 struct stage {

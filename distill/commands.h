@@ -2,7 +2,7 @@
 #ifndef WEBSTILL_DISTILL_COMMANDS_H
 #define WEBSTILL_DISTILL_COMMANDS_H
 
-#include "webstill/base/cli.h"
+#include "webstill/stage/cli.h"
 
 /** `webstill teacher CONFIG`: train a teacher on labelled images, or import one. */
 enum ws_status ws_teacher_command(const struct ws_run *run, struct ws_err *err);

@@ -1,6 +1,6 @@
 /* webstill-distill: everything with a network in it. */
 #include "commands.h"
-#include "job.h"
+#include "stage/job.h"
 
 #include "webstill/nn/blas.h"
 

@@ -2,7 +2,7 @@
 #ifndef WEBSTILL_STORE_COMMANDS_H
 #define WEBSTILL_STORE_COMMANDS_H
 
-#include "webstill/base/cli.h"
+#include "webstill/stage/cli.h"
 
 /** `webstill store CONFIG`: WARC files to the image store. */
 enum ws_status ws_store_command(const struct ws_run *run, struct ws_err *err);

@@ -1,6 +1,6 @@
 /** What log.c lends to progress.c: the sink and its ways of writing. */
-#ifndef WEBSTILL_BASE_LOG_INT_H
-#define WEBSTILL_BASE_LOG_INT_H
+#ifndef WEBSTILL_STORE_BASE_LOG_INT_H
+#define WEBSTILL_STORE_BASE_LOG_INT_H
 
 #include "webstill/base/buf.h"
 #include "webstill/base/log.h"

@@ -1,5 +1,5 @@
 /** "did you mean": the nearest of a few known names. */
-#include "webstill/base/conf.h"
+#include "webstill/base/text.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -2,7 +2,8 @@
  * webstill: the thin front. `webstill CMD …` becomes `webstill-<program> CMD …`, found beside this executable, else on
  * PATH, the way git does it. It reads no configuration and links no stage.
  */
-#include "webstill/base/cli.h"
+#include "webstill/base/text.h"
+#include "webstill/stage/cli.h"
 
 #include <errno.h>
 #include <stdio.h>

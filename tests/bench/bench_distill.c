@@ -8,7 +8,7 @@
  * bench.py does the same work in PyTorch. Pictures are random and the same for every step: the step is measured, not
  * the data. README.md tells what the figures mean.
  */
-#include "../../distill/kd3.h"
+#include "../../distill/method/kd3/state.h"
 
 #include "webstill/base/clock.h"
 #include "webstill/nn/blas.h"

@@ -10,7 +10,7 @@ mkdir -p build/tmp
 scratch=$(mktemp -d "$PWD/build/tmp/front.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 n_passed=0 n_failed=0
-version=$(sed -n "s/^#define WS_VERSION \"\(.*\)\"/\1/p" include/webstill/base/cli.h)
+version=$(sed -n "s/^#define WS_VERSION \"\(.*\)\"/\1/p" include/webstill/stage/cli.h)
 
 # expect CLAIM EXIT-CODE OUTPUT COMMAND...: standard output and error together are exactly OUTPUT
 expect() {

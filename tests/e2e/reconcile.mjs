@@ -122,7 +122,7 @@ const checks = {
         const ids = readTable('images');
         const refused = readTable('refused');
         const urlOf = (file) => `http://${file.host}:${port}${file.where}`;
-        const rowOf = (file) => (file.size > 0 ? file.sha256 : sha256Of(urlOf(file))); // as images.h says
+        const rowOf = (file) => (file.size > 0 ? file.sha256 : sha256Of(urlOf(file))); // as webstill/images/read.h says
         const bodies = new Set(fetched.filter((file) => !optedOut(file) && file.size <= maxBodyBytes).map(rowOf));
         for (const sha256 of bodies) {
             const isStored = ids.has(sha256.slice(0, 32));

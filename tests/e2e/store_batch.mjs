@@ -3,7 +3,7 @@
 //
 // usage: node tests/e2e/store_batch.mjs WORK SCORES.safetensors OUT.safetensors
 //
-// Reads the store by its documented layout alone (include/webstill/store/images.h): a 32-byte head, then the pixels.
+// Reads the store by its documented layout alone (include/webstill/images/read.h): a 32-byte head, then the pixels.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 

@@ -2,7 +2,7 @@
 #ifndef TESTS_ONNX_MODEL_H
 #define TESTS_ONNX_MODEL_H
 
-#include "../../distill/nn/onnx_int.h"
+#include "../../distill/nn/onnx/reader.h"
 
 #include "webstill/nn/exec.h"
 

@@ -1,4 +1,4 @@
-"""A stranger's reader of safetensors files, written from include/webstill/store/tensors.h alone: prints what it finds.
+"""A stranger's reader of safetensors files, written from include/webstill/tensors/file.h alone: prints what it finds.
 
 usage: read_tensors.py FILE   ->   one line an array: name dtype shape first-values, then one line a metadata pair
 """

@@ -4,15 +4,15 @@
  * logits are onnxruntime's. Skipped, with a message, without the package or without onnxruntime.
  */
 #include "../../distill/commands.h"
-#include "../../distill/model.h"
-#include "../../distill/predict.h"
+#include "../../distill/learn/predict.h"
+#include "../../distill/model/network.h"
 #include "../unit/temp.h"
 
 #include "webstill/base/buf.h"
-#include "webstill/base/cli.h"
 #include "webstill/base/file.h"
 #include "webstill/base/rng.h"
-#include "webstill/store/tensors.h"
+#include "webstill/stage/cli.h"
+#include "webstill/tensors/file.h"
 
 #include <jansson.h>
 #include <setjmp.h>

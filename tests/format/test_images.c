@@ -1,5 +1,5 @@
 /** The image store on disk: id order, labels, checksums, a full map, long URLs. */
-#include "../../store/images_int.h"
+#include "../../store/images/format.h"
 #include "../unit/temp.h"
 
 #include <setjmp.h>

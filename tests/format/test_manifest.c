@@ -2,7 +2,7 @@
 #include "../unit/temp.h"
 
 #include "webstill/base/file.h"
-#include "webstill/store/manifest.h"
+#include "webstill/stage/manifest.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,8 +2,8 @@
  * What others make of our ONNX files: onnx's checker (python3-onnx) and onnxruntime (node) read models of several
  * kinds; the runtime's logits must be ours. Either judge is skipped, with a message, when it is not installed.
  */
-#include "../../distill/model.h"
-#include "../../distill/predict.h"
+#include "../../distill/learn/predict.h"
+#include "../../distill/model/network.h"
 
 #include "webstill/base/file.h"
 #include "webstill/base/rng.h"
@@ -12,7 +12,7 @@
 #include "webstill/nn/onnx.h"
 #include "webstill/nn/optim.h"
 #include "webstill/nn/zoo.h"
-#include "webstill/store/tensors.h"
+#include "webstill/tensors/file.h"
 
 #include <math.h>
 #include <setjmp.h>

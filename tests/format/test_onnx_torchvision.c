@@ -8,7 +8,7 @@
 #include "webstill/nn/loss.h"
 #include "webstill/nn/onnx.h"
 #include "webstill/nn/optim.h"
-#include "webstill/store/tensors.h"
+#include "webstill/tensors/file.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,13 +1,13 @@
 /** The stage `store`: whatever the order, the kills and the damage, the same content; every refusal has its reason. */
 #include "../../store/commands.h"
-#include "../../store/images_int.h"
+#include "../../store/images/format.h"
 #include "../unit/picture.h"
 #include "../unit/temp.h"
 
-#include "webstill/base/conf.h"
 #include "webstill/base/log.h"
-#include "webstill/store/manifest.h"
-#include "webstill/store/warc.h"
+#include "webstill/conf/config.h"
+#include "webstill/stage/manifest.h"
+#include "webstill/warc/file.h"
 
 #include <setjmp.h>
 #include <signal.h>

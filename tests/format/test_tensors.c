@@ -3,7 +3,7 @@
 
 #include "webstill/base/buf.h"
 #include "webstill/base/file.h"
-#include "webstill/store/tensors.h"
+#include "webstill/tensors/file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
 #include "../unit/temp.h"
 
 #include "webstill/base/hash.h"
-#include "webstill/store/warc.h"
+#include "webstill/warc/file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /** Fuzz target: any bytes as an image, under every fit, in grey and in colour. */
-#include "../../store/image_int.h"
+#include "../../store/picture/decode.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /** Fuzz target: any bytes as an HTML page, and as an answer of MediaWiki's API. */
-#include "../../crawler/mediawiki.h"
-#include "../../crawler/page.h"
-#include "../../crawler/text.h"
+#include "../../crawler/net/text.h"
+#include "../../crawler/page/html.h"
+#include "../../crawler/source/mediawiki_answer.h"
 
 #include <stdint.h>
 #include <stdlib.h>

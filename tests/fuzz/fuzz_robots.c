@@ -1,5 +1,5 @@
 /** Fuzz target: any bytes as robots.txt; the first line is the path asked for. */
-#include "../../crawler/robots.h"
+#include "../../crawler/net/robots.h"
 
 #include <stdint.h>
 #include <stdlib.h>

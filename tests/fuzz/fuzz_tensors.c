@@ -1,6 +1,6 @@
 /** Fuzz target: any bytes as a safetensors file. Touches every byte that an entry claims. */
 #define _GNU_SOURCE /* memfd_create */
-#include "webstill/store/tensors.h"
+#include "webstill/tensors/file.h"
 
 #include <stdint.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /** Fuzz target: any text as a URL and as a reference; what is taken reads back as itself and names its parts. */
-#include "../../crawler/srcset.h"
-#include "../../crawler/url.h"
-#include "../../crawler/words.h"
+#include "../../crawler/net/url.h"
+#include "../../crawler/page/srcset.h"
+#include "../../crawler/page/words.h"
 
 #include <stdint.h>
 #include <stdlib.h>

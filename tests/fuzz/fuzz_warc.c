@@ -1,6 +1,6 @@
 /** Fuzz target: any bytes as a WARC file. Reads every record; then again from each place where a reader may start. */
 #define _GNU_SOURCE /* memfd_create */
-#include "webstill/store/warc.h"
+#include "webstill/warc/file.h"
 
 #include <stdint.h>
 #include <stdio.h>

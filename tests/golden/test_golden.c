@@ -6,7 +6,7 @@
 #include "webstill/nn/loss.h"
 #include "webstill/nn/optim.h"
 #include "webstill/nn/zoo.h"
-#include "webstill/store/tensors.h"
+#include "webstill/tensors/file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

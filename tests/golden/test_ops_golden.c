@@ -2,7 +2,7 @@
 #include "recipe.h"
 
 #include "webstill/nn/exec.h"
-#include "webstill/store/tensors.h"
+#include "webstill/tensors/file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
  * The baselines beside KD3: each one's whole step against its formula, computed here in double from what the networks
  * say, and its gradients against differences of that loss.
  */
-#include "../../distill/hint.h"
+#include "../../distill/model/hint.h"
 #include "../unit/method_bench.h"
 #include "../unit/temp.h"
 

@@ -5,7 +5,7 @@
  */
 #include "reference.h"
 
-#include "../../distill/nn/exec_int.h" /* to choose the table of kernels */
+#include "../../distill/nn/cpu/exec_int.h" /* to choose the table of kernels */
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -183,7 +183,8 @@ static void a_frozen_batch_gives_the_bytes_of_its_single_images(void **state)
             ws_exec_forward(one, 1, WS_BN_EVAL);
             assert_memory_equal(ws_exec_value(one, taps.features), ws_exec_value(many, taps.features) + i * n_map,
                                 n_map * sizeof(float));
-            assert_memory_equal(ws_exec_value(one, taps.pooled), ws_exec_value(many, taps.pooled) + i * (size_t)map->channels,
+            assert_memory_equal(ws_exec_value(one, taps.pooled),
+                                ws_exec_value(many, taps.pooled) + i * (size_t)map->channels,
                                 (size_t)map->channels * sizeof(float));
         }
         ws_exec_close(&many);

@@ -11,7 +11,7 @@
 #ifndef WEBSTILL_TESTS_UNIT_KD3_BENCH_H
 #define WEBSTILL_TESTS_UNIT_KD3_BENCH_H
 
-#include "../../distill/kd3.h"
+#include "../../distill/method/kd3/state.h"
 #include "method_bench.h"
 
 enum { KD3_SIDE = 8 };

@@ -15,7 +15,7 @@
 #ifndef WEBSTILL_TESTS_UNIT_METHOD_BENCH_H
 #define WEBSTILL_TESTS_UNIT_METHOD_BENCH_H
 
-#include "../../distill/method.h"
+#include "../../distill/method/method.h"
 #include "pool_data.h"
 
 #include <stdlib.h>

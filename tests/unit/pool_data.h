@@ -8,7 +8,7 @@
 #ifndef WEBSTILL_TESTS_UNIT_POOL_DATA_H
 #define WEBSTILL_TESTS_UNIT_POOL_DATA_H
 
-#include "../../distill/dataset.h"
+#include "../../distill/data/set.h"
 #include "near.h"
 
 #include "webstill/base/rng.h"

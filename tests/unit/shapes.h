@@ -9,7 +9,7 @@
 #ifndef WEBSTILL_TESTS_UNIT_SHAPES_H
 #define WEBSTILL_TESTS_UNIT_SHAPES_H
 
-#include "../../distill/dataset.h"
+#include "../../distill/data/set.h"
 #include "near.h"
 
 #include "webstill/base/rng.h"

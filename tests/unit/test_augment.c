@@ -1,7 +1,7 @@
 /* Views of an image: exact where they must be, random where they may be, the same bytes each time. */
-#include "../../distill/augment.h"
-#include "../../distill/batch.h"
-#include "../../distill/mix.h"
+#include "../../distill/data/augment.h"
+#include "../../distill/data/batch.h"
+#include "../../distill/data/mix.h"
 #include "near.h"
 
 #include "webstill/base/mem.h"

@@ -159,7 +159,8 @@ static void classes_that_nothing_was_found_for_are_named_where_others_have_pictu
     assert_int_equal(ws_pool_warn_unfound(all, C, names, tell, &told), 0);
     assert_int_equal(ws_pool_warn_unfound(none, C, names, tell, &told), 0);
     assert_int_equal(ws_pool_warn_unfound(one, C, names, tell, &told), 1);
-    assert_non_null(strstr(told.text, "no picture of this pool was found for \"bag\": what the student learns of this"));
+    assert_non_null(
+        strstr(told.text, "no picture of this pool was found for \"bag\": what the student learns of this"));
 }
 
 int main(void)

@@ -1,8 +1,8 @@
 /* The command line all programs share: what a command gets, what a slip is told, which code ends the program. */
 #include "temp.h"
 
-#include "webstill/base/cli.h"
 #include "webstill/base/file.h"
+#include "webstill/stage/cli.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

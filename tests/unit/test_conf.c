@@ -1,9 +1,10 @@
 /* The configuration: three layers, checked key by key, loaded into the struct and printed again. */
-#include "../../store/base/conf_schema.h"
+#include "../../store/conf/schema.h"
 #include "temp.h"
 
-#include "webstill/base/conf.h"
 #include "webstill/base/file.h"
+#include "webstill/base/text.h"
+#include "webstill/conf/config.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Opt-outs besides robots.txt: every form refuses, nobody else's does, and nothing hides one. */
-#include "../../crawler/consent.h"
+#include "../../crawler/page/consent.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,7 +4,7 @@
 #include "near.h"
 #include "workdir.h"
 
-#include "webstill/store/selection.h"
+#include "webstill/tensors/selection.h"
 
 enum { N = 300, CLASSES = 3 };
 

@@ -10,7 +10,7 @@
 #include "webstill/curate/provenance.h"
 #include "webstill/curate/quota.h"
 #include "webstill/curate/source.h"
-#include "webstill/store/selection.h"
+#include "webstill/tensors/selection.h"
 
 #include <math.h>
 #include <stdlib.h>

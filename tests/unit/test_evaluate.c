@@ -1,5 +1,5 @@
 /* Evaluation figures against closed forms. */
-#include "../../distill/evaluate.h"
+#include "../../distill/learn/evaluate.h"
 #include "near.h"
 
 #include <math.h>

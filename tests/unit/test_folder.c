@@ -1,6 +1,6 @@
 /* A labelled set as one folder a class: read whole or refused with the file's name. */
-#include "../../distill/dataset.h"
-#include "../../store/report_png.h"
+#include "../../distill/data/set.h"
+#include "../../store/report/png.h"
 #include "near.h"
 #include "temp.h"
 

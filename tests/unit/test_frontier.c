@@ -1,5 +1,5 @@
 /* The frontier: queues in order, nothing lost by a kill, nothing kept that was not committed. */
-#include "../../crawler/frontier.h"
+#include "../../crawler/books/frontier.h"
 #include "temp.h"
 
 #include <setjmp.h>

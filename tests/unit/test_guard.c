@@ -1,5 +1,5 @@
 /* The address guard: what may not be connected to, in every disguise, and the exceptions a configuration makes. */
-#include "../../crawler/guard.h"
+#include "../../crawler/net/guard.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -1,5 +1,5 @@
 /* Response heads: fields as they are asked for, and the form that describes the body kept in the archive. */
-#include "../../crawler/head.h"
+#include "../../crawler/net/head.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

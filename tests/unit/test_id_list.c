@@ -1,8 +1,8 @@
 /* Lists of image ids: what is read, what is refused and where, and what is marked. */
-#include "../../distill/dataset.h"
+#include "../../distill/data/set.h"
 #include "temp.h"
 
-#include "webstill/store/id_list.h"
+#include "webstill/tensors/id_list.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* IDX files: read to the byte, refused at any other length. */
-#include "../../distill/dataset.h"
+#include "../../distill/data/set.h"
 #include "temp.h"
 
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /** Decoding and fitting: limits come first, every colour model has its rule, and the arithmetic is exact. */
-#include "../../store/image_int.h"
+#include "../../store/picture/decode.h"
 #include "picture.h"
 
 #include <math.h>

@@ -7,12 +7,12 @@
  * Every student gets the same 160 steps of 64 images with the same Adam. Where a claim holds at one setting and not at
  * another, the test's comment says so.
  */
-#include "../../distill/train.h"
+#include "../../distill/learn/train.h"
 #include "shapes.h"
 #include "temp.h"
 
 #include "webstill/curate/select.h"
-#include "webstill/store/tensors.h"
+#include "webstill/tensors/file.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
  *
  * What it must show by training, 10 to 14, stands in test_kd3_behaviour.c.
  */
-#include "../../distill/mix.h"
+#include "../../distill/data/mix.h"
 #include "kd3_bench.h"
 #include "loss_slope.h"
 #include "made_logits.h"

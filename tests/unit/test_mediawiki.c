@@ -1,5 +1,5 @@
 /* MediaWiki's answers: pictures with their licences, continuation, errors, and XML that is a weapon. */
-#include "../../crawler/mediawiki.h"
+#include "../../crawler/source/mediawiki_answer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

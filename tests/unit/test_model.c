@@ -1,11 +1,11 @@
 /* Models: what a file must hold, and what it tells about itself. */
-#include "../../distill/model.h"
-#include "../../distill/predict.h"
+#include "../../distill/learn/predict.h"
+#include "../../distill/model/network.h"
 #include "near.h"
 #include "temp.h"
 
 #include "webstill/nn/onnx.h"
-#include "webstill/store/tensors.h"
+#include "webstill/tensors/file.h"
 
 enum { SIDE = 8, CLASSES = 3 };
 

@@ -1,5 +1,5 @@
 /* SGD, Adam and AdamW against PyTorch's formulas written out, and the ends and middles of the schedules. */
-#include "../../distill/nn/kernels.h"
+#include "../../distill/nn/cpu/kernels.h"
 #include "webstill/base/rng.h"
 #include "webstill/nn/optim.h"
 

@@ -1,6 +1,6 @@
 /* HTML pages: which pictures and links a page holds, what it says about their use, and hostile markup. */
-#include "../../crawler/consent.h"
-#include "../../crawler/page.h"
+#include "../../crawler/page/consent.h"
+#include "../../crawler/page/html.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

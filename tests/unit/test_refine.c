@@ -1,5 +1,5 @@
 /* Refined images: nearer to what the teacher remembers, the same bytes however they are made, never made twice. */
-#include "../../distill/refine.h"
+#include "../../distill/prepare/refine.h"
 #include "pool_data.h"
 #include "temp.h"
 

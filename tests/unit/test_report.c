@@ -1,10 +1,10 @@
 /* The report: what is in it, what is said of what is missing, and that nothing of the web's text becomes markup. */
 #include "workdir.h"
 
-#include "../../store/chart.h"
 #include "../../store/commands.h"
-#include "../../store/html.h"
-#include "../../store/report_png.h"
+#include "../../store/report/chart.h"
+#include "../../store/report/html.h"
+#include "../../store/report/png.h"
 
 #include <png.h>
 

@@ -1,5 +1,5 @@
 /* Results over seeds: what is read of a file, and mean and deviation against figures worked out by hand. */
-#include "../../store/results.h"
+#include "../../store/report/results.h"
 
 #include "temp.h"
 

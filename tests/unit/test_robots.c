@@ -1,5 +1,5 @@
 /* robots.txt: RFC 9309's groups and matching, files as they are found in the wild, and hostile ones. */
-#include "../../crawler/robots.h"
+#include "../../crawler/net/robots.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

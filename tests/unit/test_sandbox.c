@@ -1,5 +1,5 @@
 /** The sandbox: whatever one image does to its decoder, every other image is answered, once. */
-#include "../../store/sandbox.h"
+#include "../../store/picture/sandbox.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

@@ -8,7 +8,7 @@
 #include "webstill/curate/select.h"
 #include "webstill/curate/selection.h"
 #include "webstill/curate/weight.h"
-#include "webstill/store/tensors.h"
+#include "webstill/tensors/file.h"
 
 #include <math.h>
 

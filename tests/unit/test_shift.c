@@ -1,5 +1,5 @@
 /* The shifted test set: what a strength means, and what must not change. */
-#include "../../distill/shift.h"
+#include "../../distill/data/shift.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* srcset: the candidate that promises the most pixels, however the attribute is written. */
-#include "../../crawler/srcset.h"
+#include "../../crawler/page/srcset.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

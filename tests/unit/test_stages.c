@@ -1,16 +1,16 @@
 /* The stages teacher, score, curate, distill, eval and export as commands, on a made-up store. */
 #include "../../curate/commands.h"
 #include "../../distill/commands.h"
-#include "../../distill/model.h"
-#include "../../distill/predict.h"
+#include "../../distill/learn/predict.h"
+#include "../../distill/model/network.h"
 #include "workdir.h"
 
-#include "webstill/base/cli.h"
 #include "webstill/base/clock.h"
 #include "webstill/nn/exec.h"
 #include "webstill/nn/loss.h"
 #include "webstill/nn/onnx.h"
 #include "webstill/nn/optim.h"
+#include "webstill/stage/cli.h"
 
 #include <signal.h>
 #include <sys/wait.h>

@@ -1,5 +1,5 @@
 /* What `webstill distill` warns of before it begins: a student as large as its teacher, ten images, a pool of junk. */
-#include "../../distill/start_check.h"
+#include "../../distill/learn/start_check.h"
 #include "pool_data.h"
 
 enum { N = 240, CLASSES = 3, SIDE = 8 };

@@ -1,5 +1,5 @@
 /* What changed between two selections, and what is disputed, against small cases worked out by hand. */
-#include "../../store/turnover.h"
+#include "../../store/report/turnover.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* URLs: RFC 3986's resolution examples, one name for one thing, and what is no address of the web. */
-#include "../../crawler/url.h"
+#include "../../crawler/net/url.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

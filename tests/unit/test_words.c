@@ -1,6 +1,6 @@
 /* Whole words: when a picture's texts name a class, and when they only seem to. */
-#include "../../crawler/text.h"
-#include "../../crawler/words.h"
+#include "../../crawler/net/text.h"
+#include "../../crawler/page/words.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -11,9 +11,9 @@
 #ifndef WEBSTILL_TESTS_UNIT_TRAIN_BENCH_H
 #define WEBSTILL_TESTS_UNIT_TRAIN_BENCH_H
 
-#include "../../distill/kd3.h"
-#include "../../distill/metrics.h"
-#include "../../distill/train.h"
+#include "../../distill/learn/metrics.h"
+#include "../../distill/learn/train.h"
+#include "../../distill/method/kd3/state.h"
 #include "pool_data.h"
 #include "temp.h"
 

@@ -10,16 +10,16 @@
 #ifndef WEBSTILL_TESTS_UNIT_WORKDIR_H
 #define WEBSTILL_TESTS_UNIT_WORKDIR_H
 
-#include "../../store/images_int.h"
+#include "../../store/images/format.h"
 #include "temp.h"
 
-#include "webstill/base/cli.h"
-#include "webstill/base/conf.h"
 #include "webstill/base/file.h"
 #include "webstill/base/rng.h"
-#include "webstill/store/manifest.h"
-#include "webstill/store/tensors.h"
-#include "webstill/store/warc.h"
+#include "webstill/conf/config.h"
+#include "webstill/stage/cli.h"
+#include "webstill/stage/manifest.h"
+#include "webstill/tensors/file.h"
+#include "webstill/warc/file.h"
 
 #include <jansson.h>
 #include <math.h>

@@ -64,8 +64,7 @@ int ws_status_exit_code(enum ws_status status);
 const char *ws_status_name(enum ws_status status);
 
 /** Contract checks; always compiled in. A failure prints the expression with its place and aborts. */
-#define ws_assert(expression) \
-    ((expression) ? (void)0 : ws_assert_failed(#expression, __FILE__, __LINE__, __func__))
+#define ws_assert(expression) ((expression) ? (void)0 : ws_assert_failed(#expression, __FILE__, __LINE__, __func__))
 
 WS_NORETURN void ws_assert_failed(const char *expression, const char *file, int line, const char *function);
 

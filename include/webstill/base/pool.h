@@ -26,8 +26,8 @@ void ws_pool_run(struct ws_pool *pool, int n_slices, ws_slice_fn *work, void *ar
 int ws_pool_n_cores(void);
 
 /**
- * Make the pool's scratch memory at least `size_bytes` large (64-byte aligned). It is for whoever runs a job: nothing in it
- * outlives the job, so users of one pool share it. WS_E_MEMORY names the bytes that were wanted.
+ * Make the pool's scratch memory at least `size_bytes` large (64-byte aligned). It is for whoever runs a job: nothing
+ * in it outlives the job, so users of one pool share it. WS_E_MEMORY names the bytes that were wanted.
  */
 WS_MUST_USE enum ws_status ws_pool_reserve(struct ws_pool *pool, size_t size_bytes, struct ws_err *err);
 /** The scratch memory; valid until the next ws_pool_reserve(). */

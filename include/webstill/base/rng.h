@@ -13,24 +13,24 @@
 
 /** What the numbers are for; a new use gets a new value, at the end. Values are part of reproducibility. */
 enum ws_stream {
-    WS_STREAM_INIT = 1,   /**< weights; a = parameter index */
-    WS_STREAM_SHUFFLE,    /**< order of an epoch; a = epoch */
-    WS_STREAM_AUGMENT,    /**< augmentation; a = image, b = epoch */
-    WS_STREAM_SELECT,     /**< augmentation of the selection pass; a = image, b = epoch */
-    WS_STREAM_MIX,        /**< MixDistribution; a = step */
-    WS_STREAM_CRAWL,      /**< retry jitter */
-    WS_STREAM_TEST,       /**< tests */
-    WS_STREAM_DROPOUT,    /**< a = node, b = step */
-    WS_STREAM_NOISE,      /**< pictures of noise; a = step, b = place in the batch */
-    WS_STREAM_SHIFT,      /**< brightness and contrast of the shifted test set; a = image, b = channel */
-    WS_STREAM_REFINE,     /**< refined images; b = 0: their order, 1: descent of batch a */
+    WS_STREAM_INIT = 1, /**< weights; a = parameter index */
+    WS_STREAM_SHUFFLE,  /**< order of an epoch; a = epoch */
+    WS_STREAM_AUGMENT,  /**< augmentation; a = image, b = epoch */
+    WS_STREAM_SELECT,   /**< augmentation of the selection pass; a = image, b = epoch */
+    WS_STREAM_MIX,      /**< MixDistribution; a = step */
+    WS_STREAM_CRAWL,    /**< retry jitter */
+    WS_STREAM_TEST,     /**< tests */
+    WS_STREAM_DROPOUT,  /**< a = node, b = step */
+    WS_STREAM_NOISE,    /**< pictures of noise; a = step, b = place in the batch */
+    WS_STREAM_SHIFT,    /**< brightness and contrast of the shifted test set; a = image, b = channel */
+    WS_STREAM_REFINE,   /**< refined images; b = 0: their order, 1: descent of batch a */
 };
 
 struct ws_rng {
     uint32_t key[2];
     uint32_t counter[4]; /**< position, then a, b and the stream */
     uint32_t block[4];
-    unsigned used;       /**< words of the block already given */
+    unsigned used; /**< words of the block already given */
 };
 
 void ws_rng_init(struct ws_rng *rng, uint64_t seed, enum ws_stream stream, uint32_t a, uint32_t b);

@@ -14,4 +14,12 @@ struct ws_span ws_text_span(const char *text);
 /** 0 to 15 for a hexadecimal digit of either case, else -1. */
 int ws_hex_value(char c);
 
+/**
+ * The known name nearest to `name`, or NULL when none is near. `names` ends with NULL.
+ *
+ * Near: at most one edit in three letters (insert, delete, replace, swap neighbours; case does not count), or
+ * one name begins with the other. The earlier of two equally near names wins.
+ */
+const char *ws_nearest_name(const char *name, const char *const *names);
+
 #endif

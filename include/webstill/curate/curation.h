@@ -6,12 +6,12 @@
 #ifndef WEBSTILL_CURATE_CURATION_H
 #define WEBSTILL_CURATE_CURATION_H
 
-#include "webstill/base/conf.h"
+#include "webstill/conf/config.h"
 #include "webstill/curate/density.h"
 #include "webstill/curate/quota.h"
 #include "webstill/curate/select.h"
 #include "webstill/curate/source.h"
-#include "webstill/store/images.h"
+#include "webstill/images/read.h"
 
 /** The pool: images in id order. Everything is borrowed; needed only while ws_curation_open() runs. */
 struct ws_curation_pool {

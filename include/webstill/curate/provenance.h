@@ -4,7 +4,7 @@
 
 #include "webstill/base/mem.h"
 #include "webstill/curate/source.h"
-#include "webstill/store/images.h"
+#include "webstill/images/read.h"
 
 /**
  * Read the sources of `n` images. `key` tells sources apart: WS_BY_QUERY ("class: words"; "no query" where a page

@@ -12,9 +12,9 @@
 #ifndef WEBSTILL_CURATE_SELECT_H
 #define WEBSTILL_CURATE_SELECT_H
 
-#include "webstill/base/conf.h"
 #include "webstill/base/err.h"
 #include "webstill/base/mem.h"
+#include "webstill/conf/config.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,7 +40,7 @@ struct ws_select_options {
     double p_cutoff;
 };
 
-/** Which rule dropped an image; the numbers stand in files, and webstill/store/selection.h has their names. */
+/** Which rule dropped an image; the numbers stand in files, and webstill/tensors/selection.h has their names. */
 enum ws_reason {
     WS_REASON_KEPT,
     WS_REASON_THRESHOLD, /**< not above its class's threshold */

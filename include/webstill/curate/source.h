@@ -13,7 +13,7 @@
 #ifndef WEBSTILL_CURATE_SOURCE_H
 #define WEBSTILL_CURATE_SOURCE_H
 
-#include "webstill/base/conf.h"
+#include "webstill/conf/config.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  *
  * Nodes are added in topological order and named; a node's parameters take its name ("conv1" → "conv1.weight"), with
  * torchvision's tensor names. Activations are NHWC float32 in memory (one image: height x width x channels). Parameters
- * are given and taken in file order (convolution OIHW, linear [out, in]); in memory both are HWIO, so that a patch of an
- * NHWC image times the weight matrix is the output row.
+ * are given and taken in file order (convolution OIHW, linear [out, in]); in memory both are HWIO, so that a patch of
+ * an NHWC image times the weight matrix is the output row.
  */
 #ifndef WEBSTILL_NN_GRAPH_H
 #define WEBSTILL_NN_GRAPH_H
@@ -17,32 +17,32 @@
 
 enum ws_op {
     WS_OP_INPUT,
-    WS_OP_CONSTANT,            /**< value [C, H, W], the same for each image; does not learn */
-    WS_OP_CONV,                /**< weight [out, in/groups, kh, kw], bias? [out] */
-    WS_OP_BATCHNORM,           /**< weight, bias, running_mean, running_var: each [channels] */
+    WS_OP_CONSTANT,  /**< value [C, H, W], the same for each image; does not learn */
+    WS_OP_CONV,      /**< weight [out, in/groups, kh, kw], bias? [out] */
+    WS_OP_BATCHNORM, /**< weight, bias, running_mean, running_var: each [channels] */
     WS_OP_RELU,
-    WS_OP_LEAKY_RELU,          /**< x > 0 ? x : alpha x */
-    WS_OP_CLIP,                /**< min(max(x, alpha), beta); the gradient passes strictly inside, as PyTorch's hardtanh */
+    WS_OP_LEAKY_RELU, /**< x > 0 ? x : alpha x */
+    WS_OP_CLIP,       /**< min(max(x, alpha), beta); the gradient passes strictly inside, as PyTorch's hardtanh */
     WS_OP_SIGMOID,
-    WS_OP_HARD_SIGMOID,        /**< min(max(alpha x + beta, 0), 1) */
-    WS_OP_HARD_SWISH,          /**< x min(max(x/6 + 1/2, 0), 1) */
+    WS_OP_HARD_SIGMOID, /**< min(max(alpha x + beta, 0), 1) */
+    WS_OP_HARD_SWISH,   /**< x min(max(x/6 + 1/2, 0), 1) */
     WS_OP_TANH,
-    WS_OP_SOFTMAX,             /**< over `axis` */
-    WS_OP_DROPOUT,             /**< training: a share of alpha becomes zero, the rest is divided by 1 - alpha; else identity */
-    WS_OP_ADD,                 /**< two inputs; a side of 1 is repeated to the other's */
-    WS_OP_MUL,                 /**< the same */
-    WS_OP_CONCAT,              /**< along `axis` */
+    WS_OP_SOFTMAX, /**< over `axis` */
+    WS_OP_DROPOUT, /**< training: a share of alpha becomes zero, the rest is divided by 1 - alpha; else identity */
+    WS_OP_ADD,     /**< two inputs; a side of 1 is repeated to the other's */
+    WS_OP_MUL,     /**< the same */
+    WS_OP_CONCAT,  /**< along `axis` */
     WS_OP_MAX_POOL,
     WS_OP_AVERAGE_POOL,        /**< padding counted only if count_padding */
     WS_OP_GLOBAL_AVERAGE_POOL, /**< output 1 x 1 x channels */
     WS_OP_REDUCE_MEAN,         /**< over the axes in `axes`; their sides become 1 */
-    WS_OP_GEMM,                /**< weight [out, in], bias? [out]; the input is flattened in C, H, W order when it has a map */
-    WS_OP_RESHAPE,             /**< the elements in C, H, W order, read as another C, H, W */
-    WS_OP_TRANSPOSE,           /**< output side i is input side perm[i] (sides in height, width, channels order) */
-    WS_OP_CHANNEL_SHUFFLE,     /**< channels seen as [groups, C/groups], transposed (ShuffleNet) */
-    WS_OP_SLICE,               /**< side i: begin[i], begin[i] + step[i], … ; output's sides many */
-    WS_OP_PAD,                 /**< pads[2i] before and pads[2i+1] after side i; constant alpha, edge or reflection */
-    WS_OP_RESIZE,              /**< height and width, nearest or linear */
+    WS_OP_GEMM,      /**< weight [out, in], bias? [out]; the input is flattened in C, H, W order when it has a map */
+    WS_OP_RESHAPE,   /**< the elements in C, H, W order, read as another C, H, W */
+    WS_OP_TRANSPOSE, /**< output side i is input side perm[i] (sides in height, width, channels order) */
+    WS_OP_CHANNEL_SHUFFLE, /**< channels seen as [groups, C/groups], transposed (ShuffleNet) */
+    WS_OP_SLICE,           /**< side i: begin[i], begin[i] + step[i], … ; output's sides many */
+    WS_OP_PAD,             /**< pads[2i] before and pads[2i+1] after side i; constant alpha, edge or reflection */
+    WS_OP_RESIZE,          /**< height and width, nearest or linear */
     WS_N_OPS,
 };
 
@@ -62,16 +62,23 @@ struct ws_window {
     int pads[4]; /**< top, left, bottom, right */
 };
 /** Initialiser of a square window: (struct ws_window)WS_SQUARE(3, 1, 1). */
-#define WS_SQUARE(side, stride, pad) {{side, side}, {stride, stride}, {1, 1}, {pad, pad, pad, pad}}
+#define WS_SQUARE(side, stride, pad)                                                                                   \
+    {                                                                                                                  \
+        {side, side}, {stride, stride}, {1, 1},                                                                        \
+        {                                                                                                              \
+            pad, pad, pad, pad                                                                                         \
+        }                                                                                                              \
+    }
 
 enum ws_pad_mode { WS_PAD_CONSTANT, WS_PAD_EDGE, WS_PAD_REFLECT };
 
-/** How Resize maps output pixel i to an input coordinate (ONNX's names); scale = output side / input side unless given. */
+/** How Resize maps output pixel i to an input coordinate (ONNX's names); scale = output side / input side unless given.
+ */
 enum ws_resize_grid { WS_GRID_HALF_PIXEL, WS_GRID_PYTORCH_HALF_PIXEL, WS_GRID_ASYMMETRIC, WS_GRID_ALIGN_CORNERS };
 enum ws_resize_round { WS_ROUND_PREFER_FLOOR, WS_ROUND_PREFER_CEIL, WS_ROUND_FLOOR, WS_ROUND_CEIL };
 
 struct ws_resize {
-    bool is_linear;                /**< else nearest */
+    bool is_linear; /**< else nearest */
     enum ws_resize_grid grid;
     enum ws_resize_round rounding; /**< nearest alone */
     double scale[2];               /**< height, width: output / input as the file gives it; 0 = from the sides */
@@ -95,9 +102,9 @@ struct ws_node {
     int pads[2 * WS_N_SIDES];                 /**< pad; a negative one crops */
     enum ws_pad_mode pad_mode;
     struct ws_resize resize;
-    bool fused_relu;                          /**< convolution of a folded network: ReLU in the epilogue */
-    int fused_add;                            /**< convolution of a folded network: node added before that ReLU, or -1 */
-    double bn_momentum, bn_eps;               /**< 0.1 (PyTorch's sense) and 1e-5 */
+    bool fused_relu;            /**< convolution of a folded network: ReLU in the epilogue */
+    int fused_add;              /**< convolution of a folded network: node added before that ReLU, or -1 */
+    double bn_momentum, bn_eps; /**< 0.1 (PyTorch's sense) and 1e-5 */
     int n_params, params[WS_NODE_MAX_PARAMS]; /**< parameter indices, in the order of the op's comment */
 };
 
@@ -105,7 +112,8 @@ struct ws_param {
     char name[WS_NAME_MAX + 16];
     int rank, shape[4]; /**< file order */
     size_t n;           /**< elements */
-    int inner_channels; /**< file order is [outer][inner_channels][inner_window], memory order [window][channels][outer] */
+    int inner_channels; /**< file order is [outer][inner_channels][inner_window], memory order [window][channels][outer]
+                         */
     int inner_window;   /**< kernel height x width, or the map's height x width in front of a gemm */
     size_t offset;      /**< of its first element in the network's value array */
     bool is_buffer;     /**< running statistics: no gradient */
@@ -121,9 +129,9 @@ struct ws_net {
     int n_nodes, cap_nodes;
     struct ws_param *params; /**< owned */
     int n_params, cap_params;
-    size_t n_values;  /**< elements of all parameters; each begins on a 64-byte boundary, gaps are zero */
-    float *values;    /**< owned, from ws_net_alloc() on; memory order (weights HWIO) */
-    float *gradients; /**< owned, from ws_net_alloc_gradients() on; same layout as values */
+    size_t n_values;   /**< elements of all parameters; each begins on a 64-byte boundary, gaps are zero */
+    float *values;     /**< owned, from ws_net_alloc() on; memory order (weights HWIO) */
+    float *gradients;  /**< owned, from ws_net_alloc_gradients() on; same layout as values */
     struct ws_err err; /**< the first building mistake; ws_net_alloc() returns it */
 };
 
@@ -137,8 +145,8 @@ void ws_net_free(struct ws_net **net);
  */
 int ws_net_conv(struct ws_net *net, const char *name, int x, int out_channels, struct ws_window window, bool has_bias);
 /** Grouped convolution: in and out channels divisible by `groups`. */
-int ws_net_conv_grouped(struct ws_net *net, const char *name, int x, int out_channels, struct ws_window window, int groups,
-                        bool has_bias);
+int ws_net_conv_grouped(struct ws_net *net, const char *name, int x, int out_channels, struct ws_window window,
+                        int groups, bool has_bias);
 int ws_net_batchnorm(struct ws_net *net, const char *name, int x);
 /** RELU, SIGMOID, HARD_SWISH, TANH, and with their attributes LEAKY_RELU, CLIP, HARD_SIGMOID, DROPOUT. */
 int ws_net_unary(struct ws_net *net, enum ws_op op, const char *name, int x, double alpha, double beta);
@@ -172,15 +180,17 @@ int ws_net_find(const struct ws_net *net, const char *name);
 /** Parameter index by name, or -1. */
 int ws_net_find_param(const struct ws_net *net, const char *name);
 
-/** Give the parameters memory (zero). Returns the first building mistake, or WS_E_MEMORY. The graph is then complete. */
+/** Give the parameters memory (zero). Returns the first building mistake, or WS_E_MEMORY. The graph is then complete.
+ */
 WS_MUST_USE enum ws_status ws_net_alloc(struct ws_net *net, struct ws_err *err);
 /** Give the gradients memory (zero), for training. */
 WS_MUST_USE enum ws_status ws_net_alloc_gradients(struct ws_net *net, struct ws_err *err);
 void ws_net_zero_gradients(struct ws_net *net);
 
 /**
- * PyTorch-style initialisation: convolutions He-normal (fan-out), linear uniform(±1/sqrt(in)), BN weight 1, bias 0, running mean 0, variance 1.
- * Frozen parameters are left alone. Same seed, same bytes; parameter i draws from (WS_STREAM_INIT, i).
+ * PyTorch-style initialisation: convolutions He-normal (fan-out), linear uniform(±1/sqrt(in)), BN weight 1, bias 0,
+ * running mean 0, variance 1. Frozen parameters are left alone. Same seed, same bytes; parameter i draws from
+ * (WS_STREAM_INIT, i).
  */
 void ws_net_init(struct ws_net *net, uint64_t seed);
 
@@ -192,8 +202,9 @@ void ws_net_get_gradient(const struct ws_net *net, int param, float *out, size_t
 
 /**
  * A frozen copy for inference: BN folded into the convolution before it, ReLU and residual Add fused into its epilogue.
- * Node names that survive keep their names; `map[old node]` gives the new id of each node's value, or -1 when fused away
- * (a convolution whose BN/ReLU were fused yields the value of the last fused node). `map` has net->n_nodes entries and may be NULL.
+ * Node names that survive keep their names; `map[old node]` gives the new id of each node's value, or -1 when fused
+ * away (a convolution whose BN/ReLU were fused yields the value of the last fused node). `map` has net->n_nodes entries
+ * and may be NULL.
  */
 WS_MUST_USE enum ws_status ws_net_fold(struct ws_net **out, const struct ws_net *net, int *map, struct ws_err *err);
 

@@ -2,7 +2,7 @@
 #ifndef WEBSTILL_NN_OPTIM_H
 #define WEBSTILL_NN_OPTIM_H
 
-#include "webstill/base/conf.h"
+#include "webstill/conf/config.h"
 #include "webstill/nn/graph.h"
 
 #include <stdbool.h>

@@ -23,8 +23,8 @@ struct ws_zoo_taps {
  *   lenet, lenet-half                  LeNet-5 of the data-free papers
  *
  * resnet18 to 50, mobilenetv2 and shufflenetv2 are torchvision's above 64 pixels; up to there the stem has stride 1 and
- * no max-pool (mobilenetv2: nor a stride in its second stage). vgg: see zoo_vgg.c. The dropout of torchvision's heads
- * is there in its forms only, not in those for small pictures.
+ * no max-pool (mobilenetv2: nor a stride in its second stage). vgg: see distill/nn/zoo/vgg.c. The dropout of
+ * torchvision's heads is there in its forms only, not in those for small pictures.
  *
  * ws_net_init() starts them all alike, as torchvision's ResNets: He-normal over the fan-out for convolutions (also
  * depthwise, where the fan-out counts all channels), uniform for linear layers. torchvision draws the linear layers of

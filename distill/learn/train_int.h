@@ -1,0 +1,76 @@
+/** The loop's state, shared by train.c (the loop), train_state.c (checkpoint, hold-out, metrics lines) and nonfinite.c
+ * (what is told and kept when training leaves the numbers). */
+#ifndef WEBSTILL_DISTILL_LEARN_TRAIN_INT_H
+#define WEBSTILL_DISTILL_LEARN_TRAIN_INT_H
+
+#include "metrics.h"
+#include "train.h"
+
+/** What a checkpoint must bring back besides weights. */
+struct loop_counters {
+    uint32_t epoch;        /**< the one under way, from 1 */
+    int64_t step;          /**< done in all */
+    int64_t step_in_epoch; /**< done in this epoch */
+    bool is_begun;         /**< the method has chosen this epoch's images */
+    int64_t images_seen;
+    int64_t epoch_images,
+        epoch_right;   /**< of this epoch: images, and those whose label was predicted (-1 = no labels) */
+    double epoch_loss; /**< sum over the epoch's steps */
+    int n_losses;
+    struct {
+        char name[32];
+        double sum; /**< likewise */
+    } losses[WS_MAX_LOSSES];
+    double lr; /**< of the last step */
+    double held_last, held_best;
+    uint32_t best_epoch;
+    double seconds;      /**< of training before this call */
+    double step_seconds; /**< of it, and of this call, within the method's steps */
+};
+
+struct loop {
+    const struct ws_method *method;
+    struct ws_session *session;
+    const struct ws_train_options *options;
+    void *state;                 /**< owned: the method's */
+    struct ws_model *model;      /**< borrowed from the method */
+    struct ws_predictor student; /**< owned */
+    struct ws_metrics metrics;   /**< owned */
+    struct loop_counters counters;
+    struct ws_epoch epoch;
+    uint32_t *images;     /**< owned: [n_train] restored list of a resumed epoch */
+    double *threshold;    /**< owned: [n_classes] likewise */
+    int64_t *n_kept;      /**< owned: [n_classes] likewise */
+    float *weights;       /**< owned: [n_train] likewise */
+    float *weight_of;     /**< owned: [data->n] of each image of this epoch, when it has weights */
+    float *batch_weights; /**< owned: [batch] */
+    uint32_t *order;      /**< owned: [n_train] the sampler's */
+    uint32_t *batch;      /**< owned: [batch] */
+    float *held_logits;   /**< owned: [n_held][n_classes] */
+    struct ws_sampler sampler;
+    int64_t steps_in_epoch;               /**< of the epoch under way */
+    double start_s, checkpoint_s, line_s; /**< monotonic: this call began; last checkpoint; last step line */
+    int64_t line_images;                  /**< images since the last step line */
+    char checkpoint_path[4096];
+};
+
+/** Seconds of training, earlier calls included. */
+double loop_seconds(const struct loop *loop);
+
+/** Write a checkpoint of everything. */
+WS_MUST_USE enum ws_status loop_save(struct loop *loop, struct ws_err *err);
+/** Resume from a checkpoint; WS_DONE when there is none to use (a warning tells why). Opens the metrics either way. */
+WS_MUST_USE enum ws_status loop_restore(struct loop *loop, struct ws_err *err);
+
+/** Ask the hold-out; updates held_last, held_best, best_epoch and writes BEST when it is one. */
+WS_MUST_USE enum ws_status loop_hold_out(struct loop *loop, struct ws_err *err);
+
+/** Say where a step's numbers ceased to be finite, and keep the step; WS_E_NUMERIC. */
+WS_MUST_USE enum ws_status loop_tell_nonfinite(struct loop *loop, const struct ws_step *step, struct ws_err *err);
+/** Run a kept step again and print every node's range; WS_OK whether or not its numbers are finite. */
+WS_MUST_USE enum ws_status loop_replay(struct loop *loop, const char *path, FILE *out, struct ws_err *err);
+
+WS_MUST_USE enum ws_status loop_step_line(struct loop *loop, const struct ws_step *step, struct ws_err *err);
+WS_MUST_USE enum ws_status loop_epoch_line(struct loop *loop, struct ws_err *err);
+
+#endif

@@ -1,0 +1,58 @@
+/* Building ONNX messages: nodes, attributes, initializers and value names, all in one arena. */
+#ifndef WEBSTILL_DISTILL_NN_ONNX_MESSAGE_H
+#define WEBSTILL_DISTILL_NN_ONNX_MESSAGE_H
+
+#include "webstill/base/mem.h"
+#include "webstill/nn/graph.h"
+
+#include "onnx.pb-c.h"
+
+struct writer {
+    struct ws_arena arena;
+    const struct ws_net *net;
+    int opset;
+    bool omits_weights; /* parameters have names and shapes, but no data */
+    Onnx__GraphProto graph;
+    size_t cap_nodes, cap_initializers;
+    char **values;   /* [n_nodes]: name of a node's value */
+    char **flats;    /* [n_nodes]: name of its [N, C] form once written, or NULL */
+    char **maps;     /* [n_nodes]: the same for [N, C, H, W] */
+    bool *is_needed; /* [n_nodes]: the output depends on it */
+    bool *is_flat;   /* [n_nodes]: its ONNX value is [N, C], not [N, C, H, W] */
+    bool no_memory;
+};
+
+/* Memory of the arena, zero; NULL, and no_memory is set. */
+void *writer_take(struct writer *w, size_t n, size_t size_bytes);
+/* prefix + suffix, owned by the arena. */
+char *writer_name(struct writer *w, const char *prefix, const char *suffix);
+
+/* Append an op with room for `n_inputs` and its one output; NULL when out of memory: the rest then does nothing. */
+Onnx__NodeProto *writer_node(struct writer *w, const char *op, const char *name, size_t n_inputs, char *output);
+void writer_input(Onnx__NodeProto *node, char *value);
+
+void writer_int(struct writer *w, Onnx__NodeProto *node, const char *name, int64_t value);
+void writer_float(struct writer *w, Onnx__NodeProto *node, const char *name, double value);
+void writer_text(struct writer *w, Onnx__NodeProto *node, const char *name, const char *value);
+void writer_ints(struct writer *w, Onnx__NodeProto *node, const char *name, size_t n, const int *values);
+
+/* Append an initializer and return the memory of its `n` values, or NULL. */
+float *writer_floats(struct writer *w, char *name, int rank, const int64_t *dims, size_t n);
+/* Append a scalar or a list of integers named prefix + suffix, and make it the next input of `node`. */
+void writer_scalar_input(struct writer *w, Onnx__NodeProto *node, const char *prefix, const char *suffix, double value);
+void writer_ints_input(struct writer *w, Onnx__NodeProto *node, const char *prefix, const char *suffix, size_t n,
+                       const int64_t *values);
+/* Append a parameter as initializer of these dims; returns its name. */
+char *writer_param(struct writer *w, int param, int rank, const int64_t *dims);
+
+/* A float value [N, then `dims`]. */
+Onnx__ValueInfoProto *writer_value_info(struct writer *w, const char *name, int n_dims, const int *dims);
+
+/* write_ops.c: write one node of ours as one ONNX node or a few; sets values[id] and is_flat[id]. */
+WS_MUST_USE enum ws_status writer_op(struct writer *w, int id, struct ws_err *err);
+/* Name of a node's value as [N, C]; writes a Flatten when it is a map. */
+char *writer_flat_value(struct writer *w, int id);
+
+enum { ONNX_NODES_PER_NODE = 8, ONNX_INITIALIZERS_PER_NODE = 6 };
+
+#endif

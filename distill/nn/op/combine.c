@@ -1,0 +1,73 @@
+/* Add and Mul of two values, a side of 1 repeated to the other's; Add with the ReLU fused behind it. */
+#include "cpu/exec_int.h"
+
+/** Walk over the output with arrays y, a, b. */
+static struct walk walk_of(const struct ws_exec *e, const struct step *s)
+{
+    struct walk w = {.n_arrays = 3};
+    const int nodes[] = {s->node, s->x, s->other};
+    sides_of(&e->net->nodes[s->node], w.size);
+    for (int i = 0; i < 3; i++) {
+        size_t sides[WS_N_SIDES];
+        sides_of(&e->net->nodes[nodes[i]], sides);
+        strides_of(&e->net->nodes[nodes[i]], w.stride[i]);
+        for (int side = 0; side < WS_N_SIDES; side++)
+            w.stride[i][side] = sides[side] == w.size[side] ? w.stride[i][side] : 0;
+    }
+    walk_join(&w);
+    return w;
+}
+
+static ptrdiff_t offset(const struct walk *w, int array, size_t i, size_t j)
+{
+    return (ptrdiff_t)i * w->stride[array][0] + (ptrdiff_t)j * w->stride[array][1];
+}
+
+static void forward_image(struct ws_exec *e, const struct step *s, size_t image)
+{
+    const struct walk w = walk_of(e, s);
+    const float *a = image_value(e, s->x, image), *b = image_value(e, s->other, image);
+    float *y = e->value[s->out] + image * image_floats(e, s->out);
+    for (size_t i = 0; i < w.size[0]; i++)
+        for (size_t j = 0; j < w.size[1]; j++)
+            e->kernels->combine(s->op == WS_OP_MUL, a + offset(&w, 1, i, j), w.stride[1][2] == 0,
+                                b + offset(&w, 2, i, j), w.stride[2][2] == 0, w.size[2], s->top > 0,
+                                y + offset(&w, 0, i, j));
+}
+
+void combine_forward(struct ws_exec *e, const struct step *s)
+{
+    for_each_image(e, s, forward_image);
+}
+
+/** Gradient of operand `to` (1: a, 2: b). */
+static void backward_operand(const struct ws_exec *e, const struct step *s, size_t image, const struct walk *w, int to)
+{
+    const int node = to == 1 ? s->x : s->other, from = 3 - to;
+    const float *dy = image_gradient(e, s->out, image);
+    const float *other = s->op == WS_OP_MUL ? image_value(e, to == 1 ? s->other : s->x, image) : NULL;
+    float *dx = image_gradient(e, node, image);
+    for (size_t i = 0; i < w->size[0]; i++)
+        for (size_t j = 0; j < w->size[1]; j++)
+            e->kernels->combine_dx(dy + offset(w, 0, i, j), other ? other + offset(w, from, i, j) : NULL,
+                                   w->stride[from][2] == 0, w->size[2], w->stride[to][2] == 0,
+                                   dx + offset(w, to, i, j));
+}
+
+static void backward_image(struct ws_exec *e, const struct step *s, size_t image)
+{
+    const struct walk w = walk_of(e, s);
+    float *dy = image_gradient(e, s->out, image);
+    if (s->top > 0)
+        e->kernels->relu_dx(dy, image_value(e, s->out, image), image_floats(e, s->out), false, dy);
+    if (e->wants_gradient[s->x])
+        backward_operand(e, s, image, &w, 1);
+    if (e->wants_gradient[s->other])
+        backward_operand(e, s, image, &w, 2);
+}
+
+void combine_backward(struct ws_exec *e, const struct step *s)
+{
+    if (open_gradients(e, s))
+        for_each_image(e, s, backward_image);
+}

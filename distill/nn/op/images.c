@@ -1,0 +1,89 @@
+/* Running an op image by image, and the walks over three sides that such ops share. */
+#include "cpu/exec_int.h"
+
+#include <string.h>
+
+struct pass {
+    struct ws_exec *e;
+    const struct step *s;
+    image_fn *work;
+};
+
+static void run_slice(void *argument, int slice, int worker)
+{
+    (void)worker;
+    const struct pass *p = argument;
+    const size_t end = slice_begin(p->e, slice + 1);
+    for (size_t image = slice_begin(p->e, slice); image < end; image++)
+        p->work(p->e, p->s, image);
+}
+
+void for_each_image(struct ws_exec *e, const struct step *s, image_fn *work)
+{
+    struct pass p = {e, s, work};
+    run_slices(e, run_slice, &p);
+}
+
+bool open_gradient(struct ws_exec *e, int node)
+{
+    if (node < 0 || !e->wants_gradient[node])
+        return false;
+    if (!accumulate_into(e, node))
+        memset(e->gradient[node], 0, (size_t)e->batch * image_floats(e, node) * sizeof(float));
+    return true;
+}
+
+bool open_gradients(struct ws_exec *e, const struct step *s)
+{
+    bool is_wanted = false;
+    for (int i = 0; i < step_n_inputs(e, s); i++)
+        is_wanted |= open_gradient(e, step_input(e, s, i));
+    return is_wanted;
+}
+
+void sides_of(const struct ws_node *node, size_t sides[WS_N_SIDES])
+{
+    sides[WS_HEIGHT] = (size_t)node->height;
+    sides[WS_WIDTH] = (size_t)node->width;
+    sides[WS_CHANNELS] = (size_t)node->channels;
+}
+
+void strides_of(const struct ws_node *node, ptrdiff_t strides[WS_N_SIDES])
+{
+    strides[WS_CHANNELS] = 1;
+    strides[WS_WIDTH] = node->channels;
+    strides[WS_HEIGHT] = (ptrdiff_t)node->channels * node->width;
+}
+
+/** Two sides are one when no array jumps between them. */
+static bool can_join(const struct walk *w, int outer, int inner)
+{
+    for (int i = 0; i < w->n_arrays; i++)
+        if (w->stride[i][outer] != w->stride[i][inner] * (ptrdiff_t)w->size[inner])
+            return false;
+    return true;
+}
+
+static void set_side(struct walk *w, int side, size_t size, int from)
+{
+    for (int i = 0; i < w->n_arrays; i++)
+        w->stride[i][side] = from >= 0 ? w->stride[i][from] : 0;
+    w->size[side] = size;
+}
+
+void walk_join(struct walk *w)
+{
+    int to = WS_N_SIDES - 1;
+    for (int side = to - 1; side >= 0; side--) {
+        if (w->size[side] == 1)
+            continue;
+        if (w->size[to] == 1)
+            set_side(w, to, w->size[side], side);
+        else if (can_join(w, side, to))
+            w->size[to] *= w->size[side];
+        else
+            set_side(w, --to, w->size[side], side);
+    }
+    while (to > 0)
+        set_side(w, --to, 1, -1);
+}

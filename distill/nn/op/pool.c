@@ -1,0 +1,91 @@
+/*
+ * Pooling: the largest, or the mean, of each window.
+ *
+ * A mean divides by the pixels inside the map, or with count_padding by those inside the padded map: a last window of
+ * ceil_mode that reaches beyond the padding counts only what is in it (PyTorch and ONNX Runtime).
+ */
+#include "cpu/exec_int.h"
+
+/** Taps of a window along one axis: the first inside the map, how many, and how many inside the padded map. */
+struct taps {
+    int first, n, n_padded;
+};
+
+static struct taps taps_of(const struct ws_window *w, int axis, int out, int in)
+{
+    const int dilation = w->dilation[axis], start = out * w->stride[axis] - w->pads[axis];
+    struct taps t = {.first = -1};
+    for (int k = 0; k < w->kernel[axis]; k++) {
+        const int at = start + k * dilation;
+        if (at < in + w->pads[axis + 2])
+            t.n_padded++;
+        if (at >= 0 && at < in) {
+            t.first = t.n == 0 ? at : t.first;
+            t.n++;
+        }
+    }
+    return t;
+}
+
+/** The window of output (oy, ox); *at is where it begins in the image. */
+static struct ws_pool_window window_of(const struct ws_node *in, const struct ws_node *node, int oy, int ox, size_t *at)
+{
+    const size_t channels = (size_t)in->channels, row = (size_t)in->width * channels;
+    struct ws_pool_window p = {.channels = channels, .row_stride = row, .column_stride = channels};
+    if (node->op == WS_OP_GLOBAL_AVERAGE_POOL) {
+        p.rows = (size_t)in->height;
+        p.columns = (size_t)in->width;
+        p.share = 1.0F / (float)(p.rows * p.columns);
+        *at = 0;
+        return p;
+    }
+    const struct ws_window *w = &node->window;
+    const struct taps y = taps_of(w, 0, oy, in->height), x = taps_of(w, 1, ox, in->width);
+    p.rows = (size_t)y.n;
+    p.columns = (size_t)x.n;
+    p.row_stride *= (size_t)w->dilation[0];
+    p.column_stride *= (size_t)w->dilation[1];
+    p.is_max = node->op == WS_OP_MAX_POOL;
+    const int divisor = node->count_padding ? y.n_padded * x.n_padded : y.n * x.n;
+    p.share = divisor > 0 ? 1.0F / (float)divisor : 0;
+    *at = y.n > 0 && x.n > 0 ? (size_t)y.first * row + (size_t)x.first * channels : 0;
+    return p;
+}
+
+static void forward_image(struct ws_exec *e, const struct step *s, size_t image)
+{
+    const struct ws_node *node = &e->net->nodes[s->node], *in = &e->net->nodes[s->x];
+    const float *x = image_value(e, s->x, image);
+    float *y = e->value[s->out] + image * image_floats(e, s->out);
+    for (int oy = 0; oy < node->height; oy++)
+        for (int ox = 0; ox < node->width; ox++, y += node->channels) {
+            size_t at;
+            const struct ws_pool_window w = window_of(in, node, oy, ox, &at);
+            e->kernels->pool(&w, x + at, y);
+        }
+}
+
+void pool_forward(struct ws_exec *e, const struct step *s)
+{
+    for_each_image(e, s, forward_image);
+}
+
+static void backward_image(struct ws_exec *e, const struct step *s, size_t image)
+{
+    const struct ws_node *node = &e->net->nodes[s->node], *in = &e->net->nodes[s->x];
+    const float *x = image_value(e, s->x, image), *y = image_value(e, s->out, image);
+    const float *dy = image_gradient(e, s->out, image);
+    float *dx = image_gradient(e, s->x, image);
+    for (int oy = 0; oy < node->height; oy++)
+        for (int ox = 0; ox < node->width; ox++, y += node->channels, dy += node->channels) {
+            size_t at;
+            const struct ws_pool_window w = window_of(in, node, oy, ox, &at);
+            e->kernels->pool_dx(&w, x + at, y, dy, dx + at);
+        }
+}
+
+void pool_backward(struct ws_exec *e, const struct step *s)
+{
+    if (open_gradient(e, s->x))
+        for_each_image(e, s, backward_image);
+}

@@ -1,0 +1,146 @@
+/* ReduceMean over any of the sides, and Softmax along one. */
+#include "cpu/exec_int.h"
+
+#include <math.h>
+#include <string.h>
+
+/** Walk over the input with arrays x and y, where y stays on one value along the sides that are averaged. */
+static struct walk mean_walk(const struct ws_exec *e, const struct step *s, float *share)
+{
+    const struct ws_node *node = &e->net->nodes[s->node], *in = &e->net->nodes[s->x];
+    struct walk w = {.n_arrays = 2};
+    double n = 1;
+    sides_of(in, w.size);
+    strides_of(in, w.stride[0]);
+    strides_of(node, w.stride[1]);
+    for (int side = 0; side < WS_N_SIDES; side++)
+        if (node->axes[side]) {
+            n *= (double)w.size[side];
+            w.stride[1][side] = 0;
+        }
+    *share = (float)(1 / n);
+    walk_join(&w);
+    return w;
+}
+
+static void mean_image(struct ws_exec *e, const struct step *s, size_t image)
+{
+    float share;
+    const struct walk w = mean_walk(e, s, &share);
+    const size_t n = image_floats(e, s->out);
+    const float *x = image_value(e, s->x, image);
+    float *y = e->value[s->out] + image * n;
+    memset(y, 0, n * sizeof *y);
+    for (size_t i = 0; i < w.size[0]; i++)
+        for (size_t j = 0; j < w.size[1]; j++)
+            e->kernels->combine_dx(x + (ptrdiff_t)i * w.stride[0][0] + (ptrdiff_t)j * w.stride[0][1], NULL, false,
+                                   w.size[2], w.stride[1][2] == 0,
+                                   y + (ptrdiff_t)i * w.stride[1][0] + (ptrdiff_t)j * w.stride[1][1]);
+    for (size_t i = 0; i < n; i++)
+        y[i] *= share;
+}
+
+void reduce_mean_forward(struct ws_exec *e, const struct step *s)
+{
+    for_each_image(e, s, mean_image);
+}
+
+static void mean_backward_image(struct ws_exec *e, const struct step *s, size_t image)
+{
+    float share;
+    const struct walk w = mean_walk(e, s, &share);
+    const float *gradient = image_gradient(e, s->out, image);
+    float *to = image_gradient(e, s->x, image);
+    for (size_t i = 0; i < w.size[0]; i++)
+        for (size_t j = 0; j < w.size[1]; j++) {
+            float *dx = to + (ptrdiff_t)i * w.stride[0][0] + (ptrdiff_t)j * w.stride[0][1];
+            const float *dy = gradient + (ptrdiff_t)i * w.stride[1][0] + (ptrdiff_t)j * w.stride[1][1];
+            if (w.stride[1][2] != 0)
+                e->kernels->axpy(share, dy, w.size[2], dx);
+            else
+                for (size_t k = 0; k < w.size[2]; k++)
+                    dx[k] += share * dy[0];
+        }
+}
+
+void reduce_mean_backward(struct ws_exec *e, const struct step *s)
+{
+    if (open_gradient(e, s->x))
+        for_each_image(e, s, mean_backward_image);
+}
+
+/* --- Softmax --- */
+
+/** An image as [outer][length][inner] around the axis. */
+struct columns {
+    size_t outer, length, inner;
+};
+
+static struct columns columns_of(const struct ws_node *node)
+{
+    struct columns c = {1, 1, 1};
+    size_t sides[WS_N_SIDES];
+    sides_of(node, sides);
+    for (int side = 0; side < WS_N_SIDES; side++) {
+        size_t *part = side < (int)node->axis ? &c.outer : side > (int)node->axis ? &c.inner : &c.length;
+        *part *= sides[side];
+    }
+    return c;
+}
+
+static void less_largest(const struct columns *c, const float *x, float *y)
+{
+    float largest = -INFINITY;
+    for (size_t k = 0; k < c->length; k++)
+        largest = x[k * c->inner] > largest ? x[k * c->inner] : largest;
+    for (size_t k = 0; k < c->length; k++)
+        y[k * c->inner] = x[k * c->inner] - largest;
+}
+
+static void divide_by_sum(const struct columns *c, float *y)
+{
+    double sum = 0;
+    for (size_t k = 0; k < c->length; k++)
+        sum += (double)y[k * c->inner];
+    for (size_t k = 0; k < c->length; k++)
+        y[k * c->inner] = (float)((double)y[k * c->inner] / sum);
+}
+
+static void softmax_image(struct ws_exec *e, const struct step *s, size_t image)
+{
+    const struct columns c = columns_of(&e->net->nodes[s->node]);
+    const size_t n = image_floats(e, s->out), block = c.length * c.inner;
+    const float *x = image_value(e, s->x, image);
+    float *y = e->value[s->out] + image * n;
+    for (size_t i = 0; i < c.outer * c.inner; i++)
+        less_largest(&c, x + i / c.inner * block + i % c.inner, y + i / c.inner * block + i % c.inner);
+    e->kernels->exponential(y, n, y);
+    for (size_t i = 0; i < c.outer * c.inner; i++)
+        divide_by_sum(&c, y + i / c.inner * block + i % c.inner);
+}
+
+void softmax_forward(struct ws_exec *e, const struct step *s)
+{
+    for_each_image(e, s, softmax_image);
+}
+
+static void softmax_backward_image(struct ws_exec *e, const struct step *s, size_t image)
+{
+    const struct columns c = columns_of(&e->net->nodes[s->node]);
+    const float *y = image_value(e, s->out, image), *dy = image_gradient(e, s->out, image);
+    float *dx = image_gradient(e, s->x, image);
+    for (size_t i = 0; i < c.outer * c.inner; i++) {
+        const size_t first = i / c.inner * c.length * c.inner + i % c.inner, end = first + c.length * c.inner;
+        double dot = 0;
+        for (size_t at = first; at < end; at += c.inner)
+            dot += (double)dy[at] * (double)y[at];
+        for (size_t at = first; at < end; at += c.inner)
+            dx[at] += y[at] * (float)((double)dy[at] - dot);
+    }
+}
+
+void softmax_backward(struct ws_exec *e, const struct step *s)
+{
+    if (open_gradient(e, s->x))
+        for_each_image(e, s, softmax_backward_image);
+}

@@ -1,0 +1,122 @@
+/* Resize of height and width by the formulas of ONNX's operator of that name: nearest and linear. */
+#include "cpu/exec_int.h"
+
+#include <math.h>
+#include <string.h>
+
+/** The input pixels that an output pixel reads along one axis, and the weight of the second. */
+struct taps {
+    size_t first, second;
+    float share;
+};
+
+static double coordinate(const struct ws_resize *r, int axis, int i, int in, int out)
+{
+    const double scale = r->scale[axis] > 0 ? r->scale[axis] : (double)out / in;
+    switch (r->grid) {
+    case WS_GRID_HALF_PIXEL:
+        return (i + 0.5) / scale - 0.5;
+    case WS_GRID_PYTORCH_HALF_PIXEL:
+        return out > 1 ? (i + 0.5) / scale - 0.5 : 0;
+    case WS_GRID_ALIGN_CORNERS:
+        return out > 1 ? (double)i * (in - 1) / (out - 1) : 0;
+    case WS_GRID_ASYMMETRIC:
+        break;
+    }
+    return i / scale;
+}
+
+static double round_to(enum ws_resize_round rounding, double at)
+{
+    switch (rounding) {
+    case WS_ROUND_PREFER_FLOOR:
+        return ceil(at - 0.5);
+    case WS_ROUND_PREFER_CEIL:
+        return floor(at + 0.5);
+    case WS_ROUND_CEIL:
+        return ceil(at);
+    case WS_ROUND_FLOOR:
+        break;
+    }
+    return floor(at);
+}
+
+static struct taps taps_of(const struct ws_resize *r, int axis, int i, int in, int out)
+{
+    const double last = in - 1, at = coordinate(r, axis, i, in, out);
+    if (!r->is_linear) {
+        const size_t nearest = (size_t)fmin(fmax(round_to(r->rounding, at), 0), last);
+        return (struct taps){nearest, nearest, 0};
+    }
+    const double inside = fmin(fmax(at, 0), last);
+    const size_t first = (size_t)inside;
+    return (struct taps){first, first + 1 < (size_t)in ? first + 1 : first, (float)(inside - (double)first)};
+}
+
+static void nearest_image(struct ws_exec *e, const struct step *s, size_t image)
+{
+    const struct ws_node *node = &e->net->nodes[s->node], *in = &e->net->nodes[s->x];
+    const size_t c = (size_t)in->channels, row = (size_t)in->width * c, out_row = (size_t)node->width * c;
+    const float *x = image_value(e, s->x, image);
+    float *y = e->value[s->out] + image * image_floats(e, s->out);
+    size_t above = (size_t)in->height; /* input row of the output row above */
+    for (int oy = 0; oy < node->height; oy++, y += out_row) {
+        const size_t iy = taps_of(&node->resize, 0, oy, in->height, node->height).first;
+        if (iy == above) {
+            memcpy(y, y - out_row, out_row * sizeof *y);
+            continue;
+        }
+        above = iy;
+        for (int ox = 0; ox < node->width; ox++) {
+            const size_t ix = taps_of(&node->resize, 1, ox, in->width, node->width).first;
+            memcpy(y + (size_t)ox * c, x + iy * row + ix * c, c * sizeof *y);
+        }
+    }
+}
+
+/** Forward: y += share x; backward: dx += share dy, for each pixel that an output pixel reads. */
+static void linear_values(const struct ws_exec *e, const struct step *s, bool backward, const float *source,
+                          float *target)
+{
+    const struct ws_node *node = &e->net->nodes[s->node], *in = &e->net->nodes[s->x];
+    const size_t c = (size_t)in->channels, row = (size_t)in->width * c;
+    size_t out = 0;
+    for (int oy = 0; oy < node->height; oy++) {
+        const struct taps y = taps_of(&node->resize, 0, oy, in->height, node->height);
+        for (int ox = 0; ox < node->width; ox++, out += c) {
+            const struct taps x = taps_of(&node->resize, 1, ox, in->width, node->width);
+            const size_t at[] = {y.first * row + x.first * c, y.first * row + x.second * c,
+                                 y.second * row + x.first * c, y.second * row + x.second * c};
+            const float share[] = {(1 - y.share) * (1 - x.share), (1 - y.share) * x.share, y.share * (1 - x.share),
+                                   y.share * x.share};
+            for (int k = 0; k < 4; k++)
+                if (share[k] > 0)
+                    e->kernels->axpy(share[k], source + (backward ? out : at[k]), c, target + (backward ? at[k] : out));
+        }
+    }
+}
+
+static void linear_image(struct ws_exec *e, const struct step *s, size_t image)
+{
+    const size_t n = image_floats(e, s->out);
+    float *y = e->value[s->out] + image * n;
+    memset(y, 0, n * sizeof *y);
+    linear_values(e, s, false, image_value(e, s->x, image), y);
+}
+
+void resize_forward(struct ws_exec *e, const struct step *s)
+{
+    for_each_image(e, s, e->net->nodes[s->node].resize.is_linear ? linear_image : nearest_image);
+}
+
+/** Nearest is a linear one whose second pixel has no share. */
+static void backward_image(struct ws_exec *e, const struct step *s, size_t image)
+{
+    linear_values(e, s, true, image_gradient(e, s->out, image), image_gradient(e, s->x, image));
+}
+
+void resize_backward(struct ws_exec *e, const struct step *s)
+{
+    if (open_gradient(e, s->x))
+        for_each_image(e, s, backward_image);
+}

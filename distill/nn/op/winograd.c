@@ -1,0 +1,437 @@
+/*
+ * 3x3 convolutions of stride 1 by Winograd's F(4x4, 3x3): a quarter of the multiplications (cpu/winograd_impl.h has the
+ * algebra and its kernels).
+ *
+ *   narrow   the 36 weight matrices fit the second-level cache: each slice of images goes through transform, products
+ *            and inverse in blocks of tile rows that stay there too
+ *   wide     the batch goes through the three phases together, products split by position, so that each of the 36
+ *            weight matrices is read once a chunk of images
+ *
+ * Every output sums its channels in order whatever the block, and blocks, chunks and slices depend on shapes alone.
+ */
+#include "winograd.h"
+
+#include <string.h>
+
+enum {
+    NARROW_WEIGHTS = 64 * 64,  /* channels x outputs: 36 matrices of 590 KiB in all */
+    BLOCK_FLOATS = 112 * 1024, /* transformed maps of a narrow block */
+    MAX_BLOCK_TILES = 112,
+    CHUNK_FLOATS = 3 << 20, /* transformed maps of a wide chunk: 12 MiB */
+    POINTS = WS_WINOGRAD_POINTS,
+};
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* --- shapes --- */
+
+static struct ws_winograd geometry(int height, int width, int channels, int out_height, int out_width, int out_channels,
+                                   int pad)
+{
+    return (struct ws_winograd){.height = height,
+                                .width = width,
+                                .channels = channels,
+                                .pad = pad,
+                                .out_height = out_height,
+                                .out_width = out_width,
+                                .out_channels = out_channels,
+                                .tiles_y = (out_height + 3) / 4,
+                                .tiles_x = (out_width + 3) / 4};
+}
+
+static struct ws_winograd forward_geometry(const struct product *p)
+{
+    const struct ws_geometry *g = &p->g;
+    return geometry(g->height, g->width, g->channels, g->out_height, g->out_width, (int)p->n_out, g->pad[0]);
+}
+
+/** dX as a convolution of dY. */
+static struct ws_winograd turned_geometry(const struct product *p)
+{
+    const struct ws_geometry *g = &p->g;
+    return geometry(g->out_height, g->out_width, (int)p->n_out, g->height, g->width, g->channels, 2 - g->pad[0]);
+}
+
+/** Worth it when tiles that hang over the edge leave most of the gain. */
+static bool saves_enough(int height, int width)
+{
+    const double tiles = (double)((height + 3) / 4) * (double)((width + 3) / 4);
+    return POINTS * tiles <= 0.7 * 9 * (double)height * (double)width;
+}
+
+bool winograd_fits(const struct product *p)
+{
+    const struct ws_geometry *g = &p->g;
+    return p->node->op == WS_OP_CONV && p->n_groups == 1 && g->kernel[0] == 3 && g->stride[0] == 1 && g->pad[0] <= 2 &&
+           g->channels % WS_DIRECT_LANES == 0 && p->n_out % WS_DIRECT_LANES == 0 &&
+           saves_enough(g->out_height, g->out_width) && saves_enough(g->height, g->width);
+}
+
+static bool is_narrow(const struct product *p)
+{
+    return (size_t)p->g.channels * p->n_out <= NARROW_WEIGHTS;
+}
+
+/** Floats from one of a map's 36 grids to the next. A cache line apart, or maps of 2^n tiles would meet in the same
+ * sets. */
+static size_t grid_step(size_t tiles, int channels)
+{
+    return tiles * (size_t)channels + WS_DIRECT_LANES;
+}
+
+static size_t map_of(size_t tiles, int channels)
+{
+    return POINTS * grid_step(tiles, channels);
+}
+
+/** Floats of a transformed tile, in and out. */
+static size_t tile_floats(const struct product *p)
+{
+    return POINTS * ((size_t)p->g.channels + p->n_out);
+}
+
+/** Tile rows of a narrow block. */
+static size_t block_rows_of(const struct product *p, const struct ws_winograd *g)
+{
+    size_t tiles = least(BLOCK_FLOATS / tile_floats(p), MAX_BLOCK_TILES), rows = tiles / (size_t)g->tiles_x;
+    return rows > 0 ? rows : 1;
+}
+
+/** Images of a wide chunk; `g` is either geometry. */
+static size_t chunk_images_of(const struct product *p, const struct ws_winograd *g)
+{
+    size_t per_image = (size_t)g->tiles_y * (size_t)g->tiles_x * tile_floats(p), images = CHUNK_FLOATS / per_image;
+    return images > 0 ? least(images, (size_t)p->e->max_batch) : 1;
+}
+
+static size_t matrices(const struct product *p)
+{
+    return POINTS * (size_t)p->g.channels * p->n_out;
+}
+
+/** Largest transformed maps of forward and, when there is one, backward: of a block, or of a chunk. */
+static size_t map_floats(const struct product *p)
+{
+    const struct ws_winograd g[2] = {forward_geometry(p), turned_geometry(p)};
+    size_t largest = 0;
+    for (int i = 0; i < (p->e->has_backward ? 2 : 1); i++) {
+        size_t rows = is_narrow(p) ? block_rows_of(p, &g[i]) : chunk_images_of(p, &g[i]) * (size_t)g[i].tiles_y;
+        size_t tiles = rows * (size_t)g[i].tiles_x;
+        size_t floats = map_of(tiles, p->g.channels) + map_of(tiles, (int)p->n_out);
+        largest = floats > largest ? floats : largest;
+    }
+    return largest;
+}
+
+/** Floats of the six framed rows that a tile row reads; at the front of a worker's scratch. */
+static size_t frame_floats(const struct ws_winograd *g)
+{
+    return 6 * (4 * (size_t)g->tiles_x + 2) * (size_t)g->channels;
+}
+
+static size_t largest_frame(const struct product *p)
+{
+    const struct ws_winograd g = forward_geometry(p), turned = turned_geometry(p);
+    const size_t a = frame_floats(&g), b = frame_floats(&turned);
+    return p->e->has_backward && b > a ? b : a;
+}
+
+void winograd_scratch(const struct product *p, size_t *worker, size_t *shared)
+{
+    const bool narrow = is_narrow(p);
+    size_t n = matrices(p); /* the transformed weights */
+    if (p->e->has_backward)
+        n = narrow ? N_SLICES * matrices(p)
+                   : matrices(p) + matrices(p) / 4; /* sums of dW; or dX's turned kernel before */
+    *worker = largest_frame(p) + (narrow ? map_floats(p) : 0);
+    *shared = n + (narrow ? 0 : map_floats(p));
+}
+
+/* --- one convolution --- */
+
+/** A convolution, or dX as one: from `x` to `y`. */
+struct job {
+    const struct product *p;
+    struct ws_winograd g;
+    const float *weight; /* [3][3][channels][out] */
+    const float *x;
+    float *y;
+    bool accumulate;
+    bool has_epilogue, is_packed; /* is_packed: v is there */
+    const struct ws_affine *before;
+    float *v;               /* [36][channels][out] */
+    float *u, *m;           /* a wide chunk's maps */
+    size_t first, n_images; /* of the chunk */
+};
+
+static void weight_slice(void *argument, int slice, int worker)
+{
+    (void)worker;
+    const struct job *j = argument;
+    const int c = j->g.channels, first = c * slice / N_SLICES, end = c * (slice + 1) / N_SLICES;
+    j->p->e->kernels->winograd_weight(j->weight, c, j->g.out_channels, first, end, j->v);
+}
+
+static void products(const struct job *j, const float *u, size_t tiles, int first, int end, float *m)
+{
+    const int c = j->g.channels, o = j->g.out_channels;
+    const size_t matrix = (size_t)c * (size_t)o, u_step = grid_step(tiles, c), m_step = grid_step(tiles, o);
+    for (size_t i = (size_t)first; i < (size_t)end; i++)
+        j->p->e->kernels->product(u + i * u_step, tiles, c, j->v + i * matrix, o, false, m + i * m_step);
+}
+
+/** First output pixel of a tile row. */
+static size_t first_pixel(const struct ws_winograd *g, size_t row)
+{
+    size_t image = row / (size_t)g->tiles_y, y = 4 * (row % (size_t)g->tiles_y);
+    return (image * (size_t)g->out_height + y) * (size_t)g->out_width;
+}
+
+static void narrow_slice(void *argument, int slice, int worker)
+{
+    const struct job *j = argument;
+    const struct ws_exec *e = j->p->e;
+    const struct ws_winograd *g = &j->g;
+    size_t first = slice_begin(e, slice), n_images = slice_begin(e, slice + 1) - first;
+    const float *x = j->x + first * (size_t)g->height * (size_t)g->width * (size_t)g->channels;
+    float *y = j->y + first * (size_t)g->out_height * (size_t)g->out_width * (size_t)g->out_channels;
+    float *frame = e->worker_scratch + (size_t)worker * e->n_stripe, *u = frame + frame_floats(g);
+    struct epilogue f = {0};
+    if (j->has_epilogue)
+        f = epilogue_of(j->p, slice, first);
+    size_t total = n_images * (size_t)g->tiles_y, block = block_rows_of(j->p, g);
+    for (size_t row = 0; row < total; row += block) {
+        size_t rows = least(block, total - row), tiles = rows * (size_t)g->tiles_x;
+        float *m = u + map_of(tiles, g->channels);
+        e->kernels->winograd_input(g, x, row, rows, grid_step(tiles, g->channels), j->before, frame, u);
+        products(j, u, tiles, 0, POINTS, m);
+        e->kernels->winograd_output(g, m, row, rows, grid_step(tiles, g->out_channels), j->accumulate, y);
+        if (j->has_epilogue)
+            finish_rows(&f, y, first_pixel(g, row), first_pixel(g, row + rows) - first_pixel(g, row));
+    }
+}
+
+/** Part of a chunk: tile rows [begin, end) of all its images, counted from the chunk's first. */
+struct part {
+    size_t begin, end, tiles_before, tiles;
+};
+
+static struct part part_of(const struct job *j, int slice)
+{
+    size_t begin = j->n_images * (size_t)slice / N_SLICES, end = j->n_images * (size_t)(slice + 1) / N_SLICES;
+    size_t per_image = (size_t)j->g.tiles_y * (size_t)j->g.tiles_x;
+    return (struct part){begin * (size_t)j->g.tiles_y, end * (size_t)j->g.tiles_y, begin * per_image,
+                         j->n_images * per_image};
+}
+
+static void wide_input_slice(void *argument, int slice, int worker)
+{
+    const struct job *j = argument;
+    const struct ws_exec *e = j->p->e;
+    const struct ws_winograd *g = &j->g;
+    const struct part part = part_of(j, slice);
+    const float *x = j->x + j->first * (size_t)g->height * (size_t)g->width * (size_t)g->channels;
+    e->kernels->winograd_input(g, x, part.begin, part.end - part.begin, grid_step(part.tiles, g->channels), j->before,
+                               e->worker_scratch + (size_t)worker * e->n_stripe,
+                               j->u + part.tiles_before * (size_t)g->channels);
+}
+
+static void wide_product_slice(void *argument, int slice, int worker)
+{
+    (void)worker;
+    const struct job *j = argument;
+    products(j, j->u, j->n_images * (size_t)j->g.tiles_y * (size_t)j->g.tiles_x, slice, slice + 1, j->m);
+}
+
+static void wide_output_slice(void *argument, int slice, int worker)
+{
+    (void)worker;
+    const struct job *j = argument;
+    const struct ws_winograd *g = &j->g;
+    const struct part part = part_of(j, slice);
+    float *y = j->y + j->first * (size_t)g->out_height * (size_t)g->out_width * (size_t)g->out_channels;
+    j->p->e->kernels->winograd_output(g, j->m + part.tiles_before * (size_t)g->out_channels, part.begin,
+                                      part.end - part.begin, grid_step(part.tiles, g->out_channels), j->accumulate, y);
+    if (!j->has_epilogue)
+        return;
+    struct epilogue f = epilogue_of(j->p, slice, j->first);
+    finish_rows(&f, y, first_pixel(g, part.begin), first_pixel(g, part.end) - first_pixel(g, part.begin));
+}
+
+static void run(struct job *j)
+{
+    const struct product *p = j->p;
+    struct ws_exec *e = p->e;
+    if (!j->is_packed)
+        ws_pool_run(e->pool, N_SLICES, weight_slice, j);
+    if (is_narrow(p)) {
+        run_slices(e, narrow_slice, j);
+        return;
+    }
+    size_t chunk = chunk_images_of(p, &j->g), per_image = (size_t)j->g.tiles_y * (size_t)j->g.tiles_x;
+    const size_t end = slice_begin(e, e->n_slices);
+    for (j->first = slice_begin(e, 0); j->first < end; j->first += chunk) {
+        j->n_images = least(chunk, end - j->first);
+        j->m = j->u + map_of(j->n_images * per_image, j->g.channels);
+        run_slices(e, wide_input_slice, j);
+        ws_pool_run(e->pool, POINTS, wide_product_slice, j);
+        run_slices(e, wide_output_slice, j);
+    }
+}
+
+size_t winograd_packed_floats(const struct product *p)
+{
+    return matrices(p);
+}
+
+void winograd_pack(const struct product *p, float *packed)
+{
+    struct job j = {.p = p, .g = forward_geometry(p), .weight = param_values(p->e, p->node, 0), .v = packed};
+    ws_pool_run(p->e->pool, N_SLICES, weight_slice, &j);
+}
+
+void winograd_forward(const struct product *p)
+{
+    struct ws_exec *e = p->e;
+    struct job j = {.p = p,
+                    .g = forward_geometry(p),
+                    .weight = param_values(e, p->node, 0),
+                    .x = e->value[p->s->x],
+                    .y = e->value[p->s->out],
+                    .has_epilogue = true,
+                    .before = p->has_before ? &p->before : NULL,
+                    .v = e->step_scratch};
+    j.u = j.v + matrices(p);
+    if (p->packed) {
+        j.v = p->packed;
+        j.is_packed = true;
+    }
+    epilogue_begin(p);
+    run(&j);
+}
+
+void winograd_backward_input(const struct product *p)
+{
+    struct ws_exec *e = p->e;
+    float *turned = e->step_scratch;
+    struct job j = {.p = p,
+                    .g = turned_geometry(p),
+                    .weight = turned,
+                    .x = e->gradient[p->s->out],
+                    .y = e->gradient[p->s->x],
+                    .accumulate = p->add_dx,
+                    .v = turned + matrices(p) / 4};
+    j.u = j.v + matrices(p);
+    turn_weight(p, param_values(e, p->node, 0), turned);
+    run(&j);
+}
+
+/* --- dW --- */
+
+struct weight_job {
+    const struct product *p;
+    struct ws_winograd g;
+    const struct ws_affine *before;
+    const float *x, *dy;
+    float *sums;  /* [36][channels][out], narrow: one a slice */
+    float *u, *d; /* a wide chunk's maps of x and dY */
+    size_t first, n_images;
+};
+
+static void outer_products(const struct weight_job *j, const float *u, const float *d, size_t tiles, int first, int end,
+                           float *sums)
+{
+    const int c = j->g.channels, o = j->g.out_channels;
+    const size_t matrix = (size_t)c * (size_t)o, u_step = grid_step(tiles, c), d_step = grid_step(tiles, o);
+    for (size_t i = (size_t)first; i < (size_t)end; i++)
+        j->p->e->kernels->outer(u + i * u_step, d + i * d_step, tiles, c, o, sums + i * matrix);
+}
+
+static void narrow_weight_slice(void *argument, int slice, int worker)
+{
+    const struct weight_job *j = argument;
+    const struct ws_exec *e = j->p->e;
+    const struct ws_winograd *g = &j->g;
+    size_t first = slice_begin(e, slice), n_images = slice_begin(e, slice + 1) - first;
+    const float *x = j->x + first * (size_t)g->height * (size_t)g->width * (size_t)g->channels;
+    const float *dy = j->dy + first * (size_t)g->out_height * (size_t)g->out_width * (size_t)g->out_channels;
+    float *frame = e->worker_scratch + (size_t)worker * e->n_stripe, *u = frame + frame_floats(g),
+          *sums = j->sums + (size_t)slice * matrices(j->p);
+    memset(sums, 0, matrices(j->p) * sizeof *sums);
+    size_t total = n_images * (size_t)g->tiles_y, block = block_rows_of(j->p, g);
+    for (size_t row = 0; row < total; row += block) {
+        size_t rows = least(block, total - row), tiles = rows * (size_t)g->tiles_x;
+        float *d = u + map_of(tiles, g->channels);
+        e->kernels->winograd_input(g, x, row, rows, grid_step(tiles, g->channels), j->before, frame, u);
+        e->kernels->winograd_gradient(g, dy, row, rows, grid_step(tiles, g->out_channels), d);
+        outer_products(j, u, d, tiles, 0, POINTS, sums);
+    }
+}
+
+static void wide_maps_slice(void *argument, int slice, int worker)
+{
+    const struct weight_job *j = argument;
+    const struct ws_exec *e = j->p->e;
+    const struct ws_winograd *g = &j->g;
+    const struct part part = part_of(&(struct job){.g = *g, .n_images = j->n_images}, slice);
+    const float *x = j->x + j->first * (size_t)g->height * (size_t)g->width * (size_t)g->channels;
+    const float *dy = j->dy + j->first * (size_t)g->out_height * (size_t)g->out_width * (size_t)g->out_channels;
+    size_t n = part.end - part.begin;
+    e->kernels->winograd_input(g, x, part.begin, n, grid_step(part.tiles, g->channels), j->before,
+                               e->worker_scratch + (size_t)worker * e->n_stripe,
+                               j->u + part.tiles_before * (size_t)g->channels);
+    e->kernels->winograd_gradient(g, dy, part.begin, n, grid_step(part.tiles, g->out_channels),
+                                  j->d + part.tiles_before * (size_t)g->out_channels);
+}
+
+static void wide_outer_slice(void *argument, int slice, int worker)
+{
+    (void)worker;
+    const struct weight_job *j = argument;
+    outer_products(j, j->u, j->d, j->n_images * (size_t)j->g.tiles_y * (size_t)j->g.tiles_x, slice, slice + 1, j->sums);
+}
+
+/** Inverse of the sums, into the gradient; a narrow convolution's slices are added first, in their order. */
+static void inverse_slice(void *argument, int slice, int worker)
+{
+    (void)worker;
+    const struct weight_job *j = argument;
+    const struct ws_exec *e = j->p->e;
+    const size_t c = (size_t)j->g.channels, o = (size_t)j->g.out_channels;
+    const size_t first = c * (size_t)slice / N_SLICES, end = c * (size_t)(slice + 1) / N_SLICES;
+    for (size_t i = 1; is_narrow(j->p) && i < N_SLICES; i++)
+        for (size_t point = 0; point < POINTS; point++) {
+            size_t at = (point * c + first) * o;
+            e->kernels->add(j->sums + i * matrices(j->p) + at, (end - first) * o, j->sums + at);
+        }
+    e->kernels->winograd_weight_gradient(j->sums, (int)c, (int)o, (int)first, (int)end,
+                                         param_gradient(e, j->p->node, 0));
+}
+
+void winograd_backward_weight(const struct product *p)
+{
+    struct ws_exec *e = p->e;
+    struct weight_job j = {.p = p,
+                           .g = forward_geometry(p),
+                           .before = p->has_before ? &p->before : NULL,
+                           .x = e->value[p->s->x],
+                           .dy = e->gradient[p->s->out],
+                           .sums = e->step_scratch};
+    if (is_narrow(p)) {
+        ws_pool_run(e->pool, N_SLICES, narrow_weight_slice, &j);
+    } else {
+        memset(j.sums, 0, matrices(p) * sizeof *j.sums);
+        j.u = j.sums + matrices(p);
+        size_t chunk = chunk_images_of(p, &j.g), per_image = (size_t)j.g.tiles_y * (size_t)j.g.tiles_x;
+        for (j.first = 0; j.first < (size_t)e->batch; j.first += chunk) {
+            j.n_images = least(chunk, (size_t)e->batch - j.first);
+            j.d = j.u + map_of(j.n_images * per_image, j.g.channels);
+            ws_pool_run(e->pool, N_SLICES, wide_maps_slice, &j);
+            ws_pool_run(e->pool, POINTS, wide_outer_slice, &j);
+        }
+    }
+    ws_pool_run(e->pool, N_SLICES, inverse_slice, &j);
+}

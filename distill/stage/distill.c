@@ -1,0 +1,385 @@
+/* The stage `distill`: train one student per method. */
+#include "commands.h"
+#include "job.h"
+#include "learn/start_check.h"
+#include "learn/train.h"
+#include "teacher.h"
+
+#include "webstill/base/log.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct ws_option ws_distill_options[] = {
+    {"method", "NAME", "train with this method alone; default: each of distill.methods"},
+    {"replay", "FILE", "run the step kept in a run's nan-step-N.safetensors again and print each node's values"},
+    {NULL, NULL, NULL},
+};
+
+/* What all runs share; opened when the first of them has something to do. All-zero is valid. */
+struct workshop {
+    const struct ws_run *run;
+    bool is_open;
+    struct ws_pool *pool;
+    struct ws_predictor predictor;  /* of the teacher */
+    const struct ws_model *teacher; /* the predictor's: folded */
+    char teacher_path[WS_PATH_BYTES];
+    struct ws_dataset data;
+    uint32_t *train, *held;
+    size_t n_train, n_held;
+    uint32_t *asked; /* the hold-out first, and some more where it is small */
+    size_t n_asked;
+    int32_t *choices; /* the teacher's, on these */
+};
+
+/* What the warnings before the start are judged on, at least. */
+enum { ASKED_MIN = 1000 };
+
+static void close_workshop(struct workshop *shop)
+{
+    ws_predictor_close(&shop->predictor);
+    ws_dataset_close(&shop->data);
+    ws_pool_close(&shop->pool);
+    free(shop->train);
+    free(shop->held);
+    free(shop->asked);
+    free(shop->choices);
+}
+
+static enum ws_status open_teacher(struct workshop *shop, struct ws_err *err)
+{
+    const struct ws_config *config = shop->run->config;
+    struct ws_model *model = NULL;
+    enum ws_status status = ws_work_path(shop->teacher_path, shop->run->work, err, "teacher/teacher.safetensors");
+    if (status == WS_OK)
+        status = ws_model_load(&model, shop->teacher_path, NULL, err);
+    if (status == WS_OK)
+        status = ws_card_check_classes(&model->card, config, err);
+    if (status == WS_OK)
+        status = ws_job_pool_open(&shop->pool, config, err);
+    if (status == WS_OK)
+        status = ws_predictor_take(&shop->predictor, &model, shop->pool, (int)config->distill.batch, err);
+    ws_model_free(&model);
+    shop->teacher = shop->predictor.model;
+    return status;
+}
+
+/* The hold-out's right answers are the teacher's choices: no label of the web is believed. The warnings are judged on
+ * them, too. */
+static enum ws_status ask_teacher(struct workshop *shop, struct ws_err *err)
+{
+    memcpy(shop->asked, shop->held, shop->n_held * sizeof *shop->asked);
+    shop->n_asked = shop->n_held;
+    for (size_t i = 0; i < shop->n_train && shop->n_asked < ASKED_MIN; i++)
+        shop->asked[shop->n_asked++] = shop->train[i];
+    struct ws_augment augment;
+    const struct ws_view view = ws_view_clean(&shop->teacher->card, &augment);
+    const size_t n_classes = (size_t)shop->teacher->card.n_classes;
+    float *logits = ws_calloc(shop->n_asked + 1, n_classes * sizeof *logits);
+    if (!logits)
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the teacher's choices");
+    const enum ws_status status =
+        ws_predict(&shop->predictor, &shop->data, &view, shop->asked, shop->n_asked, logits, NULL, err);
+    for (size_t i = 0; status == WS_OK && i < shop->n_asked; i++)
+        shop->choices[i] = ws_argmax(logits + i * n_classes, (int)n_classes);
+    free(logits);
+    return status;
+}
+
+/* The web's images, or as an upper bound the teacher's own. */
+static enum ws_status open_data(struct workshop *shop, struct ws_err *err)
+{
+    const struct ws_config *config = shop->run->config;
+    char store[WS_PATH_BYTES];
+    const bool is_web = config->distill.data == WS_DATA_WEB;
+    enum ws_status status = WS_OK;
+    if (is_web)
+        status = ws_work_path(store, shop->run->work, err, "store");
+    if (status == WS_OK)
+        status = is_web ? ws_dataset_open_web(&shop->data, store, err) : teacher_data_open(&shop->data, config, err);
+    if (status == WS_OK && is_web && config->distill.pool[0]) {
+        status = ws_dataset_restrict(&shop->data, config->distill.pool, err);
+        if (status != WS_OK)
+            ws_err_note(err, "distill.pool");
+    }
+    return status == WS_OK
+               ? ws_predictor_check(shop->teacher, &shop->data, is_web ? "the store" : "the teacher's data", err)
+               : status;
+}
+
+static void warn_before(const struct workshop *shop)
+{
+    const struct ws_start start = {.config = shop->run->config,
+                                   .teacher = shop->teacher,
+                                   .data = &shop->data,
+                                   .is_web = shop->run->config->distill.data == WS_DATA_WEB,
+                                   .n_train = shop->n_train,
+                                   .asked = shop->asked,
+                                   .choices = shop->choices,
+                                   .n_asked = shop->n_asked};
+    if (!ws_run_option(shop->run, "replay", NULL))
+        (void)ws_start_check(&start);
+}
+
+static enum ws_status open_workshop(struct workshop *shop, struct ws_err *err)
+{
+    if (shop->is_open)
+        return WS_OK;
+    const struct ws_config *config = shop->run->config;
+    enum ws_status status = open_teacher(shop, err);
+    if (status == WS_OK)
+        status = open_data(shop, err);
+    if (status != WS_OK)
+        return status;
+    const size_t n = shop->data.n;
+    shop->train = ws_calloc(n, sizeof *shop->train);
+    shop->held = ws_calloc(n, sizeof *shop->held);
+    shop->asked = ws_calloc(n, sizeof *shop->asked);
+    shop->choices = ws_calloc(n, sizeof *shop->choices);
+    if (!shop->train || !shop->held || !shop->asked || !shop->choices)
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the order of %zu images", n);
+    ws_dataset_split(&shop->data, config->distill.holdout, config->seed, shop->train, &shop->n_train, shop->held,
+                     &shop->n_held);
+    status = ask_teacher(shop, err);
+    shop->is_open = status == WS_OK;
+    if (status == WS_OK)
+        warn_before(shop);
+    return status;
+}
+
+/* The student's card: the teacher's task, the web images under the teacher's normalisation. */
+static enum ws_status fill_card(struct ws_card *card, const struct workshop *shop, const char *method, const char *key,
+                                struct ws_err *err)
+{
+    const struct ws_config *config = shop->run->config;
+    if (strlen(config->distill.arch) >= sizeof card->arch)
+        return ws_fail(err, WS_E_CONFIG, "distill.arch: unknown architecture \"%.60s\"", config->distill.arch);
+    if (!ws_card_copy(card, &shop->teacher->card))
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the class names");
+    card->projector_factor = card->projector_channels = card->projector_pool = 0;
+    card->accuracy = -1.0;
+    card->seed = config->seed;
+    snprintf(card->arch, sizeof card->arch, "%s", config->distill.arch);
+    snprintf(card->method, sizeof card->method, "%s", method);
+    snprintf(card->config_sha256, sizeof card->config_sha256, "%s", key);
+    ws_digest_hex(&shop->teacher->digest, card->teacher_sha256);
+    return WS_OK;
+}
+
+static enum ws_status make_session(struct ws_session *session, struct workshop *shop, const struct ws_job *job,
+                                   const char *method, const char *key, struct ws_err *err)
+{
+    const struct ws_config *config = shop->run->config;
+    const struct ws_conf_distill *distill = &config->distill;
+    *session = (struct ws_session){
+        .config = config,
+        .dir = job->dir,
+        .pool = shop->pool,
+        .data = &shop->data,
+        .train = shop->train,
+        .n_train = shop->n_train,
+        .teacher = shop->teacher,
+        .teacher_predictor = &shop->predictor,
+        .teacher_path = shop->teacher_path,
+        .optim = &distill->optim,
+        .augment = {.flip = distill->flip, .pad = (int)distill->crop_pad, .min_area = distill->crop_min_area},
+        .seed = config->seed,
+        .batch = (int)distill->batch,
+        .epochs = distill->epochs,
+    };
+    enum ws_status status = ws_augment_kind_parse(distill->augment, &session->augment.kind, err);
+    if (status == WS_OK)
+        status = fill_card(&session->card, shop, method, key, err);
+    memcpy(session->augment.mean, shop->teacher->card.mean, sizeof session->augment.mean);
+    memcpy(session->augment.std, shop->teacher->card.std, sizeof session->augment.std);
+    return status;
+}
+
+static enum ws_status note_result(struct ws_job *job, const struct workshop *shop, const char *method,
+                                  const struct ws_train_result *result, struct ws_err *err)
+{
+    char student[128], best[128];
+    snprintf(student, sizeof student, "runs/%s/student.safetensors", method);
+    snprintf(best, sizeof best, "runs/%s/best.safetensors", method);
+    ws_job_fact(job, "method", json_string(method));
+    ws_job_fact(job, "arch", json_string(shop->run->config->distill.arch));
+    ws_job_fact(job, "data", json_string(shop->run->config->distill.data == WS_DATA_WEB ? "web" : "teacher"));
+    ws_job_fact(job, "steps", json_integer(result->steps));
+    ws_job_fact(job, "images_seen", json_integer(result->images_seen));
+    ws_job_fact(job, "train_seconds", json_real(result->seconds));
+    ws_job_fact(job, "step_seconds", json_real(result->step_seconds));
+    ws_job_fact(job, "n_pool", json_integer((json_int_t)shop->n_train));
+    ws_job_fact(job, "n_held_out", json_integer((json_int_t)shop->n_held));
+    if (result->held_last >= 0.0) {
+        ws_job_fact(job, "agreement_last", json_real(result->held_last));
+        ws_job_fact(job, "agreement_best", json_real(result->held_best));
+        ws_job_fact(job, "best_epoch", json_integer(result->best_epoch));
+    }
+    enum ws_status status = ws_job_output(job, student, &result->last, result->images_seen, err);
+    if (status == WS_OK)
+        status = ws_job_output(job, best, &result->best, result->images_seen, err);
+    return status == WS_OK ? ws_job_finish(job, err) : status;
+}
+
+static enum ws_status train_student(struct workshop *shop, struct ws_job *job, const struct ws_method *method,
+                                    struct ws_err *err)
+{
+    char key[WS_DIGEST_HEX], last[WS_PATH_BYTES], best[WS_PATH_BYTES];
+    struct ws_session session = {0};
+    struct ws_train_result result;
+    ws_job_key(job, key);
+    enum ws_status status = open_workshop(shop, err);
+    if (status == WS_OK)
+        status = ws_work_path(last, shop->run->work, err, "runs/%s/student.safetensors", method->name);
+    if (status == WS_OK)
+        status = ws_work_path(best, shop->run->work, err, "runs/%s/best.safetensors", method->name);
+    if (status == WS_OK)
+        status = make_session(&session, shop, job, method->name, key, err);
+    const char *replay = ws_run_option(shop->run, "replay", NULL);
+    if (status == WS_OK && !replay)
+        status = ws_job_start(job, err);
+    if (status == WS_OK) {
+        const struct ws_train_options options = {
+            .name = method->name,
+            .steps_per_epoch = shop->run->config->distill.steps_per_epoch,
+            .limit = shop->run->limit,
+            .checkpoint_s = shop->run->config->distill.checkpoint_s,
+            .key = key,
+            .held = shop->held,
+            .n_held = shop->n_held,
+            .targets = shop->choices,
+            .held_name = "agreement",
+            .last_path = last,
+            .best_path = best,
+            .replay = replay,
+            .replay_out = stdout,
+        };
+        status = ws_train(method, &session, &options, &result, err);
+    }
+    ws_card_fini(&session.card);
+    if (status != WS_OK || replay)
+        return status;
+    ws_log(WS_LOG_INFO,
+           "%s: %" PRId64 " steps, %" PRId64 " images in %.0f s; agreement with the teacher on %zu held-out images: "
+           "%.1f %% (best %.1f %%, epoch %" PRIu32 ")",
+           method->name, result.steps, result.images_seen, result.seconds, shop->n_held, 100.0 * result.held_last,
+           100.0 * result.held_best, result.best_epoch);
+    return note_result(job, shop, method->name, &result, err);
+}
+
+/* The pool is a list of images outside of the working directory. */
+static enum ws_status note_pool(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
+{
+    const char *pool = config->distill.pool;
+    if (!pool[0])
+        return WS_OK;
+    if (config->distill.data != WS_DATA_WEB)
+        return ws_fail(err, WS_E_CONFIG,
+                       "distill.pool lists images of the web, but distill.data asks for the teacher's");
+    if (!ws_file_exists(pool))
+        return ws_fail(err, WS_E_CONFIG, "distill.pool: %s does not exist; expected a file with one image id a line",
+                       pool);
+    return ws_job_input_file(job, pool, err);
+}
+
+/* What a run is made from; with the teacher's data the store does not matter. */
+static enum ws_status note_inputs(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
+{
+    enum ws_status status = WS_OK;
+    if (config->distill.data == WS_DATA_WEB) {
+        status = ws_job_input_stage(job, "store/manifest.json", NULL, NULL, err);
+    } else {
+        status = teacher_data_input(job, config, err);
+        if (status != WS_OK)
+            ws_err_note(err, "distill.data: teacher");
+    }
+    if (status == WS_OK)
+        status = note_pool(job, config, err);
+    return status == WS_OK ? ws_job_input_stage(job, "teacher/manifest.json", "teacher/teacher.safetensors", NULL, err)
+                           : status;
+}
+
+/* One run: its own lock and manifest in runs/METHOD. */
+static enum ws_status run_method(struct workshop *shop, const char *name, struct ws_err *err)
+{
+    const struct ws_run *run = shop->run;
+    const struct ws_method *method;
+    struct ws_config_view view;
+    struct ws_job job = {0};
+    char folder[128];
+    enum ws_status status = ws_method_find(name, &method, err);
+    if (status != WS_OK)
+        return status;
+    snprintf(folder, sizeof folder, "runs/%s", method->name);
+    ws_config_view_init(&view, run->config, method->name);
+    status = ws_job_open(&job, run, method->name, "distill", folder, &view.config, err);
+    if (status == WS_OK)
+        status = note_inputs(&job, run->config, err);
+    if (status == WS_OK && ws_job_is_current(&job))
+        ws_job_tell_current(&job, false);
+    else if (status == WS_OK && run->dry_run)
+        printf("distill: would train %s (%s) with method %s on the %s's images into %s\n", run->config->distill.arch,
+               method->summary, method->name, run->config->distill.data == WS_DATA_WEB ? "web" : "teacher", job.dir);
+    else if (status == WS_OK)
+        status = train_student(shop, &job, method, err);
+    ws_job_close(&job);
+    return status;
+}
+
+/* runs/manifest.json vouches for all runs of the configuration: make's target. */
+static enum ws_status sum_up(const struct ws_run *run, struct ws_err *err)
+{
+    struct ws_job job;
+    const struct ws_conf_distill *distill = &run->config->distill;
+    enum ws_status status = ws_job_open(&job, run, "all runs", "distill", "runs", run->config, err);
+    if (status != WS_OK)
+        return status;
+    for (unsigned i = 0; status == WS_OK && i < distill->n_methods; i++) {
+        char manifest[128], output[128];
+        struct ws_digest digest;
+        snprintf(manifest, sizeof manifest, "runs/%.60s/manifest.json", distill->methods[i]);
+        snprintf(output, sizeof output, "runs/%.60s/student.safetensors", distill->methods[i]);
+        status = ws_job_input_stage(&job, manifest, output, &digest, err);
+        if (status == WS_OK)
+            status = ws_job_output(&job, output, &digest, 1, err);
+    }
+    if (status == WS_OK && ws_job_is_current(&job))
+        ws_job_tell_current(&job, true);
+    else if (status == WS_OK)
+        status = ws_job_finish(&job, err);
+    ws_job_close(&job);
+    return status;
+}
+
+static enum ws_status check_methods(const struct ws_config *config, struct ws_err *err)
+{
+    const struct ws_method *method;
+    enum ws_status status = WS_OK;
+    for (unsigned i = 0; status == WS_OK && i < config->distill.n_methods; i++)
+        status = ws_method_find(config->distill.methods[i], &method, err);
+    if (status == WS_OK && config->distill.n_methods == 0)
+        status = ws_fail(err, WS_E_CONFIG, "distill.methods: expected at least one method, found none");
+    return status;
+}
+
+enum ws_status ws_distill_command(const struct ws_run *run, struct ws_err *err)
+{
+    const struct ws_conf_distill *distill = &run->config->distill;
+    const char *only = ws_run_option(run, "method", NULL);
+    struct workshop shop = {.run = run};
+    /* A misspelt third method should not be found out after two trainings. */
+    enum ws_status status = check_methods(run->config, err);
+    if (status == WS_OK && ws_run_option(run, "replay", NULL) && !only) {
+        status = ws_fail(err, WS_E_CONFIG, "--replay needs the run that the step belongs to");
+        ws_err_hint(err, "add --method NAME");
+    }
+    if (status == WS_OK && only)
+        status = run_method(&shop, only, err);
+    for (unsigned i = 0; status == WS_OK && !only && i < distill->n_methods; i++)
+        status = run_method(&shop, distill->methods[i], err);
+    close_workshop(&shop);
+    if (status == WS_OK && !only && !run->dry_run)
+        status = sum_up(run, err);
+    return status;
+}

@@ -1,0 +1,314 @@
+/* The stage `eval`: the only one that opens the clean test set. */
+#include "commands.h"
+#include "data/shift.h"
+#include "eval_table.h"
+#include "job.h"
+#include "learn/evaluate.h"
+#include "learn/predict.h"
+
+#include "webstill/base/log.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The test set as it is, or under shift. All-zero is valid. */
+struct paper {
+    double strength; /* 0: as it is */
+    struct ws_dataset data;
+    float *teacher_logits; /* [n][n_classes], once the teacher has been asked */
+};
+
+/* All-zero is valid. */
+struct exam {
+    const struct ws_run *run;
+    struct ws_job *job;
+    struct ws_pool *pool;
+    struct paper papers[1 + WS_MAX_SHIFTS]; /* the first is the clean set */
+    int n_papers;
+    uint32_t *images;
+    float *logits;
+};
+
+static void close_exam(struct exam *exam)
+{
+    ws_pool_close(&exam->pool);
+    for (int i = 0; i < exam->n_papers; i++) {
+        ws_dataset_close(&exam->papers[i].data);
+        free(exam->papers[i].teacher_logits);
+    }
+    free(exam->images);
+    free(exam->logits);
+}
+
+static bool is_folder_set(const struct ws_config *config)
+{
+    return config->eval.folder && config->eval.folder[0];
+}
+
+static enum ws_status note_test_set(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
+{
+    enum ws_status status;
+    if (is_folder_set(config)) {
+        struct ws_digest digest;
+        status = ws_job_require(config->eval.folder, "eval.folder", err);
+        if (status == WS_OK)
+            status = ws_dataset_folder_digest(config->eval.folder, config, &digest, err);
+        return status == WS_OK ? ws_job_input(job, config->eval.folder, &digest, err) : status;
+    }
+    status = ws_job_require(config->eval.images, "eval.images", err);
+    if (status == WS_OK)
+        status = ws_job_require(config->eval.labels, "eval.labels", err);
+    if (status == WS_OK)
+        status = ws_job_input_file(job, config->eval.images, err);
+    return status == WS_OK ? ws_job_input_file(job, config->eval.labels, err) : status;
+}
+
+static enum ws_status note_inputs(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
+{
+    enum ws_status status = note_test_set(job, config, err);
+    if (status == WS_OK)
+        status = ws_job_input_classes(job, config, err);
+    if (status == WS_OK)
+        status = ws_job_input_stage(job, "teacher/manifest.json", "teacher/teacher.safetensors", NULL, err);
+    for (unsigned i = 0; status == WS_OK && i < config->distill.n_methods; i++) {
+        static const char *const files[] = {"student", "best"};
+        for (int k = 0; status == WS_OK && k < 2; k++) {
+            char manifest[128], output[128];
+            snprintf(manifest, sizeof manifest, "runs/%.60s/manifest.json", config->distill.methods[i]);
+            snprintf(output, sizeof output, "runs/%.60s/%s.safetensors", config->distill.methods[i], files[k]);
+            status = ws_job_input_stage(job, manifest, output, NULL, err);
+        }
+    }
+    return status;
+}
+
+/* The clean set is opened once; what it looks like under shift is made of it in memory. */
+static enum ws_status open_papers(struct exam *exam, struct ws_err *err)
+{
+    const struct ws_config *config = exam->run->config;
+    struct ws_dataset *clean = &exam->papers[0].data;
+    exam->n_papers = 1;
+    const enum ws_status status =
+        is_folder_set(config)
+            ? ws_dataset_open_folder(clean, config->eval.folder, config, err)
+            : ws_dataset_open_idx(clean, config->eval.images, config->eval.labels, (int)config->n_classes, err);
+    if (status != WS_OK)
+        return status;
+    for (unsigned i = 0; i < config->eval.n_shift; i++) {
+        struct paper *paper = &exam->papers[exam->n_papers++];
+        paper->strength = config->eval.shift[i];
+        if (!ws_shift_apply(clean, paper->strength, config->eval.shift_seed, &paper->data))
+            return ws_fail(err, WS_E_MEMORY, "out of memory for %zu shifted images", clean->n);
+    }
+    for (int i = 0; i < exam->n_papers; i++) {
+        exam->papers[i].teacher_logits = ws_calloc(clean->n, config->n_classes * sizeof(float));
+        if (!exam->papers[i].teacher_logits)
+            return ws_fail(err, WS_E_MEMORY, "out of memory for the logits of %zu images", clean->n);
+    }
+    return WS_OK;
+}
+
+static enum ws_status open_exam(struct exam *exam, struct ws_err *err)
+{
+    enum ws_status status = open_papers(exam, err);
+    if (status == WS_OK)
+        status = ws_job_pool_open(&exam->pool, exam->run->config, err);
+    if (status != WS_OK)
+        return status;
+    const size_t n = exam->papers[0].data.n;
+    exam->images = ws_calloc(n, sizeof *exam->images);
+    exam->logits = ws_calloc(n, exam->run->config->n_classes * sizeof(float));
+    if (!exam->images || !exam->logits)
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the logits of %zu images", n);
+    for (size_t i = 0; i < n; i++)
+        exam->images[i] = (uint32_t)i;
+    return WS_OK;
+}
+
+static enum ws_status ask_model(struct exam *exam, const struct ws_dataset *data, struct ws_model *model,
+                                const char *name, float *logits, struct ws_err *err)
+{
+    struct ws_predictor predictor = {0};
+    struct ws_augment augment;
+    const struct ws_view view = ws_view_clean(&model->card, &augment);
+    enum ws_status status = ws_card_check_classes(&model->card, exam->run->config, err);
+    if (status == WS_OK)
+        status = ws_predictor_check(model, data, "the test set", err);
+    if (status == WS_OK)
+        status = ws_predictor_open(&predictor, model, exam->pool, (int)exam->run->config->eval.batch, true, err);
+    if (status != WS_OK)
+        return status;
+    struct ws_progress progress;
+    ws_progress_begin(&progress, name, "images", (int64_t)data->n, 0);
+    status = ws_predict(&predictor, data, &view, exam->images, data->n, logits, &progress, err);
+    ws_progress_end(&progress, (int64_t)data->n, NULL);
+    ws_predictor_close(&predictor);
+    return status;
+}
+
+static json_t *list_classes(const struct ws_evaluation *found, const struct ws_card *card)
+{
+    json_t *list = json_array();
+    for (int c = 0; c < found->n_classes; c++) {
+        const int64_t n = found->n_label[c], chosen = found->n_predicted[c], right = found->n_right[c];
+        json_array_append_new(list,
+                              json_pack("{s:s,s:I,s:o,s:o}", "class", card->classes[c], "n", (json_int_t)n, "accuracy",
+                                        n > 0 ? json_real((double)right / (double)n) : json_null(), "precision",
+                                        chosen > 0 ? json_real((double)right / (double)chosen) : json_null()));
+    }
+    return list;
+}
+
+static json_t *list_confusion(const struct ws_evaluation *found)
+{
+    json_t *rows = json_array();
+    for (int label = 0; label < found->n_classes; label++) {
+        json_t *row = json_array();
+        for (int c = 0; c < found->n_classes; c++)
+            json_array_append_new(row, json_integer(found->confusion[label * found->n_classes + c]));
+        json_array_append_new(rows, row);
+    }
+    return rows;
+}
+
+static json_t *describe(const struct ws_evaluation *found, const struct ws_model *model, const char *name)
+{
+    char hex[WS_DIGEST_HEX];
+    ws_digest_hex(&model->digest, hex);
+    return json_pack("{s:s,s:s,s:s,s:I,s:f,s:f,s:f,s:f,s:f,s:o,s:o,s:I,s:I,s:o,s:o}", "model", name, "arch",
+                     model->card.arch, "sha256", hex, "images", (json_int_t)found->n, "accuracy", found->accuracy,
+                     "top5", found->top5, "nll", found->nll, "brier", found->brier, "ece", found->ece, "agreement",
+                     found->agreement >= 0.0 ? json_real(found->agreement) : json_null(), "kl",
+                     found->agreement >= 0.0 ? json_real(found->kl) : json_null(), "parameters",
+                     (json_int_t)ws_net_count_params(model->net), "multiply_adds",
+                     (json_int_t)ws_net_count_macs(model->net), "per_class", list_classes(found, &model->card),
+                     "confusion", list_confusion(found));
+}
+
+static enum ws_status write_result(struct exam *exam, const char *output, json_t *result, struct ws_err *err)
+{
+    char path[WS_PATH_BYTES];
+    char *text = result ? json_dumps(result, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
+    json_decref(result);
+    enum ws_status status = text ? ws_work_path(path, exam->run->work, err, "%s", output)
+                                 : ws_fail(err, WS_E_MEMORY, "out of memory for %s", output);
+    if (status == WS_OK)
+        status = ws_file_replace(path, text, strlen(text), err);
+    free(text);
+    return status == WS_OK ? ws_job_output_file(exam->job, output, (int64_t)exam->papers[0].data.n, err) : status;
+}
+
+/* Adds to `result` what the model is worth on a shifted paper. */
+static bool add_shifted(json_t *result, const struct paper *paper, const struct ws_evaluation *found)
+{
+    json_t *list = json_object_get(result, "shifted");
+    if (!list) {
+        list = json_array();
+        if (json_object_set_new(result, "shifted", list) != 0)
+            return false;
+    }
+    return json_array_append_new(list,
+                                 json_pack("{s:f,s:f,s:f,s:o}", "strength", paper->strength, "accuracy",
+                                           found->accuracy, "nll", found->nll, "agreement",
+                                           found->agreement >= 0.0 ? json_real(found->agreement) : json_null())) == 0;
+}
+
+/* One model on every paper; *result is what eval.json says. */
+static enum ws_status sit_papers(struct exam *exam, struct ws_model *model, const char *name, bool is_teacher,
+                                 json_t **result, struct ws_err *err)
+{
+    enum ws_status status = WS_OK;
+    for (int i = 0; status == WS_OK && i < exam->n_papers; i++) {
+        struct paper *paper = &exam->papers[i];
+        struct ws_arena arena = {0};
+        struct ws_evaluation found;
+        float *logits = is_teacher ? paper->teacher_logits : exam->logits;
+        status = ask_model(exam, &paper->data, model, name, logits, err);
+        if (status == WS_OK &&
+            !ws_evaluate(&found, &arena, logits, paper->data.labels, is_teacher ? NULL : paper->teacher_logits,
+                         paper->data.n, model->card.n_classes))
+            status = ws_fail(err, WS_E_MEMORY, "out of memory for the confusion of %d classes", model->card.n_classes);
+        if (status == WS_OK && i == 0)
+            *result = describe(&found, model, name);
+        else if (status == WS_OK && !add_shifted(*result, paper, &found))
+            status = ws_fail(err, WS_E_MEMORY, "out of memory for the shifted figures");
+        ws_arena_fini(&arena);
+    }
+    return status;
+}
+
+/* One model: WORK/MODEL_FILE in, WORK/OUTPUT out. The teacher comes first and gets no teacher to agree with. */
+static enum ws_status examine(struct exam *exam, const char *model_file, const char *name, const char *output,
+                              bool is_teacher, struct ws_err *err)
+{
+    char path[WS_PATH_BYTES];
+    struct ws_model *model = NULL;
+    json_t *result = NULL;
+    enum ws_status status = ws_work_path(path, exam->run->work, err, "%s", model_file);
+    if (status == WS_OK)
+        status = ws_model_load(&model, path, NULL, err);
+    if (status == WS_OK)
+        status = sit_papers(exam, model, name, is_teacher, &result, err);
+    if (status == WS_OK)
+        status = write_result(exam, output, result, err);
+    else
+        json_decref(result);
+    ws_model_free(&model);
+    if (status != WS_OK)
+        ws_err_note(err, "%s", name);
+    return status;
+}
+
+static enum ws_status examine_all(struct exam *exam, struct ws_err *err)
+{
+    const struct ws_conf_distill *distill = &exam->run->config->distill;
+    enum ws_status status = examine(exam, "teacher/teacher.safetensors", "teacher", "teacher/eval.json", true, err);
+    for (unsigned i = 0; status == WS_OK && i < distill->n_methods; i++) {
+        static const char *const files[][2] = {{"student", "eval.json"}, {"best", "best-eval.json"}};
+        for (int k = 0; status == WS_OK && k < 2; k++) {
+            char file[128], name[80], output[128];
+            snprintf(file, sizeof file, "runs/%.60s/%s.safetensors", distill->methods[i], files[k][0]);
+            snprintf(output, sizeof output, "runs/%.60s/%s", distill->methods[i], files[k][1]);
+            snprintf(name, sizeof name, "%.60s%s", distill->methods[i], k == 0 ? "" : " best");
+            status = examine(exam, file, name, output, false, err);
+        }
+    }
+    return status;
+}
+
+static enum ws_status hold_exam(const struct ws_run *run, struct ws_job *job, struct ws_err *err)
+{
+    struct exam exam = {.run = run, .job = job};
+    enum ws_status status = ws_job_start(job, err);
+    if (status == WS_OK)
+        status = open_exam(&exam, err);
+    if (status == WS_OK)
+        status = examine_all(&exam, err);
+    if (status == WS_OK)
+        status = ws_job_finish(job, err);
+    close_exam(&exam);
+    return status;
+}
+
+enum ws_status ws_eval_command(const struct ws_run *run, struct ws_err *err)
+{
+    struct ws_job job;
+    enum ws_status status = ws_job_refuse_limit(run, "eval", err);
+    if (status == WS_OK)
+        status = ws_job_open(&job, run, "eval", "eval", "eval", run->config, err);
+    if (status != WS_OK)
+        return status;
+    status = note_inputs(&job, run->config, err);
+    const bool is_current = status == WS_OK && ws_job_is_current(&job);
+    if (is_current)
+        ws_job_tell_current(&job, !run->dry_run);
+    else if (status == WS_OK && run->dry_run)
+        printf("eval: would evaluate the teacher and %u students\n", run->config->distill.n_methods);
+    else if (status == WS_OK)
+        status = hold_exam(run, &job, err);
+    ws_job_close(&job);
+    if (status == WS_OK && (is_current || !run->dry_run))
+        status = ws_eval_table_print(run, stdout, err);
+    return status;
+}

@@ -1,0 +1,272 @@
+/* The stage `export`: each student as ONNX, with what a stranger needs to run it in the file's metadata. */
+#include "commands.h"
+#include "job.h"
+#include "learn/predict.h"
+#include "model/network.h"
+
+#include "webstill/base/log.h"
+#include "webstill/nn/onnx.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHECK_IMAGES = 16 };
+
+static const double tolerance = 1e-4; /* of the largest logit */
+
+static enum ws_status note_inputs(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
+{
+    enum ws_status status = WS_OK;
+    for (unsigned i = 0; status == WS_OK && i < config->distill.n_methods; i++) {
+        char manifest[128], output[128];
+        snprintf(manifest, sizeof manifest, "runs/%.60s/manifest.json", config->distill.methods[i]);
+        snprintf(output, sizeof output, "runs/%.60s/student.safetensors", config->distill.methods[i]);
+        status = ws_job_input_stage(job, manifest, output, NULL, err);
+    }
+    return status;
+}
+
+/* Random inputs, as a normalised image has them. */
+static void fill_inputs(float *input, size_t n)
+{
+    struct ws_rng rng;
+    ws_rng_init(&rng, 1, WS_STREAM_TEST, 0, 0);
+    for (size_t i = 0; i < n; i++)
+        input[i] = (float)ws_rng_normal(&rng);
+}
+
+/* The same, as pixels of 0..255. */
+static void make_pixels(float *pixels, const float *input, size_t n, const struct ws_card *card)
+{
+    const size_t channels = (size_t)card->channels;
+    for (size_t i = 0; i < n; i++)
+        pixels[i] = 255.0F * (input[i] * card->std[i % channels] + card->mean[i % channels]);
+}
+
+/* Largest difference, relative to the largest expected value; infinite where one is not finite. */
+static double distance(const float *found, const float *expected, size_t n)
+{
+    double largest = 0.0, difference = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        const double d = fabs((double)expected[i] - (double)found[i]);
+        largest = fmax(largest, fabs((double)expected[i]));
+        difference = isfinite(d) ? fmax(difference, d) : (double)INFINITY;
+    }
+    return difference / fmax(largest, 1e-30);
+}
+
+/* The file as a reader sees it, on the inputs that `plain` has run; what it makes of them is compared. */
+static enum ws_status compare_reread(const struct ws_predictor *plain, const struct ws_buf *onnx, bool takes_pixels,
+                                     struct ws_pool *pool, double *difference, struct ws_err *err)
+{
+    struct ws_net *net = NULL;
+    struct ws_onnx_info info = {0};
+    struct ws_exec *exec = NULL;
+    const struct ws_card *card = &plain->model->card;
+    const size_t n = CHECK_IMAGES * (size_t)card->height * (size_t)card->width * (size_t)card->channels;
+    const struct ws_exec_options options = {.max_batch = CHECK_IMAGES};
+    enum ws_status status = ws_onnx_read_bytes(&net, &info, onnx->ptr, onnx->len, NULL, "student.onnx", err);
+    if (status == WS_OK && (info.height != card->height || info.width != card->width ||
+                            info.channels != card->channels || info.n_classes != card->n_classes))
+        status = ws_fail(err, WS_E_INTERNAL, "student.onnx reads as a network of another input or of other classes");
+    if (status == WS_OK)
+        status = ws_exec_open(&exec, net, pool, &options, err);
+    if (status == WS_OK) {
+        const float *input = ws_exec_input(plain->exec);
+        if (takes_pixels)
+            make_pixels(ws_exec_input(exec), input, n, card);
+        else
+            memcpy(ws_exec_input(exec), input, n * sizeof *input);
+        ws_exec_forward(exec, CHECK_IMAGES, WS_BN_EVAL);
+        *difference = distance(ws_exec_value(exec, info.logits), ws_exec_value(plain->exec, plain->model->logits),
+                               CHECK_IMAGES * (size_t)card->n_classes);
+    }
+    ws_exec_close(&exec);
+    ws_net_free(&net);
+    ws_onnx_info_fini(&info);
+    return status;
+}
+
+/* Read back what was written, and compare its logits with those of the network as trained. */
+static enum ws_status check_file(struct ws_model *model, const struct ws_buf *onnx,
+                                 const struct ws_conf_export *options, struct ws_pool *pool, double *difference,
+                                 struct ws_err *err)
+{
+    struct ws_predictor plain = {0};
+    const struct ws_card *card = &model->card;
+    const size_t image = (size_t)card->height * (size_t)card->width * (size_t)card->channels;
+    enum ws_status status = ws_predictor_open(&plain, model, pool, CHECK_IMAGES, false, err);
+    if (status == WS_OK) {
+        fill_inputs(ws_exec_input(plain.exec), CHECK_IMAGES * image);
+        ws_predictor_forward(&plain, CHECK_IMAGES);
+        status = compare_reread(&plain, onnx, options->normalise, pool, difference, err);
+    }
+    if (status == WS_OK && !(*difference <= tolerance))
+        status =
+            ws_fail(err, WS_E_INTERNAL,
+                    "student.onnx, read back, gives logits that differ by %g of the largest; at most %g is expected: "
+                    "it was not published%s",
+                    *difference, tolerance, options->fold_bn ? " (try export.fold_bn=false)" : "");
+    ws_predictor_close(&plain);
+    return status;
+}
+
+/* Texts of the metadata; JSON where it is a list. */
+struct labels {
+    char *classes, *mean, *std, *card;
+    char digest[WS_DIGEST_HEX];
+};
+
+static char *dump_floats(const float *values, int n)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < n; i++)
+        json_array_append_new(list, json_real((double)values[i]));
+    char *text = json_dumps(list, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    json_decref(list);
+    return text;
+}
+
+static bool fill_labels(struct labels *labels, const struct ws_model *model)
+{
+    const struct ws_card *card = &model->card;
+    json_t *classes = json_array();
+    for (int i = 0; i < card->n_classes; i++)
+        json_array_append_new(classes, json_string(card->classes[i]));
+    *labels = (struct labels){
+        .classes = json_dumps(classes, JSON_COMPACT),
+        .mean = dump_floats(card->mean, card->channels),
+        .std = dump_floats(card->std, card->channels),
+        .card = ws_card_text(card),
+    };
+    ws_digest_hex(&model->digest, labels->digest);
+    json_decref(classes);
+    return labels->classes && labels->mean && labels->std && labels->card;
+}
+
+static void free_labels(struct labels *labels)
+{
+    free(labels->classes);
+    free(labels->mean);
+    free(labels->std);
+    free(labels->card);
+}
+
+static enum ws_status serialise(const struct ws_model *model, const struct ws_config *config, struct ws_buf *out,
+                                struct ws_err *err)
+{
+    struct labels labels;
+    if (!fill_labels(&labels, model)) {
+        free_labels(&labels);
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the model's metadata");
+    }
+    const struct ws_onnx_option metadata[] = {
+        {"classes", labels.classes},
+        {"mean", labels.mean},
+        {"std", labels.std},
+        {"input", config->export_.normalise ? "pixels 0..255; normalisation is part of the graph"
+                                            : "(pixel/255 - mean)/std per channel"},
+        {"webstill.card", labels.card},
+        {"webstill.sha256", labels.digest},
+    };
+    const struct ws_onnx_options options = {
+        .opset = (int)config->export_.opset,
+        .output = model->logits,
+        .mean = config->export_.normalise ? model->card.mean : NULL,
+        .std = config->export_.normalise ? model->card.std : NULL,
+        .metadata = metadata,
+        .n_metadata = sizeof metadata / sizeof *metadata,
+    };
+    const enum ws_status status = ws_onnx_write(model->net, &options, out, err);
+    free_labels(&labels);
+    return status;
+}
+
+static enum ws_status write_facts(const struct ws_run *run, const char *method, const struct ws_buf *onnx,
+                                  double difference, struct ws_err *err)
+{
+    char path[WS_PATH_BYTES], hex[WS_DIGEST_HEX];
+    const struct ws_digest digest = ws_sha256(onnx->ptr, onnx->len);
+    ws_digest_hex(&digest, hex);
+    json_t *root =
+        json_pack("{s:s,s:s,s:I,s:i,s:b,s:b,s:f}", "file", "student.onnx", "sha256", hex, "bytes",
+                  (json_int_t)onnx->len, "opset", (int)run->config->export_.opset, "fold_bn",
+                  run->config->export_.fold_bn, "normalise", run->config->export_.normalise, "difference", difference);
+    char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
+    json_decref(root);
+    enum ws_status status = text ? ws_work_path(path, run->work, err, "runs/%s/export.json", method)
+                                 : ws_fail(err, WS_E_MEMORY, "out of memory for export.json");
+    if (status == WS_OK)
+        status = ws_file_replace(path, text, strlen(text), err);
+    free(text);
+    return status;
+}
+
+static enum ws_status export_student(const struct ws_run *run, struct ws_job *job, const char *method,
+                                     struct ws_pool *pool, struct ws_err *err)
+{
+    char path[WS_PATH_BYTES], output[128];
+    struct ws_model *model = NULL, *folded = NULL;
+    struct ws_buf onnx = {0};
+    double difference = 0.0;
+    snprintf(output, sizeof output, "runs/%.60s/student.onnx", method);
+    enum ws_status status = ws_work_path(path, run->work, err, "runs/%s/student.safetensors", method);
+    if (status == WS_OK)
+        status = ws_model_load(&model, path, NULL, err);
+    if (status == WS_OK && run->config->export_.fold_bn)
+        status = ws_model_fold(&folded, model, err);
+    if (status == WS_OK)
+        status = serialise(folded ? folded : model, run->config, &onnx, err);
+    if (status == WS_OK)
+        status = check_file(model, &onnx, &run->config->export_, pool, &difference, err);
+    if (status == WS_OK)
+        status = ws_work_path(path, run->work, err, "%s", output);
+    if (status == WS_OK)
+        status = ws_file_replace(path, onnx.ptr, onnx.len, err);
+    if (status == WS_OK)
+        status = write_facts(run, method, &onnx, difference, err);
+    if (status == WS_OK)
+        status = ws_job_output_file(job, output, 1, err);
+    if (status == WS_OK)
+        ws_log(WS_LOG_INFO, "%s: %zu bytes, opset %u; read back, its logits differ by %.1g of the largest", path,
+               onnx.len, run->config->export_.opset, difference);
+    else
+        ws_err_note(err, "%s", method);
+    ws_buf_fini(&onnx);
+    ws_model_free(&folded);
+    ws_model_free(&model);
+    return status;
+}
+
+static enum ws_status export_all(const struct ws_run *run, struct ws_job *job, struct ws_err *err)
+{
+    const struct ws_conf_distill *distill = &run->config->distill;
+    struct ws_pool *pool = NULL;
+    enum ws_status status = ws_job_start(job, err);
+    if (status == WS_OK)
+        status = ws_job_pool_open(&pool, run->config, err);
+    for (unsigned i = 0; status == WS_OK && i < distill->n_methods; i++)
+        status = export_student(run, job, distill->methods[i], pool, err);
+    ws_pool_close(&pool);
+    return status == WS_OK ? ws_job_finish(job, err) : status;
+}
+
+enum ws_status ws_export_command(const struct ws_run *run, struct ws_err *err)
+{
+    struct ws_job job;
+    enum ws_status status = ws_job_refuse_limit(run, "export", err);
+    if (status == WS_OK)
+        status = ws_job_open(&job, run, "export", "export", "export", run->config, err);
+    if (status != WS_OK)
+        return status;
+    status = note_inputs(&job, run->config, err);
+    if (status == WS_OK && ws_job_is_current(&job))
+        ws_job_tell_current(&job, !run->dry_run);
+    else if (status == WS_OK && run->dry_run)
+        printf("export: would write student.onnx of %u runs\n", run->config->distill.n_methods);
+    else if (status == WS_OK)
+        status = export_all(run, &job, err);
+    ws_job_close(&job);
+    return status;
+}

@@ -1,0 +1,156 @@
+/* The teacher from a file: ONNX, or safetensors with torchvision's names. */
+#include "model/hint.h"
+#include "teacher.h"
+
+#include "webstill/base/file.h"
+#include "webstill/base/log.h"
+#include "webstill/base/mem.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* --- what a file is --- */
+
+enum kind { KIND_ONNX, KIND_TENSORS, KIND_PICKLE };
+
+/* safetensors begins with the length of a JSON object, far below 4 GiB; PyTorch's files are zip archives or pickles. */
+static enum ws_status sniff(const char *path, enum kind *kind, struct ws_err *err)
+{
+    struct ws_file_map map;
+    const enum ws_status status = ws_file_map_open(&map, path, err);
+    if (status != WS_OK)
+        return status;
+    static const char zip[] = {'P', 'K', 3, 4}, length_end[4] = {0}, pickle[] = {(char)0x80, 2};
+    const char *bytes = (const char *)map.bytes.ptr;
+    *kind = KIND_ONNX;
+    if (map.bytes.len > 8 && memcmp(bytes + 4, length_end, sizeof length_end) == 0 && bytes[8] == '{')
+        *kind = KIND_TENSORS;
+    else if (map.bytes.len > 4 && (memcmp(bytes, zip, sizeof zip) == 0 || memcmp(bytes, pickle, sizeof pickle) == 0))
+        *kind = KIND_PICKLE;
+    ws_file_map_close(&map);
+    return WS_OK;
+}
+
+/* --- import --- */
+
+static enum ws_status fill_fallback(struct ws_card *fallback, const struct ws_config *config, struct ws_err *err)
+{
+    const struct ws_conf_teacher *teacher = &config->teacher;
+    const unsigned n = teacher->n_mean;
+    *fallback = (struct ws_card){.height = (int)config->store.size,
+                                 .width = (int)config->store.size,
+                                 .channels = (int)config->store.channels,
+                                 .method = "import",
+                                 .accuracy = -1.0};
+    snprintf(fallback->arch, sizeof fallback->arch, "%.31s", teacher->arch);
+    if (n != teacher->n_std || (n > 0 && n != config->store.channels))
+        return ws_fail(
+            err, WS_E_CONFIG,
+            "teacher.mean has %u numbers and teacher.std %u; expected one per channel (store.channels: %u) in "
+            "both, or none",
+            n, teacher->n_std, config->store.channels);
+    for (unsigned c = 0; c < n && c < 3; c++) {
+        fallback->mean[c] = (float)teacher->mean[c];
+        fallback->std[c] = (float)teacher->std[c];
+    }
+    if (!ws_card_set_classes(fallback, config))
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the class names");
+    return WS_OK;
+}
+
+static enum ws_status check_input(const struct ws_card *card, const struct ws_config *config, const char *path,
+                                  struct ws_err *err)
+{
+    const int size = (int)config->store.size, channels = (int)config->store.channels;
+    if (card->height == size && card->width == size && card->channels == channels)
+        return WS_OK;
+    ws_fail(err, WS_E_CONFIG,
+            "%s reads images of %d x %d with %d channel%s; the configuration makes them %d x %d with %d", path,
+            card->height, card->width, card->channels, card->channels == 1 ? "" : "s", size, size, channels);
+    if (card->height == card->width)
+        ws_err_hint(err, "set store.size: %d and store.channels: %d, and run `webstill store` again if it was run",
+                    card->height, card->channels);
+    else
+        ws_err_hint(err, "pictures are stored square: export the network with a square input");
+    return WS_E_CONFIG;
+}
+
+enum ws_status teacher_import(const struct ws_config *config, const char *to, struct ws_err *err)
+{
+    const char *path = config->teacher.import_path;
+    struct ws_card fallback = {0};
+    struct ws_model *model = NULL;
+    enum kind kind = KIND_ONNX;
+    enum ws_status status = sniff(path, &kind, err);
+    if (status == WS_OK)
+        status = fill_fallback(&fallback, config, err);
+    if (status == WS_OK && kind == KIND_PICKLE) {
+        ws_fail(err, WS_E_UNSUPPORTED, "%s is a file of torch.save: it holds a program, which is not run", path);
+        ws_err_hint(err, "convert it to ONNX or safetensors with a few lines of Python: the README has them");
+        status = WS_E_UNSUPPORTED;
+    }
+    if (status == WS_OK)
+        status = kind == KIND_ONNX ? ws_model_import_onnx(&model, path, &fallback, err)
+                                   : ws_model_load(&model, path, &fallback, err);
+    if (status == WS_OK)
+        status = check_input(&model->card, config, path, err);
+    if (status == WS_OK) {
+        status = ws_card_check_classes(&model->card, config, err);
+        if (status != WS_OK)
+            ws_err_note(err, "%s", path);
+    }
+    if (status == WS_OK)
+        status = ws_model_save(model, to, err);
+    ws_model_free(&model);
+    ws_card_fini(&fallback);
+    return status;
+}
+
+/* --- what it is --- */
+
+static int count_batchnorm(const struct ws_net *net)
+{
+    int n = 0;
+    for (int i = 0; i < net->n_nodes; i++)
+        n += net->nodes[i].op == WS_OP_BATCHNORM;
+    return n;
+}
+
+/* Append what some methods cannot do with this network, and why. */
+static void cannot_serve(json_t *list, const char *methods, const char *why)
+{
+    json_array_append_new(list, json_pack("{s:s,s:s}", "methods", methods, "why", why));
+    ws_log(WS_LOG_WARN, "this teacher cannot serve %s: %s", methods, why);
+}
+
+void teacher_describe_import(struct ws_job *job, const struct ws_model *model)
+{
+    const struct ws_card *card = &model->card;
+    const int n_batchnorm = count_batchnorm(model->net);
+    ws_job_fact(job, "input", json_pack("[i,i,i]", card->channels, card->height, card->width));
+    ws_job_fact(job, "classes", json_integer(card->n_classes));
+    ws_job_fact(job, "batchnorm_nodes", json_integer(n_batchnorm));
+    ws_log(WS_LOG_INFO,
+           "%s: %" PRId64 " parameters, %" PRId64 " multiply-adds, input %d x %d with %d channel%s, %d classes, %d "
+           "BatchNorm nodes",
+           card->arch, ws_net_count_params(model->net), ws_net_count_macs(model->net), card->height, card->width,
+           card->channels, card->channels == 1 ? "" : "s", card->n_classes, n_batchnorm);
+    json_t *list = json_array();
+    if (n_batchnorm == 0)
+        cannot_serve(list, "kd3+ with refined images",
+                     "BatchNorm was folded at export, or never there, and refining needs its statistics "
+                     "(torch.onnx.export keeps it with training=TrainingMode.PRESERVE); with "
+                     "distill.kd3_plus.refine_steps at 0 it does without");
+    if (card->accuracy < 0.0)
+        cannot_serve(list, "dfnd without distill.dfnd.accuracy",
+                     "the file does not tell how often the network is right, and dfnd corrects its mistakes by that");
+    if (ws_hint_find(model) < 0)
+        cannot_serve(list, "fitnet", "no feature map halfway: it compares the middle maps of teacher and student");
+    if (model->features < 0)
+        cannot_serve(list, "kd3, kd3+, simkd",
+                     "no pooled feature map: they compare the last maps of teacher and student");
+    else if (ws_model_classifier(model) < 0)
+        cannot_serve(list, "kd3, kd3+, simkd",
+                     "its logits are no linear layer of the pooled map: the student shares that layer");
+    ws_job_fact(job, "cannot_serve", list);
+}

@@ -1,0 +1,280 @@
+/* The stage `score`: logits of one model on every image of the store, in id order, on the clean view. */
+#include "commands.h"
+#include "job.h"
+#include "learn/predict.h"
+
+#include "webstill/base/clock.h"
+#include "webstill/base/log.h"
+#include "webstill/base/mem.h"
+#include "webstill/tensors/file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BATCHES_PER_PIECE = 16, SECONDS_PER_SAVE = 60 };
+
+const struct ws_option ws_score_options[] = {
+    {"model", "PATH", "a model of ours to score instead of the teacher, e.g. work/X/runs/kd3/student.safetensors"},
+    {NULL, NULL, NULL},
+};
+
+/* What is scored, and under which names. */
+struct target {
+    char model[WS_PATH_BYTES];  /* path of the model */
+    char output[WS_PATH_BYTES]; /* relative: "scores/teacher.safetensors" */
+    char name[64];
+    bool is_teacher;
+};
+
+/* "…/runs/kd3/student.safetensors" is called kd3; any other file by its own name. */
+static void name_model(const char *path, char name[64])
+{
+    const char *slash = strrchr(path, '/');
+    const char *base = slash ? slash + 1 : path;
+    size_t len = strcspn(base, ".");
+    if (slash && strncmp(base, "student.", 8) == 0) {
+        const char *end = slash;
+        while (slash > path && slash[-1] != '/')
+            slash--;
+        base = slash;
+        len = (size_t)(end - slash);
+    }
+    snprintf(name, 64, "%.*s", len < 60 ? (int)len : 60, base);
+}
+
+static enum ws_status choose_target(struct target *target, const struct ws_run *run, struct ws_err *err)
+{
+    const char *path = ws_run_option(run, "model", NULL);
+    target->is_teacher = path == NULL;
+    enum ws_status status = WS_OK;
+    if (path) {
+        name_model(path, target->name);
+        if (snprintf(target->model, sizeof target->model, "%s", path) >= (int)sizeof target->model)
+            status = ws_fail(err, WS_E_CONFIG, "--model: the path is too long");
+        else if (strcmp(target->name, "teacher") == 0 || !target->name[0])
+            status = ws_fail(err, WS_E_CONFIG, "--model %s: its scores would overwrite the teacher's; rename it", path);
+    } else {
+        snprintf(target->name, sizeof target->name, "teacher");
+        status = ws_work_path(target->model, run->work, err, "teacher/teacher.safetensors");
+    }
+    snprintf(target->output, sizeof target->output, "scores/%s.safetensors", target->name);
+    return status;
+}
+
+static enum ws_status note_inputs(struct ws_job *job, const struct target *target, struct ws_err *err)
+{
+    enum ws_status status = ws_job_input_stage(job, "store/manifest.json", NULL, NULL, err);
+    if (status != WS_OK)
+        return status;
+    return target->is_teacher
+               ? ws_job_input_stage(job, "teacher/manifest.json", "teacher/teacher.safetensors", NULL, err)
+               : ws_job_input_file(job, target->model, err);
+}
+
+static enum ws_status write_scores(const struct ws_run *run, const struct target *target, const struct ws_model *model,
+                                   const struct ws_dataset *data, const float *logits, struct ws_digest *digest,
+                                   struct ws_err *err)
+{
+    char path[WS_PATH_BYTES], hex[WS_DIGEST_HEX];
+    enum ws_status status = ws_work_path(path, run->work, err, "%s", target->output);
+    if (status != WS_OK)
+        return status;
+    const int64_t n = (int64_t)data->n, n_classes = model->card.n_classes;
+    const struct ws_tensor_entry entries[] = {
+        {"ids", WS_U8, 2, {n, 16}, data->ids, data->n * 16},
+        {"logits", WS_F32, 2, {n, n_classes}, logits, data->n * (size_t)n_classes * sizeof *logits},
+    };
+    ws_digest_hex(&model->digest, hex);
+    char *card = ws_card_text(&model->card);
+    if (!card)
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the model card");
+    const struct ws_metadata metadata[] = {{"webstill.model", hex}, {"webstill.card", card}};
+    status = ws_tensors_write(path, entries, 2, metadata, 2, err);
+    free(card);
+    struct ws_tensors *written = NULL;
+    if (status == WS_OK)
+        status = ws_tensors_open(&written, path, err);
+    if (status == WS_OK)
+        *digest = *ws_tensors_digest(written);
+    ws_tensors_close(&written);
+    return status;
+}
+
+/* Logits so far, so that a killed run of hours does not begin again: scores/NAME.part.safetensors. */
+struct partial {
+    char path[WS_PATH_BYTES];
+    char key[WS_DIGEST_HEX];
+    size_t n_done;
+    double saved_s;
+};
+
+static enum ws_status save_partial(struct partial *partial, const float *logits, int n_classes, struct ws_err *err)
+{
+    const struct ws_tensor_entry entry = {"logits", WS_F32,
+                                          2,        {(int64_t)partial->n_done, n_classes},
+                                          logits,   partial->n_done * (size_t)n_classes * sizeof *logits};
+    partial->saved_s = ws_clock_mono_s();
+    return ws_tensors_write(partial->path, &entry, 1, &(struct ws_metadata){"webstill.key", partial->key}, 1, err);
+}
+
+/* What another model, store or configuration left behind, or a damaged file, is simply not used. */
+static void load_partial(struct partial *partial, float *logits, size_t n, int n_classes)
+{
+    struct ws_tensors *file = NULL;
+    struct ws_err ignored = {0};
+    if (!ws_file_exists(partial->path) || ws_tensors_open(&file, partial->path, &ignored) != WS_OK)
+        return;
+    const char *key = ws_tensors_metadata(file, "webstill.key");
+    const struct ws_tensor_entry *entry = ws_tensors_find(file, "logits");
+    if (key && strcmp(key, partial->key) == 0 && entry && entry->dtype == WS_F32 && entry->rank == 2 &&
+        entry->shape[1] == n_classes && (size_t)entry->shape[0] <= n) {
+        partial->n_done = (size_t)entry->shape[0];
+        memcpy(logits, entry->data, entry->size_bytes);
+        ws_log(WS_LOG_INFO, "going on behind image %zu of %zu", partial->n_done, n);
+    }
+    ws_tensors_close(&file);
+}
+
+/* In pieces of some batches; each piece ends at a multiple of the batch, so that the pieces do not show. */
+static enum ws_status predict_pieces(struct ws_predictor *predictor, const struct ws_dataset *data,
+                                     const uint32_t *images, struct partial *partial, const char *name, float *logits,
+                                     struct ws_err *err)
+{
+    struct ws_augment augment;
+    const struct ws_view view = ws_view_clean(&predictor->model->card, &augment);
+    const int n_classes = predictor->model->card.n_classes;
+    const size_t piece = (size_t)predictor->max_batch * BATCHES_PER_PIECE;
+    struct ws_progress progress;
+    enum ws_status status = WS_OK;
+    load_partial(partial, logits, data->n, n_classes);
+    partial->saved_s = ws_clock_mono_s();
+    ws_progress_begin(&progress, name, "images", (int64_t)data->n, (int64_t)partial->n_done);
+    while (status == WS_OK && partial->n_done < data->n) {
+        const size_t left = data->n - partial->n_done, n = left < piece ? left : piece;
+        status = ws_predict(predictor, data, &view, images + partial->n_done, n,
+                            logits + partial->n_done * (size_t)n_classes, NULL, err);
+        if (status == WS_OK)
+            partial->n_done += n;
+        ws_progress_step(&progress, (int64_t)partial->n_done, NULL);
+        if (status == WS_E_STOPPED || ws_clock_mono_s() - partial->saved_s > SECONDS_PER_SAVE) {
+            const enum ws_status saved = save_partial(partial, logits, n_classes, err);
+            status = saved == WS_OK ? status : saved;
+        }
+    }
+    ws_progress_end(&progress, (int64_t)partial->n_done, NULL);
+    return status;
+}
+
+static enum ws_status predict_store(const struct ws_run *run, const struct ws_job *job, const struct target *target,
+                                    struct ws_model *model, const struct ws_dataset *data, struct ws_pool *pool,
+                                    float *logits, struct ws_err *err)
+{
+    struct ws_predictor predictor = {0};
+    struct partial partial = {.n_done = 0};
+    uint32_t *images = ws_calloc(data->n, sizeof *images);
+    if (!images)
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the list of %zu images", data->n);
+    for (size_t i = 0; i < data->n; i++)
+        images[i] = (uint32_t)i;
+    ws_job_key(job, partial.key);
+    enum ws_status status = ws_work_path(partial.path, run->work, err, "scores/%s.part.safetensors", target->name);
+    if (status == WS_OK)
+        status = ws_predictor_open(&predictor, model, pool, (int)run->config->score.batch, true, err);
+    if (status == WS_OK)
+        status = predict_pieces(&predictor, data, images, &partial, target->name, logits, err);
+    ws_predictor_close(&predictor);
+    free(images);
+    return status;
+}
+
+/* How often each class was the first choice: a collapsed model shows here before anybody trains on it. */
+static void tell_choices(struct ws_job *job, const struct ws_model *model, const float *logits, size_t n)
+{
+    const int n_classes = model->card.n_classes;
+    int64_t *counts = ws_calloc((size_t)n_classes, sizeof *counts);
+    for (size_t i = 0; counts && i < n; i++)
+        counts[ws_argmax(logits + i * (size_t)n_classes, n_classes)]++;
+    json_t *list = json_object();
+    for (int c = 0; counts && c < n_classes; c++) {
+        ws_log(WS_LOG_INFO, "%-20s first choice for %lld of %zu", model->card.classes[c], (long long)counts[c], n);
+        json_object_set_new(list, model->card.classes[c], json_integer(counts[c]));
+    }
+    ws_job_fact(job, "first_choice", list);
+    free(counts);
+}
+
+static void remove_partial(const char *work, const struct target *target)
+{
+    char path[WS_PATH_BYTES];
+    struct ws_err ignored = {0};
+    if (ws_work_path(path, work, &ignored, "scores/%s.part.safetensors", target->name) == WS_OK)
+        remove(path);
+}
+
+static enum ws_status score_store(const struct ws_run *run, struct ws_job *job, const struct target *target,
+                                  struct ws_err *err)
+{
+    char store[WS_PATH_BYTES];
+    struct ws_model *model = NULL;
+    struct ws_dataset data = {0};
+    struct ws_pool *pool = NULL;
+    struct ws_digest digest;
+    float *logits = NULL;
+    enum ws_status status = ws_work_path(store, run->work, err, "store");
+    if (status == WS_OK)
+        status = ws_model_load(&model, target->model, NULL, err);
+    if (status == WS_OK)
+        status = ws_card_check_classes(&model->card, run->config, err);
+    if (status == WS_OK)
+        status = ws_dataset_open_web(&data, store, err);
+    if (status == WS_OK)
+        status = ws_predictor_check(model, &data, "the store", err);
+    if (status == WS_OK && !(logits = ws_calloc(data.n, (size_t)model->card.n_classes * sizeof *logits)))
+        status = ws_fail(err, WS_E_MEMORY, "out of memory for the logits of %zu images", data.n);
+    if (status == WS_OK)
+        status = ws_job_pool_open(&pool, run->config, err);
+    if (status == WS_OK)
+        status = predict_store(run, job, target, model, &data, pool, logits, err);
+    if (status == WS_OK)
+        status = write_scores(run, target, model, &data, logits, &digest, err);
+    if (status == WS_OK)
+        status = ws_job_output(job, target->output, &digest, (int64_t)data.n, err);
+    if (status == WS_OK) {
+        tell_choices(job, model, logits, data.n);
+        status = ws_job_finish(job, err);
+        remove_partial(run->work, target);
+    }
+    ws_pool_close(&pool);
+    free(logits);
+    ws_dataset_close(&data);
+    ws_model_free(&model);
+    return status;
+}
+
+enum ws_status ws_score_command(const struct ws_run *run, struct ws_err *err)
+{
+    struct target target = {.is_teacher = true};
+    struct ws_job job;
+    enum ws_status status = ws_job_refuse_limit(run, "score", err);
+    if (status == WS_OK)
+        status = choose_target(&target, run, err);
+    if (status == WS_OK)
+        status = ws_job_open(&job, run, target.name, "score", "scores", run->config, err);
+    if (status != WS_OK)
+        return status;
+    if (!target.is_teacher)
+        status = ws_work_path(job.manifest_path, run->work, err, "scores/manifest-%s.json", target.name);
+    if (status == WS_OK)
+        status = note_inputs(&job, &target, err);
+    if (status == WS_OK && ws_job_is_current(&job))
+        ws_job_tell_current(&job, !run->dry_run);
+    else if (status == WS_OK && run->dry_run)
+        printf("score: would write %s\n", target.output);
+    else if (status == WS_OK) {
+        status = ws_job_start(&job, err);
+        if (status == WS_OK)
+            status = score_store(run, &job, &target, err);
+    }
+    ws_job_close(&job);
+    return status;
+}

@@ -1,0 +1,260 @@
+/* The stage `teacher`: train on labelled images with the students' own loop and method ce, or import a file. */
+#include "teacher.h"
+#include "commands.h"
+#include "learn/train.h"
+
+#include "webstill/base/log.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TEACHER_FILE "teacher/teacher.safetensors"
+
+const struct ws_option ws_teacher_options[] = {
+    {"replay", "FILE", "run the step kept in teacher/nan-step-N.safetensors again and print each node's values"},
+    {NULL, NULL, NULL},
+};
+
+static enum ws_status note_inputs(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
+{
+    const struct ws_conf_teacher *teacher = &config->teacher;
+    enum ws_status status = ws_job_input_classes(job, config, err);
+    if (status != WS_OK)
+        return status;
+    if (teacher->kind == WS_TEACHER_IMPORT) {
+        status = ws_job_require(teacher->import_path, "teacher.import_path", err);
+        return status == WS_OK ? ws_job_input_file(job, teacher->import_path, err) : status;
+    }
+    return teacher_data_input(job, config, err);
+}
+
+/* Everything a training needs and somebody must free. All-zero is valid. */
+struct task {
+    const struct ws_run *run;
+    struct ws_job *job;
+    struct ws_dataset data;
+    struct ws_pool *pool;
+    uint32_t *train, *held;
+    size_t n_train, n_held;
+    int32_t *targets;
+    struct ws_card card;
+};
+
+static void close_task(struct task *task)
+{
+    ws_dataset_close(&task->data);
+    ws_pool_close(&task->pool);
+    free(task->train);
+    free(task->held);
+    free(task->targets);
+    ws_card_fini(&task->card);
+}
+
+static enum ws_status open_data(struct task *task, struct ws_err *err)
+{
+    const struct ws_config *config = task->run->config;
+    const struct ws_conf_teacher *teacher = &config->teacher;
+    const enum ws_status status = teacher_data_open(&task->data, config, err);
+    if (status != WS_OK)
+        return status;
+    const size_t n = task->data.n;
+    task->train = ws_calloc(n, sizeof *task->train);
+    task->held = ws_calloc(n, sizeof *task->held);
+    task->targets = ws_calloc(n, sizeof *task->targets);
+    if (!task->train || !task->held || !task->targets)
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the order of %zu images", n);
+    ws_dataset_split(&task->data, teacher->holdout, config->seed, task->train, &task->n_train, task->held,
+                     &task->n_held);
+    for (size_t i = 0; i < task->n_held; i++)
+        task->targets[i] = task->data.labels[task->held[i]];
+    if (task->n_train == 0)
+        return ws_fail(err, WS_E_CONFIG, "teacher.holdout keeps all %zu images back: none is left to train on", n);
+    return WS_OK;
+}
+
+static enum ws_status fill_card(struct task *task, const char *key, struct ws_err *err)
+{
+    const struct ws_config *config = task->run->config;
+    struct ws_card *card = &task->card;
+    if (strlen(config->teacher.arch) >= sizeof card->arch)
+        return ws_fail(err, WS_E_CONFIG, "teacher.arch: unknown architecture \"%.60s\"", config->teacher.arch);
+    *card = (struct ws_card){.height = task->data.height,
+                             .width = task->data.width,
+                             .channels = task->data.channels,
+                             .method = "ce",
+                             .seed = config->seed,
+                             .accuracy = -1.0};
+    snprintf(card->arch, sizeof card->arch, "%s", config->teacher.arch);
+    snprintf(card->config_sha256, sizeof card->config_sha256, "%s", key);
+    if (!ws_card_set_classes(card, config))
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the class names");
+    ws_dataset_statistics(&task->data, task->train, task->n_train, card->mean, card->std);
+    for (int c = 0; c < card->channels; c++)
+        if (!(card->std[c] > 0.0f))
+            return ws_fail(err, WS_E_FORMAT, "channel %d is the same in every pixel of every training image", c);
+    return WS_OK;
+}
+
+static struct ws_session make_session(const struct task *task)
+{
+    const struct ws_config *config = task->run->config;
+    const struct ws_conf_teacher *teacher = &config->teacher;
+    struct ws_session session = {
+        .config = config,
+        .dir = task->job->dir,
+        .pool = task->pool,
+        .data = &task->data,
+        .train = task->train,
+        .n_train = task->n_train,
+        .card = task->card,
+        .optim = &teacher->optim,
+        .augment = {.kind = teacher->crop_pad > 0 ? WS_AUGMENT_SHIFT : WS_AUGMENT_NONE,
+                    .flip = teacher->flip,
+                    .pad = (int)teacher->crop_pad},
+        .label_smoothing = teacher->label_smoothing,
+        .seed = config->seed,
+        .batch = (int)teacher->batch,
+        .epochs = teacher->epochs,
+    };
+    if (teacher->steps > 0) {
+        const int64_t per_epoch = ws_sampler_pass_batches(task->n_train, session.batch);
+        session.epochs = per_epoch > 0 ? (uint32_t)((teacher->steps + per_epoch - 1) / per_epoch) : 1;
+    }
+    memcpy(session.augment.mean, task->card.mean, sizeof session.augment.mean);
+    memcpy(session.augment.std, task->card.std, sizeof session.augment.std);
+    return session;
+}
+
+static void note_model(struct ws_job *job, const struct ws_card *card, const struct ws_net *net)
+{
+    ws_job_fact(job, "arch", json_string(card->arch));
+    ws_job_fact(job, "parameters", json_integer(ws_net_count_params(net)));
+    ws_job_fact(job, "multiply_adds", json_integer(ws_net_count_macs(net)));
+    if (card->accuracy >= 0.0)
+        ws_job_fact(job, "accuracy", json_real(card->accuracy));
+}
+
+/* The file as it is on disk is what the next stages read: describe that. */
+static enum ws_status describe_result(struct ws_job *job, bool is_import, struct ws_err *err)
+{
+    char path[WS_PATH_BYTES];
+    struct ws_model *model = NULL;
+    enum ws_status status = ws_work_path(path, job->work, err, TEACHER_FILE);
+    if (status == WS_OK)
+        status = ws_model_load(&model, path, NULL, err);
+    if (status != WS_OK)
+        return status;
+    note_model(job, &model->card, model->net);
+    if (is_import)
+        teacher_describe_import(job, model);
+    status = ws_job_output(job, TEACHER_FILE, &model->digest, model->net->n_params, err);
+    if (!is_import)
+        ws_log(WS_LOG_INFO, "%s with %" PRId64 " parameters%s", model->card.arch, ws_net_count_params(model->net),
+               model->card.accuracy < 0.0 ? "" : ", accuracy on the hold-out in its card");
+    ws_model_free(&model);
+    return status;
+}
+
+static enum ws_status train_teacher(struct task *task, struct ws_err *err)
+{
+    const struct ws_config *config = task->run->config;
+    char key[WS_DIGEST_HEX], path[WS_PATH_BYTES];
+    ws_job_key(task->job, key);
+    enum ws_status status = ws_work_path(path, task->run->work, err, TEACHER_FILE);
+    if (status == WS_OK)
+        status = open_data(task, err);
+    if (status == WS_OK)
+        status = fill_card(task, key, err);
+    if (status == WS_OK)
+        status = ws_job_pool_open(&task->pool, config, err);
+    if (status != WS_OK)
+        return status;
+    struct ws_session session = make_session(task);
+    const struct ws_train_options options = {
+        .name = "teacher",
+        .steps = config->teacher.steps,
+        .limit = task->run->limit,
+        .checkpoint_s = config->teacher.checkpoint_s,
+        .key = key,
+        .held = task->held,
+        .n_held = task->n_held,
+        .targets = task->targets,
+        .held_name = "accuracy",
+        .last_path = path,
+        .replay = ws_run_option(task->run, "replay", NULL),
+        .replay_out = stdout,
+    };
+    struct ws_train_result result;
+    status = ws_train(&ws_method_ce, &session, &options, &result, err);
+    if (status != WS_OK || options.replay)
+        return status;
+    ws_job_fact(task->job, "steps", json_integer(result.steps));
+    ws_job_fact(task->job, "images_seen", json_integer(result.images_seen));
+    ws_job_fact(task->job, "train_seconds", json_real(result.seconds));
+    if (result.held_last >= 0.0)
+        ws_log(WS_LOG_INFO, "%" PRId64 " steps in %.0f s; accuracy on %zu held-out images: %.2f %%", result.steps,
+               result.seconds, task->n_held, 100.0 * result.held_last);
+    return WS_OK;
+}
+
+static void tell_plan(const struct ws_config *config)
+{
+    const struct ws_conf_teacher *teacher = &config->teacher;
+    if (teacher->kind == WS_TEACHER_IMPORT)
+        printf("teacher: would import %s\n", teacher->import_path);
+    else if (teacher->steps > 0)
+        printf("teacher: would train %s for %" PRIu32 " steps of %" PRIu32 " images\n", teacher->arch, teacher->steps,
+               teacher->batch);
+    else
+        printf("teacher: would train %s for %" PRIu32 " epochs in steps of %" PRIu32 " images\n", teacher->arch,
+               teacher->epochs, teacher->batch);
+}
+
+static enum ws_status make_teacher(const struct ws_run *run, struct ws_job *job, struct ws_err *err)
+{
+    enum ws_status status = note_inputs(job, run->config, err);
+    if (status != WS_OK)
+        return status;
+    if (ws_job_is_current(job)) {
+        ws_job_tell_current(job, !run->dry_run);
+        return WS_OK;
+    }
+    if (run->dry_run) {
+        tell_plan(run->config);
+        return WS_OK;
+    }
+    const bool is_replay = ws_run_option(run, "replay", NULL) != NULL;
+    if (is_replay && run->config->teacher.kind == WS_TEACHER_IMPORT)
+        return ws_fail(err, WS_E_CONFIG, "--replay: this teacher is imported, not trained");
+    if (!is_replay)
+        status = ws_job_start(job, err);
+    if (status != WS_OK)
+        return status;
+    if (run->config->teacher.kind == WS_TEACHER_IMPORT) {
+        char path[WS_PATH_BYTES];
+        status = ws_work_path(path, run->work, err, TEACHER_FILE);
+        if (status == WS_OK)
+            status = teacher_import(run->config, path, err);
+    } else {
+        struct task task = {.run = run, .job = job};
+        status = train_teacher(&task, err);
+        close_task(&task);
+    }
+    if (is_replay)
+        return status;
+    if (status == WS_OK)
+        status = describe_result(job, run->config->teacher.kind == WS_TEACHER_IMPORT, err);
+    return status == WS_OK ? ws_job_finish(job, err) : status;
+}
+
+enum ws_status ws_teacher_command(const struct ws_run *run, struct ws_err *err)
+{
+    struct ws_job job;
+    enum ws_status status = ws_job_open(&job, run, "teacher", "teacher", "teacher", run->config, err);
+    if (status != WS_OK)
+        return status;
+    status = make_teacher(run, &job, err);
+    ws_job_close(&job);
+    return status;
+}

@@ -1,0 +1,525 @@
+/** `webstill store CONFIG`: WARC files to the image store. */
+#include "commands.h"
+#include "images/format.h"
+#include "picture/decode.h"
+#include "walk.h"
+
+#include "webstill/base/file.h"
+#include "webstill/base/log.h"
+#include "webstill/base/mem.h"
+#include "webstill/base/text.h"
+#include "webstill/stage/manifest.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <jpeglib.h> /* after stdio.h, which it needs */
+#include <png.h>
+#include <seccomp.h>
+#include <webp/decode.h>
+#include <zlib.h>
+
+enum { PATH_BYTES = 4096 };
+
+/** The run: where it works, what it reads. */
+struct stage {
+    const struct ws_run *run;
+    char dir[WS_DIR_BYTES]; /**< work/X/store */
+    char manifest_path[PATH_BYTES];
+    struct ws_ingest_input *inputs; /**< owned */
+    size_t n_inputs;
+};
+
+/** What the finished store holds, for the manifest and the closing lines. */
+struct totals {
+    struct ws_ingest_shard sums;
+    int64_t n_images, n_refused;
+    int64_t refused[WS_IMAGE_N_REASONS];
+};
+
+#define TEXT_OF(x) #x
+#define EXPANDED(x) TEXT_OF(x)
+
+void ws_store_libraries(char *text, size_t size_bytes)
+{
+    const int webp = WebPGetDecoderVersion();
+    const struct scmp_version *filter = seccomp_version();
+    int major = 0, minor = 0, patch = 0;
+    (void)mdb_version(&major, &minor, &patch);
+    (void)snprintf(text, size_bytes,
+                   "libjpeg-turbo %s, libpng %s, libwebp %d.%d.%d, LMDB %d.%d.%d, libseccomp %u.%u.%u, "
+                   "zlib %s",
+                   EXPANDED(LIBJPEG_TURBO_VERSION), png_get_libpng_ver(NULL), webp >> 16, webp >> 8 & 0xff, webp & 0xff,
+                   major, minor, patch, filter->major, filter->minor, filter->micro, zlibVersion());
+}
+
+/* --- inputs --- */
+
+static bool is_warc_name(const char *name)
+{
+    return ws_text_ends_with(name, ".warc") || ws_text_ends_with(name, ".warc.gz");
+}
+
+static enum ws_status add_input(struct stage *stage, const char *name, const char *path, const char *sha256,
+                                int64_t n_records, struct ws_err *err)
+{
+    for (size_t i = 0; i < stage->n_inputs; i++)
+        if (strcmp(stage->inputs[i].name, name) == 0)
+            return WS_OK; /* named twice, read once */
+    struct ws_ingest_input *inputs = ws_realloc(stage->inputs, stage->n_inputs + 1, sizeof *inputs);
+    if (inputs)
+        stage->inputs = inputs;
+    struct ws_ingest_input input = {.name = strdup(name), .path = strdup(path), .n_records = n_records};
+    if (!inputs || !input.name || !input.path) {
+        free(input.name);
+        free(input.path);
+        return ws_fail(err, WS_E_MEMORY, "out of memory");
+    }
+    (void)snprintf(input.sha256, sizeof input.sha256, "%s", sha256);
+    stage->inputs[stage->n_inputs++] = input;
+    return WS_OK;
+}
+
+/** The finished shards that the crawl's manifest names. */
+static enum ws_status add_crawl(struct stage *stage, struct ws_err *err)
+{
+    char path[PATH_BYTES];
+    (void)snprintf(path, sizeof path, "%s/crawl/manifest.json", stage->run->work);
+    if (!ws_file_exists(path) && stage->run->config->store.n_warc > 0)
+        return WS_OK; /* other people's WARC files alone are fine */
+    json_t *manifest = NULL;
+    enum ws_status status = ws_manifest_read(path, &manifest, err);
+    size_t i;
+    const json_t *output;
+    json_array_foreach(json_object_get(manifest, "outputs"), i, output)
+    {
+        const char *name = json_string_value(json_object_get(output, "path"));
+        const char *sha256 = json_string_value(json_object_get(output, "sha256"));
+        char file[PATH_BYTES];
+        if (status != WS_OK || !name || !sha256 || !is_warc_name(name))
+            continue;
+        (void)snprintf(file, sizeof file, "%s%s%s", name[0] == '/' ? "" : stage->run->work, name[0] == '/' ? "" : "/",
+                       name);
+        status = add_input(stage, name, file, sha256, json_integer_value(json_object_get(output, "count")), err);
+    }
+    json_decref(manifest);
+    return status;
+}
+
+static enum ws_status add_file(struct stage *stage, const char *path, struct ws_err *err)
+{
+    struct ws_digest digest;
+    char hex[WS_DIGEST_HEX];
+    const enum ws_status status = ws_sha256_file(path, &digest, err);
+    if (status != WS_OK)
+        return status;
+    ws_digest_hex(&digest, hex);
+    return add_input(stage, path, path, hex, 0, err);
+}
+
+/** store.warc: files, or folders of files. */
+static enum ws_status add_foreign(struct stage *stage, const char *path, struct ws_err *err)
+{
+    struct stat about;
+    if (stat(path, &about) != 0) {
+        const enum ws_status status = ws_fail_errno(err, "store.warc names %s", path);
+        ws_err_hint(err, "paths are relative to the current directory");
+        return status;
+    }
+    if (!S_ISDIR(about.st_mode))
+        return add_file(stage, path, err);
+    struct ws_dir_list list = {0};
+    enum ws_status status = ws_dir_list_open(&list, path, "", err);
+    size_t n_found = 0;
+    for (size_t i = 0; status == WS_OK && i < list.n; i++) {
+        char file[PATH_BYTES];
+        (void)snprintf(file, sizeof file, "%s/%s", path, list.names[i]);
+        if (!is_warc_name(list.names[i]))
+            continue;
+        n_found++;
+        status = add_file(stage, file, err);
+    }
+    ws_dir_list_close(&list);
+    if (status == WS_OK && n_found == 0)
+        status = ws_fail(err, WS_E_IO, "store.warc names the folder %s, which holds no *.warc or *.warc.gz", path);
+    return status;
+}
+
+static enum ws_status collect_inputs(struct stage *stage, struct ws_err *err)
+{
+    const struct ws_conf_store *conf = &stage->run->config->store;
+    enum ws_status status = add_crawl(stage, err);
+    for (unsigned i = 0; status == WS_OK && i < conf->n_warc; i++)
+        status = add_foreign(stage, conf->warc[i], err);
+    if (status == WS_OK && stage->n_inputs == 0) {
+        status =
+            ws_fail(err, WS_E_FORMAT, "nothing to read: %s/crawl/manifest.json names no WARC file", stage->run->work);
+        ws_err_hint(err, "look into the crawl's own messages, or name WARC files in store.warc");
+    }
+    return status;
+}
+
+/* --- is the store on disk one of this configuration and these inputs? --- */
+
+/** Everything that the pixels and labels depend on, as one line. */
+static bool describe_rule(const struct ws_config *config, struct ws_buf *out)
+{
+    const struct ws_conf_store *s = &config->store;
+    bool ok = ws_buf_addf(out,
+                          "size=%u channels=%u fit=%d background=%d invert=%d min_side=%u max_megapixels=%.9g "
+                          "max_aspect=%.9g classes=",
+                          s->size, s->channels, (int)s->fit, (int)s->background, (int)s->invert, s->min_side,
+                          s->max_megapixels, s->max_aspect);
+    for (unsigned i = 0; ok && i < config->n_classes; i++)
+        ok = ws_buf_addf(out, "%s|", config->classes[i].name);
+    return ok;
+}
+
+struct shard_check {
+    const struct stage *stage;
+    struct ws_images_db *db;
+    char reason[200]; /**< why the store must be made anew, or empty */
+};
+
+/** A WARC file that the store was made from must still be an input, unchanged. */
+static enum ws_status check_shard(void *argument, struct ws_span key, struct ws_span value, struct ws_err *err)
+{
+    struct shard_check *check = argument;
+    (void)value;
+    for (size_t i = 0; i < check->stage->n_inputs; i++) {
+        const struct ws_ingest_input *input = &check->stage->inputs[i];
+        char name[WS_URL_KEY_BYTES];
+        if (ws_images_url_key(input->name, name) != key.len || memcmp(name, key.ptr, key.len) != 0)
+            continue;
+        struct ws_ingest_shard shard;
+        const enum ws_status status = ws_ingest_shard_read(check->db, input->name, &shard, err);
+        if (status == WS_OK && strcmp(shard.sha256, input->sha256) != 0)
+            (void)snprintf(check->reason, sizeof check->reason, "%.150s has changed", input->name);
+        return status;
+    }
+    (void)snprintf(check->reason, sizeof check->reason, "%.*s is no input any more",
+                   (int)(key.len < 150 ? key.len : 150), (const char *)key.ptr);
+    return WS_DONE;
+}
+
+/** Decide whether what is on disk can be gone on with. `reason` stays empty when it can, or is new. */
+static enum ws_status check_store(const struct stage *stage, struct ws_images_db *db, const struct ws_buf *rule,
+                                  char reason[200], struct ws_err *err)
+{
+    struct shard_check check = {.stage = stage, .db = db};
+    struct ws_span value;
+    reason[0] = 0;
+    enum ws_status status = ws_images_db_begin(db, err);
+    if (status != WS_OK)
+        return status;
+    status = ws_images_db_get(db, WS_TABLE_META, ws_text_span("rule"), &value, err);
+    if (status == WS_OK && (value.len != rule->len || memcmp(value.ptr, rule->ptr, rule->len) != 0))
+        (void)snprintf(reason, 200, "the configuration has changed (it was: %.*s)",
+                       (int)(value.len < 130 ? value.len : 130), (const char *)value.ptr);
+    if (status == WS_DONE)
+        status = WS_OK;
+    if (status == WS_OK && !reason[0]) {
+        status = ws_images_db_each(db, WS_TABLE_SHARDS, (struct ws_span){0}, check_shard, &check, err);
+        (void)snprintf(reason, 200, "%s", check.reason);
+    }
+    const char *const meta[][2] = {{"format", "1"}, {"rule", rule->ptr}};
+    char size[16], channels[16];
+    (void)snprintf(size, sizeof size, "%u", stage->run->config->store.size);
+    (void)snprintf(channels, sizeof channels, "%u", stage->run->config->store.channels);
+    for (int i = 0; status == WS_OK && !reason[0] && i < 2; i++)
+        status = ws_images_db_put(db, WS_TABLE_META, ws_text_span(meta[i][0]), ws_text_span(meta[i][1]), err);
+    if (status == WS_OK && !reason[0])
+        status = ws_images_db_put(db, WS_TABLE_META, ws_text_span("size"), ws_text_span(size), err);
+    if (status == WS_OK && !reason[0])
+        status = ws_images_db_put(db, WS_TABLE_META, ws_text_span("channels"), ws_text_span(channels), err);
+    return status == WS_OK ? ws_images_db_commit(db, err) : status;
+}
+
+/** Open the store on disk, or make it anew when it belongs to another configuration or other inputs. */
+static enum ws_status open_store(const struct stage *stage, struct ws_images_db *db, struct ws_err *err)
+{
+    const double map_gib = stage->run->config->store.map_gib;
+    struct ws_buf rule = {0};
+    char reason[200];
+    enum ws_status status =
+        describe_rule(stage->run->config, &rule) ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory");
+    if (status == WS_OK)
+        status = ws_images_db_open(db, stage->dir, map_gib, err);
+    if (status == WS_OK)
+        status = check_store(stage, db, &rule, reason, err);
+    if (status == WS_OK && reason[0]) {
+        ws_log(WS_LOG_INFO, "the store is made anew: %s", reason);
+        ws_images_db_close(db);
+        status = ws_images_db_remove(stage->dir, err);
+        if (status == WS_OK)
+            status = ws_images_db_open(db, stage->dir, map_gib, err);
+        if (status == WS_OK)
+            status = check_store(stage, db, &rule, reason, err);
+    }
+    ws_buf_fini(&rule);
+    return status;
+}
+
+/* --- the end: counts and manifest --- */
+
+static enum ws_status count_refused(void *argument, struct ws_span key, struct ws_span value, struct ws_err *err)
+{
+    struct totals *totals = argument;
+    (void)key;
+    (void)err;
+    json_t *row = json_loadb((const char *)value.ptr, value.len, 0, NULL);
+    const char *reason = json_string_value(json_object_get(row, "reason"));
+    for (int i = 0; reason && i < WS_IMAGE_N_REASONS; i++)
+        totals->refused[i] += strcmp(reason, ws_image_reason_name((enum ws_image_reason)i)) == 0;
+    json_decref(row);
+    return WS_OK;
+}
+
+static enum ws_status add_up(const struct stage *stage, struct ws_images_db *db, struct ws_manifest *manifest,
+                             struct totals *totals, struct ws_err *err)
+{
+    enum ws_status status = ws_images_db_begin(db, err);
+    for (size_t i = 0; status == WS_OK && i < stage->n_inputs; i++) {
+        struct ws_ingest_shard shard;
+        struct ws_digest digest;
+        status = ws_ingest_shard_read(db, stage->inputs[i].name, &shard, err);
+        totals->sums.records += shard.records;
+        totals->sums.damaged += shard.damaged;
+        totals->sums.images += shard.images;
+        totals->sums.duplicates += shard.duplicates;
+        totals->sums.refused_again += shard.refused_again;
+        if (status == WS_OK && shard.done && ws_digest_parse(stage->inputs[i].sha256, &digest) && manifest &&
+            !ws_manifest_input(manifest, stage->inputs[i].name, &digest))
+            status = ws_fail(err, WS_E_MEMORY, "out of memory");
+    }
+    if (status == WS_OK)
+        status = ws_images_db_count(db, WS_TABLE_IMAGES, &totals->n_images, err);
+    if (status == WS_OK)
+        status = ws_images_db_count(db, WS_TABLE_REFUSED, &totals->n_refused, err);
+    if (status == WS_OK)
+        status = ws_images_db_each(db, WS_TABLE_REFUSED, (struct ws_span){0}, count_refused, totals, err);
+    return status == WS_OK ? ws_images_db_commit(db, err) : status;
+}
+
+/** "12 corrupt, 3 too_small". */
+static void describe_refused(const struct totals *totals, char *text, size_t size_bytes)
+{
+    size_t len = 0;
+    text[0] = 0;
+    for (int i = 0; i < WS_IMAGE_N_REASONS; i++) {
+        if (totals->refused[i] == 0 || len >= size_bytes)
+            continue;
+        const int n = snprintf(text + len, size_bytes - len, "%s%" PRId64 " %s", len > 0 ? ", " : "",
+                               totals->refused[i], ws_image_reason_name((enum ws_image_reason)i));
+        len += n > 0 ? (size_t)n : 0;
+    }
+}
+
+static enum ws_status fail_empty(const struct stage *stage, const struct totals *totals, struct ws_err *err)
+{
+    char reasons[500];
+    describe_refused(totals, reasons, sizeof reasons);
+    (void)ws_fail(err, WS_E_FORMAT,
+                  "no image in %" PRId64 " records of %zu WARC file%s (the first is %s): %" PRId64
+                  " bodies were pictures or wanted as such%s%s",
+                  totals->sums.records, stage->n_inputs, stage->n_inputs == 1 ? "" : "s", stage->inputs[0].path,
+                  totals->sums.images, reasons[0] ? "; refused: " : "", reasons);
+    ws_err_hint(err, "%s",
+                totals->n_refused > 0 ? "look at store.min_side, max_megapixels and max_aspect; `webstill explain "
+                                        "CONFIG URL` tells why one URL was refused"
+                                      : "the crawl brought no image: look at its class names, sources and "
+                                        "crawl/failures.jsonl");
+    return WS_E_FORMAT;
+}
+
+static json_t *make_reasons(const struct totals *totals)
+{
+    json_t *reasons = json_object();
+    for (int i = 0; reasons && i < WS_IMAGE_N_REASONS; i++)
+        if (totals->refused[i] > 0)
+            (void)json_object_set_new(reasons, ws_image_reason_name((enum ws_image_reason)i),
+                                      json_integer(totals->refused[i]));
+    return reasons;
+}
+
+/** Images of each class name, and of none ("unlabelled"). */
+static json_t *make_classes(const struct ws_config *config, const struct ws_images *images)
+{
+    json_t *classes = json_object();
+    int64_t *n = ws_calloc((size_t)config->n_classes + 1, sizeof *n);
+    for (size_t i = 0; n && i < ws_images_count(images); i++) {
+        const int label = ws_images_record(images, i)->label;
+        n[label >= 0 && (unsigned)label < config->n_classes ? (unsigned)label : config->n_classes]++;
+    }
+    for (unsigned i = 0; n && classes && i < config->n_classes; i++)
+        (void)json_object_set_new(classes, config->classes[i].name, json_integer(n[i]));
+    if (n && classes)
+        (void)json_object_set_new(classes, "unlabelled", json_integer(n[config->n_classes]));
+    free(n);
+    return classes;
+}
+
+static json_t *make_formats(const struct ws_images *images)
+{
+    int64_t n[4] = {0};
+    for (size_t i = 0; i < ws_images_count(images); i++)
+        n[ws_images_record(images, i)->format & 3]++;
+    return json_pack("{s:I,s:I,s:I}", "jpeg", (json_int_t)n[WS_IMAGE_JPEG], "png", (json_int_t)n[WS_IMAGE_PNG], "webp",
+                     (json_int_t)n[WS_IMAGE_WEBP]);
+}
+
+/** Check what was written by reading it, and publish the manifest. */
+static enum ws_status publish(const struct stage *stage, struct ws_manifest *manifest, const struct totals *totals,
+                              struct ws_err *err)
+{
+    struct ws_images *images = NULL;
+    struct ws_digest digest;
+    enum ws_status status = ws_images_open(&images, stage->dir, err);
+    if (status == WS_OK)
+        status = ws_images_digest(images, &digest, err);
+    if (status == WS_OK && (!ws_manifest_output(manifest, "store", &digest, totals->n_images) ||
+                            !ws_manifest_count(manifest, "records", totals->sums.records) ||
+                            !ws_manifest_count(manifest, "damaged_records", totals->sums.damaged) ||
+                            !ws_manifest_count(manifest, "pictures", totals->sums.images) ||
+                            !ws_manifest_count(manifest, "images", totals->n_images) ||
+                            !ws_manifest_count(manifest, "duplicates", totals->sums.duplicates) ||
+                            !ws_manifest_count(manifest, "refused", totals->n_refused) ||
+                            !ws_manifest_count(manifest, "refused_again", totals->sums.refused_again) ||
+                            !ws_manifest_fact(manifest, "refused_by_reason", make_reasons(totals)) ||
+                            !ws_manifest_fact(manifest, "images_per_class", make_classes(stage->run->config, images)) ||
+                            !ws_manifest_fact(manifest, "images_per_format", make_formats(images))))
+        status = ws_fail(err, WS_E_MEMORY, "out of memory");
+    ws_images_close(&images);
+    return status == WS_OK ? ws_manifest_finish(manifest, stage->manifest_path, err) : status;
+}
+
+/* --- the command --- */
+
+/** A manifest with every input: what a complete run would write. */
+static enum ws_status begin_manifest(const struct stage *stage, struct ws_manifest *manifest, bool with_inputs,
+                                     struct ws_err *err)
+{
+    char libraries[256];
+    ws_store_libraries(libraries, sizeof libraries);
+    enum ws_status status =
+        ws_manifest_begin(manifest, "store", libraries, stage->run->config, ws_config_sections("store"), err);
+    for (size_t i = 0; status == WS_OK && with_inputs && i < stage->n_inputs; i++) {
+        struct ws_digest digest;
+        if (!ws_digest_parse(stage->inputs[i].sha256, &digest))
+            status = ws_fail(err, WS_E_FORMAT, "%s: its SHA-256 in the crawl's manifest is no digest",
+                             stage->inputs[i].name);
+        else if (!ws_manifest_input(manifest, stage->inputs[i].name, &digest))
+            status = ws_fail(err, WS_E_MEMORY, "out of memory");
+    }
+    return status;
+}
+
+static enum ws_status is_current(const struct stage *stage, bool *current, struct ws_err *err)
+{
+    struct ws_manifest manifest = {0};
+    const enum ws_status status = begin_manifest(stage, &manifest, true, err);
+    *current = status == WS_OK && ws_manifest_is_current(&manifest, stage->manifest_path, stage->run->work);
+    ws_manifest_fini(&manifest);
+    return status;
+}
+
+static void print_plan(const struct stage *stage, bool current)
+{
+    const struct ws_conf_store *conf = &stage->run->config->store;
+    if (current) {
+        printf("store: up to date; nothing would be done\n");
+        return;
+    }
+    printf("store: would read %zu WARC file%s into %s, %u x %u pixels, %u channel%s\n", stage->n_inputs,
+           stage->n_inputs == 1 ? "" : "s", stage->dir, conf->size, conf->size, conf->channels,
+           conf->channels == 1 ? "" : "s");
+    for (size_t i = 0; i < stage->n_inputs; i++)
+        printf("  %s, %" PRId64 " bytes\n", stage->inputs[i].path, ws_file_size(stage->inputs[i].path));
+}
+
+/** Do the work under the lock. */
+static enum ws_status run_locked(const struct stage *stage, struct ws_err *err)
+{
+    struct ws_images_db db = {0};
+    struct ws_manifest manifest = {0};
+    struct totals totals = {0};
+    char crash_dir[PATH_BYTES];
+    (void)snprintf(crash_dir, sizeof crash_dir, "%s/crashes", stage->dir);
+    bool limited = false;
+    /* The manifest says that the folder is whole: from here on it is not. */
+    if (unlink(stage->manifest_path) == 0)
+        ws_log(WS_LOG_DEBUG, "removed the old manifest");
+    enum ws_status status = begin_manifest(stage, &manifest, false, err);
+    if (status == WS_OK)
+        status = open_store(stage, &db, err);
+    if (status == WS_OK) {
+        const struct ws_ingest_setup setup = {&db, stage->run->config, crash_dir, stage->run->limit};
+        status = ws_ingest_run(&setup, stage->inputs, stage->n_inputs, &limited, err);
+    }
+    if (status == WS_OK)
+        status = add_up(stage, &db, &manifest, &totals, err);
+    ws_images_db_close(&db);
+    if (status == WS_OK && totals.n_images == 0)
+        status = fail_empty(stage, &totals, err);
+    if (status == WS_OK)
+        status = publish(stage, &manifest, &totals, err);
+    ws_manifest_fini(&manifest);
+    if (status != WS_OK)
+        return status;
+    char reasons[500];
+    describe_refused(&totals, reasons, sizeof reasons);
+    ws_log(WS_LOG_INFO,
+           "%" PRId64 " image%s from %" PRId64 " pictures: %" PRId64 " duplicates, %" PRId64 " refused%s%s%s%s",
+           totals.n_images, totals.n_images == 1 ? "" : "s", totals.sums.images, totals.sums.duplicates,
+           totals.n_refused, reasons[0] ? " (" : "", reasons, reasons[0] ? ")" : "",
+           limited ? "; stopped at --limit" : "");
+    if (totals.sums.damaged > 0)
+        ws_log(WS_LOG_WARN, "%" PRId64 " damaged WARC records were stepped over", totals.sums.damaged);
+    return WS_OK;
+}
+
+enum ws_status ws_store_command(const struct ws_run *run, struct ws_err *err)
+{
+    struct stage stage = {.run = run};
+    struct ws_lock lock = {0};
+    char lock_path[PATH_BYTES];
+    const int len = snprintf(stage.dir, sizeof stage.dir, "%s/store", run->work);
+    if (len < 0 || (size_t)len >= sizeof stage.dir)
+        return ws_fail(err, WS_E_CONFIG, "the working directory's path is too long");
+    (void)snprintf(stage.manifest_path, sizeof stage.manifest_path, "%s/manifest.json", stage.dir);
+    (void)snprintf(lock_path, sizeof lock_path, "%s/lock", stage.dir);
+    bool current = false;
+    enum ws_status status = collect_inputs(&stage, err);
+    if (status == WS_OK && run->dry_run) {
+        status = is_current(&stage, &current, err);
+        if (status == WS_OK)
+            print_plan(&stage, current);
+        goto done;
+    }
+    if (status == WS_OK)
+        status = ws_dir_make(stage.dir, err);
+    if (status == WS_OK)
+        status = ws_lock_take(&lock, lock_path, "webstill-store", err);
+    if (status == WS_OK)
+        status = is_current(&stage, &current, err);
+    if (status == WS_OK && current) {
+        ws_log(WS_LOG_INFO, "up to date");
+        (void)utimensat(AT_FDCWD, stage.manifest_path, NULL,
+                        0); /* make need not ask again; failing costs one more look */
+    } else if (status == WS_OK) {
+        status = run_locked(&stage, err);
+    }
+    ws_lock_release(&lock);
+done:
+    for (size_t i = 0; i < stage.n_inputs; i++) {
+        free(stage.inputs[i].name);
+        free(stage.inputs[i].path);
+    }
+    free(stage.inputs);
+    return status;
+}

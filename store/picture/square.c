@@ -1,0 +1,18 @@
+#include "webstill/picture/square.h"
+
+#include "decode.h"
+
+#include <stdio.h>
+
+bool ws_decode_square(struct ws_span body, const struct ws_conf_store *conf, uint8_t *square,
+                      char reason[WS_DECODE_REASON])
+{
+    const struct ws_image_rule rule = ws_image_rule_of(conf);
+    struct ws_image_result result = {0};
+    ws_image_decode(body, &rule, square, &result);
+    if (result.reason == WS_IMAGE_OK)
+        return true;
+    snprintf(reason, WS_DECODE_REASON, "%s%s%.120s", ws_image_reason_name(result.reason), result.detail[0] ? ": " : "",
+             result.detail);
+    return false;
+}

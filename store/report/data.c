@@ -1,0 +1,277 @@
+/** Reading what the report is made of. */
+#include "page.h"
+
+#include "webstill/base/file.h"
+#include "webstill/base/mem.h"
+#include "webstill/stage/manifest.h"
+#include "webstill/tensors/file.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/** A file that cannot be read takes its part out of the report, not the report away: the page names it. */
+static void note_problem(struct ws_report *report, const char *text)
+{
+    const size_t used = strlen(report->problems);
+    snprintf(report->problems + used, sizeof(report->problems) - used, "%s%.400s", used > 0 ? "\n" : "", text);
+}
+
+static json_t *read_json(struct ws_report *report, const char *relative, bool is_manifest)
+{
+    char path[WS_PATH_MAX];
+    struct ws_err err = {0};
+    json_t *root = NULL;
+    if (!ws_path_join(path, report->work, relative) || !ws_file_exists(path))
+        return NULL;
+    const enum ws_status status = is_manifest ? ws_manifest_read(path, &root, &err) : ws_json_read(path, &root, &err);
+    if (status != WS_OK)
+        note_problem(report, err.text);
+    return root;
+}
+
+static json_t *read_card(struct ws_report *report)
+{
+    char path[WS_PATH_MAX];
+    struct ws_err err = {0};
+    struct ws_tensors *tensors = NULL;
+    if (!ws_path_join(path, report->work, "teacher/teacher.safetensors") || !ws_file_exists(path))
+        return NULL;
+    if (ws_tensors_open(&tensors, path, &err) != WS_OK) {
+        note_problem(report, err.text);
+        return NULL;
+    }
+    const char *text = ws_tensors_metadata(tensors, "webstill.card");
+    json_t *card = text ? json_loads(text, 0, NULL) : NULL;
+    ws_tensors_close(&tensors);
+    return card;
+}
+
+/** One line of metrics; a torn last line of a run in progress is passed over. */
+static bool take_line(struct ws_report_run *run, const char *text, size_t len)
+{
+    json_t *line = json_loadb(text, len, 0, NULL);
+    const char *kind = ws_json_text(line, "kind");
+    bool is_taken = true;
+    if (strcmp(kind, "epoch") == 0) {
+        is_taken = json_array_append(run->epochs, line) == 0;
+    } else if (strcmp(kind, "step") == 0 && isfinite(ws_json_number(line, "loss"))) {
+        run->step_x[run->n_steps] = ws_json_number(line, "step");
+        run->step_loss[run->n_steps] = ws_json_number(line, "loss");
+        run->n_steps += isfinite(run->step_x[run->n_steps]) ? 1 : 0;
+    }
+    json_decref(line);
+    return is_taken;
+}
+
+static enum ws_status read_metrics(struct ws_report *report, struct ws_report_run *run, const char *relative,
+                                   struct ws_err *err)
+{
+    char path[WS_PATH_MAX];
+    struct ws_file_map map = {0};
+    run->epochs = json_array();
+    if (!run->epochs)
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the metrics");
+    if (!ws_path_join(path, report->work, relative) || !ws_file_exists(path))
+        return WS_OK;
+    enum ws_status status = ws_file_map_open(&map, path, err);
+    if (status != WS_OK)
+        return status;
+    struct ws_span rest = map.bytes, line;
+    size_t n_lines = 1;
+    while (ws_line_next(&rest, &line))
+        n_lines++;
+    run->step_x = ws_calloc(n_lines, sizeof(*run->step_x));
+    run->step_loss = ws_calloc(n_lines, sizeof(*run->step_loss));
+    bool is_whole = run->step_x && run->step_loss;
+    rest = map.bytes;
+    while (is_whole && ws_line_next(&rest, &line))
+        is_whole = take_line(run, (const char *)line.ptr, line.len);
+    ws_file_map_close(&map);
+    return is_whole ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for %s", relative);
+}
+
+static enum ws_status load_run(struct ws_report *report, const char *name, struct ws_err *err)
+{
+    struct ws_report_run *run = &report->runs[report->n_runs];
+    char relative[512];
+    run->name = name;
+    run->slot = (int)(report->n_runs % WS_SLOTS);
+    report->n_runs++;
+    snprintf(relative, sizeof(relative), "runs/%.200s/manifest.json", name);
+    run->manifest = read_json(report, relative, true);
+    snprintf(relative, sizeof(relative), "runs/%.200s/eval.json", name);
+    run->eval = read_json(report, relative, false);
+    snprintf(relative, sizeof(relative), "runs/%.200s/best-eval.json", name);
+    run->best_eval = read_json(report, relative, false);
+    snprintf(relative, sizeof(relative), "runs/%.200s/metrics.jsonl", name);
+    return read_metrics(report, run, relative, err);
+}
+
+static void open_selection(struct ws_report *report, struct ws_selection_file *file, const char *path)
+{
+    struct ws_err err = {0};
+    if (ws_selection_open(file, path, &err) != WS_OK)
+        note_problem(report, err.text);
+}
+
+/** First and last epoch of the first run that selects, else what `webstill curate` chose. */
+static enum ws_status load_selections(struct ws_report *report, struct ws_err *err)
+{
+    char folder[WS_PATH_MAX], relative[512], path[WS_PATH_MAX];
+    for (size_t r = 0; r < report->n_runs && report->last.n == 0; r++) {
+        struct ws_dir_list list = {0};
+        snprintf(relative, sizeof(relative), "runs/%.200s/selection", report->runs[r].name);
+        if (!ws_path_join(folder, report->work, relative))
+            continue;
+        const enum ws_status status = ws_dir_list_open(&list, folder, ".safetensors", err);
+        if (status != WS_OK)
+            return status;
+        if (list.n > 0 && ws_path_join(path, folder, list.names[list.n - 1])) {
+            open_selection(report, &report->last, path);
+            report->selection_run = report->runs[r].name;
+        }
+        if (list.n > 1 && ws_path_join(path, folder, list.names[0]))
+            open_selection(report, &report->first, path);
+        ws_dir_list_close(&list);
+    }
+    if (report->last.n == 0 && ws_path_join(path, report->work, "selection/epoch.safetensors") &&
+        ws_file_exists(path)) {
+        report->selection_run = NULL;
+        open_selection(report, &report->last, path);
+    }
+    return WS_OK;
+}
+
+/** What changed between the epochs of the run whose selection is shown, and what the teacher says alone. */
+static void load_changes(struct ws_report *report)
+{
+    char folder[WS_PATH_MAX], scores[WS_PATH_MAX], relative[512];
+    struct ws_err err = {0};
+    snprintf(relative, sizeof(relative), "runs/%.200s/selection", report->selection_run ? report->selection_run : "-");
+    if (!ws_path_join(folder, report->work, relative) ||
+        !ws_path_join(scores, report->work, "scores/teacher.safetensors"))
+        return;
+    if (ws_report_changes_load(&report->changes, folder, scores, &err) != WS_OK)
+        note_problem(report, err.text);
+}
+
+static void load_images(struct ws_report *report)
+{
+    char path[WS_PATH_MAX];
+    struct ws_err err = {0};
+    if (!ws_path_join(path, report->work, "store/data.mdb") || !ws_file_exists(path))
+        return;
+    path[strlen(path) - strlen("/data.mdb")] = '\0';
+    if (ws_images_open(&report->images, path, &err) != WS_OK)
+        note_problem(report, err.text);
+}
+
+/** The experiments over seeds, when the configuration names a file of them. */
+static void load_results(struct ws_report *report)
+{
+    const char *path = report->config->report.results;
+    struct ws_err err = {0};
+    if (!path[0])
+        return;
+    if (!ws_file_exists(path))
+        ws_fail(&err, WS_E_IO, "report.results: %s does not exist", path);
+    else if (ws_results_read(&report->results, path, &err) == WS_OK && report->results.problem[0])
+        note_problem(report, report->results.problem);
+    if (err.text[0])
+        note_problem(report, err.text);
+}
+
+static enum ws_status hash_config(struct ws_report *report, struct ws_err *err)
+{
+    struct ws_buf yaml = {0};
+    const enum ws_status status = ws_config_dump(report->config, NULL, &yaml, err);
+    if (status == WS_OK) {
+        const struct ws_digest digest = ws_sha256(yaml.ptr, yaml.len);
+        ws_digest_hex(&digest, report->config_sha256);
+    }
+    ws_buf_fini(&yaml);
+    return status;
+}
+
+enum ws_status ws_report_load(struct ws_report *report, const struct ws_config *config, const char *work,
+                              struct ws_err *err)
+{
+    *report = (struct ws_report){.config = config, .work = work};
+    report->crawl = read_json(report, "crawl/manifest.json", true);
+    report->store = read_json(report, "store/manifest.json", true);
+    report->teacher = read_json(report, "teacher/manifest.json", true);
+    report->score = read_json(report, "scores/manifest.json", true);
+    report->curate = read_json(report, "selection/manifest.json", true);
+    report->eval = read_json(report, "eval/manifest.json", true);
+    report->export_ = read_json(report, "export/manifest.json", true);
+    report->teacher_eval = read_json(report, "teacher/eval.json", false);
+    report->card = read_card(report);
+    report->teacher_run.name = "teacher";
+    enum ws_status status = hash_config(report, err);
+    if (status == WS_OK)
+        status = read_metrics(report, &report->teacher_run, "teacher/metrics.jsonl", err);
+    for (unsigned i = 0; status == WS_OK && i < config->distill.n_methods && i < WS_RUNS_MAX; i++)
+        status = load_run(report, config->distill.methods[i], err);
+    if (status == WS_OK)
+        status = load_selections(report, err);
+    if (status == WS_OK) {
+        load_changes(report);
+        load_images(report);
+        load_results(report);
+    }
+    if (status != WS_OK)
+        ws_report_fini(report);
+    return status;
+}
+
+static void fini_run(struct ws_report_run *run)
+{
+    json_decref(run->manifest);
+    json_decref(run->eval);
+    json_decref(run->best_eval);
+    json_decref(run->epochs);
+    free(run->step_x);
+    free(run->step_loss);
+}
+
+void ws_report_fini(struct ws_report *report)
+{
+    json_decref(report->crawl);
+    json_decref(report->store);
+    json_decref(report->teacher);
+    json_decref(report->score);
+    json_decref(report->curate);
+    json_decref(report->eval);
+    json_decref(report->export_);
+    json_decref(report->teacher_eval);
+    json_decref(report->card);
+    fini_run(&report->teacher_run);
+    for (size_t r = 0; r < report->n_runs; r++)
+        fini_run(&report->runs[r]);
+    ws_selection_close(&report->first);
+    ws_selection_close(&report->last);
+    ws_report_changes_fini(&report->changes);
+    ws_images_close(&report->images);
+    ws_results_fini(&report->results);
+    *report = (struct ws_report){0};
+}
+
+const struct ws_report_run *ws_report_lead(const struct ws_report *report)
+{
+    for (size_t r = 0; r < report->n_runs; r++) {
+        if (report->runs[r].eval)
+            return &report->runs[r];
+    }
+    return report->n_runs > 0 ? &report->runs[0] : NULL;
+}
+
+int64_t ws_report_count(const json_t *manifest, const char *const *keys)
+{
+    for (size_t i = 0; keys[i]; i++) {
+        const json_t *value = json_object_get(json_object_get(manifest, "counts"), keys[i]);
+        if (json_is_integer(value))
+            return (int64_t)json_integer_value(value);
+    }
+    return -1;
+}

@@ -1,0 +1,310 @@
+/** The report's table over seeds: each experiment's rows with mean and deviation, and every run behind them. */
+#include "seeds.h"
+
+#include "chart.h"
+#include "page.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/** A column of a table: a measure, or a measure's difference to a row. */
+struct column {
+    const char *title; /**< markup */
+    enum ws_measure measure;
+    double scale;
+    int decimals;
+    const char *against; /**< a row: the difference to it, seed by seed; NULL: the value */
+};
+
+static const struct column columns[] = {
+    {"Accuracy,<br>last %", WS_MEASURE_ACCURACY, 100, 2, NULL},
+    {"Accuracy,<br>best %", WS_MEASURE_BEST, 100, 2, NULL},
+    {"Against kd,<br>points", WS_MEASURE_ACCURACY, 100, 2, "kd"},
+    {"Against kd3,<br>points", WS_MEASURE_ACCURACY, 100, 2, "kd3"},
+    {"Against kd-clean,<br>points", WS_MEASURE_ACCURACY, 100, 2, "kd-clean"},
+    {"Agreement<br>with teacher %", WS_MEASURE_AGREEMENT, 100, 2, NULL},
+    {"Accuracy under<br>the shift %", WS_MEASURE_SHIFTED, 100, 2, NULL},
+    {"Selection,<br>precision %", WS_MEASURE_PRECISION, 100, 1, NULL},
+    {"Selection,<br>recall %", WS_MEASURE_RECALL, 100, 1, NULL},
+    {"Training,<br>seconds", WS_MEASURE_SECONDS, 1, 0, NULL},
+    {"Steps", WS_MEASURE_STEPS, 1, 0, NULL},
+};
+enum { N_COLUMNS = sizeof(columns) / sizeof(columns[0]) };
+
+/** An experiment: what is said of it, and how it is drawn. */
+struct experiment {
+    const char *name, *title, *text;
+    enum ws_measure judged; /**< what the rows are compared by */
+    const char *x_title;    /**< what x is; NULL: it has none */
+    bool is_share, is_log;
+};
+
+static const struct experiment experiments[] = {
+    {"main", "All methods on the same pool",
+     "Each row is trained on the same pool for the same number of steps, unless its name says otherwise. Differences "
+     "are taken seed by seed.",
+     WS_MEASURE_ACCURACY, NULL, false, false},
+    {"junk", "As the share of junk grows",
+     "Pictures that show none of the classes are mixed into the pool. Their origin is known here, and used for these "
+     "figures alone: precision is the share of kept pictures that are no junk, recall the share of good pictures that "
+     "are kept.",
+     WS_MEASURE_ACCURACY, "junk in the pool, %", true, false},
+    {"pool", "As the pool grows", "The same training on more and more pictures of the web.", WS_MEASURE_ACCURACY,
+     "images in the pool", false, true},
+    {"shift", "On a shifted test",
+     "The clean test images with their channel statistics redrawn at random, the further the stronger. The students "
+     "are those of the table above.",
+     WS_MEASURE_SHIFTED, "strength of the shift", false, false},
+    {"curation", "Rules of curation beyond KD3",
+     "Each row adds one rule to what KD3's own rule keeps, without contrast; kd has neither.", WS_MEASURE_ACCURACY,
+     NULL, false, false},
+    {"symbols", "Symbols of the web", "The same still with a teacher of others: drawn symbols.", WS_MEASURE_ACCURACY,
+     NULL, false, false},
+};
+
+/* --- rows --- */
+
+static int compare_accuracies(const void *a, const void *b)
+{
+    const struct ws_seed_row *x = a, *y = b;
+    if (x->accuracy > y->accuracy || (isfinite(x->accuracy) && !isfinite(y->accuracy)))
+        return -1;
+    if (x->accuracy < y->accuracy || (isfinite(y->accuracy) && !isfinite(x->accuracy)))
+        return 1;
+    return x->group->order < y->group->order ? -1 : x->group->order > y->group->order;
+}
+
+/** Where each row has a line of its own the others stay grey, so that the eye finds the three. */
+static int choose_slot(const char *row, bool is_each_x, size_t *n_others)
+{
+    static const char *const known[] = {"kd3", "kd", "kd3+"};
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(row, known[i]) == 0)
+            return i;
+    }
+    return is_each_x ? 3 + (int)((*n_others)++ % 3) : WS_CHART_NEUTRAL;
+}
+
+size_t ws_seed_rows(const struct ws_results *results, const char *experiment, bool is_each_x,
+                    struct ws_seed_row rows[WS_SEED_ROWS_MAX])
+{
+    size_t n = 0, n_others = 0;
+    for (size_t g = 0; g < results->n_groups && n < WS_SEED_ROWS_MAX; g++) {
+        const struct ws_result_group *group = &results->groups[g];
+        const bool is_known = n > 0 && strcmp(rows[n - 1].group->row, group->row) == 0;
+        if (strcmp(group->experiment, experiment) != 0 || (is_known && !is_each_x))
+            continue;
+        rows[n] = (struct ws_seed_row){
+            .group = group,
+            .accuracy = ws_results_spread(results, group, WS_MEASURE_ACCURACY).mean,
+            .slot = is_known ? rows[n - 1].slot : choose_slot(group->row, is_each_x, &n_others),
+        };
+        n++;
+    }
+    if (!is_each_x)
+        qsort(rows, n, sizeof(*rows), compare_accuracies);
+    return n;
+}
+
+/* --- tables --- */
+
+static struct ws_spread measure(const struct ws_results *results, const struct experiment *experiment,
+                                const struct ws_result_group *group, const struct column *column)
+{
+    if (!column->against)
+        return ws_results_spread(results, group, column->measure);
+    const struct ws_result_group *base = ws_results_find(results, group->experiment, column->against, group->x);
+    if (!base || base == group)
+        return (struct ws_spread){.mean = (double)NAN, .sd = (double)NAN};
+    return ws_results_difference(results, group, base, experiment->judged);
+}
+
+/** "82.00 ± 1.00", a difference with its sign. */
+static void add_spread(struct ws_html *html, const struct ws_spread *spread, const struct column *column)
+{
+    const double mean = column->scale * spread->mean;
+    ws_html_add(html, "<td>");
+    if (column->against && isfinite(mean))
+        ws_html_add(html, mean < 0 ? "−" : "+");
+    ws_html_number(html, column->against ? fabs(mean) : mean, column->decimals);
+    /* Whole numbers that are the same for every seed: steps. */
+    if (isfinite(spread->sd) && (column->decimals > 0 || spread->sd > 0)) {
+        ws_html_add(html, " <span class=\"sd\">± ");
+        ws_html_number(html, column->scale * spread->sd, column->decimals);
+        ws_html_add(html, "</span>");
+    }
+    ws_html_add(html, "</td>");
+}
+
+static bool is_used(const struct ws_results *results, const struct experiment *experiment,
+                    const struct ws_seed_row *rows, size_t n_rows, const struct column *column)
+{
+    for (size_t r = 0; r < n_rows; r++) {
+        if (measure(results, experiment, rows[r].group, column).n > 0)
+            return true;
+    }
+    return false;
+}
+
+static void add_x(struct ws_html *html, double x, bool is_share)
+{
+    if (is_share)
+        ws_html_number(html, 100 * x, 0);
+    else if (isfinite(x) && fabs(x - round(x)) > 1e-9)
+        ws_html_addf(html, "%g", x);
+    else if (isfinite(x))
+        ws_html_count(html, (int64_t)llround(x));
+}
+
+static void add_table(const struct ws_results *results, struct ws_html *html, const struct experiment *experiment)
+{
+    struct ws_seed_row rows[WS_SEED_ROWS_MAX];
+    bool is_shown[N_COLUMNS];
+    const size_t n = ws_seed_rows(results, experiment->name, experiment->x_title != NULL, rows);
+    ws_html_add(html, "<p class=\"soft small\">Mean ± standard deviation over seeds.</p>\n<div class=\"scroll\" "
+                      "tabindex=\"0\" role=\"region\" aria-label=\"");
+    ws_html_text(html, experiment->title);
+    ws_html_add(html, "\"><table data-experiment=\"");
+    ws_html_text(html, experiment->name);
+    ws_html_add(html, "\"><thead><tr><th scope=\"col\">Row</th>");
+    if (experiment->x_title) {
+        ws_html_add(html, "<th scope=\"col\">");
+        ws_html_text(html, experiment->x_title);
+        ws_html_add(html, "</th>");
+    }
+    ws_html_add(html, "<th scope=\"col\">Seeds</th>");
+    for (size_t c = 0; c < N_COLUMNS; c++) {
+        is_shown[c] = is_used(results, experiment, rows, n, &columns[c]);
+        if (is_shown[c])
+            ws_html_addf(html, "<th scope=\"col\">%s</th>", columns[c].title);
+    }
+    ws_html_add(html, "</tr></thead><tbody>\n");
+    for (size_t r = 0; r < n; r++) {
+        ws_html_addf(html, "<tr><th scope=\"row\"><span class=\"key k%d\"></span>", rows[r].slot);
+        ws_html_text(html, rows[r].group->row);
+        ws_html_add(html, "</th>");
+        if (experiment->x_title) {
+            ws_html_add(html, "<td>");
+            add_x(html, rows[r].group->x, experiment->is_share);
+            ws_html_add(html, "</td>");
+        }
+        ws_html_addf(html, "<td>%zu</td>", rows[r].group->n);
+        for (size_t c = 0; c < N_COLUMNS; c++) {
+            const struct ws_spread spread = measure(results, experiment, rows[r].group, &columns[c]);
+            if (is_shown[c])
+                add_spread(html, &spread, &columns[c]);
+        }
+        ws_html_add(html, "</tr>\n");
+    }
+    ws_html_add(html, "</tbody></table></div>\n");
+}
+
+static void add_run(struct ws_html *html, const struct ws_result *run)
+{
+    ws_html_add(html, "<tr><th scope=\"row\">");
+    ws_html_text(html, run->experiment);
+    ws_html_add(html, "</th><td class=\"left\">");
+    ws_html_text(html, run->row);
+    ws_html_add(html, "</td><td>");
+    add_x(html, run->x, false);
+    ws_html_addf(html, "</td><td>%lld</td>", (long long)run->seed);
+    static const enum ws_measure shown[] = {WS_MEASURE_ACCURACY, WS_MEASURE_BEST};
+    for (size_t m = 0; m < 2; m++) {
+        ws_html_add(html, "<td>");
+        ws_html_percent(html, run->values[shown[m]], 2);
+        ws_html_add(html, "</td>");
+    }
+    ws_html_add(html, "<td>");
+    ws_html_seconds(html, run->values[WS_MEASURE_SECONDS]);
+    ws_html_add(html, "</td><td class=\"left\"><code>");
+    ws_html_text_short(html, run->commit, 10);
+    ws_html_add(html, "</code></td><td class=\"left\"><code>");
+    ws_html_text_short(html, run->config_sha256, 12);
+    ws_html_add(html, "</code></td><td class=\"left\">");
+    ws_html_text_short(html, run->machine, 60);
+    ws_html_add(html, "</td></tr>\n");
+}
+
+/** What the figures rest on: each run with its commit, its configuration's hash and its machine. */
+static void add_runs(const struct ws_results *results, struct ws_html *html)
+{
+    ws_html_addf(html, "<details><summary>All %zu runs: commit, configuration, machine</summary>\n", results->n);
+    ws_html_add(html, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Every run\">"
+                      "<table data-experiment=\"all\">"
+                      "<thead><tr><th scope=\"col\">Experiment</th><th scope=\"col\" class=\"left\">Row</th>"
+                      "<th scope=\"col\">x</th><th scope=\"col\">Seed</th><th scope=\"col\">Last %</th>"
+                      "<th scope=\"col\">Best %</th><th scope=\"col\">Training</th>"
+                      "<th scope=\"col\" class=\"left\">Commit</th><th scope=\"col\" class=\"left\">Configuration</th>"
+                      "<th scope=\"col\" class=\"left\">Machine</th></tr></thead><tbody>\n");
+    for (size_t i = 0; i < results->n; i++)
+        add_run(html, &results->items[i]);
+    ws_html_add(html, "</tbody></table></div>\n</details>\n");
+}
+
+/* --- the section --- */
+
+static bool add_experiment(const struct ws_results *results, struct ws_html *html, const struct experiment *experiment)
+{
+    if (!ws_results_find(results, experiment->name, NULL, (double)NAN))
+        return true;
+    ws_html_addf(html, "<h3 class=\"part\" id=\"seeds-%s\">", experiment->name);
+    ws_html_text(html, experiment->title);
+    ws_html_add(html, "</h3>\n<p>");
+    ws_html_text(html, experiment->text);
+    ws_html_add(html, "</p>\n");
+    if (experiment->x_title) {
+        if (!ws_seeds_draw_against(html, results, experiment->name, experiment->judged, experiment->x_title,
+                                   experiment->is_share, experiment->is_log))
+            return false;
+        ws_html_add(html, "<details><summary>The same as a table</summary>\n");
+        add_table(results, html, experiment);
+        ws_html_add(html, "</details>\n");
+        return true;
+    }
+    if (!ws_seeds_draw_spreads(html, results, experiment->name, "Clean test accuracy, %"))
+        return false;
+    add_table(results, html, experiment);
+    ws_seeds_add_parts(html, results, experiment->name);
+    return ws_seeds_draw_curves(html, results, experiment->name);
+}
+
+/** Commit and machine when all runs share them. */
+static void add_origin(const struct ws_results *results, struct ws_html *html)
+{
+    bool is_one_commit = true, is_one_machine = true;
+    for (size_t i = 1; i < results->n; i++) {
+        is_one_commit = is_one_commit && strcmp(results->items[i].commit, results->items[0].commit) == 0;
+        is_one_machine = is_one_machine && strcmp(results->items[i].machine, results->items[0].machine) == 0;
+    }
+    ws_html_add(html, "<p class=\"soft small\">");
+    ws_html_count(html, (int64_t)results->n);
+    ws_html_add(html, " runs · ");
+    if (is_one_commit) {
+        ws_html_add(html, "commit ");
+        ws_html_text_short(html, results->items[0].commit, 10);
+    } else {
+        ws_html_add(html, "several commits, listed below");
+    }
+    ws_html_add(html, " · ");
+    ws_html_text_short(html, is_one_machine ? results->items[0].machine : "several machines, listed below", 100);
+    ws_html_add(html, "</p>\n");
+}
+
+enum ws_status ws_report_add_seeds(const struct ws_report *report, struct ws_html *html, struct ws_err *err)
+{
+    const struct ws_results *results = &report->results;
+    if (results->n == 0)
+        return WS_OK;
+    ws_html_add(html, "<section id=\"seeds\">\n<h2>Over seeds</h2>\n<p>Every figure is the mean over seeds, ± one "
+                      "standard deviation; bands and bars show the same. A run meets the clean test images once, after "
+                      "its training. “Last” is the last epoch, “best” the one that agreed most with the teacher on "
+                      "held-out images of the web.</p>\n");
+    add_origin(results, html);
+    bool is_whole = true;
+    for (size_t i = 0; is_whole && i < sizeof(experiments) / sizeof(experiments[0]); i++)
+        is_whole = add_experiment(results, html, &experiments[i]);
+    add_runs(results, html);
+    ws_html_add(html, "</section>\n");
+    return is_whole ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for the results over seeds");
+}

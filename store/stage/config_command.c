@@ -1,0 +1,50 @@
+/** `webstill config`: what a run really uses, for people and for make. */
+#include "webstill/stage/cli.h"
+
+#include "webstill/base/file.h"
+
+#include <stdio.h>
+
+const struct ws_option ws_config_options[] = {
+    {"section", "NAME", "print one section only (\"crawl\", \"classes\", …); all by default"},
+    {"write", "DIR", "write DIR/STAGE.yaml for each stage instead, leaving unchanged files alone"},
+    {NULL, NULL, NULL},
+};
+
+static enum ws_status write_stages(const struct ws_run *run, const char *folder, struct ws_err *err)
+{
+    struct ws_buf text = {0};
+    enum ws_status status = WS_OK;
+    for (const char *const *stage = ws_config_stages; status == WS_OK && *stage; stage++) {
+        char path[4096];
+        if (snprintf(path, sizeof path, "%s/%s.yaml", folder, *stage) >= (int)sizeof path) {
+            status = ws_fail(err, WS_E_CONFIG, "--write: expected a shorter folder name, found %.60s…", folder);
+            break;
+        }
+        ws_buf_clear(&text);
+        status = ws_config_dump(run->config, ws_config_sections(*stage), &text, err);
+        if (status != WS_OK)
+            break;
+        if (run->dry_run)
+            printf("%s\n", path);
+        else
+            status = ws_file_replace_if_changed(path, text.ptr, text.len, err);
+    }
+    ws_buf_fini(&text);
+    return status;
+}
+
+enum ws_status ws_config_command(const struct ws_run *run, struct ws_err *err)
+{
+    const char *folder = ws_run_option(run, "write", NULL);
+    if (folder)
+        return write_stages(run, folder, err);
+    const char *section = ws_run_option(run, "section", NULL);
+    const char *const sections[] = {section, NULL};
+    struct ws_buf text = {0};
+    enum ws_status status = ws_config_dump(run->config, section ? sections : NULL, &text, err);
+    if (status == WS_OK && fwrite(text.ptr, 1, text.len, stdout) != text.len)
+        status = ws_fail_errno(err, "standard output");
+    ws_buf_fini(&text);
+    return status;
+}

@@ -1,0 +1,265 @@
+/** Which stages there are, and what state each is in. */
+#define _GNU_SOURCE /* flock() is not POSIX; the lock files are taken with it */
+#include "stages.h"
+
+#include "webstill/base/file.h"
+#include "webstill/stage/manifest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { JSON_MAX_BYTES = 64 << 20 };
+
+static void set_stage(struct ws_stage *stage, const char *command, const char *run, const char *folder)
+{
+    *stage = (struct ws_stage){.command = command};
+    snprintf(stage->title, sizeof(stage->title), "%s%s%.60s", command, run[0] ? " " : "", run);
+    snprintf(stage->folder, sizeof(stage->folder), "%s%s%.200s", folder, run[0] ? "/" : "", run);
+    snprintf(stage->manifest, sizeof(stage->manifest), "%s/manifest.json", stage->folder);
+    snprintf(stage->lock, sizeof(stage->lock), "%s/lock", stage->folder);
+}
+
+size_t ws_stages_list(const struct ws_config *config, struct ws_stage *out, size_t n_max)
+{
+    static const struct {
+        const char *command, *folder;
+    } stages[] = {{"crawl", "crawl"},  {"store", "store"},      {"teacher", "teacher"},
+                  {"score", "scores"}, {"curate", "selection"}, {"distill", "runs"},
+                  {"eval", "eval"},    {"export", "export"},    {"report", "report"}};
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
+        const bool is_distill = strcmp(stages[i].command, "distill") == 0;
+        for (unsigned m = 0; is_distill && m < config->distill.n_methods && n < n_max; m++)
+            set_stage(&out[n++], "distill", config->distill.methods[m], "runs");
+        if (n < n_max)
+            set_stage(&out[n++], stages[i].command, "", stages[i].folder);
+    }
+    return n;
+}
+
+bool ws_path_join(char path[WS_PATH_MAX], const char *work, const char *relative)
+{
+    const bool is_absolute = relative[0] == '/';
+    const int len = snprintf(path, WS_PATH_MAX, "%s%s%s", is_absolute ? "" : work, is_absolute ? "" : "/", relative);
+    return len >= 0 && len < WS_PATH_MAX;
+}
+
+const char *ws_json_text(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+double ws_json_number(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : (double)NAN;
+}
+
+bool ws_line_next(struct ws_span *rest, struct ws_span *line)
+{
+    if (rest->len == 0)
+        return false;
+    const uint8_t *stop = memchr(rest->ptr, '\n', rest->len);
+    const size_t len = stop ? (size_t)(stop - rest->ptr) : rest->len, taken = stop ? len + 1 : len;
+    *line = (struct ws_span){rest->ptr, len};
+    *rest = (struct ws_span){rest->ptr + taken, rest->len - taken};
+    return true;
+}
+
+enum ws_status ws_json_read(const char *path, json_t **out, struct ws_err *err)
+{
+    *out = NULL;
+    if (!ws_file_exists(path))
+        return WS_OK;
+    struct ws_buf text = {0};
+    enum ws_status status = ws_file_read(path, JSON_MAX_BYTES, &text, err);
+    if (status == WS_OK) {
+        json_error_t error;
+        *out = json_loadb(text.len > 0 ? text.ptr : "", text.len, JSON_REJECT_DUPLICATES, &error);
+        if (!*out)
+            status = ws_fail(err, WS_E_DAMAGED, "%s:%d: %s", path, error.line, error.text);
+    }
+    ws_buf_fini(&text);
+    return status;
+}
+
+enum ws_status ws_stage_read(const struct ws_stage *stage, const char *work, json_t **out, struct ws_err *err)
+{
+    *out = NULL;
+    char path[WS_PATH_MAX];
+    if (!ws_path_join(path, work, stage->manifest))
+        return ws_fail(err, WS_E_CONFIG, "the path of the working directory is too long: %.100s…", work);
+    return ws_file_exists(path) ? ws_manifest_read(path, out, err) : WS_OK;
+}
+
+const char *ws_stage_state_name(enum ws_stage_state state)
+{
+    static const char *const names[] = {[WS_STAGE_DONE] = "done",
+                                        [WS_STAGE_MISSING] = "missing",
+                                        [WS_STAGE_STALE] = "stale",
+                                        [WS_STAGE_RUNNING] = "running",
+                                        [WS_STAGE_DAMAGED] = "damaged"};
+    return names[state];
+}
+
+/**
+ * The text of a lock file whose lock is held, else false. The lock is only tried when the process it names is alive: a
+ * try takes the lock for an instant, in which a stage that starts would be refused.
+ */
+static bool find_holder(const char *path, char *text, size_t size_bytes)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool is_held = false;
+    const ssize_t len = read(fd, text, size_bytes - 1);
+    if (len > 0) {
+        text[len] = '\0';
+        text[strcspn(text, "\n")] = '\0';
+        const char *digits = strpbrk(text, "0123456789");
+        const long pid = digits ? strtol(digits, NULL, 10) : 0;
+        if (pid > 0 && (kill((pid_t)pid, 0) == 0 || errno == EPERM))
+            is_held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    }
+    close(fd);
+    return is_held;
+}
+
+static const json_t *find_file(const json_t *files, const char *path)
+{
+    size_t i;
+    const json_t *file;
+    json_array_foreach(files, i, file)
+    {
+        if (strcmp(ws_json_text(file, "path"), path) == 0)
+            return file;
+    }
+    return NULL;
+}
+
+WS_PRINTF(2, 3) static void set_stale(struct ws_stage_view *view, const char *format, ...)
+{
+    view->state = WS_STAGE_STALE;
+    va_list list;
+    va_start(list, format);
+    vsnprintf(view->reason, sizeof(view->reason), format, list);
+    va_end(list);
+}
+
+/** The configuration that the manifest was made under, against today's. */
+static enum ws_status check_config(struct ws_stage_view *view, const struct ws_stage *stage,
+                                   const struct ws_config *config, struct ws_err *err)
+{
+    const char *const *sections = ws_config_sections(stage->command);
+    if (!sections)
+        return WS_OK;
+    struct ws_buf yaml = {0};
+    struct ws_config_view view_of_run;
+    const bool is_run = strncmp(stage->folder, "runs/", 5) == 0;
+    if (is_run)
+        ws_config_view_init(&view_of_run, config, stage->folder + strlen("runs/"));
+    const enum ws_status status = ws_config_dump(is_run ? &view_of_run.config : config, sections, &yaml, err);
+    if (status == WS_OK) {
+        const struct ws_digest digest = ws_sha256(yaml.ptr, yaml.len);
+        char hex[WS_DIGEST_HEX], names[200] = "";
+        ws_digest_hex(&digest, hex);
+        for (size_t i = 0; sections[i]; i++) {
+            const size_t used = strlen(names);
+            snprintf(names + used, sizeof(names) - used, "%s%s", i > 0 ? ", " : "", sections[i]);
+        }
+        if (strcmp(hex, ws_json_text(view->manifest, "config_sha256")) != 0)
+            set_stale(view, "the configuration changed since (%s)", names);
+    }
+    ws_buf_fini(&yaml);
+    return status;
+}
+
+/** An input that an earlier stage makes must have the digest that this stage names today. */
+static void check_inputs(struct ws_stage_view *view, const struct ws_stage_view *views, size_t n_before)
+{
+    size_t i;
+    const json_t *input;
+    json_array_foreach(json_object_get(view->manifest, "inputs"), i, input)
+    {
+        const char *path = ws_json_text(input, "path");
+        for (size_t k = 0; k < n_before; k++) {
+            const json_t *output = find_file(json_object_get(views[k].manifest, "outputs"), path);
+            if (output && strcmp(ws_json_text(output, "sha256"), ws_json_text(input, "sha256")) != 0)
+                set_stale(view, "made from an older %.300s", path);
+        }
+    }
+}
+
+static void check_outputs(struct ws_stage_view *view, const char *work)
+{
+    size_t i;
+    const json_t *output;
+    json_array_foreach(json_object_get(view->manifest, "outputs"), i, output)
+    {
+        char path[WS_PATH_MAX];
+        const char *relative = ws_json_text(output, "path");
+        if (!ws_path_join(path, work, relative) || !ws_file_exists(path))
+            set_stale(view, "an output is gone: %.300s", relative);
+    }
+}
+
+static enum ws_status look_at(struct ws_stage_view *view, const struct ws_stage *stages,
+                              const struct ws_stage_view *views, size_t i, const char *work,
+                              const struct ws_config *config, struct ws_err *err)
+{
+    const struct ws_stage *stage = &stages[i];
+    struct ws_err local = {0};
+    *view = (struct ws_stage_view){.state = WS_STAGE_DONE};
+    enum ws_status status = ws_stage_read(stage, work, &view->manifest, &local);
+    if (status == WS_E_DAMAGED || status == WS_E_FORMAT) {
+        view->state = WS_STAGE_DAMAGED;
+        snprintf(view->reason, sizeof(view->reason), "%.500s", local.text);
+        status = WS_OK;
+    } else if (status != WS_OK) {
+        return ws_fail(err, status, "%s", local.text);
+    } else if (!view->manifest) {
+        view->state = WS_STAGE_MISSING;
+    } else {
+        status = check_config(view, stage, config, err);
+        if (status == WS_OK && view->state == WS_STAGE_DONE)
+            check_outputs(view, work);
+        if (status == WS_OK && view->state == WS_STAGE_DONE)
+            check_inputs(view, views, i);
+    }
+    char lock[WS_PATH_MAX], holder[200];
+    if (ws_path_join(lock, work, stage->lock) && find_holder(lock, holder, sizeof(holder))) {
+        view->state = WS_STAGE_RUNNING;
+        snprintf(view->reason, sizeof(view->reason), "%s", holder);
+    }
+    return status;
+}
+
+enum ws_status ws_stages_look(const struct ws_stage *stages, size_t n_stages, const char *work,
+                              const struct ws_config *config, struct ws_stage_view *views, struct ws_err *err)
+{
+    memset(views, 0, n_stages * sizeof(*views));
+    for (size_t i = 0; i < n_stages; i++) {
+        const enum ws_status status = look_at(&views[i], stages, views, i, work, config, err);
+        if (status != WS_OK) {
+            for (size_t k = 0; k <= i; k++)
+                ws_stage_view_fini(&views[k]);
+            return status;
+        }
+    }
+    return WS_OK;
+}
+
+void ws_stage_view_fini(struct ws_stage_view *view)
+{
+    json_decref(view->manifest);
+    view->manifest = NULL;
+}

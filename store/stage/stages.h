@@ -1,0 +1,60 @@
+/** The stages of a pipeline as they lie on disk: where each one's manifest is, whether it is done, stale or running. */
+#ifndef WEBSTILL_STORE_STAGE_STAGES_H
+#define WEBSTILL_STORE_STAGE_STAGES_H
+
+#include "webstill/conf/config.h"
+
+#include <jansson.h>
+#include <stddef.h>
+
+enum { WS_PATH_MAX = 4096, WS_STAGES_MAX = 64 };
+
+/** A stage, or one run of `distill`. */
+struct ws_stage {
+    char title[80];      /**< "distill kd3" */
+    const char *command; /**< "distill": what to run */
+    char folder[256];    /**< relative to the working directory: "runs/kd3" */
+    char manifest[300];  /**< relative: "runs/kd3/manifest.json" */
+    char lock[300];      /**< relative: "runs/kd3/lock" */
+};
+
+/** Fill in the stages of a configuration in the order in which they run; returns how many (at most `n_max`). */
+size_t ws_stages_list(const struct ws_config *config, struct ws_stage *out, size_t n_max);
+
+/** "WORK/RELATIVE" (or `relative` when it is absolute); false when that is too long. */
+bool ws_path_join(char path[WS_PATH_MAX], const char *work, const char *relative);
+
+/** Like ws_manifest_read(), but a stage that has not been run is WS_OK with NULL. */
+WS_MUST_USE enum ws_status ws_stage_read(const struct ws_stage *stage, const char *work, json_t **out,
+                                         struct ws_err *err);
+
+enum ws_stage_state { WS_STAGE_DONE, WS_STAGE_MISSING, WS_STAGE_STALE, WS_STAGE_RUNNING, WS_STAGE_DAMAGED };
+
+const char *ws_stage_state_name(enum ws_stage_state state);
+
+/** What a look at a stage found. */
+struct ws_stage_view {
+    enum ws_stage_state state;
+    char reason[512]; /**< why it is stale or damaged; who runs it; else empty */
+    json_t *manifest; /**< owned: what was read; NULL when there is none */
+};
+
+/**
+ * Look at all stages: compares each manifest with the configuration, with the outputs that the stages before it name
+ * today, and with what is on disk. Reads no data. Free each view with ws_stage_view_fini().
+ */
+WS_MUST_USE enum ws_status ws_stages_look(const struct ws_stage *stages, size_t n_stages, const char *work,
+                                          const struct ws_config *config, struct ws_stage_view *views,
+                                          struct ws_err *err);
+void ws_stage_view_fini(struct ws_stage_view *view);
+
+/** The text of a member, or "" when there is none. */
+const char *ws_json_text(const json_t *object, const char *key);
+/** A number member, or NaN. */
+double ws_json_number(const json_t *object, const char *key);
+/** Take the next line (without its end) off `rest`; false at the end. Both are borrowed from the same bytes. */
+bool ws_line_next(struct ws_span *rest, struct ws_span *line);
+/** Read a JSON file of at most 64 MiB; a missing file is WS_OK with NULL. WS_E_DAMAGED names the line. */
+WS_MUST_USE enum ws_status ws_json_read(const char *path, json_t **out, struct ws_err *err);
+
+#endif
