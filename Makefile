@@ -21,7 +21,7 @@ ROOMS_store   := $(addprefix store/,table warc picture images tensors ingest loo
 ROOMS_crawler := crawler $(addprefix crawler/,net page books source turn job)
 ROOMS_curate  := curate
 ROOMS_nn      := $(addprefix distill/nn/,graph plan op cpu loss onnx zoo)
-ROOMS_distill := $(addprefix distill/,data model learn prepare method method/kd3 stage)
+ROOMS_distill := $(addprefix distill/,data measure model learn prepare method method/kd3 stage)
 
 sources   = $(filter-out %/main.c,$(wildcard $(addsuffix /*.c,$(ROOMS_$(1)))))
 objects   = $(patsubst %.c,$(B)/%.o,$(call sources,$(1)))
