@@ -64,10 +64,11 @@ static const struct room {
     {"distill/nn/zoo/", " base nn graph "},
     {"distill/data/", STORE " stage "},
     {"distill/model/", STORE " nn data "},
+    {"distill/measure/", " base "},
     {"distill/learn/", STORE " curate nn data model "},
     {"distill/prepare/", STORE " curate nn data model learn "},
     {"distill/method/", STORE " curate nn data model learn prepare method "},
-    {"distill/stage/", STORE " curate nn data model learn prepare method "},
+    {"distill/stage/", STORE " curate nn data measure model learn prepare method "},
     {"distill/", STORE " nn "},
 };
 
