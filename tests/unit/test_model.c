@@ -220,6 +220,10 @@ static void a_student_with_a_projector_survives_its_file(void **state)
     assert_int_equal(ws_model_save(model, temp_join(path, *state, "s.safetensors"), &err), WS_OK);
     assert_int_equal(ws_model_load(&loaded, path, NULL, &err), WS_OK);
     assert_int_equal(loaded->card.head.channels, 64);
+    char *text = ws_card_text(&loaded->card); /* its words are those of all files that there are */
+    assert_non_null(strstr(text, "\"head\":\"kd3\",\"projector_factor\":2,\"projector_channels\":64,"
+                                 "\"projector_pool\":1}"));
+    free(text);
     assert_int_equal(loaded->projected, model->projected);
     assert_memory_equal(loaded->net->values, model->net->values, model->net->n_values * sizeof(float));
     ws_model_free(&loaded);
