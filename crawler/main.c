@@ -3,8 +3,9 @@
 
 #include "net/fetch.h"
 
+#include "webstill/table/tables.h"
+
 #include <libxml/xmlversion.h>
-#include <lmdb.h>
 #include <stdio.h>
 
 static const struct ws_command commands[] = {
@@ -30,10 +31,9 @@ static const struct ws_command commands[] = {
 
 void ws_crawl_libraries(char *text, size_t size_bytes)
 {
-    int major, minor, patch;
-    (void)mdb_version(&major, &minor, &patch);
-    snprintf(text, size_bytes, "%s, libxml2 %s, LMDB %d.%d.%d", ws_fetcher_library(), LIBXML_DOTTED_VERSION, major,
-             minor, patch);
+    char lmdb[32];
+    snprintf(text, size_bytes, "%s, libxml2 %s, LMDB %s", ws_fetcher_library(), LIBXML_DOTTED_VERSION,
+             ws_tables_library(lmdb));
 }
 
 int main(int argc, char **argv)

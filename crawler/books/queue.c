@@ -44,8 +44,8 @@ enum ws_status ws_frontier_queue(struct ws_frontier *f, const char *origin, enum
 {
     uint8_t key[KEY_MAX], value[VALUE];
     make_value(kind, id, value);
-    return ws_table_put(f, WS_TABLE_QUEUE, make_key(origin, due_ms, f->next_seq++, key), (struct ws_span){value, VALUE},
-                        err);
+    return ws_tables_put(f->tables, WS_FRONTIER_QUEUE, make_key(origin, due_ms, f->next_seq++, key),
+                         (struct ws_span){value, VALUE}, err);
 }
 
 enum ws_status ws_frontier_peek(struct ws_frontier *f, const char *origin, struct ws_item *item, struct ws_err *err)
@@ -54,7 +54,7 @@ enum ws_status ws_frontier_peek(struct ws_frontier *f, const char *origin, struc
     char found[WS_ORIGIN_MAX];
     struct ws_span key = {0}, value = {0};
     const enum ws_status status =
-        ws_table_seek(f, WS_TABLE_QUEUE, make_key(origin, 0, 0, from), false, &key, &value, err);
+        ws_tables_seek(f->tables, WS_FRONTIER_QUEUE, make_key(origin, 0, 0, from), false, &key, &value, err);
     if (status != WS_OK)
         return status;
     if (!parse_item(key, value, found, item))
@@ -68,9 +68,9 @@ enum ws_status ws_frontier_take(struct ws_frontier *f, const char *origin, const
     uint8_t bytes[KEY_MAX], value[VALUE];
     const struct ws_span key = make_key(origin, item->due_ms, item->seq, bytes);
     make_value(item->kind, &item->id, value);
-    enum ws_status status = ws_table_delete(f, WS_TABLE_QUEUE, key, err);
+    enum ws_status status = ws_tables_delete(f->tables, WS_FRONTIER_QUEUE, key, err);
     if (status == WS_OK)
-        status = ws_table_put(f, WS_TABLE_FLIGHT, key, (struct ws_span){value, VALUE}, err);
+        status = ws_tables_put(f->tables, WS_FRONTIER_FLIGHT, key, (struct ws_span){value, VALUE}, err);
     return status == WS_DONE ? ws_frontier_damaged(f, "an item of a queue", err) : status;
 }
 
@@ -79,7 +79,7 @@ enum ws_status ws_frontier_land(struct ws_frontier *f, const char *origin, const
 {
     uint8_t bytes[KEY_MAX];
     const enum ws_status status =
-        ws_table_delete(f, WS_TABLE_FLIGHT, make_key(origin, item->due_ms, item->seq, bytes), err);
+        ws_tables_delete(f->tables, WS_FRONTIER_FLIGHT, make_key(origin, item->due_ms, item->seq, bytes), err);
     return status == WS_DONE ? ws_frontier_damaged(f, "an item in flight", err) : status;
 }
 
@@ -90,7 +90,7 @@ enum ws_status ws_frontier_next_item(struct ws_frontier *f, char origin[WS_ORIGI
     struct ws_span from = {0}, key = {0}, value = {0};
     if (*origin)
         from = make_key(origin, item->due_ms, item->seq, bytes);
-    const enum ws_status status = ws_table_seek(f, WS_TABLE_QUEUE, from, true, &key, &value, err);
+    const enum ws_status status = ws_tables_seek(f->tables, WS_FRONTIER_QUEUE, from, true, &key, &value, err);
     if (status == WS_OK && !parse_item(key, value, origin, item))
         return ws_frontier_damaged(f, "a queue", err);
     return status;
@@ -103,7 +103,7 @@ enum ws_status ws_frontier_next_origin(struct ws_frontier *f, char origin[WS_ORI
     struct ws_span from = {0}, key = {0}, value = {0};
     if (*origin)
         from = make_key(origin, INT64_MAX, UINT64_MAX, bytes);
-    const enum ws_status status = ws_table_seek(f, WS_TABLE_QUEUE, from, true, &key, &value, err);
+    const enum ws_status status = ws_tables_seek(f->tables, WS_FRONTIER_QUEUE, from, true, &key, &value, err);
     if (status == WS_OK && !parse_item(key, value, origin, &item))
         return ws_frontier_damaged(f, "a queue", err);
     return status;

@@ -14,7 +14,7 @@ enum ws_status ws_frontier_get_task(struct ws_frontier *f, const struct ws_image
                                     struct ws_err *err)
 {
     struct ws_span value = {0};
-    const enum ws_status status = ws_table_get(f, WS_TABLE_TASKS, span_of_key(id), &value, err);
+    const enum ws_status status = ws_tables_get(f->tables, WS_FRONTIER_TASKS, span_of_key(id), &value, err);
     if (status == WS_OK && !ws_buf_add(out, value.ptr, value.len))
         return ws_fail(err, WS_E_MEMORY, "out of memory for a task");
     return status;
@@ -23,7 +23,7 @@ enum ws_status ws_frontier_get_task(struct ws_frontier *f, const struct ws_image
 enum ws_status ws_frontier_put_task(struct ws_frontier *f, const struct ws_image_id *id, const char *json,
                                     struct ws_err *err)
 {
-    return ws_table_put(f, WS_TABLE_TASKS, span_of_key(id), ws_text_span(json), err);
+    return ws_tables_put(f->tables, WS_FRONTIER_TASKS, span_of_key(id), ws_text_span(json), err);
 }
 
 /* --- walks --- */
@@ -48,7 +48,7 @@ enum ws_status ws_frontier_put_page(struct ws_frontier *f, const struct ws_image
     if (!p.is_ok)
         return ws_fail(err, WS_E_MEMORY, "out of memory for a page of a walk");
     const struct ws_span value = {(const uint8_t *)f->scratch.ptr, f->scratch.len};
-    return ws_table_put(f, WS_TABLE_WALK, page_key(task, number, key), value, err);
+    return ws_tables_put(f->tables, WS_FRONTIER_WALK, page_key(task, number, key), value, err);
 }
 
 enum ws_status ws_frontier_get_page(struct ws_frontier *f, const struct ws_image_id *task, uint32_t number,
@@ -56,7 +56,7 @@ enum ws_status ws_frontier_get_page(struct ws_frontier *f, const struct ws_image
 {
     uint8_t key[PAGE_KEY];
     struct ws_span value = {0};
-    const enum ws_status status = ws_table_get(f, WS_TABLE_WALK, page_key(task, number, key), &value, err);
+    const enum ws_status status = ws_tables_get(f->tables, WS_FRONTIER_WALK, page_key(task, number, key), &value, err);
     if (status != WS_OK)
         return status;
     struct ws_unpack u = {value, true};
@@ -71,7 +71,7 @@ enum ws_status ws_frontier_see(struct ws_frontier *f, const struct ws_image_id *
     uint8_t key[SEEN_KEY];
     memcpy(key, group->bytes, 16);
     memcpy(key + 16, url->bytes, 16);
-    return ws_table_add(f, WS_TABLE_SEEN, (struct ws_span){key, SEEN_KEY}, (struct ws_span){0}, err);
+    return ws_tables_add(f->tables, WS_FRONTIER_SEEN, (struct ws_span){key, SEEN_KEY}, (struct ws_span){0}, err);
 }
 
 enum ws_status ws_frontier_forget_seen(struct ws_frontier *f, const struct ws_image_id *group, struct ws_err *err)
@@ -79,7 +79,8 @@ enum ws_status ws_frontier_forget_seen(struct ws_frontier *f, const struct ws_im
     for (;;) {
         uint8_t copy[SEEN_KEY];
         struct ws_span key = {0}, value = {0};
-        enum ws_status status = ws_table_seek(f, WS_TABLE_SEEN, span_of_key(group), false, &key, &value, err);
+        enum ws_status status =
+            ws_tables_seek(f->tables, WS_FRONTIER_SEEN, span_of_key(group), false, &key, &value, err);
         if (status != WS_OK)
             return status == WS_DONE ? WS_OK : status;
         if (key.len != SEEN_KEY)
@@ -87,7 +88,7 @@ enum ws_status ws_frontier_forget_seen(struct ws_frontier *f, const struct ws_im
         if (memcmp(key.ptr, group->bytes, 16) != 0)
             return WS_OK;
         memcpy(copy, key.ptr, SEEN_KEY);
-        status = ws_table_delete(f, WS_TABLE_SEEN, (struct ws_span){copy, SEEN_KEY}, err);
+        status = ws_tables_delete(f->tables, WS_FRONTIER_SEEN, (struct ws_span){copy, SEEN_KEY}, err);
         if (status != WS_OK)
             return status;
     }
@@ -99,7 +100,7 @@ enum ws_status ws_frontier_get_robots(struct ws_frontier *f, const char *origin,
                                       struct ws_err *err)
 {
     struct ws_span value = {0};
-    const enum ws_status status = ws_table_get(f, WS_TABLE_ROBOTS, ws_text_span(origin), &value, err);
+    const enum ws_status status = ws_tables_get(f->tables, WS_FRONTIER_ROBOTS, ws_text_span(origin), &value, err);
     if (status != WS_OK)
         return status;
     struct ws_unpack u = {value, true};
@@ -124,5 +125,5 @@ enum ws_status ws_frontier_put_robots(struct ws_frontier *f, const char *origin,
         !ws_buf_add(&f->scratch, entry->text.ptr, entry->text.len))
         return ws_fail(err, WS_E_MEMORY, "out of memory for a robots.txt");
     const struct ws_span value = {(const uint8_t *)f->scratch.ptr, f->scratch.len};
-    return ws_table_put(f, WS_TABLE_ROBOTS, ws_text_span(origin), value, err);
+    return ws_tables_put(f->tables, WS_FRONTIER_ROBOTS, ws_text_span(origin), value, err);
 }

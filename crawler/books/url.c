@@ -38,7 +38,7 @@ enum ws_status ws_frontier_get_url(struct ws_frontier *f, const struct ws_image_
                                    struct ws_err *err)
 {
     struct ws_span value = {0};
-    const enum ws_status status = ws_table_get(f, WS_TABLE_URLS, span_of_key(key), &value, err);
+    const enum ws_status status = ws_tables_get(f->tables, WS_FRONTIER_URLS, span_of_key(key), &value, err);
     return status == WS_OK ? unpack_entry(f, value, entry, err) : status;
 }
 
@@ -61,7 +61,7 @@ enum ws_status ws_frontier_put_url(struct ws_frontier *f, const struct ws_image_
     ws_pack_text(&p, entry->robots_fetched);
     if (!p.is_ok)
         return ws_fail(err, WS_E_MEMORY, "out of memory for the frontier entry of %s", entry->url);
-    return ws_table_put(f, WS_TABLE_URLS, span_of_key(key), packed(f), err);
+    return ws_tables_put(f->tables, WS_FRONTIER_URLS, span_of_key(key), packed(f), err);
 }
 
 enum ws_status ws_frontier_next_url(struct ws_frontier *f, struct ws_image_id *key, bool is_first,
@@ -69,7 +69,7 @@ enum ws_status ws_frontier_next_url(struct ws_frontier *f, struct ws_image_id *k
 {
     struct ws_span found = {0}, value = {0};
     const struct ws_span from = is_first ? (struct ws_span){0} : span_of_key(key);
-    const enum ws_status status = ws_table_seek(f, WS_TABLE_URLS, from, true, &found, &value, err);
+    const enum ws_status status = ws_tables_seek(f->tables, WS_FRONTIER_URLS, from, true, &found, &value, err);
     if (status != WS_OK)
         return status;
     if (found.len != sizeof key->bytes)
@@ -103,7 +103,7 @@ enum ws_status ws_frontier_add_find(struct ws_frontier *f, const struct ws_image
     const struct ws_image_id hash = ws_url_key(json);
     if (!pack_find(f, json, strlen(json), is_written))
         return ws_fail(err, WS_E_MEMORY, "out of memory for a find");
-    return ws_table_add(f, WS_TABLE_FINDS, find_key(url, &hash, key), packed(f), err);
+    return ws_tables_add(f->tables, WS_FRONTIER_FINDS, find_key(url, &hash, key), packed(f), err);
 }
 
 enum ws_status ws_frontier_mark_find(struct ws_frontier *f, const struct ws_image_id *url, const struct ws_find *find,
@@ -112,7 +112,7 @@ enum ws_status ws_frontier_mark_find(struct ws_frontier *f, const struct ws_imag
     uint8_t key[FIND_KEY];
     if (!pack_find(f, find->json.ptr, find->json.len, find->is_written))
         return ws_fail(err, WS_E_MEMORY, "out of memory for a find");
-    return ws_table_put(f, WS_TABLE_FINDS, find_key(url, &find->hash, key), packed(f), err);
+    return ws_tables_put(f->tables, WS_FRONTIER_FINDS, find_key(url, &find->hash, key), packed(f), err);
 }
 
 enum ws_status ws_frontier_next_find(struct ws_frontier *f, const struct ws_image_id *url, bool is_first,
@@ -123,7 +123,7 @@ enum ws_status ws_frontier_next_find(struct ws_frontier *f, const struct ws_imag
     if (is_first)
         find->hash = (struct ws_image_id){0};
     from = find_key(url, &find->hash, key);
-    const enum ws_status status = ws_table_seek(f, WS_TABLE_FINDS, from, !is_first, &found, &value, err);
+    const enum ws_status status = ws_tables_seek(f->tables, WS_FRONTIER_FINDS, from, !is_first, &found, &value, err);
     if (status != WS_OK)
         return status;
     if (found.len != FIND_KEY || value.len < 1)
@@ -145,7 +145,7 @@ enum ws_status ws_frontier_get_body(struct ws_frontier *f, const struct ws_diges
 {
     struct ws_span value = {0};
     const struct ws_span key = {digest->bytes, sizeof digest->bytes};
-    const enum ws_status status = ws_table_get(f, WS_TABLE_BODIES, key, &value, err);
+    const enum ws_status status = ws_tables_get(f->tables, WS_FRONTIER_BODIES, key, &value, err);
     if (status != WS_OK)
         return status;
     struct ws_unpack u = {value, true};
@@ -166,5 +166,5 @@ enum ws_status ws_frontier_put_body(struct ws_frontier *f, const struct ws_diges
     if (!p.is_ok)
         return ws_fail(err, WS_E_MEMORY, "out of memory for a body's entry");
     const struct ws_span key = {digest->bytes, sizeof digest->bytes};
-    return ws_table_put(f, WS_TABLE_BODIES, key, packed(f), err);
+    return ws_tables_put(f->tables, WS_FRONTIER_BODIES, key, packed(f), err);
 }

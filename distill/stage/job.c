@@ -3,10 +3,10 @@
 #include "webstill/base/log.h"
 #include "webstill/nn/blas.h"
 #include "webstill/nn/exec.h"
+#include "webstill/table/tables.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <lmdb.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,8 +19,9 @@ const char *ws_job_libraries(char text[256])
     const char *blas = ws_exec_library();
     const size_t name_len = strcspn(blas, " ");
     const size_t len = blas[name_len] ? name_len + 1 + strcspn(blas + name_len + 1, " ") : name_len;
-    snprintf(text, 256, "%.*s (%.40s), LMDB %d.%d.%d, zlib %.20s, jansson %s", (int)len, blas, ws_blas_core(),
-             MDB_VERSION_MAJOR, MDB_VERSION_MINOR, MDB_VERSION_PATCH, zlibVersion(), JANSSON_VERSION);
+    char lmdb[32];
+    snprintf(text, 256, "%.*s (%.40s), LMDB %s, zlib %.20s, jansson %s", (int)len, blas, ws_blas_core(),
+             ws_tables_library(lmdb), zlibVersion(), JANSSON_VERSION);
     return text;
 }
 

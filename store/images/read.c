@@ -3,137 +3,108 @@
 
 #include "webstill/base/file.h"
 #include "webstill/base/mem.h"
-#include "webstill/table/lmdb.h"
+#include "webstill/base/text.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct ws_images {
-    char dir[WS_DIR_BYTES];
-    MDB_env *env; /**< owned */
-    MDB_txn *txn; /**< owned: the snapshot, held until close so that the pixels stay */
-    MDB_dbi tables[WS_N_TABLES];
-    size_t n;
+    struct ws_tables *tables; /**< owned: a snapshot, so that the pixels stay */
+    size_t n, n_taken;
     struct ws_image_id *ids;         /**< owned */
     struct ws_image_record *records; /**< owned: decoded, as values in LMDB are only 2-byte aligned */
     const uint8_t **pixels;          /**< owned array; pixels borrowed from the map */
     int size, channels;
 };
 
-/**
- * The environment, its snapshot and its tables.
- *
- * With LMDB's lock file, also for reading: a reader that is not in it could see its pages reused by a `store` run
- * beside it. MDB_NOTLS because the snapshot belongs to the handle, not to the thread that opened it. Only where the
- * folder cannot be written, hence no writer can run, the lock is left out.
- */
-static enum ws_status open_env(struct ws_images *images, struct ws_err *err)
-{
-    int rc = 0;
-    for (unsigned flags = MDB_RDONLY | MDB_NOTLS;; flags |= MDB_NOLOCK) {
-        if ((rc = mdb_env_create(&images->env)) != 0)
-            return ws_images_fail(err, rc, images->dir, "make an environment");
-        (void)mdb_env_set_maxdbs(images->env, WS_N_TABLES);
-        rc = mdb_env_open(images->env, images->dir, flags, 0666);
-        if ((rc != EROFS && rc != EACCES) || (flags & MDB_NOLOCK) != 0)
-            break;
-        mdb_env_close(images->env);
-        images->env = NULL;
-    }
-    if (rc == 0)
-        rc = ws_lmdb_restore_length(images->env, images->dir);
-    if (rc != 0)
-        return ws_images_fail(err, rc, images->dir, "open it");
-    if ((rc = mdb_txn_begin(images->env, NULL, MDB_RDONLY, &images->txn)) != 0)
-        return ws_images_fail(err, rc, images->dir, "begin reading");
-    for (int i = 0; i < WS_N_TABLES; i++)
-        if ((rc = mdb_dbi_open(images->txn, ws_images_table_names[i], 0, &images->tables[i])) != 0)
-            return ws_images_fail(err, rc, images->dir, "find its tables");
-    return WS_OK;
-}
-
 /** An integer of `meta`, or -1. */
 static int read_meta(const struct ws_images *images, const char *name)
 {
-    MDB_val key = {strlen(name), (void *)(uintptr_t)name}, value;
+    struct ws_span value;
+    struct ws_err ignored = {0};
     char text[16];
-    if (mdb_get(images->txn, images->tables[WS_TABLE_META], &key, &value) != 0 || value.mv_size >= sizeof text)
+    if (ws_tables_get(images->tables, WS_IMAGES_META, ws_text_span(name), &value, &ignored) != WS_OK ||
+        value.len >= sizeof text)
         return -1;
-    memcpy(text, value.mv_data, value.mv_size);
-    text[value.mv_size] = 0;
+    memcpy(text, value.ptr, value.len);
+    text[value.len] = 0;
     return (int)strtol(text, NULL, 10);
 }
 
-static enum ws_status take_image(struct ws_images *images, size_t i, const MDB_val *key, const MDB_val *value,
-                                 struct ws_err *err)
+static enum ws_status fail_damaged(const struct ws_images *images, struct ws_span key, const char *wrong,
+                                   struct ws_err *err)
 {
-    const size_t want = (size_t)images->size * (size_t)images->size * (size_t)images->channels;
-    const uint8_t *bytes = value->mv_data;
-    struct ws_image_record *record = &images->records[i];
-    const char *wrong = NULL;
-    if (key->mv_size != sizeof images->ids[i].bytes || value->mv_size != WS_RECORD_BYTES + want)
-        wrong = "wrong length";
-    if (!wrong) {
-        memcpy(images->ids[i].bytes, key->mv_data, key->mv_size);
-        *record = ws_images_record_decode(bytes);
-        images->pixels[i] = bytes + WS_RECORD_BYTES;
-        if (record->version != 1)
-            wrong = "unknown version";
-        else if (record->width != images->size || record->height != images->size ||
-                 record->channels != images->channels)
-            wrong = "wrong shape";
-        else if (ws_xxh64(images->pixels[i], want, 0) != record->checksum)
-            wrong = "wrong checksum";
-    }
-    if (!wrong)
-        return WS_OK;
+    const char *dir = ws_tables_dir(images->tables);
+    struct ws_image_id id;
     char hex[WS_IMAGE_ID_HEX] = "?";
-    if (key->mv_size == sizeof images->ids[i].bytes) {
-        memcpy(images->ids[i].bytes, key->mv_data, key->mv_size);
-        ws_image_id_hex(&images->ids[i], hex);
+    if (key.len == sizeof id.bytes) {
+        memcpy(id.bytes, key.ptr, key.len);
+        ws_image_id_hex(&id, hex);
     }
-    (void)ws_fail(err, WS_E_DAMAGED, "store %s: image %s is damaged: %s", images->dir, hex, wrong);
-    ws_err_hint(err, "remove the folder %s and run `webstill store` again: it is made anew from the WARC files",
-                images->dir);
+    ws_fail(err, WS_E_DAMAGED, "store %s: image %s is damaged: %s", dir, hex, wrong);
+    ws_images_kind.advise(err, WS_TABLES_DAMAGED, dir);
     return WS_E_DAMAGED;
+}
+
+/** Add a row of `images` to the index, its pixels checked. */
+static enum ws_status take_image(void *argument, struct ws_span key, struct ws_span value, struct ws_err *err)
+{
+    struct ws_images *images = argument;
+    const size_t want = (size_t)images->size * (size_t)images->size * (size_t)images->channels;
+    const size_t i = images->n_taken;
+    if (i == images->n)
+        return WS_DONE;
+    if (key.len != sizeof images->ids[i].bytes || value.len != WS_RECORD_BYTES + want)
+        return fail_damaged(images, key, "wrong length", err);
+    struct ws_image_record *record = &images->records[i];
+    memcpy(images->ids[i].bytes, key.ptr, key.len);
+    *record = ws_images_record_decode(value.ptr);
+    images->pixels[i] = value.ptr + WS_RECORD_BYTES;
+    images->n_taken++;
+    if (record->version != 1)
+        return fail_damaged(images, key, "unknown version", err);
+    if (record->width != images->size || record->height != images->size || record->channels != images->channels)
+        return fail_damaged(images, key, "wrong shape", err);
+    if (ws_xxh64(images->pixels[i], want, 0) != record->checksum)
+        return fail_damaged(images, key, "wrong checksum", err);
+    return WS_OK;
+}
+
+static enum ws_status read_shape(struct ws_images *images, struct ws_err *err)
+{
+    const char *dir = ws_tables_dir(images->tables);
+    const int format = read_meta(images, "format");
+    if (format != 1)
+        return ws_fail(err, WS_E_DAMAGED, "store %s: expected format 1, found %d", dir, format);
+    images->size = read_meta(images, "size");
+    images->channels = read_meta(images, "channels");
+    if (images->size < 1 || images->size > UINT16_MAX || (images->channels != 1 && images->channels != 3))
+        return ws_fail(err, WS_E_DAMAGED, "store %s: its meta table says size %d, channels %d", dir, images->size,
+                       images->channels);
+    return WS_OK;
 }
 
 static enum ws_status load_index(struct ws_images *images, struct ws_err *err)
 {
-    if (read_meta(images, "format") != 1)
-        return ws_fail(err, WS_E_DAMAGED, "store %s: expected format 1, found %d", images->dir,
-                       read_meta(images, "format"));
-    images->size = read_meta(images, "size");
-    images->channels = read_meta(images, "channels");
-    if (images->size < 1 || images->size > UINT16_MAX || (images->channels != 1 && images->channels != 3))
-        return ws_fail(err, WS_E_DAMAGED, "store %s: its meta table says size %d, channels %d", images->dir,
-                       images->size, images->channels);
-    MDB_stat stat;
-    int rc = mdb_stat(images->txn, images->tables[WS_TABLE_IMAGES], &stat);
-    if (rc != 0)
-        return ws_images_fail(err, rc, images->dir, "count its images");
-    images->n = stat.ms_entries;
+    int64_t n_rows = 0;
+    enum ws_status status = read_shape(images, err);
+    if (status == WS_OK)
+        status = ws_tables_count(images->tables, WS_IMAGES_PIXELS, &n_rows, err);
+    if (status != WS_OK)
+        return status;
+    images->n = (size_t)n_rows;
     const size_t n = images->n > 0 ? images->n : 1;
     images->ids = ws_calloc(n, sizeof *images->ids);
     images->records = ws_calloc(n, sizeof *images->records);
     images->pixels = ws_calloc(n, sizeof *images->pixels);
     if (!images->ids || !images->records || !images->pixels)
-        return ws_fail(err, WS_E_MEMORY, "store %s: no memory for the index of %zu images", images->dir, images->n);
-    MDB_cursor *cursor = NULL;
-    if ((rc = mdb_cursor_open(images->txn, images->tables[WS_TABLE_IMAGES], &cursor)) != 0)
-        return ws_images_fail(err, rc, images->dir, "walk its images");
-    enum ws_status status = WS_OK;
-    size_t i = 0;
-    MDB_val key, value;
-    while (status == WS_OK && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0 && i < images->n)
-        status = take_image(images, i++, &key, &value, err);
-    mdb_cursor_close(cursor);
-    if (status == WS_OK && rc != MDB_NOTFOUND && rc != 0)
-        status = ws_images_fail(err, rc, images->dir, "walk its images");
-    if (status == WS_OK && i != images->n)
-        status = ws_fail(err, WS_E_DAMAGED, "store %s: %zu images counted, %zu found", images->dir, images->n, i);
+        return ws_fail(err, WS_E_MEMORY, "store %s: no memory for the index of %zu images",
+                       ws_tables_dir(images->tables), images->n);
+    status = ws_tables_each(images->tables, WS_IMAGES_PIXELS, (struct ws_span){0}, take_image, images, err);
+    if (status == WS_OK && images->n_taken != images->n)
+        status = ws_fail(err, WS_E_DAMAGED, "store %s: %zu images counted, %zu found", ws_tables_dir(images->tables),
+                         images->n, images->n_taken);
     return status;
 }
 
@@ -141,23 +112,20 @@ enum ws_status ws_images_open(struct ws_images **out, const char *store_dir, str
 {
     *out = NULL;
     char path[4096];
-    (void)snprintf(path, sizeof path, "%s/data.mdb", store_dir);
-    if (strlen(store_dir) >= WS_DIR_BYTES)
-        return ws_fail(err, WS_E_IO, "the store's path is longer than %d bytes", WS_DIR_BYTES - 1);
-    if (!ws_file_exists(path)) {
-        (void)ws_fail(err, WS_E_IO, "no image store in %s: %s is missing", store_dir, path);
+    const int len = snprintf(path, sizeof path, "%s/data.mdb", store_dir);
+    if (len < (int)sizeof path && !ws_file_exists(path)) {
+        ws_fail(err, WS_E_IO, "no image store in %s: %s is missing", store_dir, path);
         ws_err_hint(err, "run `webstill store CONFIG` first");
         return WS_E_IO;
     }
     struct ws_images *images = ws_calloc(1, sizeof *images);
     if (!images)
-        return ws_fail(err, WS_E_MEMORY, "out of memory");
-    (void)snprintf(images->dir, sizeof images->dir, "%s", store_dir);
-    ws_lmdb_walk(images->dir);
-    enum ws_status status = open_env(images, err);
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the store %s", store_dir);
+    ws_tables_guard(store_dir);
+    enum ws_status status = ws_tables_open_snapshot(&images->tables, &ws_images_kind, store_dir, err);
     if (status == WS_OK)
         status = load_index(images, err);
-    ws_lmdb_walk(NULL);
+    ws_tables_unguard();
     if (status == WS_OK)
         *out = images;
     else
@@ -170,10 +138,7 @@ void ws_images_close(struct ws_images **images)
     struct ws_images *s = *images;
     if (!s)
         return;
-    if (s->txn)
-        mdb_txn_abort(s->txn);
-    if (s->env)
-        mdb_env_close(s->env);
+    ws_tables_close(&s->tables);
     free(s->ids);
     free(s->records);
     free(s->pixels);
@@ -247,56 +212,71 @@ enum ws_status ws_images_digest(const struct ws_images *images, struct ws_digest
     return WS_OK;
 }
 
+struct origins {
+    struct ws_buf *out;
+    bool is_first;
+};
+
+static enum ws_status add_origin(void *argument, struct ws_span key, struct ws_span value, struct ws_err *err)
+{
+    struct origins *origins = argument;
+    (void)key;
+    if ((!origins->is_first && !ws_buf_add_str(origins->out, ",")) || !ws_buf_add(origins->out, value.ptr, value.len))
+        return ws_fail(err, WS_E_MEMORY, "no memory for the origins of an image");
+    origins->is_first = false;
+    return WS_OK;
+}
+
 enum ws_status ws_images_origins(const struct ws_images *images, const struct ws_image_id *id, struct ws_buf *out,
                                  struct ws_err *err)
 {
-    MDB_cursor *cursor = NULL;
-    int rc = mdb_cursor_open(images->txn, images->tables[WS_TABLE_ORIGINS], &cursor);
-    if (rc != 0)
-        return ws_images_fail(err, rc, images->dir, "read its origins");
-    const size_t id_len = sizeof id->bytes;
-    MDB_val key = {id_len, (void *)(uintptr_t)id->bytes}, value;
-    bool ok = ws_buf_add_str(out, "[");
-    bool first = true;
-    for (MDB_cursor_op op = MDB_SET_RANGE; ok && (rc = mdb_cursor_get(cursor, &key, &value, op)) == 0; op = MDB_NEXT) {
-        if (key.mv_size < id_len || memcmp(key.mv_data, id->bytes, id_len) != 0)
-            break;
-        ok = (first || ws_buf_add_str(out, ",")) && ws_buf_add(out, value.mv_data, value.mv_size);
-        first = false;
-    }
-    mdb_cursor_close(cursor);
-    if (rc != 0 && rc != MDB_NOTFOUND)
-        return ws_images_fail(err, rc, images->dir, "read its origins");
-    if (!ok || !ws_buf_add_str(out, "]"))
-        return ws_fail(err, WS_E_MEMORY, "no memory for the origins of an image");
-    return WS_OK;
+    struct origins origins = {out, true};
+    enum ws_status status = WS_OK;
+    if (!ws_buf_add_str(out, "["))
+        status = ws_fail(err, WS_E_MEMORY, "no memory for the origins of an image");
+    if (status == WS_OK)
+        status = ws_tables_each(images->tables, WS_IMAGES_ORIGINS, ws_span_of(id->bytes, sizeof id->bytes), add_origin,
+                                &origins, err);
+    if (status == WS_OK && !ws_buf_add_str(out, "]"))
+        status = ws_fail(err, WS_E_MEMORY, "no memory for the origins of an image");
+    return status;
+}
+
+/** Append the row of `refused` that the value of a URL names; one that is not there adds nothing. */
+static void add_refused(const struct ws_images *images, struct ws_span mark, struct ws_buf *out)
+{
+    char hex[WS_DIGEST_HEX] = {0};
+    struct ws_digest digest;
+    struct ws_span row;
+    struct ws_err ignored = {0};
+    if (mark.len < WS_DIGEST_HEX)
+        return;
+    memcpy(hex, mark.ptr + mark.len - (WS_DIGEST_HEX - 1), WS_DIGEST_HEX - 1);
+    if (!ws_digest_parse(hex, &digest) ||
+        ws_tables_get(images->tables, WS_IMAGES_REFUSED, ws_span_of(digest.bytes, sizeof digest.bytes), &row,
+                      &ignored) != WS_OK)
+        return;
+    const bool is_added = ws_buf_add(out, row.ptr, row.len);
+    (void)is_added; /* the caller sees that nothing was */
 }
 
 enum ws_url_state ws_images_find_url(const struct ws_images *images, const char *url, struct ws_image_id *id,
                                      struct ws_buf *refused)
 {
-    char text[WS_URL_KEY_BYTES];
-    MDB_val key = {ws_images_url_key(url, text), text}, value;
-    if (key.mv_size == 0 || mdb_get(images->txn, images->tables[WS_TABLE_URLS], &key, &value) != 0)
+    char key[WS_URL_KEY_BYTES];
+    struct ws_span value;
+    struct ws_err ignored = {0};
+    const size_t len = ws_images_url_key(url, key);
+    if (len == 0 || ws_tables_get(images->tables, WS_IMAGES_URLS, ws_span_of(key, len), &value, &ignored) != WS_OK)
         return WS_URL_UNKNOWN;
-    const uint8_t *bytes = value.mv_data;
-    if (value.mv_size == sizeof id->bytes) {
+    if (value.len == sizeof id->bytes) {
         if (id)
-            memcpy(id->bytes, bytes, sizeof id->bytes);
+            memcpy(id->bytes, value.ptr, sizeof id->bytes);
         return WS_URL_STORED;
     }
-    if (value.mv_size == 0 || bytes[0] != '-')
+    if (value.len == 0 || value.ptr[0] != '-')
         return WS_URL_OTHER;
-    char hex[WS_DIGEST_HEX] = {0};
-    struct ws_digest digest;
-    if (refused && value.mv_size >= WS_DIGEST_HEX) {
-        memcpy(hex, bytes + value.mv_size - (WS_DIGEST_HEX - 1), WS_DIGEST_HEX - 1);
-        if (ws_digest_parse(hex, &digest)) {
-            MDB_val row = {sizeof digest.bytes, digest.bytes};
-            if (mdb_get(images->txn, images->tables[WS_TABLE_REFUSED], &row, &value) == 0 &&
-                !ws_buf_add(refused, value.mv_data, value.mv_size))
-                return WS_URL_REFUSED; /* refused all the same; the caller sees that nothing was added */
-        }
-    }
+    if (refused)
+        add_refused(images, value, refused);
     return WS_URL_REFUSED;
 }

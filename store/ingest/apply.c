@@ -26,7 +26,7 @@ static enum ws_status get_url(const struct ws_apply *apply, const char *url, str
     struct ws_span found;
     *value = (struct url_value){0};
     const enum ws_status status =
-        ws_images_db_get(apply->db, WS_TABLE_URLS, ws_span_of(key, ws_images_url_key(url, key)), &found, err);
+        ws_tables_get(apply->db, WS_IMAGES_URLS, ws_span_of(key, ws_images_url_key(url, key)), &found, err);
     if (status == WS_OK && found.len < sizeof value->bytes) {
         memcpy(value->bytes, found.ptr, found.len);
         value->len = found.len;
@@ -38,8 +38,8 @@ static enum ws_status put_url(const struct ws_apply *apply, const char *url, con
                               struct ws_err *err)
 {
     char key[WS_URL_KEY_BYTES];
-    return ws_images_db_put(apply->db, WS_TABLE_URLS, ws_span_of(key, ws_images_url_key(url, key)),
-                            ws_span_of(bytes, len), err);
+    return ws_tables_put(apply->db, WS_IMAGES_URLS, ws_span_of(key, ws_images_url_key(url, key)),
+                         ws_span_of(bytes, len), err);
 }
 
 /** "-corrupt HEX" or "?html HEX". */
@@ -73,9 +73,17 @@ static enum ws_status get_json(const struct ws_apply *apply, enum ws_images_tabl
 {
     struct ws_span value;
     *out = NULL;
-    const enum ws_status status = ws_images_db_get(apply->db, table, key, &value, err);
+    const enum ws_status status = ws_tables_get(apply->db, table, key, &value, err);
     if (status == WS_OK)
         *out = json_loadb((const char *)value.ptr, value.len, 0, NULL);
+    return status == WS_DONE ? WS_OK : status;
+}
+
+/** Absent is fine. */
+static enum ws_status drop_row(const struct ws_apply *apply, enum ws_images_table table, struct ws_span key,
+                               struct ws_err *err)
+{
+    const enum ws_status status = ws_tables_delete(apply->db, table, key, err);
     return status == WS_DONE ? WS_OK : status;
 }
 
@@ -85,7 +93,7 @@ static enum ws_status put_json(const struct ws_apply *apply, enum ws_images_tabl
     char *text = value ? json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     if (!text)
         return ws_fail(err, WS_E_MEMORY, "out of memory");
-    const enum ws_status status = ws_images_db_put(apply->db, table, key, ws_span_of(text, strlen(text)), err);
+    const enum ws_status status = ws_tables_put(apply->db, table, key, ws_span_of(text, strlen(text)), err);
     free(text);
     return status;
 }
@@ -173,8 +181,8 @@ static enum ws_status add_origin(const struct ws_apply *apply, const struct ws_i
         json_object_set_new(origin, "class", label == WS_LABEL_NONE ? json_null() : json_integer(label)) != 0)
         status = ws_fail(err, WS_E_MEMORY, "out of memory");
     if (status == WS_OK)
-        status = ws_images_db_each(apply->db, WS_TABLE_ORIGINS, ws_span_of(id->bytes, sizeof id->bytes), find_same_url,
-                                   &same, err);
+        status = ws_tables_each(apply->db, WS_IMAGES_ORIGINS, ws_span_of(id->bytes, sizeof id->bytes), find_same_url,
+                                &same, err);
     static const char *const fetch[] = {"time", "warc", "offset"};
     for (size_t i = 0; status == WS_OK && i < sizeof fetch / sizeof fetch[0]; i++) {
         json_t *from = json_object_get(same.found ? same.found : bare, fetch[i]);
@@ -184,12 +192,12 @@ static enum ws_status add_origin(const struct ws_apply *apply, const struct ws_i
     if (status == WS_OK) {
         make_origin_key(id, origin, key);
         make_origin_key(id, bare, bare_key);
-        status = ws_images_db_delete(apply->db, WS_TABLE_ORIGINS, ws_span_of(bare_key, sizeof bare_key), err);
+        status = drop_row(apply, WS_IMAGES_ORIGINS, ws_span_of(bare_key, sizeof bare_key), err);
     }
     if (status == WS_OK)
-        status = put_json(apply, WS_TABLE_ORIGINS, ws_span_of(key, sizeof key), origin, err);
+        status = put_json(apply, WS_IMAGES_ORIGINS, ws_span_of(key, sizeof key), origin, err);
     if (status == WS_OK)
-        status = ws_images_db_label(apply->db, id, label, err);
+        status = ws_images_label(apply->db, id, label, err);
     json_decref(same.found);
     json_decref(bare);
     json_decref(origin);
@@ -203,14 +211,14 @@ static enum ws_status refuse(const struct ws_apply *apply, const struct ws_item 
 {
     const struct ws_span row = ws_span_of(key->bytes, sizeof key->bytes);
     struct ws_span known;
-    enum ws_status status = ws_images_db_get(apply->db, WS_TABLE_REFUSED, row, &known, err);
+    enum ws_status status = ws_tables_get(apply->db, WS_IMAGES_REFUSED, row, &known, err);
     if (status == WS_DONE) {
         json_t *value = make_bare_origin(item, url);
         if (!value || json_object_set_new(value, "reason", json_string(ws_image_reason_name(reason))) != 0 ||
             json_object_set_new(value, "detail", json_string(detail)) != 0)
             status = ws_fail(err, WS_E_MEMORY, "out of memory");
         else
-            status = put_json(apply, WS_TABLE_REFUSED, row, value, err);
+            status = put_json(apply, WS_IMAGES_REFUSED, row, value, err);
         json_decref(value);
     } else if (status == WS_OK) {
         apply->shard->refused_again++;
@@ -226,7 +234,7 @@ static enum ws_status add_to_refused(const struct ws_apply *apply, const struct 
 {
     json_t *row = NULL;
     const struct ws_span span = ws_span_of(key->bytes, sizeof key->bytes);
-    enum ws_status status = get_json(apply, WS_TABLE_REFUSED, span, &row, err);
+    enum ws_status status = get_json(apply, WS_IMAGES_REFUSED, span, &row, err);
     if (status != WS_OK || !row)
         return status;
     static const char *const names[] = {"page", "query", "class", "class_name", "source", "alt", "title", "licence"};
@@ -242,7 +250,7 @@ static enum ws_status add_to_refused(const struct ws_apply *apply, const struct 
             origins = json_object_get(row, "origins");
         ok = ok && json_array_append(origins, (json_t *)(uintptr_t)metadata) == 0;
     }
-    status = ok ? put_json(apply, WS_TABLE_REFUSED, span, row, err) : ws_fail(err, WS_E_MEMORY, "out of memory");
+    status = ok ? put_json(apply, WS_IMAGES_REFUSED, span, row, err) : ws_fail(err, WS_E_MEMORY, "out of memory");
     json_decref(row);
     return status;
 }
@@ -333,7 +341,7 @@ static enum ws_status put_image(const struct ws_apply *apply, const struct ws_it
         .label = WS_LABEL_NONE,
         .flags = item->result.flags,
     };
-    return ws_images_db_put_image(apply->db, id, record, item->square, err);
+    return ws_images_put(apply->db, id, record, item->square, err);
 }
 
 /** A body that is in the store: another fetch, another URL. */
@@ -347,11 +355,11 @@ static enum ws_status add_fetch(const struct ws_apply *apply, const struct ws_it
     if (status == WS_OK)
         status = put_url(apply, item->url, id->bytes, sizeof id->bytes, err);
     if (status == WS_OK)
-        status = ws_images_db_each(apply->db, WS_TABLE_ORIGINS, ws_span_of(id->bytes, sizeof id->bytes), find_same_url,
-                                   &same, err);
+        status = ws_tables_each(apply->db, WS_IMAGES_ORIGINS, ws_span_of(id->bytes, sizeof id->bytes), find_same_url,
+                                &same, err);
     if (status == WS_OK && !same.found) {
         make_origin_key(id, bare, key);
-        status = put_json(apply, WS_TABLE_ORIGINS, ws_span_of(key, sizeof key), bare, err);
+        status = put_json(apply, WS_IMAGES_ORIGINS, ws_span_of(key, sizeof key), bare, err);
     }
     json_decref(same.found);
     json_decref(bare);
@@ -362,7 +370,7 @@ static bool has_row(const struct ws_apply *apply, enum ws_images_table table, co
                     enum ws_status *status, struct ws_err *err)
 {
     struct ws_span value;
-    const enum ws_status found = ws_images_db_get(apply->db, table, ws_span_of(key, len), &value, err);
+    const enum ws_status found = ws_tables_get(apply->db, table, ws_span_of(key, len), &value, err);
     if (found != WS_OK && found != WS_DONE)
         *status = found;
     return found == WS_OK;
@@ -373,16 +381,16 @@ static enum ws_status apply_image(const struct ws_apply *apply, const struct ws_
     enum ws_status status = WS_OK;
     const struct ws_image_id id = ws_image_id_of(&item->digest);
     apply->shard->images++;
-    if (has_row(apply, WS_TABLE_IMAGES, id.bytes, sizeof id.bytes, &status, err)) {
+    if (has_row(apply, WS_IMAGES_PIXELS, id.bytes, sizeof id.bytes, &status, err)) {
         apply->shard->duplicates++;
         return add_fetch(apply, item, &id, err);
     }
     if (status == WS_OK &&
-        has_row(apply, WS_TABLE_REFUSED, item->digest.bytes, sizeof item->digest.bytes, &status, err)) {
+        has_row(apply, WS_IMAGES_REFUSED, item->digest.bytes, sizeof item->digest.bytes, &status, err)) {
         json_t *row = NULL;
         apply->shard->refused_again++;
         status =
-            get_json(apply, WS_TABLE_REFUSED, ws_span_of(item->digest.bytes, sizeof item->digest.bytes), &row, err);
+            get_json(apply, WS_IMAGES_REFUSED, ws_span_of(item->digest.bytes, sizeof item->digest.bytes), &row, err);
         const char *reason = row ? text_of(row, "reason") : "corrupt";
         if (status == WS_OK)
             status = put_url_mark(apply, item->url, '-', reason, &item->digest, err);
@@ -406,9 +414,9 @@ static enum ws_status apply_body(const struct ws_apply *apply, const struct ws_i
     struct ws_digest row;
     if (status == WS_OK && is_missing(&before) && parse_mark(&before, &row)) {
         const struct ws_span key = ws_span_of(row.bytes, sizeof row.bytes);
-        status = get_json(apply, WS_TABLE_REFUSED, key, &missing, err);
+        status = get_json(apply, WS_IMAGES_REFUSED, key, &missing, err);
         if (status == WS_OK)
-            status = ws_images_db_delete(apply->db, WS_TABLE_REFUSED, key, err);
+            status = drop_row(apply, WS_IMAGES_REFUSED, key, err);
     }
     if (status != WS_OK) {
         json_decref(missing);
@@ -438,7 +446,7 @@ static enum ws_status apply_revisit(const struct ws_apply *apply, const struct w
     struct ws_image_id id;
     if (item->has_digest) {
         id = ws_image_id_of(&item->digest);
-        if (has_row(apply, WS_TABLE_IMAGES, id.bytes, sizeof id.bytes, &status, err)) {
+        if (has_row(apply, WS_IMAGES_PIXELS, id.bytes, sizeof id.bytes, &status, err)) {
             apply->shard->images++;
             apply->shard->duplicates++;
             return add_fetch(apply, item, &id, err);

@@ -36,7 +36,7 @@ struct ws_item {
 
 /** What applying needs. */
 struct ws_apply {
-    struct ws_images_db *db;
+    struct ws_tables *db;
     const struct ws_config *config;
     struct ws_ingest_shard *shard; /**< counters */
 };

@@ -30,7 +30,7 @@ enum { PATH_BYTES = 4096 };
 /** The run: where it works, what it reads. */
 struct stage {
     const struct ws_run *run;
-    char dir[WS_DIR_BYTES]; /**< work/X/store */
+    char dir[WS_TABLES_DIR_BYTES]; /**< work/X/store */
     char manifest_path[PATH_BYTES];
     struct ws_ingest_input *inputs; /**< owned */
     size_t n_inputs;
@@ -50,13 +50,12 @@ void ws_store_libraries(char *text, size_t size_bytes)
 {
     const int webp = WebPGetDecoderVersion();
     const struct scmp_version *filter = seccomp_version();
-    int major = 0, minor = 0, patch = 0;
-    (void)mdb_version(&major, &minor, &patch);
-    (void)snprintf(text, size_bytes,
-                   "libjpeg-turbo %s, libpng %s, libwebp %d.%d.%d, LMDB %d.%d.%d, libseccomp %u.%u.%u, "
-                   "zlib %s",
-                   EXPANDED(LIBJPEG_TURBO_VERSION), png_get_libpng_ver(NULL), webp >> 16, webp >> 8 & 0xff, webp & 0xff,
-                   major, minor, patch, filter->major, filter->minor, filter->micro, zlibVersion());
+    char lmdb[32];
+    snprintf(text, size_bytes,
+             "libjpeg-turbo %s, libpng %s, libwebp %d.%d.%d, LMDB %s, libseccomp %u.%u.%u, "
+             "zlib %s",
+             EXPANDED(LIBJPEG_TURBO_VERSION), png_get_libpng_ver(NULL), webp >> 16, webp >> 8 & 0xff, webp & 0xff,
+             ws_tables_library(lmdb), filter->major, filter->minor, filter->micro, zlibVersion());
 }
 
 /* --- inputs --- */
@@ -183,7 +182,7 @@ static bool describe_rule(const struct ws_config *config, struct ws_buf *out)
 
 struct shard_check {
     const struct stage *stage;
-    struct ws_images_db *db;
+    struct ws_tables *db;
     char reason[200]; /**< why the store must be made anew, or empty */
 };
 
@@ -209,23 +208,23 @@ static enum ws_status check_shard(void *argument, struct ws_span key, struct ws_
 }
 
 /** Decide whether what is on disk can be gone on with. `reason` stays empty when it can, or is new. */
-static enum ws_status check_store(const struct stage *stage, struct ws_images_db *db, const struct ws_buf *rule,
+static enum ws_status check_store(const struct stage *stage, struct ws_tables *db, const struct ws_buf *rule,
                                   char reason[200], struct ws_err *err)
 {
     struct shard_check check = {.stage = stage, .db = db};
     struct ws_span value;
     reason[0] = 0;
-    enum ws_status status = ws_images_db_begin(db, err);
+    enum ws_status status = ws_tables_begin(db, err);
     if (status != WS_OK)
         return status;
-    status = ws_images_db_get(db, WS_TABLE_META, ws_text_span("rule"), &value, err);
+    status = ws_tables_get(db, WS_IMAGES_META, ws_text_span("rule"), &value, err);
     if (status == WS_OK && (value.len != rule->len || memcmp(value.ptr, rule->ptr, rule->len) != 0))
         (void)snprintf(reason, 200, "the configuration has changed (it was: %.*s)",
                        (int)(value.len < 130 ? value.len : 130), (const char *)value.ptr);
     if (status == WS_DONE)
         status = WS_OK;
     if (status == WS_OK && !reason[0]) {
-        status = ws_images_db_each(db, WS_TABLE_SHARDS, (struct ws_span){0}, check_shard, &check, err);
+        status = ws_tables_each(db, WS_IMAGES_SHARDS, (struct ws_span){0}, check_shard, &check, err);
         (void)snprintf(reason, 200, "%s", check.reason);
     }
     const char *const meta[][2] = {{"format", "1"}, {"rule", rule->ptr}};
@@ -233,16 +232,16 @@ static enum ws_status check_store(const struct stage *stage, struct ws_images_db
     (void)snprintf(size, sizeof size, "%u", stage->run->config->store.size);
     (void)snprintf(channels, sizeof channels, "%u", stage->run->config->store.channels);
     for (int i = 0; status == WS_OK && !reason[0] && i < 2; i++)
-        status = ws_images_db_put(db, WS_TABLE_META, ws_text_span(meta[i][0]), ws_text_span(meta[i][1]), err);
+        status = ws_tables_put(db, WS_IMAGES_META, ws_text_span(meta[i][0]), ws_text_span(meta[i][1]), err);
     if (status == WS_OK && !reason[0])
-        status = ws_images_db_put(db, WS_TABLE_META, ws_text_span("size"), ws_text_span(size), err);
+        status = ws_tables_put(db, WS_IMAGES_META, ws_text_span("size"), ws_text_span(size), err);
     if (status == WS_OK && !reason[0])
-        status = ws_images_db_put(db, WS_TABLE_META, ws_text_span("channels"), ws_text_span(channels), err);
-    return status == WS_OK ? ws_images_db_commit(db, err) : status;
+        status = ws_tables_put(db, WS_IMAGES_META, ws_text_span("channels"), ws_text_span(channels), err);
+    return status == WS_OK ? ws_tables_commit(db, err) : status;
 }
 
 /** Open the store on disk, or make it anew when it belongs to another configuration or other inputs. */
-static enum ws_status open_store(const struct stage *stage, struct ws_images_db *db, struct ws_err *err)
+static enum ws_status open_store(const struct stage *stage, struct ws_tables **db, struct ws_err *err)
 {
     const double map_gib = stage->run->config->store.map_gib;
     struct ws_buf rule = {0};
@@ -250,17 +249,17 @@ static enum ws_status open_store(const struct stage *stage, struct ws_images_db 
     enum ws_status status =
         describe_rule(stage->run->config, &rule) ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory");
     if (status == WS_OK)
-        status = ws_images_db_open(db, stage->dir, map_gib, err);
+        status = ws_images_create(db, stage->dir, map_gib, err);
     if (status == WS_OK)
-        status = check_store(stage, db, &rule, reason, err);
+        status = check_store(stage, *db, &rule, reason, err);
     if (status == WS_OK && reason[0]) {
         ws_log(WS_LOG_INFO, "the store is made anew: %s", reason);
-        ws_images_db_close(db);
-        status = ws_images_db_remove(stage->dir, err);
+        ws_tables_close(db);
+        status = ws_images_remove(stage->dir, err);
         if (status == WS_OK)
-            status = ws_images_db_open(db, stage->dir, map_gib, err);
+            status = ws_images_create(db, stage->dir, map_gib, err);
         if (status == WS_OK)
-            status = check_store(stage, db, &rule, reason, err);
+            status = check_store(stage, *db, &rule, reason, err);
     }
     ws_buf_fini(&rule);
     return status;
@@ -281,10 +280,10 @@ static enum ws_status count_refused(void *argument, struct ws_span key, struct w
     return WS_OK;
 }
 
-static enum ws_status add_up(const struct stage *stage, struct ws_images_db *db, struct ws_manifest *manifest,
+static enum ws_status add_up(const struct stage *stage, struct ws_tables *db, struct ws_manifest *manifest,
                              struct totals *totals, struct ws_err *err)
 {
-    enum ws_status status = ws_images_db_begin(db, err);
+    enum ws_status status = ws_tables_begin(db, err);
     for (size_t i = 0; status == WS_OK && i < stage->n_inputs; i++) {
         struct ws_ingest_shard shard;
         struct ws_digest digest;
@@ -299,12 +298,12 @@ static enum ws_status add_up(const struct stage *stage, struct ws_images_db *db,
             status = ws_fail(err, WS_E_MEMORY, "out of memory");
     }
     if (status == WS_OK)
-        status = ws_images_db_count(db, WS_TABLE_IMAGES, &totals->n_images, err);
+        status = ws_tables_count(db, WS_IMAGES_PIXELS, &totals->n_images, err);
     if (status == WS_OK)
-        status = ws_images_db_count(db, WS_TABLE_REFUSED, &totals->n_refused, err);
+        status = ws_tables_count(db, WS_IMAGES_REFUSED, &totals->n_refused, err);
     if (status == WS_OK)
-        status = ws_images_db_each(db, WS_TABLE_REFUSED, (struct ws_span){0}, count_refused, totals, err);
-    return status == WS_OK ? ws_images_db_commit(db, err) : status;
+        status = ws_tables_each(db, WS_IMAGES_REFUSED, (struct ws_span){0}, count_refused, totals, err);
+    return status == WS_OK ? ws_tables_commit(db, err) : status;
 }
 
 /** "12 corrupt, 3 too_small". */
@@ -446,7 +445,7 @@ static void print_plan(const struct stage *stage, bool current)
 /** Do the work under the lock. */
 static enum ws_status run_locked(const struct stage *stage, struct ws_err *err)
 {
-    struct ws_images_db db = {0};
+    struct ws_tables *db = NULL;
     struct ws_manifest manifest = {0};
     struct totals totals = {0};
     char crash_dir[PATH_BYTES];
@@ -459,12 +458,12 @@ static enum ws_status run_locked(const struct stage *stage, struct ws_err *err)
     if (status == WS_OK)
         status = open_store(stage, &db, err);
     if (status == WS_OK) {
-        const struct ws_ingest_setup setup = {&db, stage->run->config, crash_dir, stage->run->limit};
+        const struct ws_ingest_setup setup = {db, stage->run->config, crash_dir, stage->run->limit};
         status = ws_ingest_run(&setup, stage->inputs, stage->n_inputs, &limited, err);
     }
     if (status == WS_OK)
-        status = add_up(stage, &db, &manifest, &totals, err);
-    ws_images_db_close(&db);
+        status = add_up(stage, db, &manifest, &totals, err);
+    ws_tables_close(&db);
     if (status == WS_OK && totals.n_images == 0)
         status = fail_empty(stage, &totals, err);
     if (status == WS_OK)

@@ -36,13 +36,13 @@ static struct ws_span shard_key(const char *name, char key[WS_URL_KEY_BYTES])
     return ws_span_of(key, ws_images_url_key(name, key)); /* long paths are hashed like long URLs */
 }
 
-enum ws_status ws_ingest_shard_read(struct ws_images_db *db, const char *name, struct ws_ingest_shard *shard,
+enum ws_status ws_ingest_shard_read(struct ws_tables *db, const char *name, struct ws_ingest_shard *shard,
                                     struct ws_err *err)
 {
     char key[WS_URL_KEY_BYTES];
     struct ws_span value;
     *shard = (struct ws_ingest_shard){0};
-    const enum ws_status status = ws_images_db_get(db, WS_TABLE_SHARDS, shard_key(name, key), &value, err);
+    const enum ws_status status = ws_tables_get(db, WS_IMAGES_SHARDS, shard_key(name, key), &value, err);
     if (status != WS_OK)
         return status == WS_DONE ? WS_OK : status;
     json_t *root = json_loadb((const char *)value.ptr, value.len, 0, NULL);
@@ -63,10 +63,11 @@ enum ws_status ws_ingest_shard_read(struct ws_images_db *db, const char *name, s
         shard->done = done != 0;
     }
     json_decref(root);
-    return rc == 0 ? WS_OK : ws_fail(err, WS_E_DAMAGED, "store %s: its books on %s cannot be read", db->dir, name);
+    return rc == 0 ? WS_OK
+                   : ws_fail(err, WS_E_DAMAGED, "store %s: its books on %s cannot be read", ws_tables_dir(db), name);
 }
 
-static enum ws_status write_shard(struct ws_images_db *db, const char *name, const struct ws_ingest_shard *shard,
+static enum ws_status write_shard(struct ws_tables *db, const char *name, const struct ws_ingest_shard *shard,
                                   struct ws_err *err)
 {
     char key[WS_URL_KEY_BYTES], text[512];
@@ -76,7 +77,7 @@ static enum ws_status write_shard(struct ws_images_db *db, const char *name, con
                  ",\"images\":%" PRId64 ",\"records\":%" PRId64 ",\"refused_again\":%" PRId64 ",\"sha256\":\"%s\"}",
                  shard->bytes, shard->damaged, shard->done ? "true" : "false", shard->duplicates, shard->images,
                  shard->records, shard->refused_again, shard->sha256);
-    return ws_images_db_put(db, WS_TABLE_SHARDS, shard_key(name, key), ws_span_of(text, (size_t)len), err);
+    return ws_tables_put(db, WS_IMAGES_SHARDS, shard_key(name, key), ws_span_of(text, (size_t)len), err);
 }
 
 /* --- from a record to an item --- */
@@ -120,10 +121,10 @@ static enum ws_status is_known(const struct ingest *ingest, const struct ws_dige
         if (ingest->items[i].is_decoded && memcmp(&ingest->items[i].digest, digest, sizeof *digest) == 0)
             return WS_OK;
     enum ws_status status =
-        ws_images_db_get(ingest->setup->db, WS_TABLE_IMAGES, ws_span_of(id.bytes, sizeof id.bytes), &value, err);
+        ws_tables_get(ingest->setup->db, WS_IMAGES_PIXELS, ws_span_of(id.bytes, sizeof id.bytes), &value, err);
     if (status == WS_DONE)
-        status = ws_images_db_get(ingest->setup->db, WS_TABLE_REFUSED, ws_span_of(digest->bytes, sizeof digest->bytes),
-                                  &value, err);
+        status = ws_tables_get(ingest->setup->db, WS_IMAGES_REFUSED, ws_span_of(digest->bytes, sizeof digest->bytes),
+                               &value, err);
     *known = status == WS_OK;
     return status == WS_DONE ? WS_OK : status;
 }
@@ -228,14 +229,14 @@ static enum ws_status begin_batch(struct ingest *ingest, struct ws_err *err)
     ingest->n_items = 0;
     ingest->n_records = 0;
     ws_arena_reset(&ingest->arena);
-    return ws_images_db_begin(ingest->setup->db, err);
+    return ws_tables_begin(ingest->setup->db, err);
 }
 
 /** Wait for the decoders, apply the items in order, commit with the position. */
 static enum ws_status end_batch(struct ingest *ingest, const char *name, struct ws_ingest_shard *shard,
                                 struct ws_err *err)
 {
-    struct ws_images_db *db = ingest->setup->db;
+    struct ws_tables *db = ingest->setup->db;
     const struct ws_apply apply = {db, ingest->setup->config, shard};
     enum ws_status status = ws_sandbox_drain(ingest->sandbox, err);
     for (size_t i = 0; status == WS_OK && i < ingest->n_items; i++)
@@ -244,11 +245,11 @@ static enum ws_status end_batch(struct ingest *ingest, const char *name, struct 
         status = write_shard(db, name, shard, err);
     int64_t n_images = 0, n_refused = 0;
     if (status == WS_OK)
-        status = ws_images_db_count(db, WS_TABLE_IMAGES, &n_images, err);
+        status = ws_tables_count(db, WS_IMAGES_PIXELS, &n_images, err);
     if (status == WS_OK)
-        status = ws_images_db_count(db, WS_TABLE_REFUSED, &n_refused, err);
+        status = ws_tables_count(db, WS_IMAGES_REFUSED, &n_refused, err);
     if (status == WS_OK)
-        status = ws_images_db_commit(db, err);
+        status = ws_tables_commit(db, err);
     if (status != WS_OK)
         return status;
     ingest->n_images = n_images;
@@ -320,13 +321,13 @@ static enum ws_status read_batches(struct ingest *ingest, const struct ws_ingest
 static enum ws_status read_file(struct ingest *ingest, const struct ws_ingest_input *input, struct ws_err *err)
 {
     struct ws_ingest_shard shard = {0};
-    enum ws_status status = ws_images_db_begin(ingest->setup->db, err);
+    enum ws_status status = ws_tables_begin(ingest->setup->db, err);
     if (status == WS_OK)
         status = ws_ingest_shard_read(ingest->setup->db, input->name, &shard, err);
     if (status == WS_OK)
-        status = ws_images_db_count(ingest->setup->db, WS_TABLE_IMAGES, &ingest->n_images, err);
+        status = ws_tables_count(ingest->setup->db, WS_IMAGES_PIXELS, &ingest->n_images, err);
     if (status == WS_OK)
-        status = ws_images_db_commit(ingest->setup->db, err);
+        status = ws_tables_commit(ingest->setup->db, err);
     const bool full = ingest->setup->limit > 0 && ingest->n_images >= ingest->setup->limit;
     if (status != WS_OK || shard.done || full)
         return status;
@@ -378,7 +379,7 @@ enum ws_status ws_ingest_run(const struct ws_ingest_setup *setup, const struct w
     int64_t total = 0, before = 0;
     bool known = true;
     if (status == WS_OK)
-        status = ws_images_db_begin(setup->db, err);
+        status = ws_tables_begin(setup->db, err);
     for (size_t i = 0; status == WS_OK && i < n_inputs; i++) {
         struct ws_ingest_shard shard;
         status = ws_ingest_shard_read(setup->db, inputs[i].name, &shard, err);
@@ -387,7 +388,7 @@ enum ws_status ws_ingest_run(const struct ws_ingest_setup *setup, const struct w
         before += shard.records;
     }
     if (status == WS_OK)
-        status = ws_images_db_commit(setup->db, err);
+        status = ws_tables_commit(setup->db, err);
     if (status == WS_OK)
         ws_progress_begin(&ingest->progress, "store", "records", known ? total : 0, before);
     ingest->n_done = before;

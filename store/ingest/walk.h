@@ -31,7 +31,7 @@ struct ws_ingest_shard {
 };
 
 struct ws_ingest_setup {
-    struct ws_images_db *db;        /**< borrowed: open */
+    struct ws_tables *db;           /**< borrowed: open */
     const struct ws_config *config; /**< borrowed */
     const char *crash_dir;          /**< borrowed: where bodies that ended a decoder are kept */
     int64_t limit;                  /**< stop when the store holds so many images; 0 = none */
@@ -46,7 +46,7 @@ WS_MUST_USE enum ws_status ws_ingest_run(const struct ws_ingest_setup *setup, co
                                          size_t n_inputs, bool *limited, struct ws_err *err);
 
 /** What the books say about a file: all-zero when nothing. Needs an open transaction. */
-WS_MUST_USE enum ws_status ws_ingest_shard_read(struct ws_images_db *db, const char *name,
-                                                struct ws_ingest_shard *shard, struct ws_err *err);
+WS_MUST_USE enum ws_status ws_ingest_shard_read(struct ws_tables *db, const char *name, struct ws_ingest_shard *shard,
+                                                struct ws_err *err);
 
 #endif

@@ -16,7 +16,7 @@ static struct ws_image_id id_of(int n)
     return id;
 }
 
-static void put(struct ws_images_db *db, int n)
+static void put(struct ws_tables *db, int n)
 {
     uint8_t pixels[PIXELS];
     struct ws_err err = {0};
@@ -30,31 +30,31 @@ static void put(struct ws_images_db *db, int n)
                                            .original_height = 70000,
                                            .label = WS_LABEL_NONE,
                                            .flags = 5};
-    assert_int_equal(ws_images_db_put_image(db, &id, record, pixels, &err), WS_OK);
+    assert_int_equal(ws_images_put(db, &id, record, pixels, &err), WS_OK);
 }
 
-static void put_text(struct ws_images_db *db, enum ws_images_table table, const char *key, const char *value)
+static void put_text(struct ws_tables *db, enum ws_images_table table, const char *key, const char *value)
 {
     struct ws_err err = {0};
-    assert_int_equal(ws_images_db_put(db, table, ws_span_of(key, strlen(key)), ws_span_of(value, strlen(value)), &err),
+    assert_int_equal(ws_tables_put(db, table, ws_span_of(key, strlen(key)), ws_span_of(value, strlen(value)), &err),
                      WS_OK);
 }
 
-static void open_db(struct ws_images_db *db, const char *dir)
+static void open_db(struct ws_tables **db, const char *dir)
 {
     struct ws_err err = {0};
-    assert_int_equal(ws_images_db_open(db, dir, 0.25, &err), WS_OK);
-    assert_int_equal(ws_images_db_begin(db, &err), WS_OK);
-    put_text(db, WS_TABLE_META, "format", "1");
-    put_text(db, WS_TABLE_META, "size", "8");
-    put_text(db, WS_TABLE_META, "channels", "1");
+    assert_int_equal(ws_images_create(db, dir, 0.25, &err), WS_OK);
+    assert_int_equal(ws_tables_begin(*db, &err), WS_OK);
+    put_text(*db, WS_IMAGES_META, "format", "1");
+    put_text(*db, WS_IMAGES_META, "size", "8");
+    put_text(*db, WS_IMAGES_META, "channels", "1");
 }
 
-static void close_db(struct ws_images_db *db)
+static void close_db(struct ws_tables **db)
 {
     struct ws_err err = {0};
-    assert_int_equal(ws_images_db_commit(db, &err), WS_OK);
-    ws_images_db_close(db);
+    assert_int_equal(ws_tables_commit(*db, &err), WS_OK);
+    ws_tables_close(db);
 }
 
 static struct ws_images *open_images(const char *dir)
@@ -79,14 +79,14 @@ static struct ws_digest digest_of(const char *dir)
 static void test_images_come_back_in_id_order_whatever_their_way_in(void **state)
 {
     char a[TEMP_PATH], b[TEMP_PATH];
-    struct ws_images_db db;
+    struct ws_tables *db = NULL;
     open_db(&db, temp_join(a, *state, "a"));
     for (int n = 0; n < 20; n++)
-        put(&db, n);
+        put(db, n);
     close_db(&db);
     open_db(&db, temp_join(b, *state, "b"));
     for (int n = 20; n-- > 0;)
-        put(&db, n);
+        put(db, n);
     close_db(&db);
 
     struct ws_images *images = open_images(a);
@@ -113,14 +113,14 @@ static void test_images_come_back_in_id_order_whatever_their_way_in(void **state
 
 static void test_a_label_only_ever_falls(void **state)
 {
-    struct ws_images_db db;
+    struct ws_tables *db = NULL;
     struct ws_err err = {0};
     open_db(&db, *state);
-    put(&db, 1);
+    put(db, 1);
     const struct ws_image_id id = id_of(1);
     const int labels[] = {WS_LABEL_NONE, 7, 3, 5, WS_LABEL_NONE};
     for (size_t i = 0; i < sizeof labels / sizeof labels[0]; i++)
-        assert_int_equal(ws_images_db_label(&db, &id, labels[i], &err), WS_OK);
+        assert_int_equal(ws_images_label(db, &id, labels[i], &err), WS_OK);
     close_db(&db);
     struct ws_images *images = open_images(*state);
     assert_int_equal(ws_images_record(images, 0)->label, 3);
@@ -129,19 +129,19 @@ static void test_a_label_only_ever_falls(void **state)
 
 static void test_a_wrong_checksum_names_its_image(void **state)
 {
-    struct ws_images_db db;
+    struct ws_tables *db = NULL;
     struct ws_err err = {0};
     open_db(&db, *state);
-    put(&db, 1);
+    put(db, 1);
     const struct ws_image_id id = id_of(1);
     const struct ws_span key = ws_span_of(id.bytes, sizeof id.bytes);
     struct ws_span value;
     uint8_t copy[WS_RECORD_BYTES + PIXELS];
-    assert_int_equal(ws_images_db_get(&db, WS_TABLE_IMAGES, key, &value, &err), WS_OK);
+    assert_int_equal(ws_tables_get(db, WS_IMAGES_PIXELS, key, &value, &err), WS_OK);
     assert_int_equal(value.len, sizeof copy);
     memcpy(copy, value.ptr, sizeof copy);
     copy[WS_RECORD_BYTES + 5] ^= 1;
-    assert_int_equal(ws_images_db_put(&db, WS_TABLE_IMAGES, key, ws_span_of(copy, sizeof copy), &err), WS_OK);
+    assert_int_equal(ws_tables_put(db, WS_IMAGES_PIXELS, key, ws_span_of(copy, sizeof copy), &err), WS_OK);
     close_db(&db);
     struct ws_images *images = NULL;
     assert_int_equal(ws_images_open(&images, *state, &err), WS_E_DAMAGED);
@@ -161,23 +161,23 @@ static void test_a_missing_store_says_what_to_run(void **state)
 
 static void test_a_full_map_keeps_what_was_committed(void **state)
 {
-    struct ws_images_db db;
+    struct ws_tables *db = NULL;
     struct ws_err err = {0};
     open_db(&db, *state);
-    put(&db, 1);
+    put(db, 1);
     close_db(&db);
-    assert_int_equal(ws_images_db_open(&db, *state, 0.001, &err), WS_OK);
-    assert_int_equal(ws_images_db_begin(&db, &err), WS_OK);
+    assert_int_equal(ws_images_create(&db, *state, 0.001, &err), WS_OK);
+    assert_int_equal(ws_tables_begin(db, &err), WS_OK);
     enum ws_status status = WS_OK;
     uint8_t big[60000] = {0};
     for (int i = 0; status == WS_OK && i < 1000; i++) {
         char key[16];
         snprintf(key, sizeof key, "%d", i);
-        status = ws_images_db_put(&db, WS_TABLE_META, ws_span_of(key, strlen(key)), ws_span_of(big, sizeof big), &err);
+        status = ws_tables_put(db, WS_IMAGES_META, ws_span_of(key, strlen(key)), ws_span_of(big, sizeof big), &err);
     }
     assert_int_equal(status, WS_E_IO);
     assert_non_null(strstr(err.hint, "store.map_gib"));
-    ws_images_db_close(&db);
+    ws_tables_close(&db);
     struct ws_images *images = open_images(*state);
     assert_int_equal(ws_images_count(images), 1);
     ws_images_close(&images);

@@ -84,7 +84,7 @@ static inline void workdir_draw(uint8_t *pixels, size_t i, int c)
     }
 }
 
-static inline void workdir_origin(struct ws_images_db *db, const struct workdir *work, size_t i, int c, int number)
+static inline void workdir_origin(struct ws_tables *db, const struct workdir *work, size_t i, int c, int number)
 {
     char url[200], hex[WS_IMAGE_ID_HEX], key[WS_URL_KEY_BYTES];
     uint8_t origin_key[WS_ORIGIN_KEY_BYTES] = {0};
@@ -101,15 +101,15 @@ static inline void workdir_origin(struct ws_images_db *db, const struct workdir 
     char *text = json_dumps(origin, JSON_COMPACT);
     memcpy(origin_key, work->ids[i].bytes, 16);
     origin_key[16] = (uint8_t)number;
-    WORKDIR_OK(ws_images_db_put(db, WS_TABLE_ORIGINS, ws_span_of(origin_key, sizeof(origin_key)),
-                                ws_span_of(text, strlen(text)), err));
+    WORKDIR_OK(ws_tables_put(db, WS_IMAGES_ORIGINS, ws_span_of(origin_key, sizeof(origin_key)),
+                             ws_span_of(text, strlen(text)), err));
     const size_t len = ws_images_url_key(url, key);
-    WORKDIR_OK(ws_images_db_put(db, WS_TABLE_URLS, ws_span_of(key, len), ws_span_of(work->ids[i].bytes, 16), err));
+    WORKDIR_OK(ws_tables_put(db, WS_IMAGES_URLS, ws_span_of(key, len), ws_span_of(work->ids[i].bytes, 16), err));
     free(text);
     json_decref(origin);
 }
 
-static inline void workdir_refuse(struct ws_images_db *db, const char *url)
+static inline void workdir_refuse(struct ws_tables *db, const char *url)
 {
     char hex[WS_DIGEST_HEX], value[200], key[WS_URL_KEY_BYTES];
     const struct ws_digest digest = ws_sha256(url, strlen(url));
@@ -117,23 +117,23 @@ static inline void workdir_refuse(struct ws_images_db *db, const char *url)
     ws_digest_hex(&digest, hex);
     snprintf(value, sizeof(value), "-too_small %s", hex);
     const size_t len = ws_images_url_key(url, key);
-    WORKDIR_OK(ws_images_db_put(db, WS_TABLE_URLS, ws_span_of(key, len), ws_span_of(value, strlen(value)), err));
-    WORKDIR_OK(ws_images_db_put(db, WS_TABLE_REFUSED, ws_span_of(digest.bytes, 32), ws_span_of(row, strlen(row)), err));
+    WORKDIR_OK(ws_tables_put(db, WS_IMAGES_URLS, ws_span_of(key, len), ws_span_of(value, strlen(value)), err));
+    WORKDIR_OK(ws_tables_put(db, WS_IMAGES_REFUSED, ws_span_of(digest.bytes, 32), ws_span_of(row, strlen(row)), err));
 }
 
 static inline void workdir_store(const struct workdir *work)
 {
     char path[TEMP_PATH];
-    struct ws_images_db db = {0};
+    struct ws_tables *db = NULL;
     uint8_t pixels[WORKDIR_SIDE * WORKDIR_SIDE];
     const int n_classes = (int)work->config->n_classes;
     workdir_path(work, path, "store");
-    WORKDIR_OK(ws_images_db_open(&db, path, 1.0, err));
-    WORKDIR_OK(ws_images_db_begin(&db, err));
+    WORKDIR_OK(ws_images_create(&db, path, 1.0, err));
+    WORKDIR_OK(ws_tables_begin(db, err));
     const char *const meta[][2] = {{"format", "1"}, {"size", "28"}, {"channels", "1"}, {"rule", "test"}};
     for (size_t i = 0; i < 4; i++)
-        WORKDIR_OK(ws_images_db_put(&db, WS_TABLE_META, ws_span_of(meta[i][0], strlen(meta[i][0])),
-                                    ws_span_of(meta[i][1], strlen(meta[i][1])), err));
+        WORKDIR_OK(ws_tables_put(db, WS_IMAGES_META, ws_span_of(meta[i][0], strlen(meta[i][0])),
+                                 ws_span_of(meta[i][1], strlen(meta[i][1])), err));
     for (size_t i = 0; i < work->n_images; i++) {
         const int c = (int)(i % (size_t)n_classes);
         const struct ws_image_record record = {.channels = 1,
@@ -145,14 +145,14 @@ static inline void workdir_store(const struct workdir *work)
                                                .label = (int16_t)(i % 10 == 9 ? WS_LABEL_NONE : c),
                                                .flags = 1};
         workdir_draw(pixels, i, c);
-        WORKDIR_OK(ws_images_db_put_image(&db, &work->ids[i], record, pixels, err));
-        workdir_origin(&db, work, i, c, 0);
+        WORKDIR_OK(ws_images_put(db, &work->ids[i], record, pixels, err));
+        workdir_origin(db, work, i, c, 0);
         if (i % 5 == 0)
-            workdir_origin(&db, work, i, c, 1);
+            workdir_origin(db, work, i, c, 1);
     }
-    workdir_refuse(&db, "http://shop.test/tiny.png");
-    WORKDIR_OK(ws_images_db_commit(&db, err));
-    ws_images_db_close(&db);
+    workdir_refuse(db, "http://shop.test/tiny.png");
+    WORKDIR_OK(ws_tables_commit(db, err));
+    ws_tables_close(&db);
 }
 
 /** One selection by KD3's rule on made-up confidences. */

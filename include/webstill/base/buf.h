@@ -14,6 +14,11 @@ struct ws_span {
     size_t len;
 };
 
+static inline struct ws_span ws_span_of(const void *bytes, size_t len)
+{
+    return (struct ws_span){bytes, len};
+}
+
 /** Owned bytes, always followed by a NUL that `len` does not count. All-zero is a valid empty buffer, no ceiling. */
 struct ws_buf {
     char *ptr;        /**< owned; NULL while empty */
