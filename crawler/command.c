@@ -25,7 +25,7 @@ static bool join(char path[PATH_BYTES], const struct ws_run *run, const char *na
 
 static enum ws_status check_config(const struct ws_run *run, struct ws_err *err)
 {
-    if (run->config->crawl.n_sources > 0)
+    if (ws_crawl_keys(run->config)->n_sources > 0)
         return WS_OK;
     ws_fail(err, WS_E_CONFIG, "%s: crawl.sources is empty: there is no place to look for pictures", run->config_path);
     ws_err_hint(err,
@@ -49,7 +49,7 @@ static enum ws_status recall(struct ws_crawl *crawl, struct ws_err *err)
 static enum ws_status open_crawl(struct ws_crawl *crawl, const struct ws_run *run, struct ws_err *err)
 {
     char dir[PATH_BYTES], frontier[PATH_BYTES];
-    *crawl = (struct ws_crawl){.config = run->config, .conf = &run->config->crawl, .limit = run->limit};
+    *crawl = (struct ws_crawl){.config = run->config, .conf = ws_crawl_keys(run->config), .limit = run->limit};
     if (!join(dir, run, "") || !join(frontier, run, "frontier"))
         return ws_fail(err, WS_E_CONFIG, "the working directory's name is too long: %.60s…", run->work);
     dir[strlen(dir) - 1] = '\0';
@@ -152,8 +152,7 @@ static enum ws_status begin_manifest(struct ws_manifest *manifest, const struct 
 {
     char libraries[512], limit[32];
     ws_crawl_libraries(libraries, sizeof libraries);
-    enum ws_status status =
-        ws_manifest_begin(manifest, "crawl", libraries, run->config, ws_stage_find("crawl")->sections, err);
+    enum ws_status status = ws_manifest_begin(manifest, "crawl", libraries, run->config, NULL, err);
     snprintf(limit, sizeof limit, "%lld", (long long)run->limit);
     const struct ws_digest digest = ws_sha256(limit, strlen(limit));
     if (status == WS_OK && run->limit > 0 && !ws_manifest_input(manifest, "--limit", &digest))
@@ -183,7 +182,7 @@ static enum earlier look_back(const struct ws_run *run, const char *path)
     const json_t *counts = json_object_get(old, "counts");
     const bool is_whole = is_published && count_of(counts, "left") == 0 && count_of(counts, "sources_left") == 0 &&
                           ws_outcome_failure_share(count_of(counts, "images"), count_of(counts, "failed"), 0) <=
-                              run->config->crawl.max_failure_share;
+                              ws_crawl_keys(run->config)->max_failure_share;
     json_decref(old);
     ws_manifest_fini(&manifest);
     if (!is_published)
@@ -211,7 +210,7 @@ static enum ws_status publish(struct ws_crawl *crawl, const struct ws_run *run, 
 
 static enum ws_status print_plan(const struct ws_run *run, struct ws_err *err)
 {
-    struct ws_crawl crawl = {.config = run->config, .conf = &run->config->crawl};
+    struct ws_crawl crawl = {.config = run->config, .conf = ws_crawl_keys(run->config)};
     const enum ws_status status = ws_tasks_make(&crawl, err);
     for (size_t i = 0; status == WS_OK && i < crawl.n_tasks; i++) {
         const struct ws_task *task = &crawl.tasks[i];

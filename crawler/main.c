@@ -1,5 +1,6 @@
 /** webstill-crawl: class names to WARC files, politely. */
 #include "commands.h"
+#include "keys.h"
 
 #include "net/fetch.h"
 
@@ -25,6 +26,7 @@ static const struct ws_command commands[] = {
         .needs_config = true,
         .run = ws_crawl_command,
     },
+    WS_CONFIG_COMMAND,
     {.name = NULL},
 };
 
@@ -36,9 +38,12 @@ void ws_crawl_libraries(char *text, size_t size_bytes)
              minor, patch);
 }
 
+static const struct ws_conf_section *const sections[] = {&ws_top_section, &ws_crawl_section, NULL};
+static const struct ws_program program = {.name = "crawl", .sections = sections};
+
 int main(int argc, char **argv)
 {
     char libraries[512];
     ws_crawl_libraries(libraries, sizeof libraries);
-    return ws_cli_main("webstill-crawl", libraries, commands, argc, argv);
+    return ws_cli_main(&program, libraries, commands, argc, argv);
 }

@@ -59,8 +59,8 @@ static enum ws_status check_match(const struct scores *teacher, const struct sco
 
 static double alpha_of(const struct ws_config *config, bool has_student)
 {
-    const struct ws_conf_curate *curate = &config->curate;
-    const double epochs = (double)config->distill.epochs;
+    const struct ws_curate_keys *curate = ws_curate_keys(config);
+    const double epochs = (double)ws_config_runs(config)->epochs;
     const struct ws_alpha_schedule schedule = {
         .zero_epoch = curate->alpha_zero_share * epochs,
         .horizon = curate->alpha_horizon_share * epochs,
@@ -72,16 +72,14 @@ static double alpha_of(const struct ws_config *config, bool has_student)
 static enum ws_status apply_rule(struct ws_selection *out, struct ws_arena *arena, const struct scores *teacher,
                                  const struct scores *student, const struct ws_config *config, struct ws_err *err)
 {
-    const struct ws_conf_curate *curate = &config->curate;
+    const struct ws_curate_keys *curate = ws_curate_keys(config);
     const struct ws_select_options options = {
         .alpha = alpha_of(config, student->file != NULL), .combine = curate->combine, .p_cutoff = curate->p_cutoff};
     bool is_done;
-    if (strcmp(curate->rule, "kd3") == 0)
+    if (curate->rule == WS_RULE_KD3)
         is_done = ws_select_kd3(out, arena, teacher->logits, student->logits, teacher->n, teacher->n_classes, &options);
-    else if (strcmp(curate->rule, "all") == 0)
-        is_done = ws_select_all(out, arena, teacher->logits, student->logits, teacher->n, teacher->n_classes, &options);
     else
-        return ws_fail(err, WS_E_CONFIG, "curate.rule: expected kd3 or all, found \"%s\"", curate->rule);
+        is_done = ws_select_all(out, arena, teacher->logits, student->logits, teacher->n, teacher->n_classes, &options);
     return is_done ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for a selection among %zu images", teacher->n);
 }
 
@@ -92,7 +90,7 @@ static enum ws_status open_store(struct stage *stage, const char *work, struct w
     enum ws_status status = join(folder, work, "store", err);
     if (status == WS_OK)
         status = join(data, work, "store/data.mdb", err);
-    if (status != WS_OK || (!ws_curation_is_on(&stage->config->curate) && !ws_file_exists(data)))
+    if (status != WS_OK || (!ws_curation_is_on(ws_curate_keys(stage->config)) && !ws_file_exists(data)))
         return status;
     return ws_images_open(&stage->store, folder, err);
 }
@@ -121,7 +119,7 @@ static enum ws_status open_curation(struct stage *stage, const struct scores *sc
                                           .channels = ws_images_channels(stage->store),
                                           .store = stage->store};
     if (status == WS_OK)
-        status = ws_curation_open(&stage->curation, &stage->config->curate, &pool, err);
+        status = ws_curation_open(&stage->curation, ws_curate_keys(stage->config), &pool, err);
     free(pixels);
     return status;
 }
@@ -135,12 +133,12 @@ static enum ws_status select_images(struct stage *stage, const struct scores *te
     if (status == WS_OK &&
         !ws_select_all(&stage->choices, &stage->arena, teacher->logits, NULL, teacher->n, teacher->n_classes, &alone))
         status = ws_fail(err, WS_E_MEMORY, "out of memory for the teacher's choices");
-    if (status != WS_OK || !ws_curation_is_on(&stage->config->curate))
+    if (status != WS_OK || !ws_curation_is_on(ws_curate_keys(stage->config)))
         return status;
     status = open_curation(stage, teacher, err);
     if (status != WS_OK)
         return status;
-    if (ws_curation_asks_teacher(&stage->config->curate))
+    if (ws_curation_asks_teacher(ws_curate_keys(stage->config)))
         ws_curation_judge(&stage->curation, stage->choices.predicted, stage->choices.confidence);
     ws_curation_apply(&stage->curation, &stage->found);
     return WS_OK;
@@ -223,8 +221,8 @@ static enum ws_status record(struct ws_manifest *manifest, const struct stage *s
 static enum ws_status publish(struct stage *stage, struct ws_manifest *manifest, const char *work,
                               const struct ws_image_id *ids, const char *manifest_path, struct ws_err *err)
 {
-    const struct ws_conf_curate *rule = &stage->config->curate;
-    const struct ws_selection_facts facts = {rule->rule, rule->p_cutoff, rule->epoch};
+    const struct ws_curate_keys *rule = ws_curate_keys(stage->config);
+    const struct ws_selection_facts facts = {ws_rule_name(rule->rule), rule->p_cutoff, rule->epoch};
     char path[PATH_BYTES], previous[PATH_BYTES];
     enum ws_status status = join(path, work, "selection/epoch.safetensors", err);
     if (status == WS_OK)
@@ -247,7 +245,7 @@ static enum ws_status publish(struct stage *stage, struct ws_manifest *manifest,
 static enum ws_status make_selection(const struct ws_run *run, struct ws_manifest *manifest, const char *teacher_path,
                                      const char *student_path, const char *manifest_path, struct ws_err *err)
 {
-    const char *pool = run->config->distill.pool;
+    const char *pool = ws_config_runs(run->config)->pool;
     struct scores teacher = {0}, student = {0};
     struct stage stage = {.config = run->config};
     enum ws_status status = scores_open(&teacher, teacher_path, err);
@@ -324,17 +322,16 @@ static enum ws_status curate(const struct ws_run *run, struct ws_err *err)
     if (status == WS_OK)
         status = join(teacher_path, run->work, "scores/teacher.safetensors", err);
     if (status == WS_OK)
-        status = ws_manifest_begin(&manifest, "curate", ws_curate_libraries(), run->config,
-                                   ws_stage_find("curate")->sections, err);
+        status = ws_manifest_begin(&manifest, "curate", ws_curate_libraries(), run->config, NULL, err);
     if (status != WS_OK)
         return status;
-    status = note_inputs(&manifest, run->work, student_path, run->config->distill.pool, err);
+    status = note_inputs(&manifest, run->work, student_path, ws_config_runs(run->config)->pool, err);
     if (status == WS_OK && ws_manifest_is_current(&manifest, manifest_path, run->work)) {
         ws_log(WS_LOG_INFO, "up to date");
         if (!run->dry_run)
             utimensat(AT_FDCWD, manifest_path, NULL, 0); /* for make; failing costs one more look */
     } else if (status == WS_OK && run->dry_run) {
-        printf("curate: would apply rule %s to %s\n", run->config->curate.rule, teacher_path);
+        printf("curate: would apply rule %s to %s\n", ws_rule_name(ws_curate_keys(run->config)->rule), teacher_path);
     } else if (status == WS_OK) {
         status = make_selection(run, &manifest, teacher_path, student_path, manifest_path, err);
     }

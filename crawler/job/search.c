@@ -26,7 +26,7 @@ static struct ws_image_id make_id(const struct ws_source_ops *ops, const char *u
 }
 
 /** Walks with the same first host run one after another. */
-static struct ws_image_id make_group(const struct ws_conf_source *source)
+static struct ws_image_id make_group(const struct ws_source_keys *source)
 {
     struct ws_url url;
     char origin[WS_ORIGIN_MAX] = "";
@@ -35,7 +35,7 @@ static struct ws_image_id make_group(const struct ws_conf_source *source)
     return ws_url_key(origin);
 }
 
-static const char *name_of(const struct ws_conf_source *source, bool *is_owned)
+static const char *name_of(const struct ws_source_keys *source, bool *is_owned)
 {
     struct ws_url url;
     char host[256];
@@ -48,7 +48,7 @@ static const char *name_of(const struct ws_conf_source *source, bool *is_owned)
     return name ? name : "";
 }
 
-static bool add_task(struct ws_crawl *crawl, const struct ws_conf_source *source, const struct ws_source_ops *ops,
+static bool add_task(struct ws_crawl *crawl, const struct ws_source_keys *source, const struct ws_source_ops *ops,
                      const char *class_name, const char *query, struct ws_buf *scratch)
 {
     struct ws_task *task = &crawl->tasks[crawl->n_tasks];
@@ -76,7 +76,7 @@ enum ws_status ws_tasks_make(struct ws_crawl *crawl, struct ws_err *err)
     if (!crawl->tasks)
         return ws_fail(err, WS_E_MEMORY, "out of memory for %zu searches", n_max);
     for (unsigned s = 0; s < crawl->conf->n_sources; s++) {
-        const struct ws_conf_source *source = &crawl->conf->sources[s];
+        const struct ws_source_keys *source = &crawl->conf->sources[s];
         const struct ws_source_ops *ops = ws_source_find(source->kind);
         if (!ops->is_per_query(source)) {
             is_ok = add_task(crawl, source, ops, NULL, NULL, &scratch) && is_ok;

@@ -12,7 +12,7 @@
 struct ws_task {
     struct ws_image_id id;
     const struct ws_source_ops *ops;
-    const struct ws_conf_source *source; /**< borrowed */
+    const struct ws_source_keys *source; /**< borrowed */
     const char *source_name;             /**< borrowed, or owned when `is_name_owned` */
     bool is_name_owned;
     const char *class_name, *query; /**< borrowed; NULL for a seed without {query} */

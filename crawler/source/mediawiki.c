@@ -16,7 +16,7 @@
 
 enum { MAXLAG_S = 5 };
 
-static bool is_per_query(const struct ws_conf_source *source)
+static bool is_per_query(const struct ws_source_keys *source)
 {
     (void)source;
     return true;

@@ -20,7 +20,7 @@
 
 static const char placeholder[] = "{query}";
 
-static bool is_per_query(const struct ws_conf_source *source)
+static bool is_per_query(const struct ws_source_keys *source)
 {
     return strstr(source->url, placeholder) != NULL;
 }

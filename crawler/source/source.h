@@ -15,7 +15,7 @@ struct ws_source_ops {
     bool has_groups;    /**< tasks that begin on one host run one after another */
 
     /** One task for each class and query, or one for all? */
-    bool (*is_per_query)(const struct ws_conf_source *source);
+    bool (*is_per_query)(const struct ws_source_keys *source);
     /** Set the first request of a fresh cursor. WS_E_CONFIG when the source's URL is none. */
     enum ws_status (*begin)(struct ws_crawl *crawl, const struct ws_task *task, struct ws_cursor *cursor,
                             struct ws_err *err);

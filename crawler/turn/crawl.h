@@ -8,8 +8,8 @@
 #include "net/fetch.h"
 #include "net/robots.h"
 
+#include "keys.h"
 #include "webstill/base/log.h"
-#include "webstill/conf/config.h"
 #include "webstill/stage/cli.h"
 
 #include <stdbool.h>
@@ -53,7 +53,7 @@ struct ws_tally {
 
 struct ws_crawl {
     const struct ws_config *config;   /**< borrowed */
-    const struct ws_conf_crawl *conf; /**< borrowed: &config->crawl */
+    const struct ws_crawl_keys *conf; /**< borrowed: section `crawl` */
     int64_t limit;                    /**< pictures to keep in all; 0 = no limit */
     bool is_published;                /**< an earlier run ended under this configuration: its manifest stands */
     char token[WS_ROBOTS_TOKEN_MAX];

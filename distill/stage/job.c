@@ -45,7 +45,7 @@ enum ws_status ws_work_path(char path[WS_PATH_BYTES], const char *work, struct w
 }
 
 enum ws_status ws_job_open(struct ws_job *job, const struct ws_run *run, const char *title, const char *stage,
-                           const char *folder, const struct ws_config *config, struct ws_err *err)
+                           const char *folder, const char *method, struct ws_err *err)
 {
     *job = (struct ws_job){.work = run->work, .title = title};
     char lock[WS_PATH_BYTES], libraries[256];
@@ -57,8 +57,7 @@ enum ws_status ws_job_open(struct ws_job *job, const struct ws_run *run, const c
     if (status == WS_OK && !run->dry_run)
         status = ws_lock_take(&job->lock, lock, "webstill-distill", err);
     if (status == WS_OK)
-        status = ws_manifest_begin(&job->manifest, stage, ws_job_libraries(libraries), config,
-                                   ws_stage_find(stage)->sections, err);
+        status = ws_manifest_begin(&job->manifest, stage, ws_job_libraries(libraries), run->config, method, err);
     if (status != WS_OK)
         ws_job_close(job);
     return status;

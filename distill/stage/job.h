@@ -38,8 +38,7 @@ WS_MUST_USE enum ws_status ws_work_path(char path[WS_PATH_BYTES], const char *wo
  * names the holder.
  */
 WS_MUST_USE enum ws_status ws_job_open(struct ws_job *job, const struct ws_run *run, const char *title,
-                                       const char *stage, const char *folder, const struct ws_config *config,
-                                       struct ws_err *err);
+                                       const char *stage, const char *folder, const char *method, struct ws_err *err);
 
 /** Note an input and its content digest. */
 WS_MUST_USE enum ws_status ws_job_input(struct ws_job *job, const char *path, const struct ws_digest *digest,

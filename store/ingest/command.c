@@ -36,6 +36,11 @@ struct stage {
     size_t n_inputs;
 };
 
+static const struct ws_store_keys *keys_of(const struct stage *stage)
+{
+    return ws_config_keys(stage->run->config, &ws_store_section);
+}
+
 /** What the finished store holds, for the manifest and the closing lines. */
 struct totals {
     struct ws_ingest_shard sums;
@@ -91,7 +96,7 @@ static enum ws_status add_crawl(struct stage *stage, struct ws_err *err)
 {
     char path[PATH_BYTES];
     (void)snprintf(path, sizeof path, "%s/crawl/manifest.json", stage->run->work);
-    if (!ws_file_exists(path) && stage->run->config->store.n_warc > 0)
+    if (!ws_file_exists(path) && keys_of(stage)->n_warc > 0)
         return WS_OK; /* other people's WARC files alone are fine */
     json_t *manifest = NULL;
     enum ws_status status = ws_manifest_read(path, &manifest, err);
@@ -153,7 +158,7 @@ static enum ws_status add_foreign(struct stage *stage, const char *path, struct 
 
 static enum ws_status collect_inputs(struct stage *stage, struct ws_err *err)
 {
-    const struct ws_conf_store *conf = &stage->run->config->store;
+    const struct ws_store_keys *conf = keys_of(stage);
     enum ws_status status = add_crawl(stage, err);
     for (unsigned i = 0; status == WS_OK && i < conf->n_warc; i++)
         status = add_foreign(stage, conf->warc[i], err);
@@ -170,7 +175,7 @@ static enum ws_status collect_inputs(struct stage *stage, struct ws_err *err)
 /** Everything that the pixels and labels depend on, as one line. */
 static bool describe_rule(const struct ws_config *config, struct ws_buf *out)
 {
-    const struct ws_conf_store *s = &config->store;
+    const struct ws_store_keys *s = ws_config_keys(config, &ws_store_section);
     bool ok = ws_buf_addf(out,
                           "size=%u channels=%u fit=%d background=%d invert=%d min_side=%u max_megapixels=%.9g "
                           "max_aspect=%.9g classes=",
@@ -230,8 +235,8 @@ static enum ws_status check_store(const struct stage *stage, struct ws_images_db
     }
     const char *const meta[][2] = {{"format", "1"}, {"rule", rule->ptr}};
     char size[16], channels[16];
-    (void)snprintf(size, sizeof size, "%u", stage->run->config->store.size);
-    (void)snprintf(channels, sizeof channels, "%u", stage->run->config->store.channels);
+    (void)snprintf(size, sizeof size, "%u", keys_of(stage)->size);
+    (void)snprintf(channels, sizeof channels, "%u", keys_of(stage)->channels);
     for (int i = 0; status == WS_OK && !reason[0] && i < 2; i++)
         status = ws_images_db_put(db, WS_TABLE_META, ws_text_span(meta[i][0]), ws_text_span(meta[i][1]), err);
     if (status == WS_OK && !reason[0])
@@ -244,7 +249,7 @@ static enum ws_status check_store(const struct stage *stage, struct ws_images_db
 /** Open the store on disk, or make it anew when it belongs to another configuration or other inputs. */
 static enum ws_status open_store(const struct stage *stage, struct ws_images_db *db, struct ws_err *err)
 {
-    const double map_gib = stage->run->config->store.map_gib;
+    const double map_gib = keys_of(stage)->map_gib;
     struct ws_buf rule = {0};
     char reason[200];
     enum ws_status status =
@@ -407,8 +412,7 @@ static enum ws_status begin_manifest(const struct stage *stage, struct ws_manife
 {
     char libraries[256];
     ws_store_libraries(libraries, sizeof libraries);
-    enum ws_status status =
-        ws_manifest_begin(manifest, "store", libraries, stage->run->config, ws_stage_find("store")->sections, err);
+    enum ws_status status = ws_manifest_begin(manifest, "store", libraries, stage->run->config, NULL, err);
     for (size_t i = 0; status == WS_OK && with_inputs && i < stage->n_inputs; i++) {
         struct ws_digest digest;
         if (!ws_digest_parse(stage->inputs[i].sha256, &digest))
@@ -431,7 +435,7 @@ static enum ws_status is_current(const struct stage *stage, bool *current, struc
 
 static void print_plan(const struct stage *stage, bool current)
 {
-    const struct ws_conf_store *conf = &stage->run->config->store;
+    const struct ws_store_keys *conf = keys_of(stage);
     if (current) {
         printf("store: up to date; nothing would be done\n");
         return;

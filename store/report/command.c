@@ -52,14 +52,14 @@ static enum ws_status add_inputs(struct ws_manifest *manifest, const struct ws_c
     enum ws_status status = WS_OK;
     for (size_t i = 0; status == WS_OK && i < sizeof(fixed) / sizeof(fixed[0]); i++)
         status = add_input(manifest, work, fixed[i], err);
-    for (unsigned m = 0; status == WS_OK && m < config->distill.n_methods; m++) {
+    for (unsigned m = 0; status == WS_OK && m < ws_config_runs(config)->n_methods; m++) {
         for (size_t i = 0; status == WS_OK && i < sizeof(per_run) / sizeof(per_run[0]); i++) {
             char relative[512];
-            snprintf(relative, sizeof(relative), "runs/%.200s/%s", config->distill.methods[m], per_run[i]);
+            snprintf(relative, sizeof(relative), "runs/%.200s/%s", ws_config_runs(config)->methods[m], per_run[i]);
             status = add_input(manifest, work, relative, err);
         }
     }
-    return status == WS_OK ? add_results(manifest, config->report.results, err) : status;
+    return status == WS_OK ? add_results(manifest, ws_report_keys(config)->results, err) : status;
 }
 
 static enum ws_status write_page(const struct ws_run *run, const char *path, struct ws_digest *digest,
@@ -119,7 +119,7 @@ enum ws_status ws_report_command(const struct ws_run *run, struct ws_err *err)
         status = ws_lock_take(&lock, lock_path, "webstill-store report", err);
     if (status != WS_OK)
         return status;
-    status = ws_manifest_begin(&manifest, "report", libraries, run->config, ws_stage_find("report")->sections, err);
+    status = ws_manifest_begin(&manifest, "report", libraries, run->config, NULL, err);
     if (status == WS_OK)
         status = add_inputs(&manifest, run->config, run->work, err);
     if (status == WS_OK && ws_manifest_is_current(&manifest, path, run->work)) {

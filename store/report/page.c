@@ -33,7 +33,7 @@ static void add_lead(const struct ws_report *report, struct ws_html *html)
     ws_html_add(html, "<p class=\"lead\">");
     if (lead && lead->eval && isfinite(teacher)) {
         ws_html_add(html, "A ");
-        ws_html_text(html, report->config->distill.arch);
+        ws_html_text(html, ws_config_runs(report->config)->arch);
         ws_html_add(html, " student, taught by ");
         ws_html_text(html, lead->name);
         ws_html_add(html, " on images from the web alone, is right on ");
@@ -216,7 +216,7 @@ static void add_facts(const struct ws_report *report, struct ws_html *html)
 void ws_report_add_head(const struct ws_report *report, struct ws_html *html)
 {
     ws_html_add(html, "<header>\n<p class=\"eyebrow\">webstill report</p>\n<h1>");
-    ws_html_text(html, report->config->report.title);
+    ws_html_text(html, ws_report_keys(report->config)->title);
     ws_html_add(html, "</h1>\n");
     add_lead(report, html);
     add_tiles(report, html);
@@ -339,7 +339,7 @@ enum ws_status ws_report_write(const struct ws_report *report, struct ws_html *h
                       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
                       "<meta name=\"generator\" content=\"webstill " WS_VERSION "\">\n"
                       "<meta name=\"referrer\" content=\"no-referrer\">\n<title>");
-    ws_html_text(html, report->config->report.title);
+    ws_html_text(html, ws_report_keys(report->config)->title);
     ws_html_add(html, " – webstill report</title>\n<style>\n");
     ws_html_add(html, ws_report_style);
     ws_html_add(html, "</style>\n</head>\n<body>\n<main>\n");

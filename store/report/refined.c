@@ -55,7 +55,8 @@ enum ws_status ws_report_add_refined(const struct ws_report *report, struct ws_h
     struct ws_tensors *part = NULL;
     struct ws_err why = {0};
     snprintf(path, sizeof(path), "%.4000s/runs/refined/part-001.safetensors", report->work);
-    if (!report->images || !has_run(report, "kd3+") || report->config->report.contact == 0 || !ws_file_exists(path))
+    if (!report->images || !has_run(report, "kd3+") || ws_report_keys(report->config)->contact == 0 ||
+        !ws_file_exists(path))
         return WS_OK;
     if (ws_tensors_open(&part, path, &why) != WS_OK) {
         ws_log(WS_LOG_WARN, "the page shows no refined pictures: %s", why.text);

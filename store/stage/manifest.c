@@ -46,11 +46,11 @@ static json_t *describe_machine(void)
     return machine ? machine : json_object();
 }
 
-static enum ws_status set_config(struct ws_manifest *manifest, const struct ws_config *config,
-                                 const char *const *sections, struct ws_err *err)
+static enum ws_status set_config(struct ws_manifest *manifest, const struct ws_config *config, const char *stage,
+                                 const char *run, struct ws_err *err)
 {
     struct ws_buf yaml = {0};
-    enum ws_status status = ws_config_dump(config, sections, &yaml, err);
+    enum ws_status status = ws_config_part(config, ws_stage_find(stage), run, &yaml, err);
     if (status == WS_OK) {
         const struct ws_digest digest = ws_sha256(yaml.ptr, yaml.len);
         char hex[WS_DIGEST_HEX];
@@ -64,7 +64,7 @@ static enum ws_status set_config(struct ws_manifest *manifest, const struct ws_c
 }
 
 enum ws_status ws_manifest_begin(struct ws_manifest *manifest, const char *stage, const char *libraries,
-                                 const struct ws_config *config, const char *const *sections, struct ws_err *err)
+                                 const struct ws_config *config, const char *run, struct ws_err *err)
 {
     char started[WS_TIME_TEXT];
     ws_clock_text(ws_clock_unix_s(), started);
@@ -75,7 +75,7 @@ enum ws_status ws_manifest_begin(struct ws_manifest *manifest, const char *stage
                   started, "seed", (json_int_t)config->seed, "threads", (json_int_t)config->threads);
     if (!manifest->root)
         return ws_fail(err, WS_E_MEMORY, "out of memory for the manifest of stage %s", stage);
-    enum ws_status status = set_config(manifest, config, sections, err);
+    enum ws_status status = set_config(manifest, config, stage, run, err);
     static const char *const lists[] = {"inputs", "outputs"};
     static const char *const objects[] = {"counts", "facts"};
     for (int i = 0; status == WS_OK && i < 2; i++) {
