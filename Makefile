@@ -21,7 +21,7 @@ ROOMS_store   := $(addprefix store/,table warc picture images tensors ingest loo
 ROOMS_crawler := crawler $(addprefix crawler/,net page books source turn job)
 ROOMS_curate  := curate
 ROOMS_nn      := $(addprefix distill/nn/,graph plan op cpu loss onnx zoo)
-ROOMS_distill := $(addprefix distill/,data model learn prepare method method/kd3 stage)
+ROOMS_distill := $(addprefix distill/,data measure model learn prepare method method/kd3 stage)
 
 sources   = $(filter-out %/main.c,$(wildcard $(addsuffix /*.c,$(ROOMS_$(1)))))
 objects   = $(patsubst %.c,$(B)/%.o,$(call sources,$(1)))
@@ -225,52 +225,18 @@ run-fuzz: $(FUZZERS)
 WORK     ?= work/$(basename $(notdir $(CONFIG)))
 OPTS     ?=
 WEBSTILL := $(BIN)/webstill
-STAGES   := crawl store teacher score curate distill eval export report
+STAGES   := $(shell sed -n 's/^ *\.name = "\(.*\)",$$/\1/p' store/stage/table.c)
 stage     = $(Q)$(WEBSTILL) $(1) $(CONFIG) --work $(WORK) $(OPTS)
 
-STAGE_GOALS := $(filter $(STAGES) pipeline,$(MAKECMDGOALS))
-ifneq ($(STAGE_GOALS),)
-ifneq ($(wildcard $(WEBSTILL)),)
-RESOLVED := $(shell $(WEBSTILL) config $(CONFIG) --work $(WORK) $(OPTS) --write $(WORK)/config 1>&2 || echo failed)
-ifneq ($(RESOLVED),)
-$(error the configuration is not usable (see above))
+# The programs, built first, write these files and the stages' rules (from the table in store/stage/table.c) before make
+# plans anything: make includes the rules, and begins again where they changed.
+ifneq ($(filter $(STAGES) pipeline,$(MAKECMDGOALS)),)
+$(WORK)/config/stages.mk: $(addprefix $(BIN)/,$(PROGRAMS)) FORCE
+	$(Q)$(WEBSTILL) config $(CONFIG) --work $(WORK) $(OPTS) --write $(@D) || \
+	    { code=$$?; echo "make: the configuration is not usable (see above)" >&2; exit $$code; }
+include $(WORK)/config/stages.mk
 endif
-endif
-endif
-$(WORK)/config/%.yaml: | all
-	$(Q)$(WEBSTILL) config $(CONFIG) --work $(WORK) $(OPTS) --write $(WORK)/config
-
-M := $(WORK)
-$(M)/crawl/manifest.json: $(M)/config/crawl.yaml | all
-	$(call stage,crawl)
-# Without a place to crawl (crawl.sources: []), the store is made of the WARC files under store.warc alone.
-CRAWLED := $(if $(shell grep -sx '  sources: \[\]' $(M)/config/crawl.yaml),,$(M)/crawl/manifest.json)
-$(M)/store/manifest.json: $(CRAWLED) $(M)/config/store.yaml | all
-	$(call stage,store)
-$(M)/teacher/manifest.json: $(M)/config/teacher.yaml | all
-	$(call stage,teacher)
-$(M)/scores/manifest.json: $(M)/teacher/manifest.json $(M)/store/manifest.json $(M)/config/score.yaml | all
-	$(call stage,score)
-$(M)/selection/manifest.json: $(M)/scores/manifest.json $(M)/config/curate.yaml | all
-	$(call stage,curate)
-$(M)/runs/manifest.json: $(M)/teacher/manifest.json $(M)/store/manifest.json $(M)/config/distill.yaml | all
-	$(call stage,distill)
-$(M)/eval/manifest.json: $(M)/runs/manifest.json $(M)/config/eval.yaml | all
-	$(call stage,eval)
-$(M)/export/manifest.json: $(M)/runs/manifest.json $(M)/config/export.yaml | all
-	$(call stage,export)
-$(M)/report/manifest.json: $(M)/eval/manifest.json $(M)/export/manifest.json $(M)/selection/manifest.json $(M)/config/report.yaml | all
-	$(call stage,report)
-
-crawl:   $(M)/crawl/manifest.json
-store:   $(M)/store/manifest.json
-teacher: $(M)/teacher/manifest.json
-score:   $(M)/scores/manifest.json
-curate:  $(M)/selection/manifest.json
-distill: $(M)/runs/manifest.json
-eval:    $(M)/eval/manifest.json
-export:  $(M)/export/manifest.json
-report:  $(M)/report/manifest.json
+FORCE:
 
 pipeline: all
 	@if $(MAKE) -s -q report CONFIG=$(CONFIG) WORK=$(WORK) OPTS='$(OPTS)' 2>/dev/null; then \
@@ -302,7 +268,7 @@ help:
 	@echo
 	@echo "Stages, from CONFIG=configs/NAME.yaml into work/NAME/ (OPTS='-o key=value …' goes to each):"
 	@echo "  make pipeline    all of them, as far as something changed"
-	@echo "  make crawl store teacher score curate distill eval export report"
+	@echo "  make $(STAGES)"
 	@echo
 	@echo "Building:"
 	@echo "  make             the programs, into build/release/bin"
@@ -315,4 +281,4 @@ help:
 	@echo "  make format lint clean                      V=1 shows commands, MODE=debug|asan|… picks flags"
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all build-tests test run-tests unit demo symbols data bench bench-distill reproduce-kd3 reproduce-kd3-table reproduce-kd3-time golden asan ubsan tsan fuzz run-fuzz $(STAGES) pipeline install format lint clean help
+.PHONY: all build-tests test run-tests unit demo symbols data bench bench-distill reproduce-kd3 reproduce-kd3-table reproduce-kd3-time golden asan ubsan tsan fuzz run-fuzz $(STAGES) pipeline install format lint clean help FORCE

@@ -13,6 +13,7 @@
 #include "webstill/base/file.h"
 #include "webstill/base/log.h"
 #include "webstill/base/mem.h"
+#include "webstill/stage/table.h"
 
 #include <libxml/xmlversion.h>
 #include <lmdb.h>
@@ -158,7 +159,7 @@ static enum ws_status begin_manifest(struct ws_manifest *manifest, const struct 
     char libraries[512], limit[32];
     ws_crawl_libraries(libraries, sizeof libraries);
     enum ws_status status =
-        ws_manifest_begin(manifest, "crawl", libraries, run->config, ws_config_sections("crawl"), err);
+        ws_manifest_begin(manifest, "crawl", libraries, run->config, ws_stage_find("crawl")->sections, err);
     snprintf(limit, sizeof limit, "%lld", (long long)run->limit);
     const struct ws_digest digest = ws_sha256(limit, strlen(limit));
     if (status == WS_OK && run->limit > 0 && !ws_manifest_input(manifest, "--limit", &digest))

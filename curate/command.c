@@ -6,6 +6,7 @@
 #include "webstill/base/file.h"
 #include "webstill/base/log.h"
 #include "webstill/curate/selection.h"
+#include "webstill/stage/table.h"
 #include "webstill/tensors/file.h"
 
 #include <errno.h>
@@ -324,7 +325,7 @@ static enum ws_status curate(const struct ws_run *run, struct ws_err *err)
         status = join(teacher_path, run->work, "scores/teacher.safetensors", err);
     if (status == WS_OK)
         status = ws_manifest_begin(&manifest, "curate", ws_curate_libraries(), run->config,
-                                   ws_config_sections("curate"), err);
+                                   ws_stage_find("curate")->sections, err);
     if (status != WS_OK)
         return status;
     status = note_inputs(&manifest, run->work, student_path, run->config->distill.pool, err);

@@ -3,10 +3,11 @@
 #include "data/shift.h"
 #include "eval_table.h"
 #include "job.h"
-#include "learn/evaluate.h"
 #include "learn/predict.h"
+#include "measure/measure.h"
 
 #include "webstill/base/log.h"
+#include "webstill/base/mem.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -147,43 +148,14 @@ static enum ws_status ask_model(struct exam *exam, const struct ws_dataset *data
     return status;
 }
 
-static json_t *list_classes(const struct ws_evaluation *found, const struct ws_card *card)
-{
-    json_t *list = json_array();
-    for (int c = 0; c < found->n_classes; c++) {
-        const int64_t n = found->n_label[c], chosen = found->n_predicted[c], right = found->n_right[c];
-        json_array_append_new(list,
-                              json_pack("{s:s,s:I,s:o,s:o}", "class", card->classes[c], "n", (json_int_t)n, "accuracy",
-                                        n > 0 ? json_real((double)right / (double)n) : json_null(), "precision",
-                                        chosen > 0 ? json_real((double)right / (double)chosen) : json_null()));
-    }
-    return list;
-}
-
-static json_t *list_confusion(const struct ws_evaluation *found)
-{
-    json_t *rows = json_array();
-    for (int label = 0; label < found->n_classes; label++) {
-        json_t *row = json_array();
-        for (int c = 0; c < found->n_classes; c++)
-            json_array_append_new(row, json_integer(found->confusion[label * found->n_classes + c]));
-        json_array_append_new(rows, row);
-    }
-    return rows;
-}
-
-static json_t *describe(const struct ws_evaluation *found, const struct ws_model *model, const char *name)
+/* What stands before the measures in eval.json. */
+static json_t *describe(const struct ws_model *model, const char *name, size_t n)
 {
     char hex[WS_DIGEST_HEX];
     ws_digest_hex(&model->digest, hex);
-    return json_pack("{s:s,s:s,s:s,s:I,s:f,s:f,s:f,s:f,s:f,s:o,s:o,s:I,s:I,s:o,s:o}", "model", name, "arch",
-                     model->card.arch, "sha256", hex, "images", (json_int_t)found->n, "accuracy", found->accuracy,
-                     "top5", found->top5, "nll", found->nll, "brier", found->brier, "ece", found->ece, "agreement",
-                     found->agreement >= 0.0 ? json_real(found->agreement) : json_null(), "kl",
-                     found->agreement >= 0.0 ? json_real(found->kl) : json_null(), "parameters",
-                     (json_int_t)ws_net_count_params(model->net), "multiply_adds",
-                     (json_int_t)ws_net_count_macs(model->net), "per_class", list_classes(found, &model->card),
-                     "confusion", list_confusion(found));
+    return json_pack("{s:s,s:s,s:s,s:I,s:I,s:I}", "model", name, "arch", model->card.arch, "sha256", hex, "images",
+                     (json_int_t)n, "parameters", (json_int_t)ws_net_count_params(model->net), "multiply_adds",
+                     (json_int_t)ws_net_count_macs(model->net));
 }
 
 static enum ws_status write_result(struct exam *exam, const char *output, json_t *result, struct ws_err *err)
@@ -199,41 +171,38 @@ static enum ws_status write_result(struct exam *exam, const char *output, json_t
     return status == WS_OK ? ws_job_output_file(exam->job, output, (int64_t)exam->papers[0].data.n, err) : status;
 }
 
-/* Adds to `result` what the model is worth on a shifted paper. */
-static bool add_shifted(json_t *result, const struct paper *paper, const struct ws_evaluation *found)
+/* Where the figures of paper `i` go: into the result itself, or into its list "shifted". NULL when out of memory. */
+static json_t *entry_of(json_t *result, const struct paper *paper, int i)
 {
+    if (i == 0)
+        return result;
     json_t *list = json_object_get(result, "shifted");
-    if (!list) {
-        list = json_array();
-        if (json_object_set_new(result, "shifted", list) != 0)
-            return false;
-    }
-    return json_array_append_new(list,
-                                 json_pack("{s:f,s:f,s:f,s:o}", "strength", paper->strength, "accuracy",
-                                           found->accuracy, "nll", found->nll, "agreement",
-                                           found->agreement >= 0.0 ? json_real(found->agreement) : json_null())) == 0;
+    json_t *entry = json_pack("{s:f}", "strength", paper->strength);
+    if (!list && json_object_set_new(result, "shifted", list = json_array()) != 0)
+        list = NULL;
+    return json_array_append_new(list, entry) == 0 ? entry : NULL;
 }
 
 /* One model on every paper; *result is what eval.json says. */
 static enum ws_status sit_papers(struct exam *exam, struct ws_model *model, const char *name, bool is_teacher,
                                  json_t **result, struct ws_err *err)
 {
-    enum ws_status status = WS_OK;
+    *result = describe(model, name, exam->papers[0].data.n);
+    enum ws_status status = *result ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for the figures of %s", name);
     for (int i = 0; status == WS_OK && i < exam->n_papers; i++) {
         struct paper *paper = &exam->papers[i];
-        struct ws_arena arena = {0};
-        struct ws_evaluation found;
         float *logits = is_teacher ? paper->teacher_logits : exam->logits;
-        status = ask_model(exam, &paper->data, model, name, logits, err);
-        if (status == WS_OK &&
-            !ws_evaluate(&found, &arena, logits, paper->data.labels, is_teacher ? NULL : paper->teacher_logits,
-                         paper->data.n, model->card.n_classes))
-            status = ws_fail(err, WS_E_MEMORY, "out of memory for the confusion of %d classes", model->card.n_classes);
-        if (status == WS_OK && i == 0)
-            *result = describe(&found, model, name);
-        else if (status == WS_OK && !add_shifted(*result, paper, &found))
-            status = ws_fail(err, WS_E_MEMORY, "out of memory for the shifted figures");
-        ws_arena_fini(&arena);
+        json_t *entry = entry_of(*result, paper, i);
+        status = entry ? ask_model(exam, &paper->data, model, name, logits, err)
+                       : ws_fail(err, WS_E_MEMORY, "out of memory for the shifted figures of %s", name);
+        const struct ws_exam_answers answers = {.n = paper->data.n,
+                                                .n_classes = model->card.n_classes,
+                                                .classes = (const char *const *)model->card.classes,
+                                                .logits = logits,
+                                                .labels = paper->data.labels,
+                                                .teacher = is_teacher ? NULL : paper->teacher_logits};
+        if (status == WS_OK)
+            status = ws_measures_take(ws_measures, &answers, i > 0, entry, err);
     }
     return status;
 }

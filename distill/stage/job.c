@@ -58,7 +58,7 @@ enum ws_status ws_job_open(struct ws_job *job, const struct ws_run *run, const c
         status = ws_lock_take(&job->lock, lock, "webstill-distill", err);
     if (status == WS_OK)
         status = ws_manifest_begin(&job->manifest, stage, ws_job_libraries(libraries), config,
-                                   ws_config_sections(stage), err);
+                                   ws_stage_find(stage)->sections, err);
     if (status != WS_OK)
         ws_job_close(job);
     return status;

@@ -7,6 +7,7 @@
 #include "webstill/base/pool.h"
 #include "webstill/stage/cli.h"
 #include "webstill/stage/manifest.h"
+#include "webstill/stage/table.h"
 
 #include <stdbool.h>
 

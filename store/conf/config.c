@@ -315,29 +315,3 @@ delete_merged:
     yaml_document_delete(&merged);
     return status;
 }
-
-/* --- what each stage depends on --- */
-
-const char *const ws_config_stages[] = {"crawl",   "store", "teacher", "score",  "curate",
-                                        "distill", "eval",  "export",  "report", NULL};
-
-const char *const *ws_config_sections(const char *stage)
-{
-    /* Only what changes a stage's output: `threads` never does, and what an earlier stage depends on reaches a later
-     * one through the digest of its input. */
-    static const char *const sections[][5] = {
-        {"classes", "crawl", NULL},
-        {"classes", "store", NULL},
-        {"seed", "teacher", NULL},
-        {"score", NULL},
-        {"curate", "distill", NULL},
-        {"classes", "seed", "curate", "distill", NULL},
-        {"eval", NULL},
-        {"export", NULL},
-        {"report", NULL},
-    };
-    for (size_t i = 0; ws_config_stages[i]; i++)
-        if (strcmp(ws_config_stages[i], stage) == 0)
-            return sections[i];
-    return NULL;
-}

@@ -4,6 +4,7 @@
  */
 #include "webstill/base/text.h"
 #include "webstill/stage/cli.h"
+#include "webstill/stage/table.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,46 +13,51 @@
 #include <unistd.h>
 
 struct command {
-    const char *name;    /* NULL: `summary` is the heading of a group */
+    const char *name;
     const char *program; /* behind "webstill-" */
     const char *summary;
 };
 
-static const struct command commands[] = {
-    {NULL, NULL, "From the web to a pool of images"},
-    {"crawl", "crawl", "fetch what the web shows for the class names, into WARC files"},
-    {"store", "store", "decode WARC files into the image store"},
-    {NULL, NULL, "From a teacher to a student"},
-    {"teacher", "distill", "train the teacher, or import one"},
-    {"score", "distill", "write a network's predictions for every stored image"},
-    {"curate", "curate", "select images by the predictions of teacher and student"},
-    {"distill", "distill", "train the students without the teacher's own data"},
-    {"eval", "distill", "measure teacher and students on the clean test set"},
-    {"export", "distill", "write a student as ONNX"},
-    {NULL, NULL, "Look into it"},
-    {"report", "store", "write report/index.html from the manifests"},
+/* What looks into a working directory, and is no stage of it. */
+static const struct command tools[] = {
     {"status", "store", "say which stages are done, and what they hold"},
     {"inspect", "store", "show what is inside a WARC, store, safetensors or manifest file"},
     {"verify", "store", "check every digest of a working directory"},
     {"explain", "store", "tell one picture's story, from its URL to the students"},
     {"config", "store", "print the resolved configuration"},
 };
-enum { N_COMMANDS = sizeof commands / sizeof commands[0], USAGE = 2 };
+enum { N_TOOLS = sizeof tools / sizeof tools[0], MAX_COMMANDS = WS_STAGES_MAX + N_TOOLS, USAGE = 2, PATH_BYTES = 4096 };
 
-static const char *const programs[] = {"crawl", "store", "curate", "distill"};
-enum { N_PROGRAMS = sizeof programs / sizeof programs[0], PATH_BYTES = 4096 };
+/** All commands, the stages first; returns how many. */
+static size_t list_commands(struct command commands[MAX_COMMANDS])
+{
+    size_t n = 0;
+    for (const struct ws_stage *stage = ws_stage_table; stage->name; stage++)
+        commands[n++] = (struct command){stage->name, stage->program, stage->summary};
+    for (size_t i = 0; i < N_TOOLS; i++)
+        commands[n++] = tools[i];
+    return n;
+}
+
+static void print_line(FILE *out, const char *name, const char *summary)
+{
+    fprintf(out, "  %-8s  %s\n", name, summary);
+}
 
 static void print_help(FILE *out)
 {
     fprintf(out, "Usage: webstill COMMAND CONFIG [options]\n\n"
                  "A still for web images: fetches what the web shows for a list of class names, keeps what a teacher\n"
                  "and its student can learn from, and distils the teacher into the student.\n");
-    for (size_t i = 0; i < N_COMMANDS; i++) {
-        if (commands[i].name)
-            fprintf(out, "  %-8s  %s\n", commands[i].name, commands[i].summary);
-        else
-            fprintf(out, "\n%s:\n", commands[i].summary);
+    const char *part = "";
+    for (const struct ws_stage *stage = ws_stage_table; stage->name; stage++) {
+        if (strcmp(stage->part, part) != 0)
+            fprintf(out, "\n%s:\n", stage->part);
+        part = stage->part;
+        print_line(out, stage->name, stage->summary);
     }
+    for (size_t i = 0; i < N_TOOLS; i++) /* under the last heading, which is theirs too */
+        print_line(out, tools[i].name, tools[i].summary);
     fprintf(out, "\n`webstill COMMAND --help` tells more, `webstill --version` the versions.\n");
 }
 
@@ -88,43 +94,61 @@ static int run_sibling(const char *program, char **argv)
     return status;
 }
 
+static bool print_version_of(const char *program)
+{
+    char name[32], option[] = "--version";
+    snprintf(name, sizeof name, "webstill-%s", program);
+    char *argv[] = {name, option, NULL};
+    pid_t child = fork();
+    if (child == 0)
+        _exit(run_sibling(program, argv));
+    int status = 0;
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/** Does a stage before this one belong to the same program? */
+static bool is_told(const struct ws_stage *stage)
+{
+    for (const struct ws_stage *before = ws_stage_table; before < stage; before++)
+        if (strcmp(before->program, stage->program) == 0)
+            return true;
+    return false;
+}
+
 /** Ask each sibling for its version, in turn. */
 static int print_versions(void)
 {
     printf("webstill %s\n", WS_VERSION);
     fflush(stdout);
     int code = 0;
-    for (size_t i = 0; i < N_PROGRAMS; i++) {
-        char name[32], option[] = "--version";
-        snprintf(name, sizeof name, "webstill-%s", programs[i]);
-        char *argv[] = {name, option, NULL};
-        pid_t child = fork();
-        if (child == 0)
-            _exit(run_sibling(programs[i], argv));
-        int status = 0;
-        while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
-            continue;
-        if (child < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    for (const struct ws_stage *stage = ws_stage_table; stage->name; stage++)
+        if (!is_told(stage) && !print_version_of(stage->program))
             code = ws_status_exit_code(WS_E_IO);
-    }
     return code;
 }
 
-static const struct command *find_command(const char *name)
+static bool find_command(const char *name, struct command *found)
 {
-    for (size_t i = 0; i < N_COMMANDS; i++)
-        if (commands[i].name && strcmp(commands[i].name, name) == 0)
-            return &commands[i];
-    return NULL;
+    struct command commands[MAX_COMMANDS];
+    const size_t n = list_commands(commands);
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            *found = commands[i];
+            return true;
+        }
+    }
+    return false;
 }
 
 static int fail_unknown(const char *name)
 {
-    const char *names[N_COMMANDS + 1];
-    size_t n = 0;
-    for (size_t i = 0; i < N_COMMANDS; i++)
-        if (commands[i].name)
-            names[n++] = commands[i].name;
+    struct command commands[MAX_COMMANDS];
+    const char *names[MAX_COMMANDS + 1];
+    const size_t n = list_commands(commands);
+    for (size_t i = 0; i < n; i++)
+        names[i] = commands[i].name;
     names[n] = NULL;
     const char *nearest = ws_nearest_name(name, names);
     struct ws_err err = {0};
@@ -139,13 +163,13 @@ static int fail_unknown(const char *name)
 /** `webstill help CMD` is `webstill CMD --help`. */
 static int help_about(char *name)
 {
-    const struct command *command = find_command(name);
-    if (!command)
+    struct command command;
+    if (!find_command(name, &command))
         return fail_unknown(name);
     char program[32], option[] = "--help";
-    snprintf(program, sizeof program, "webstill-%s", command->program);
+    snprintf(program, sizeof program, "webstill-%s", command.program);
     char *argv[] = {program, name, option, NULL};
-    return run_sibling(command->program, argv);
+    return run_sibling(command.program, argv);
 }
 
 int main(int argc, char **argv)
@@ -163,11 +187,11 @@ int main(int argc, char **argv)
     }
     if (strcmp(name, "--version") == 0)
         return print_versions();
-    const struct command *command = find_command(name);
-    if (!command)
+    struct command command;
+    if (!find_command(name, &command))
         return fail_unknown(name);
     char program[32];
-    snprintf(program, sizeof program, "webstill-%s", command->program);
+    snprintf(program, sizeof program, "webstill-%s", command.program);
     argv[0] = program; /* the stage names itself in its messages */
-    return run_sibling(command->program, argv);
+    return run_sibling(command.program, argv);
 }

@@ -9,6 +9,7 @@
 #include "webstill/base/mem.h"
 #include "webstill/base/text.h"
 #include "webstill/stage/manifest.h"
+#include "webstill/stage/table.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -407,7 +408,7 @@ static enum ws_status begin_manifest(const struct stage *stage, struct ws_manife
     char libraries[256];
     ws_store_libraries(libraries, sizeof libraries);
     enum ws_status status =
-        ws_manifest_begin(manifest, "store", libraries, stage->run->config, ws_config_sections("store"), err);
+        ws_manifest_begin(manifest, "store", libraries, stage->run->config, ws_stage_find("store")->sections, err);
     for (size_t i = 0; status == WS_OK && with_inputs && i < stage->n_inputs; i++) {
         struct ws_digest digest;
         if (!ws_digest_parse(stage->inputs[i].sha256, &digest))

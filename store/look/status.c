@@ -37,11 +37,11 @@ static void print_counts(const json_t *manifest)
     print_numbers(json_object_get(manifest, "facts"), n_shown);
 }
 
-static void print_table(const struct ws_stage *stages, const struct ws_stage_view *views, size_t n)
+static void print_table(const struct ws_stage_folder *places, const struct ws_stage_view *views, size_t n)
 {
     int width = 5;
     for (size_t i = 0; i < n; i++) {
-        const int len = (int)strlen(stages[i].title);
+        const int len = (int)strlen(places[i].title);
         width = len > width ? len : width;
     }
     printf("%-*s  %-8s %-20s %9s  %s\n", width, "stage", "state", "finished", "seconds", "counts");
@@ -51,26 +51,26 @@ static void print_table(const struct ws_stage *stages, const struct ws_stage_vie
         char text[32] = "";
         if (isfinite(seconds))
             snprintf(text, sizeof(text), "%.1f", seconds);
-        printf("%-*s  %-8s %-20s %9s", width, stages[i].title, ws_stage_state_name(views[i].state),
+        printf("%-*s  %-8s %-20s %9s", width, places[i].title, ws_stage_state_name(views[i].state),
                ws_json_text(manifest, "finished"), text);
         if (views[i].reason[0])
             printf("  %s", views[i].reason);
         else if (views[i].state == WS_STAGE_MISSING)
-            printf("  run `webstill %s`", stages[i].command);
+            printf("  run `webstill %s`", places[i].stage->name);
         else
             print_counts(manifest);
         printf("\n");
     }
 }
 
-static enum ws_status print_json(const struct ws_run *run, const struct ws_stage *stages,
+static enum ws_status print_json(const struct ws_run *run, const struct ws_stage_folder *places,
                                  const struct ws_stage_view *views, size_t n, struct ws_err *err)
 {
     json_t *list = json_array();
     bool is_whole = list != NULL;
     for (size_t i = 0; is_whole && i < n; i++) {
         const json_t *manifest = views[i].manifest;
-        json_t *entry = json_pack("{s:s,s:s,s:s,s:s,s:O?,s:O?}", "stage", stages[i].title, "state",
+        json_t *entry = json_pack("{s:s,s:s,s:s,s:s,s:O?,s:O?}", "stage", places[i].title, "state",
                                   ws_stage_state_name(views[i].state), "reason", views[i].reason, "finished",
                                   ws_json_text(manifest, "finished"), "seconds", json_object_get(manifest, "seconds"),
                                   "counts", json_object_get(manifest, "counts"));
@@ -86,16 +86,16 @@ static enum ws_status print_json(const struct ws_run *run, const struct ws_stage
 
 enum ws_status ws_status_command(const struct ws_run *run, struct ws_err *err)
 {
-    struct ws_stage stages[WS_STAGES_MAX];
+    struct ws_stage_folder places[WS_STAGES_MAX];
     struct ws_stage_view views[WS_STAGES_MAX];
-    const size_t n = ws_stages_list(run->config, stages, WS_STAGES_MAX);
-    enum ws_status status = ws_stages_look(stages, n, run->work, run->config, views, err);
+    const size_t n = ws_stages_list(run->config, places, WS_STAGES_MAX);
+    enum ws_status status = ws_stages_look(places, n, run->work, run->config, views, err);
     if (status != WS_OK)
         return status;
     if (ws_run_option(run, "json", NULL))
-        status = print_json(run, stages, views, n, err);
+        status = print_json(run, places, views, n, err);
     else
-        print_table(stages, views, n);
+        print_table(places, views, n);
     for (size_t i = 0; i < n; i++)
         ws_stage_view_fini(&views[i]);
     return status;

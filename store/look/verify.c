@@ -205,13 +205,13 @@ static enum ws_status verify_folder(struct tally *tally, const char *folder, str
     return ws_stop_asked() ? ws_fail(err, WS_E_STOPPED, "stopped by a signal before everything was checked") : WS_OK;
 }
 
-static enum ws_status verify_stage(struct tally *tally, const struct ws_stage *stage, struct ws_err *err)
+static enum ws_status verify_stage(struct tally *tally, const struct ws_stage_folder *place, struct ws_err *err)
 {
     json_t *manifest = NULL;
     struct ws_err local = {0};
-    enum ws_status status = ws_stage_read(stage, tally->work, &manifest, &local);
+    enum ws_status status = ws_stage_read(place, tally->work, &manifest, &local);
     if (status != WS_OK)
-        report_bad(tally, stage->manifest, local.text);
+        report_bad(tally, place->manifest, local.text);
     size_t i;
     const json_t *output;
     json_array_foreach(json_object_get(manifest, "outputs"), i, output)
@@ -220,10 +220,10 @@ static enum ws_status verify_stage(struct tally *tally, const struct ws_stage *s
             verify_output(tally, output);
     }
     json_decref(manifest);
-    status = verify_folder(tally, stage->folder, err);
-    if (status == WS_OK && strncmp(stage->folder, "runs/", 5) == 0) {
+    status = verify_folder(tally, place->folder, err);
+    if (status == WS_OK && place->run) {
         char selection[400];
-        snprintf(selection, sizeof(selection), "%s/selection", stage->folder);
+        snprintf(selection, sizeof(selection), "%s/selection", place->folder);
         status = verify_folder(tally, selection, err);
     }
     return status;
@@ -232,8 +232,8 @@ static enum ws_status verify_stage(struct tally *tally, const struct ws_stage *s
 enum ws_status ws_verify_command(const struct ws_run *run, struct ws_err *err)
 {
     struct tally tally = {.work = run->work};
-    struct ws_stage stages[WS_STAGES_MAX];
-    const size_t n = ws_stages_list(run->config, stages, WS_STAGES_MAX);
+    struct ws_stage_folder places[WS_STAGES_MAX];
+    const size_t n = ws_stages_list(run->config, places, WS_STAGES_MAX);
     if (!ws_file_exists(run->work)) {
         const enum ws_status status = ws_fail(err, WS_E_IO, "%s does not exist: there is nothing to verify", run->work);
         ws_err_hint(err, "run `webstill crawl %s` first, or name the working directory with --work", run->config_path);
@@ -241,7 +241,7 @@ enum ws_status ws_verify_command(const struct ws_run *run, struct ws_err *err)
     }
     enum ws_status status = WS_OK;
     for (size_t i = 0; status == WS_OK && i < n; i++)
-        status = verify_stage(&tally, &stages[i], err);
+        status = verify_stage(&tally, &places[i], err);
     if (status == WS_OK)
         status = verify_folder(&tally, "runs/refined", err); /* kd3+'s, which no manifest names */
     if (status != WS_OK)

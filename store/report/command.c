@@ -5,6 +5,7 @@
 #include "webstill/base/file.h"
 #include "webstill/base/log.h"
 #include "webstill/stage/manifest.h"
+#include "webstill/stage/table.h"
 
 #include <fcntl.h>
 #include <jansson.h>
@@ -118,7 +119,7 @@ enum ws_status ws_report_command(const struct ws_run *run, struct ws_err *err)
         status = ws_lock_take(&lock, lock_path, "webstill-store report", err);
     if (status != WS_OK)
         return status;
-    status = ws_manifest_begin(&manifest, "report", libraries, run->config, ws_config_sections("report"), err);
+    status = ws_manifest_begin(&manifest, "report", libraries, run->config, ws_stage_find("report")->sections, err);
     if (status == WS_OK)
         status = add_inputs(&manifest, run->config, run->work, err);
     if (status == WS_OK && ws_manifest_is_current(&manifest, path, run->work)) {

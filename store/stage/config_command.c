@@ -2,34 +2,43 @@
 #include "webstill/stage/cli.h"
 
 #include "webstill/base/file.h"
+#include "webstill/stage/table.h"
 
 #include <stdio.h>
 
 const struct ws_option ws_config_options[] = {
     {"section", "NAME", "print one section only (\"crawl\", \"classes\", …); all by default"},
-    {"write", "DIR", "write DIR/STAGE.yaml for each stage instead, leaving unchanged files alone"},
+    {"write", "DIR", "write DIR/STAGE.yaml for each stage, and their rules for make, leaving unchanged files alone"},
     {NULL, NULL, NULL},
 };
+
+static enum ws_status write_file(const struct ws_run *run, const char *folder, const char *name, const char *suffix,
+                                 const struct ws_buf *text, struct ws_err *err)
+{
+    char path[4096];
+    if (snprintf(path, sizeof path, "%s/%s.%s", folder, name, suffix) >= (int)sizeof path)
+        return ws_fail(err, WS_E_CONFIG, "--write: expected a shorter folder name, found %.60s…", folder);
+    if (!run->dry_run)
+        return ws_file_replace_if_changed(path, text->ptr, text->len, err);
+    printf("%s\n", path);
+    return WS_OK;
+}
 
 static enum ws_status write_stages(const struct ws_run *run, const char *folder, struct ws_err *err)
 {
     struct ws_buf text = {0};
     enum ws_status status = WS_OK;
-    for (const char *const *stage = ws_config_stages; status == WS_OK && *stage; stage++) {
-        char path[4096];
-        if (snprintf(path, sizeof path, "%s/%s.yaml", folder, *stage) >= (int)sizeof path) {
-            status = ws_fail(err, WS_E_CONFIG, "--write: expected a shorter folder name, found %.60s…", folder);
-            break;
-        }
+    for (const struct ws_stage *stage = ws_stage_table; status == WS_OK && stage->name; stage++) {
         ws_buf_clear(&text);
-        status = ws_config_dump(run->config, ws_config_sections(*stage), &text, err);
-        if (status != WS_OK)
-            break;
-        if (run->dry_run)
-            printf("%s\n", path);
-        else
-            status = ws_file_replace_if_changed(path, text.ptr, text.len, err);
+        status = ws_config_dump(run->config, stage->sections, &text, err);
+        if (status == WS_OK)
+            status = write_file(run, folder, stage->name, "yaml", &text, err);
     }
+    ws_buf_clear(&text);
+    if (status == WS_OK && !ws_stage_rules(run->config, &text))
+        status = ws_fail(err, WS_E_MEMORY, "out of memory for the rules of the stages");
+    if (status == WS_OK)
+        status = write_file(run, folder, "stages", "mk", &text, err);
     ws_buf_fini(&text);
     return status;
 }

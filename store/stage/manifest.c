@@ -5,6 +5,7 @@
 #include "webstill/base/clock.h"
 #include "webstill/base/file.h"
 #include "webstill/stage/cli.h"
+#include "webstill/stage/table.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -205,32 +206,12 @@ void ws_manifest_fini(struct ws_manifest *manifest)
     manifest->root = NULL;
 }
 
-/** The command that makes the folder of a manifest. */
-static const char *name_stage_of(const char *path)
-{
-    static const struct {
-        const char *folder, *command;
-    } stages[] = {{"/crawl/", "crawl"},      {"/store/", "store"},  {"/teacher/", "teacher"}, {"/scores/", "score"},
-                  {"/selection/", "curate"}, {"/runs/", "distill"}, {"/report/", "report"}};
-    const char *command = "the stage before this one";
-    const char *last = path;
-    for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
-        /* The rightmost folder counts: the working directory may itself lie below "store". */
-        for (const char *at = strstr(path, stages[i].folder); at; at = strstr(at + 1, stages[i].folder)) {
-            if (at >= last) {
-                last = at;
-                command = stages[i].command;
-            }
-        }
-    }
-    return command;
-}
-
 enum ws_status ws_manifest_read(const char *path, json_t **out, struct ws_err *err)
 {
     *out = NULL;
     if (!ws_file_exists(path)) {
-        const char *command = name_stage_of(path);
+        const struct ws_stage *stage = ws_stage_of_path(path);
+        const char *command = stage ? stage->name : "the stage before this one";
         const enum ws_status missing =
             ws_fail(err, WS_E_IO, "%s does not exist: stage %s has not been finished", path, command);
         ws_err_hint(err, "run `webstill %s` with this configuration first", command);

@@ -18,29 +18,24 @@
 
 enum { JSON_MAX_BYTES = 64 << 20 };
 
-static void set_stage(struct ws_stage *stage, const char *command, const char *run, const char *folder)
+static void set_place(struct ws_stage_folder *place, const struct ws_stage *stage, const char *run)
 {
-    *stage = (struct ws_stage){.command = command};
-    snprintf(stage->title, sizeof(stage->title), "%s%s%.60s", command, run[0] ? " " : "", run);
-    snprintf(stage->folder, sizeof(stage->folder), "%s%s%.200s", folder, run[0] ? "/" : "", run);
-    snprintf(stage->manifest, sizeof(stage->manifest), "%s/manifest.json", stage->folder);
-    snprintf(stage->lock, sizeof(stage->lock), "%s/lock", stage->folder);
+    const char *name = run ? run : "";
+    *place = (struct ws_stage_folder){.stage = stage, .run = run};
+    snprintf(place->title, sizeof place->title, "%s%s%.60s", stage->name, run ? " " : "", name);
+    snprintf(place->folder, sizeof place->folder, "%s%s%.200s", stage->folder, run ? "/" : "", name);
+    snprintf(place->manifest, sizeof place->manifest, "%s/manifest.json", place->folder);
+    snprintf(place->lock, sizeof place->lock, "%s/lock", place->folder);
 }
 
-size_t ws_stages_list(const struct ws_config *config, struct ws_stage *out, size_t n_max)
+size_t ws_stages_list(const struct ws_config *config, struct ws_stage_folder *out, size_t n_max)
 {
-    static const struct {
-        const char *command, *folder;
-    } stages[] = {{"crawl", "crawl"},  {"store", "store"},      {"teacher", "teacher"},
-                  {"score", "scores"}, {"curate", "selection"}, {"distill", "runs"},
-                  {"eval", "eval"},    {"export", "export"},    {"report", "report"}};
     size_t n = 0;
-    for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
-        const bool is_distill = strcmp(stages[i].command, "distill") == 0;
-        for (unsigned m = 0; is_distill && m < config->distill.n_methods && n < n_max; m++)
-            set_stage(&out[n++], "distill", config->distill.methods[m], "runs");
+    for (const struct ws_stage *stage = ws_stage_table; stage->name; stage++) {
+        for (unsigned m = 0; stage->has_runs && m < config->distill.n_methods && n < n_max; m++)
+            set_place(&out[n++], stage, config->distill.methods[m]);
         if (n < n_max)
-            set_stage(&out[n++], stages[i].command, "", stages[i].folder);
+            set_place(&out[n++], stage, NULL);
     }
     return n;
 }
@@ -92,11 +87,11 @@ enum ws_status ws_json_read(const char *path, json_t **out, struct ws_err *err)
     return status;
 }
 
-enum ws_status ws_stage_read(const struct ws_stage *stage, const char *work, json_t **out, struct ws_err *err)
+enum ws_status ws_stage_read(const struct ws_stage_folder *place, const char *work, json_t **out, struct ws_err *err)
 {
     *out = NULL;
     char path[WS_PATH_MAX];
-    if (!ws_path_join(path, work, stage->manifest))
+    if (!ws_path_join(path, work, place->manifest))
         return ws_fail(err, WS_E_CONFIG, "the path of the working directory is too long: %.100s…", work);
     return ws_file_exists(path) ? ws_manifest_read(path, out, err) : WS_OK;
 }
@@ -156,18 +151,15 @@ WS_PRINTF(2, 3) static void set_stale(struct ws_stage_view *view, const char *fo
 }
 
 /** The configuration that the manifest was made under, against today's. */
-static enum ws_status check_config(struct ws_stage_view *view, const struct ws_stage *stage,
+static enum ws_status check_config(struct ws_stage_view *view, const struct ws_stage_folder *place,
                                    const struct ws_config *config, struct ws_err *err)
 {
-    const char *const *sections = ws_config_sections(stage->command);
-    if (!sections)
-        return WS_OK;
+    const char *const *sections = place->stage->sections;
     struct ws_buf yaml = {0};
     struct ws_config_view view_of_run;
-    const bool is_run = strncmp(stage->folder, "runs/", 5) == 0;
-    if (is_run)
-        ws_config_view_init(&view_of_run, config, stage->folder + strlen("runs/"));
-    const enum ws_status status = ws_config_dump(is_run ? &view_of_run.config : config, sections, &yaml, err);
+    if (place->run)
+        ws_config_view_init(&view_of_run, config, place->run);
+    const enum ws_status status = ws_config_dump(place->run ? &view_of_run.config : config, sections, &yaml, err);
     if (status == WS_OK) {
         const struct ws_digest digest = ws_sha256(yaml.ptr, yaml.len);
         char hex[WS_DIGEST_HEX], names[200] = "";
@@ -212,14 +204,13 @@ static void check_outputs(struct ws_stage_view *view, const char *work)
     }
 }
 
-static enum ws_status look_at(struct ws_stage_view *view, const struct ws_stage *stages,
-                              const struct ws_stage_view *views, size_t i, const char *work,
+static enum ws_status look_at(struct ws_stage_view *view, const struct ws_stage_folder *place,
+                              const struct ws_stage_view *views, size_t n_before, const char *work,
                               const struct ws_config *config, struct ws_err *err)
 {
-    const struct ws_stage *stage = &stages[i];
     struct ws_err local = {0};
     *view = (struct ws_stage_view){.state = WS_STAGE_DONE};
-    enum ws_status status = ws_stage_read(stage, work, &view->manifest, &local);
+    enum ws_status status = ws_stage_read(place, work, &view->manifest, &local);
     if (status == WS_E_DAMAGED || status == WS_E_FORMAT) {
         view->state = WS_STAGE_DAMAGED;
         snprintf(view->reason, sizeof(view->reason), "%.500s", local.text);
@@ -229,26 +220,26 @@ static enum ws_status look_at(struct ws_stage_view *view, const struct ws_stage 
     } else if (!view->manifest) {
         view->state = WS_STAGE_MISSING;
     } else {
-        status = check_config(view, stage, config, err);
+        status = check_config(view, place, config, err);
         if (status == WS_OK && view->state == WS_STAGE_DONE)
             check_outputs(view, work);
         if (status == WS_OK && view->state == WS_STAGE_DONE)
-            check_inputs(view, views, i);
+            check_inputs(view, views, n_before);
     }
     char lock[WS_PATH_MAX], holder[200];
-    if (ws_path_join(lock, work, stage->lock) && find_holder(lock, holder, sizeof(holder))) {
+    if (ws_path_join(lock, work, place->lock) && find_holder(lock, holder, sizeof(holder))) {
         view->state = WS_STAGE_RUNNING;
         snprintf(view->reason, sizeof(view->reason), "%s", holder);
     }
     return status;
 }
 
-enum ws_status ws_stages_look(const struct ws_stage *stages, size_t n_stages, const char *work,
+enum ws_status ws_stages_look(const struct ws_stage_folder *places, size_t n_places, const char *work,
                               const struct ws_config *config, struct ws_stage_view *views, struct ws_err *err)
 {
-    memset(views, 0, n_stages * sizeof(*views));
-    for (size_t i = 0; i < n_stages; i++) {
-        const enum ws_status status = look_at(&views[i], stages, views, i, work, config, err);
+    memset(views, 0, n_places * sizeof *views);
+    for (size_t i = 0; i < n_places; i++) {
+        const enum ws_status status = look_at(&views[i], &places[i], views, i, work, config, err);
         if (status != WS_OK) {
             for (size_t k = 0; k <= i; k++)
                 ws_stage_view_fini(&views[k]);

@@ -1,31 +1,34 @@
-/** The stages of a pipeline as they lie on disk: where each one's manifest is, whether it is done, stale or running. */
+/** The stages as they lie in a working directory: where each one's manifest is, whether it is done, stale or running.
+ */
 #ifndef WEBSTILL_STORE_STAGE_STAGES_H
 #define WEBSTILL_STORE_STAGE_STAGES_H
 
 #include "webstill/conf/config.h"
+#include "webstill/stage/table.h"
 
 #include <jansson.h>
 #include <stddef.h>
 
-enum { WS_PATH_MAX = 4096, WS_STAGES_MAX = 64 };
+enum { WS_PATH_MAX = 4096 };
 
-/** A stage, or one run of `distill`. */
-struct ws_stage {
-    char title[80];      /**< "distill kd3" */
-    const char *command; /**< "distill": what to run */
-    char folder[256];    /**< relative to the working directory: "runs/kd3" */
-    char manifest[300];  /**< relative: "runs/kd3/manifest.json" */
-    char lock[300];      /**< relative: "runs/kd3/lock" */
+/** Where a stage, or one run of `distill`, keeps what it made. */
+struct ws_stage_folder {
+    const struct ws_stage *stage; /**< borrowed: its row */
+    const char *run;              /**< borrowed from the configuration: "kd3"; NULL: the stage as a whole */
+    char title[80];               /**< "distill kd3" */
+    char folder[256];             /**< relative to the working directory: "runs/kd3" */
+    char manifest[300];           /**< relative: "runs/kd3/manifest.json" */
+    char lock[300];               /**< relative: "runs/kd3/lock" */
 };
 
 /** Fill in the stages of a configuration in the order in which they run; returns how many (at most `n_max`). */
-size_t ws_stages_list(const struct ws_config *config, struct ws_stage *out, size_t n_max);
+size_t ws_stages_list(const struct ws_config *config, struct ws_stage_folder *out, size_t n_max);
 
 /** "WORK/RELATIVE" (or `relative` when it is absolute); false when that is too long. */
 bool ws_path_join(char path[WS_PATH_MAX], const char *work, const char *relative);
 
 /** Like ws_manifest_read(), but a stage that has not been run is WS_OK with NULL. */
-WS_MUST_USE enum ws_status ws_stage_read(const struct ws_stage *stage, const char *work, json_t **out,
+WS_MUST_USE enum ws_status ws_stage_read(const struct ws_stage_folder *place, const char *work, json_t **out,
                                          struct ws_err *err);
 
 enum ws_stage_state { WS_STAGE_DONE, WS_STAGE_MISSING, WS_STAGE_STALE, WS_STAGE_RUNNING, WS_STAGE_DAMAGED };
@@ -43,7 +46,7 @@ struct ws_stage_view {
  * Look at all stages: compares each manifest with the configuration, with the outputs that the stages before it name
  * today, and with what is on disk. Reads no data. Free each view with ws_stage_view_fini().
  */
-WS_MUST_USE enum ws_status ws_stages_look(const struct ws_stage *stages, size_t n_stages, const char *work,
+WS_MUST_USE enum ws_status ws_stages_look(const struct ws_stage_folder *places, size_t n_places, const char *work,
                                           const struct ws_config *config, struct ws_stage_view *views,
                                           struct ws_err *err);
 void ws_stage_view_fini(struct ws_stage_view *view);

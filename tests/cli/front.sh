@@ -65,8 +65,8 @@ expect "help CMD asks the sibling" 7 "beside distill: eval --help" "$beside/webs
 expect "--version asks every sibling" 0 "webstill $version
 on PATH crawl: --version
 on PATH store: --version
-on PATH curate: --version
-on PATH distill: --version" env PATH="$elsewhere:$PATH" "$alone/webstill" --version
+on PATH distill: --version
+on PATH curate: --version" env PATH="$elsewhere:$PATH" "$alone/webstill" --version
 names='crawl|store|teacher|score|curate|distill|eval|export|report|status|inspect|verify|explain|config'
 expect "--help lists a line for each command" 0 14 \
     bash -c '"$1/webstill" --help | grep -cE "^  ($2) "' - "$beside" "$names"

@@ -3,6 +3,7 @@
 
 #include "webstill/base/file.h"
 #include "webstill/stage/cli.h"
+#include "webstill/stage/table.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -333,9 +334,9 @@ static void config_write_touches_only_the_stages_that_changed(void **state)
     assert_string_equal(text_of(&outcome.err), "");
     assert_int_equal(outcome.code, 0);
     outcome_fini(&outcome);
-    for (const char *const *stage = ws_config_stages; *stage; stage++) {
+    for (const struct ws_stage *stage = ws_stage_table; stage->name; stage++) {
         char name[64], path[TEMP_PATH];
-        snprintf(name, sizeof name, "conf/%s.yaml", *stage);
+        snprintf(name, sizeof name, "conf/%s.yaml", stage->name);
         assert_true(ws_file_exists(temp_join(path, *state, name)));
     }
     temp_join(crawl, *state, "conf/crawl.yaml");

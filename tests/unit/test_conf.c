@@ -5,6 +5,7 @@
 #include "webstill/base/file.h"
 #include "webstill/base/text.h"
 #include "webstill/conf/config.h"
+#include "webstill/stage/table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -361,16 +362,14 @@ static void dump_of_sections_is_in_the_references_order(void **state)
 static void every_stage_names_sections_that_exist_and_none_names_threads(void **state)
 {
     struct ws_config *config = must_load(*state, CLASSES, NULL);
-    for (const char *const *stage = ws_config_stages; *stage; stage++) {
-        const char *const *sections = ws_config_sections(*stage);
+    for (const struct ws_stage *stage = ws_stage_table; stage->name; stage++) {
         struct ws_buf dump = {0};
-        assert_non_null(sections);
-        assert_int_equal(ws_config_dump(config, sections, &dump, NULL), WS_OK);
+        assert_int_equal(ws_config_dump(config, stage->sections, &dump, NULL), WS_OK);
         assert_true(dump.len > 0);
         assert_null(strstr(dump.ptr, "threads:"));
         ws_buf_fini(&dump);
     }
-    assert_null(ws_config_sections("crwal"));
+    assert_null(ws_stage_find("crwal"));
     ws_config_free(&config);
 }
 

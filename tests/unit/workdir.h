@@ -18,6 +18,7 @@
 #include "webstill/conf/config.h"
 #include "webstill/stage/cli.h"
 #include "webstill/stage/manifest.h"
+#include "webstill/stage/table.h"
 #include "webstill/tensors/file.h"
 #include "webstill/warc/file.h"
 
@@ -336,7 +337,7 @@ static inline void workdir_manifest(const struct workdir *work, const char *stag
     const bool is_run = strncmp(folder, "runs/", 5) == 0;
     ws_config_view_init(&view, work->config, is_run ? folder + 5 : "");
     WORKDIR_OK(ws_manifest_begin(&manifest, stage, "test 1", is_run ? &view.config : work->config,
-                                 ws_config_sections(stage), err));
+                                 ws_stage_find(stage)->sections, err));
     if (input) {
         const struct ws_digest digest = workdir_digest(work, input);
         assert_true(ws_manifest_input(&manifest, input, &digest));

@@ -3,7 +3,7 @@
  *
  * kernels_impl.h holds the plain C; it is compiled once as it is, once for AVX2 and once for AVX-512, and the table
  * that fits this processor is chosen at run time. Maps are rows of `channels` contiguous floats (NHWC: a row is a
- * pixel). Products of wide maps are not here: they are single-threaded cblas_sgemm calls of the executor.
+ * pixel). The backward products of wide maps are not here: they are single-threaded cblas_sgemm calls of the executor.
  */
 #ifndef WEBSTILL_DISTILL_NN_CPU_KERNELS_H
 #define WEBSTILL_DISTILL_NN_CPU_KERNELS_H
@@ -36,6 +36,18 @@ struct ws_winograd {
 };
 
 enum { WS_WINOGRAD_POINTS = 36 };
+
+/** c [rows][out] = a [rows][k] times w [k][out]; steps are floats from row to row. */
+struct ws_matrices {
+    const float *a, *w;
+    float *c;
+    size_t rows, k, out, a_step, w_step, c_step;
+};
+
+enum {
+    WS_MATRIX_DEPTH = 192,                    /**< terms that are summed before they are added to the result */
+    WS_MATRIX_PANELS = WS_MATRIX_DEPTH * 128, /**< floats of the scratch of a product */
+};
 
 /** What affine() does to a map, where it is done while the map is read. */
 struct ws_affine {
@@ -111,6 +123,10 @@ struct ws_kernels {
     void (*product_panels)(const float *w, int k, int out, bool is_transposed, int first, int end, float *panels);
     /** c [rows][out] (+)= a [rows][k] times the matrix in `panels`. */
     void (*product)(const float *a, size_t rows, int k, const float *panels, int out, bool accumulate, float *c);
+    /** The product of two matrices as they lie; `panels` is scratch of WS_MATRIX_PANELS floats. A row of the result is
+     * the same whatever other rows there are. BLAS does not promise that: its kernels for the last few rows may sum in
+     * another order, or without FMA. */
+    void (*matrix_product)(const struct ws_matrices *m, float *panels);
     /** sums [channels][out] += x' dy; x [rows][channels], dy [rows][out]. */
     void (*outer)(const float *x, const float *dy, size_t rows, int channels, int out, float *sums);
 

@@ -443,6 +443,7 @@ const struct ws_kernels WS_KERNELS_TABLE = {
     .winograd_weight_gradient = winograd_weight_gradient,
     .product_panels = product_panels,
     .product = product,
+    .matrix_product = matrix_product,
     .outer = outer,
     .pad_image = pad_image,
     .channel_moments = channel_moments,

@@ -5,10 +5,11 @@
  *   backward  dW[k, o] = Σ_m P[m, k] dY[m, o]
  *             dX       = the same convolution of dY with the turned kernel (stride 1), or col2im(dY W') (stride > 1)
  *
- * Wide maps: stripes of P that fit the second-level cache, single-threaded sgemm calls. A gemm, and a grouped 1x1
- * convolution of stride 1, read their input as P, without a copy. Narrow maps (at most NARROW_CHANNELS channels):
- * direct convolution of a padded copy of each image, because making and packing patches would cost as much as the
- * product.
+ * Wide maps: stripes of P that fit the second-level cache. Forward they are products of our own, whose rows do not
+ * depend on each other: an image's values do not depend on its batch. Backward they are single-threaded sgemm calls. A
+ * gemm, and a grouped 1x1 convolution of stride 1, read their input as P, without a copy. Narrow maps (at most
+ * NARROW_CHANNELS channels): direct convolution of a padded copy of each image, because making and packing patches
+ * would cost as much as the product.
  *
  * Groups are such products of a range of channels each: P and the padded copy hold one group's channels, and outputs
  * and weights, [window][in of a group][out of all], are walked with the pitch of all.
@@ -190,8 +191,8 @@ size_t conv_scratch_floats(struct ws_exec *e, const struct step *s, size_t *shar
         winograd_scratch(&p, &worker, shared);
         return worker;
     }
-    size_t wanted =
-        p.is_narrow ? padded_floats(p.g.height, p.g.width, (size_t)p.g.channels, p.g.pad[0]) : stripe_rows(p.k) * p.k;
+    size_t wanted = p.is_narrow ? padded_floats(p.g.height, p.g.width, (size_t)p.g.channels, p.g.pad[0])
+                                : WS_MATRIX_PANELS + stripe_rows(p.k) * p.k;
     if (!e->has_backward || p.node->op != WS_OP_CONV)
         return wanted;
     struct ws_geometry t = turned_geometry(&p);
@@ -288,18 +289,26 @@ static void forward_direct(const struct product *p, const struct epilogue *f, si
 }
 
 static void forward_product(const struct product *p, const struct epilogue *f, size_t rows, const float *x,
-                            float *patches, float *y)
+                            float *scratch, float *y)
 {
     const struct ws_exec *e = p->e;
+    float *patches = scratch + WS_MATRIX_PANELS;
     size_t stripe = stripe_rows(p->k), pitch;
     for (size_t m = 0; m < rows; m += stripe) {
         size_t n = rows - m < stripe ? rows - m : stripe;
         for (size_t group = 0; group < p->n_groups; group++) {
             size_t at = group * p->out_group;
             const float *a = patches_of(p, x, group, m, n, patches, &pitch);
-            cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)n, (blasint)p->out_group, (blasint)p->k,
-                        1.0F, a, (blasint)pitch, param_values(e, p->node, 0) + at, (blasint)p->n_out, 0.0F,
-                        y + m * p->n_out + at, (blasint)p->n_out);
+            const struct ws_matrices matrices = {.a = a,
+                                                 .w = param_values(e, p->node, 0) + at,
+                                                 .c = y + m * p->n_out + at,
+                                                 .rows = n,
+                                                 .k = p->k,
+                                                 .out = p->out_group,
+                                                 .a_step = pitch,
+                                                 .w_step = p->n_out,
+                                                 .c_step = p->n_out};
+            e->kernels->matrix_product(&matrices, scratch);
         }
         finish_rows(f, y, m, n);
     }

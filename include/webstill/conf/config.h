@@ -297,15 +297,6 @@ void ws_config_free(struct ws_config **config);
 WS_MUST_USE enum ws_status ws_config_dump(const struct ws_config *config, const char *const *sections,
                                           struct ws_buf *out, struct ws_err *err);
 
-/** The stages that depend on the configuration ("crawl" … "report"), in order; ends with NULL. */
-extern const char *const ws_config_stages[];
-
-/**
- * The sections that the output of a stage depends on, for ws_config_dump() and manifests; ends with NULL.
- * NULL when no such stage exists.
- */
-const char *const *ws_config_sections(const char *stage);
-
 /** A shallow copy of a configuration; dump it, but never free it. Not copyable: `config` points into the view. */
 struct ws_config_view {
     struct ws_config config;

@@ -5,7 +5,8 @@
  * same network share its parameters and add to the same gradients (KD3 runs the student on X and on X').
  *
  * Work is split over images into a fixed number of slices and reduced in slice order: the same bytes for any number of
- * threads. Each worker calls single-threaded BLAS.
+ * threads. Without batch statistics an image's values are the same bytes in any batch, too: forward products are our
+ * own. Backward, each worker calls single-threaded BLAS.
  */
 #ifndef WEBSTILL_NN_EXEC_H
 #define WEBSTILL_NN_EXEC_H

@@ -67,8 +67,8 @@ const char *ws_run_option(const struct ws_run *run, const char *name, const char
 
 /**
  * The command `config`: print the resolved configuration (--section NAME: one section of it), or with --write DIR
- * bring DIR/STAGE.yaml up to date for each stage: what the stage's output depends on. A file that would not change
- * keeps its time, so make can depend on it.
+ * bring DIR/STAGE.yaml up to date for each stage: what the stage's output depends on; and DIR/stages.mk, the rules
+ * that make includes. A file that would not change keeps its time, so make can depend on it.
  */
 WS_MUST_USE enum ws_status ws_config_command(const struct ws_run *run, struct ws_err *err);
 extern const struct ws_option ws_config_options[];
@@ -77,9 +77,10 @@ extern const struct ws_option ws_config_options[];
 #define WS_CONFIG_COMMAND                                                                                              \
     {                                                                                                                  \
         .name = "config", .summary = "print the resolved configuration", .usage = "CONFIG [options]",                  \
-        .details = "Prints what a run really uses: the reference, then CONFIG, then each -o key=value.\n"              \
-                   "With --write DIR it writes DIR/STAGE.yaml for each stage, for make to depend on.\n\n"              \
-                   "Example: webstill config configs/web-fashion.yaml --section distill",                              \
+        .details =                                                                                                     \
+            "Prints what a run really uses: the reference, then CONFIG, then each -o key=value.\n"                     \
+            "With --write DIR it writes DIR/STAGE.yaml for each stage, for make to depend on, and DIR/stages.mk.\n\n"  \
+            "Example: webstill config configs/web-fashion.yaml --section distill",                                     \
         .needs_config = true, .options = ws_config_options, .run = ws_config_command                                   \
     }
 
