@@ -1,20 +1,33 @@
 /** `webstill crawl CONFIG`: open the books, crawl, close them with a manifest. */
 #include "commands.h"
 
-#include "job/outcome.h"
+#include "books/failures.h"
+#include "books/outcome.h"
+#include "job/crawl.h"
+#include "job/picture.h"
+#include "job/rules.h"
 #include "job/search.h"
-#include "source/source.h"
-#include "turn/crawl.h"
+#include "net/fetch.h"
+#include "turn/loop.h"
 
 #include "webstill/base/file.h"
+#include "webstill/base/log.h"
 #include "webstill/base/mem.h"
 #include "webstill/stage/table.h"
 
+#include <libxml/xmlversion.h>
+#include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { PATH_BYTES = 4096, MAX_RECORD_BYTES = 1 << 30 };
+
+/** The jobs, as the loop calls them. */
+static const struct ws_errand_table jobs = {
+    .open_host = &ws_rules_errand,
+    .serve = {[WS_ITEM_IMAGE] = &ws_picture_errand, [WS_ITEM_TASK] = &ws_search_errand},
+};
 
 static bool join(char path[PATH_BYTES], const struct ws_run *run, const char *name)
 {
@@ -38,10 +51,11 @@ static enum ws_status check_config(const struct ws_run *run, struct ws_err *err)
 static enum ws_status recall(struct ws_crawl *crawl, struct ws_err *err)
 {
     struct ws_outcome before;
-    const enum ws_status status = ws_outcome_count(&before, crawl, err);
-    crawl->tally.n_images = ws_outcome_n_kept(&before);
-    crawl->tally.n_known = before.n_found;
-    crawl->tally.n_failed = before.states[WS_ENTRY_FAILED];
+    struct ws_tally *tally = &crawl->books.tally;
+    const enum ws_status status = ws_outcome_count(&before, crawl->config, &crawl->books, err);
+    tally->n_images = ws_outcome_n_kept(&before);
+    tally->n_known = before.n_found;
+    tally->n_failed = before.states[WS_ENTRY_FAILED];
     ws_outcome_fini(&before);
     return status;
 }
@@ -49,7 +63,7 @@ static enum ws_status recall(struct ws_crawl *crawl, struct ws_err *err)
 static enum ws_status open_crawl(struct ws_crawl *crawl, const struct ws_run *run, struct ws_err *err)
 {
     char dir[PATH_BYTES], frontier[PATH_BYTES];
-    *crawl = (struct ws_crawl){.config = run->config, .conf = ws_crawl_keys(run->config), .limit = run->limit};
+    *crawl = (struct ws_crawl){.config = run->config, .conf = ws_crawl_keys(run->config)};
     if (!join(dir, run, "") || !join(frontier, run, "frontier"))
         return ws_fail(err, WS_E_CONFIG, "the working directory's name is too long: %.60s…", run->work);
     dir[strlen(dir) - 1] = '\0';
@@ -58,29 +72,21 @@ static enum ws_status open_crawl(struct ws_crawl *crawl, const struct ws_run *ru
         return ws_fail(err, WS_E_CONFIG,
                        "crawl.user_agent: expected a product name of letters, - and _ first, found \"%s\"",
                        crawl->conf->user_agent);
-    crawl->jobs = ws_calloc(crawl->conf->concurrency, sizeof *crawl->jobs);
-    enum ws_status status = crawl->jobs ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for the transfers");
+    enum ws_status status = ws_books_open(&crawl->books, dir, frontier, crawl->conf, err);
     if (status == WS_OK)
-        status = ws_frontier_open(&crawl->frontier, frontier, err);
+        status = ws_turns_open(&crawl->turns, crawl->config, &crawl->books, run->limit, err);
     if (status == WS_OK)
-        status = ws_archive_open(&crawl->archive, dir, crawl->conf, crawl->frontier, err);
-    if (status == WS_OK)
-        status = ws_fetcher_open(&crawl->fetcher, crawl->conf, err);
-    if (status == WS_OK)
-        status = ws_tasks_make(crawl, err);
+        status = ws_agenda_make(&crawl->agenda, crawl->config, ws_source_table, err);
     if (status == WS_OK)
         status = recall(crawl, err);
-    return status == WS_OK ? ws_tasks_begin(crawl, err) : status;
+    return status == WS_OK ? ws_search_begin_all(crawl, err) : status;
 }
 
 static void close_crawl(struct ws_crawl *crawl)
 {
-    ws_tasks_fini(crawl);
-    ws_fetcher_close(&crawl->fetcher);
-    ws_archive_close(&crawl->archive);
-    ws_frontier_close(&crawl->frontier);
-    ws_hosts_fini(&crawl->hosts);
-    free(crawl->jobs);
+    ws_agenda_fini(&crawl->agenda);
+    ws_turns_close(&crawl->turns);
+    ws_books_close(&crawl->books);
 }
 
 /* --- the manifest --- */
@@ -105,7 +111,7 @@ static enum ws_status describe_shard(struct ws_crawl *crawl, const char *name, c
     struct ws_buf known = {0};
     long long count;
     snprintf(key, sizeof key, "shard %s", name);
-    enum ws_status status = ws_frontier_get_meta(crawl->frontier, key, &known, err);
+    enum ws_status status = ws_frontier_get_meta(crawl->books.frontier, key, &known, err);
     const bool is_known =
         status == WS_OK && sscanf(known.ptr, "%64s %lld", hex, &count) == 2 && ws_digest_parse(hex, digest);
     ws_buf_fini(&known);
@@ -121,7 +127,7 @@ static enum ws_status describe_shard(struct ws_crawl *crawl, const char *name, c
         return status;
     ws_digest_hex(digest, hex);
     snprintf(value, sizeof value, "%s %lld", hex, (long long)*n_records);
-    return ws_frontier_put_meta(crawl->frontier, key, value, err);
+    return ws_frontier_put_meta(crawl->books.frontier, key, value, err);
 }
 
 static enum ws_status add_shards(struct ws_crawl *crawl, const struct ws_run *run, struct ws_manifest *manifest,
@@ -144,7 +150,7 @@ static enum ws_status add_shards(struct ws_crawl *crawl, const struct ws_run *ru
             status = ws_fail(err, WS_E_MEMORY, "out of memory for the manifest");
     }
     ws_dir_list_close(&shards);
-    return status == WS_OK ? ws_frontier_commit(crawl->frontier, err) : status;
+    return status == WS_OK ? ws_frontier_commit(crawl->books.frontier, err) : status;
 }
 
 /** A manifest without outputs: configuration, and --limit as an input, since a limited crawl is not the whole one. */
@@ -190,15 +196,35 @@ static enum earlier look_back(const struct ws_run *run, const char *path)
     return is_whole || run->limit > 0 ? EARLIER_WHOLE : EARLIER_PARTIAL;
 }
 
+static enum ws_status count(struct ws_crawl *crawl, struct ws_outcome *outcome, struct ws_err *err)
+{
+    const enum ws_status status = ws_outcome_count(outcome, crawl->config, &crawl->books, err);
+    return status == WS_OK ? ws_search_count(crawl, outcome, err) : status;
+}
+
+static enum ws_status write_failures(struct ws_crawl *crawl, const char *path, struct ws_err *err)
+{
+    struct ws_failures failures;
+    enum ws_status status = ws_failures_open(&failures, path, err);
+    if (status == WS_OK)
+        status = ws_failures_add_pictures(&failures, &crawl->books, err);
+    if (status == WS_OK)
+        status = ws_search_write_failures(crawl, &failures, err);
+    if (status == WS_OK)
+        status = ws_failures_finish(&failures, err);
+    ws_failures_close(&failures);
+    return status;
+}
+
 static enum ws_status publish(struct ws_crawl *crawl, const struct ws_run *run, const struct ws_outcome *outcome,
                               struct ws_manifest *manifest, struct ws_err *err)
 {
     char failures[PATH_BYTES], path[PATH_BYTES];
     if (!join(failures, run, "failures.jsonl") || !join(path, run, "manifest.json"))
         return ws_fail(err, WS_E_CONFIG, "the working directory's name is too long");
-    enum ws_status status = ws_archive_finish(&crawl->archive, crawl->frontier, err);
+    enum ws_status status = ws_archive_finish(&crawl->books.archive, crawl->books.frontier, err);
     if (status == WS_OK)
-        status = ws_outcome_write_failures(crawl, failures, err);
+        status = write_failures(crawl, failures, err);
     if (status == WS_OK)
         status = add_shards(crawl, run, manifest, err);
     if (status == WS_OK && !ws_outcome_describe(outcome, run->config, manifest))
@@ -210,17 +236,17 @@ static enum ws_status publish(struct ws_crawl *crawl, const struct ws_run *run, 
 
 static enum ws_status print_plan(const struct ws_run *run, struct ws_err *err)
 {
-    struct ws_crawl crawl = {.config = run->config, .conf = ws_crawl_keys(run->config)};
-    const enum ws_status status = ws_tasks_make(&crawl, err);
-    for (size_t i = 0; status == WS_OK && i < crawl.n_tasks; i++) {
-        const struct ws_task *task = &crawl.tasks[i];
-        printf("%-10s %-24s %s%s%s\n", task->ops->name, task->source_name, task->source->url,
-               task->query ? "  query: " : "", task->query ? task->query : "");
+    struct ws_agenda agenda;
+    const struct ws_crawl_keys *conf = ws_crawl_keys(run->config);
+    const enum ws_status status = ws_agenda_make(&agenda, run->config, ws_source_table, err);
+    for (size_t i = 0; status == WS_OK && i < agenda.n; i++) {
+        const struct ws_search *search = &agenda.searches[i];
+        printf("%-10s %-24s %s%s%s\n", search->ops->name, search->source_name, search->source->url,
+               search->query ? "  query: " : "", search->query ? search->query : "");
     }
     printf("%zu searches and walks; at least %u ms between two requests to a host, %u at once per host, %u in all\n",
-           crawl.n_tasks, (unsigned)crawl.conf->delay_ms, (unsigned)crawl.conf->per_host,
-           (unsigned)crawl.conf->concurrency);
-    ws_tasks_fini(&crawl);
+           agenda.n, (unsigned)conf->delay_ms, (unsigned)conf->per_host, (unsigned)conf->concurrency);
+    ws_agenda_fini(&agenda);
     return status;
 }
 
@@ -236,14 +262,12 @@ static enum ws_status run_crawl(const struct ws_run *run, bool is_published, boo
         status = open_crawl(crawl, run, err);
     if (status == WS_OK && is_further_round)
         status = ws_picture_retry_failed(crawl, err);
-    if (status == WS_OK) {
-        crawl->is_published = is_published;
-        status = ws_crawl_run(crawl, err);
-    }
     if (status == WS_OK)
-        status = ws_outcome_count(&outcome, crawl, err);
+        status = ws_loop_run(&crawl->turns, &jobs, crawl, err);
     if (status == WS_OK)
-        status = ws_outcome_judge(&outcome, crawl, err);
+        status = count(crawl, &outcome, err);
+    if (status == WS_OK)
+        status = ws_outcome_judge(&outcome, run->config, &crawl->books.tally, run->limit > 0, is_published, err);
     if (status == WS_OK || status == WS_E_PARTIAL) {
         const enum ws_status published = publish(crawl, run, &outcome, &manifest, status == WS_OK ? err : NULL);
         status = status == WS_OK ? published : status;
@@ -283,4 +307,12 @@ enum ws_status ws_crawl_command(const struct ws_run *run, struct ws_err *err)
         status = run_crawl(run, earlier != EARLIER_NONE, ws_file_exists(manifest_path), err);
     ws_lock_release(&lock);
     return status;
+}
+
+void ws_crawl_libraries(char *text, size_t size_bytes)
+{
+    int major, minor, patch;
+    (void)mdb_version(&major, &minor, &patch);
+    snprintf(text, size_bytes, "%s, libxml2 %s, LMDB %d.%d.%d", ws_fetcher_library(), LIBXML_DOTTED_VERSION, major,
+             minor, patch);
 }

@@ -25,6 +25,7 @@ static void losses(void *state, struct ws_step *step)
 }
 
 static const struct ws_phase phases[] = {{.name = "distil", .losses = losses}, {0}};
+static const struct ws_need needs[] = {{.kind = WS_NEED_TEACHER}, {0}};
 
 static const struct ws_conf_section *const sections[] = {&ws_kd_section, NULL};
 
@@ -32,5 +33,6 @@ const struct ws_method ws_method_kd = {
     .name = "kd",
     .summary = "Hinton's distillation on the whole pool",
     .sections = sections,
+    .needs = needs,
     .phases = phases,
 };

@@ -14,6 +14,7 @@ static void losses(void *state, struct ws_step *step)
 }
 
 static const struct ws_phase phases[] = {{.name = "distil", .losses = losses}, {0}};
+static const struct ws_need needs[] = {{.kind = WS_NEED_TEACHER}, {0}};
 
 static const struct ws_conf_section *const sections[] = {&ws_kd_section, NULL};
 
@@ -22,5 +23,6 @@ const struct ws_method ws_method_noise = {
     .summary = "Hinton's distillation on pictures of uniform noise",
     .sections = sections,
     .supply = ws_supply_open_noise,
+    .needs = needs,
     .phases = phases,
 };
