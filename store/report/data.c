@@ -2,7 +2,10 @@
 #include "page.h"
 
 #include "webstill/base/file.h"
+#include "webstill/base/json.h"
 #include "webstill/base/mem.h"
+#include "webstill/base/path.h"
+#include "webstill/base/text.h"
 #include "webstill/stage/manifest.h"
 #include "webstill/tensors/file.h"
 
@@ -14,17 +17,17 @@
 static void note_problem(struct ws_report *report, const char *text)
 {
     const size_t used = strlen(report->problems);
-    snprintf(report->problems + used, sizeof(report->problems) - used, "%s%.400s", used > 0 ? "\n" : "", text);
+    snprintf(report->problems + used, sizeof report->problems - used, "%s%.400s", used > 0 ? "\n" : "", text);
 }
 
 static json_t *read_json(struct ws_report *report, const char *relative, bool is_manifest)
 {
-    char path[WS_PATH_MAX];
+    char path[WS_PATH_BYTES];
     struct ws_err err = {0};
     json_t *root = NULL;
-    if (!ws_path_join(path, report->work, relative) || !ws_file_exists(path))
-        return NULL;
-    const enum ws_status status = is_manifest ? ws_manifest_read(path, &root, &err) : ws_json_read(path, &root, &err);
+    enum ws_status status = ws_path_join(path, report->work, &err, "%s", relative);
+    if (status == WS_OK && ws_file_exists(path))
+        status = is_manifest ? ws_manifest_read(path, &root, &err) : ws_json_read(path, &root, &err);
     if (status != WS_OK)
         note_problem(report, err.text);
     return root;
@@ -32,12 +35,13 @@ static json_t *read_json(struct ws_report *report, const char *relative, bool is
 
 static json_t *read_card(struct ws_report *report)
 {
-    char path[WS_PATH_MAX];
+    char path[WS_PATH_BYTES];
     struct ws_err err = {0};
     struct ws_tensors *tensors = NULL;
-    if (!ws_path_join(path, report->work, "teacher/teacher.safetensors") || !ws_file_exists(path))
+    enum ws_status status = ws_path_join(path, report->work, &err, "teacher/teacher.safetensors");
+    if (status == WS_OK && !ws_file_exists(path))
         return NULL;
-    if (ws_tensors_open(&tensors, path, &err) != WS_OK) {
+    if (status != WS_OK || ws_tensors_open(&tensors, path, &err) != WS_OK) {
         note_problem(report, err.text);
         return NULL;
     }
@@ -67,22 +71,23 @@ static bool take_line(struct ws_report_run *run, const char *text, size_t len)
 static enum ws_status read_metrics(struct ws_report *report, struct ws_report_run *run, const char *relative,
                                    struct ws_err *err)
 {
-    char path[WS_PATH_MAX];
+    char path[WS_PATH_BYTES];
     struct ws_file_map map = {0};
     run->epochs = json_array();
     if (!run->epochs)
         return ws_fail(err, WS_E_MEMORY, "out of memory for the metrics");
-    if (!ws_path_join(path, report->work, relative) || !ws_file_exists(path))
-        return WS_OK;
-    enum ws_status status = ws_file_map_open(&map, path, err);
+    enum ws_status status = ws_path_join(path, report->work, err, "%s", relative);
+    if (status != WS_OK || !ws_file_exists(path))
+        return status;
+    status = ws_file_map_open(&map, path, err);
     if (status != WS_OK)
         return status;
     struct ws_span rest = map.bytes, line;
     size_t n_lines = 1;
     while (ws_line_next(&rest, &line))
         n_lines++;
-    run->step_x = ws_calloc(n_lines, sizeof(*run->step_x));
-    run->step_loss = ws_calloc(n_lines, sizeof(*run->step_loss));
+    run->step_x = ws_calloc(n_lines, sizeof *run->step_x);
+    run->step_loss = ws_calloc(n_lines, sizeof *run->step_loss);
     bool is_whole = run->step_x && run->step_loss;
     rest = map.bytes;
     while (is_whole && ws_line_next(&rest, &line))
@@ -98,13 +103,13 @@ static enum ws_status load_run(struct ws_report *report, const char *name, struc
     run->name = name;
     run->slot = (int)(report->n_runs % WS_SLOTS);
     report->n_runs++;
-    snprintf(relative, sizeof(relative), "runs/%.200s/manifest.json", name);
+    snprintf(relative, sizeof relative, "runs/%.200s/manifest.json", name);
     run->manifest = read_json(report, relative, true);
-    snprintf(relative, sizeof(relative), "runs/%.200s/eval.json", name);
+    snprintf(relative, sizeof relative, "runs/%.200s/eval.json", name);
     run->eval = read_json(report, relative, false);
-    snprintf(relative, sizeof(relative), "runs/%.200s/best-eval.json", name);
+    snprintf(relative, sizeof relative, "runs/%.200s/best-eval.json", name);
     run->best_eval = read_json(report, relative, false);
-    snprintf(relative, sizeof(relative), "runs/%.200s/metrics.jsonl", name);
+    snprintf(relative, sizeof relative, "runs/%.200s/metrics.jsonl", name);
     return read_metrics(report, run, relative, err);
 }
 
@@ -115,52 +120,69 @@ static void open_selection(struct ws_report *report, struct ws_selection_file *f
         note_problem(report, err.text);
 }
 
+static enum ws_status open_selection_in(struct ws_report *report, struct ws_selection_file *file, const char *folder,
+                                        const char *name, struct ws_err *err)
+{
+    char path[WS_PATH_BYTES];
+    const enum ws_status status = ws_path_join(path, folder, err, "%s", name);
+    if (status == WS_OK && ws_file_exists(path))
+        open_selection(report, file, path);
+    return status;
+}
+
+/** First and last epoch that a run has selected, if it has. */
+static enum ws_status load_selections_of(struct ws_report *report, const char *run, struct ws_err *err)
+{
+    char folder[WS_PATH_BYTES];
+    struct ws_dir_list list = {0};
+    enum ws_status status = ws_path_join(folder, report->work, err, "runs/%.200s/selection", run);
+    if (status == WS_OK)
+        status = ws_dir_list_open(&list, folder, ".safetensors", err);
+    if (status == WS_OK && list.n > 0) {
+        report->selection_run = run;
+        status = open_selection_in(report, &report->last, folder, list.names[list.n - 1], err);
+    }
+    if (status == WS_OK && list.n > 1)
+        status = open_selection_in(report, &report->first, folder, list.names[0], err);
+    ws_dir_list_close(&list);
+    return status;
+}
+
 /** First and last epoch of the first run that selects, else what `webstill curate` chose. */
 static enum ws_status load_selections(struct ws_report *report, struct ws_err *err)
 {
-    char folder[WS_PATH_MAX], relative[512], path[WS_PATH_MAX];
-    for (size_t r = 0; r < report->n_runs && report->last.n == 0; r++) {
-        struct ws_dir_list list = {0};
-        snprintf(relative, sizeof(relative), "runs/%.200s/selection", report->runs[r].name);
-        if (!ws_path_join(folder, report->work, relative))
-            continue;
-        const enum ws_status status = ws_dir_list_open(&list, folder, ".safetensors", err);
-        if (status != WS_OK)
-            return status;
-        if (list.n > 0 && ws_path_join(path, folder, list.names[list.n - 1])) {
-            open_selection(report, &report->last, path);
-            report->selection_run = report->runs[r].name;
-        }
-        if (list.n > 1 && ws_path_join(path, folder, list.names[0]))
-            open_selection(report, &report->first, path);
-        ws_dir_list_close(&list);
+    enum ws_status status = WS_OK;
+    for (size_t r = 0; status == WS_OK && r < report->n_runs && report->last.n == 0; r++)
+        status = load_selections_of(report, report->runs[r].name, err);
+    if (status == WS_OK && report->last.n == 0) {
+        status = open_selection_in(report, &report->last, report->work, "selection/epoch.safetensors", err);
+        if (report->last.n > 0)
+            report->selection_run = NULL;
     }
-    if (report->last.n == 0 && ws_path_join(path, report->work, "selection/epoch.safetensors") &&
-        ws_file_exists(path)) {
-        report->selection_run = NULL;
-        open_selection(report, &report->last, path);
-    }
-    return WS_OK;
+    return status;
 }
 
 /** What changed between the epochs of the run whose selection is shown, and what the teacher says alone. */
 static void load_changes(struct ws_report *report)
 {
-    char folder[WS_PATH_MAX], scores[WS_PATH_MAX], relative[512];
+    char folder[WS_PATH_BYTES], scores[WS_PATH_BYTES];
     struct ws_err err = {0};
-    snprintf(relative, sizeof(relative), "runs/%.200s/selection", report->selection_run ? report->selection_run : "-");
-    if (!ws_path_join(folder, report->work, relative) ||
-        !ws_path_join(scores, report->work, "scores/teacher.safetensors"))
-        return;
-    if (ws_report_changes_load(&report->changes, folder, scores, &err) != WS_OK)
+    const char *run = report->selection_run ? report->selection_run : "-";
+    if (ws_path_join(folder, report->work, &err, "runs/%.200s/selection", run) != WS_OK ||
+        ws_path_join(scores, report->work, &err, "scores/teacher.safetensors") != WS_OK ||
+        ws_report_changes_load(&report->changes, folder, scores, &err) != WS_OK)
         note_problem(report, err.text);
 }
 
 static void load_images(struct ws_report *report)
 {
-    char path[WS_PATH_MAX];
+    char path[WS_PATH_BYTES];
     struct ws_err err = {0};
-    if (!ws_path_join(path, report->work, "store/data.mdb") || !ws_file_exists(path))
+    if (ws_path_join(path, report->work, &err, "store/data.mdb") != WS_OK) {
+        note_problem(report, err.text);
+        return;
+    }
+    if (!ws_file_exists(path))
         return;
     path[strlen(path) - strlen("/data.mdb")] = '\0';
     if (ws_images_open(&report->images, path, &err) != WS_OK)

@@ -34,7 +34,7 @@ static size_t list_steps(const struct ws_report *report, struct step steps[STEPS
          report->last.n > 0 ? sum_kept(&report->last) : -1},
     };
     size_t n = 0;
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (all[i].n >= 0)
             steps[n++] = all[i];
     }
@@ -76,7 +76,7 @@ static int compare_reasons(const void *a, const void *b)
 static void add_name(struct ws_html *html, const char *name)
 {
     char text[100];
-    snprintf(text, sizeof(text), "%.99s", name);
+    snprintf(text, sizeof text, "%.99s", name);
     for (char *c = text; *c; c++)
         *c = *c == '_' ? ' ' : *c;
     ws_html_text(html, text);
@@ -96,7 +96,7 @@ static void add_reasons(struct ws_html *html, const char *title, json_t *counts)
     }
     if (n == 0)
         return;
-    qsort(reasons, n, sizeof(*reasons), compare_reasons);
+    qsort(reasons, n, sizeof *reasons, compare_reasons);
     ws_html_add(html, "<h3>");
     ws_html_text(html, title);
     ws_html_add(html, "</h3>\n<ul class=\"why\">\n");

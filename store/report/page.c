@@ -1,6 +1,7 @@
 /** The page around the sections: head, lead, facts, provenance, foot. */
 #include "page.h"
 
+#include "webstill/base/json.h"
 #include "webstill/stage/cli.h"
 
 #include <math.h>
@@ -75,7 +76,7 @@ static void add_tiles(const struct ws_report *report, struct ws_html *html)
     if (eval) {
         open_tile(html);
         ws_html_percent(html, ws_json_number(eval, "accuracy"), 1);
-        snprintf(text, sizeof(text), "%.80s student, clean test accuracy in %%", lead->name);
+        snprintf(text, sizeof text, "%.80s student, clean test accuracy in %%", lead->name);
         close_tile(html, text);
     }
     if (isfinite(find_teacher_accuracy(report))) {
@@ -123,7 +124,7 @@ static size_t list_manifests(const struct ws_report *report, const json_t **out,
 {
     const json_t *const before[] = {report->crawl, report->store, report->teacher, report->score, report->curate};
     size_t n = 0;
-    for (size_t i = 0; i < sizeof(before) / sizeof(before[0]) && n < n_max; i++) {
+    for (size_t i = 0; i < sizeof before / sizeof before[0] && n < n_max; i++) {
         if (before[i])
             out[n++] = before[i];
     }
@@ -176,7 +177,7 @@ static void add_short_facts(const struct ws_report *report, struct ws_html *html
         return;
     ws_html_add(html, "<p class=\"soft small\">");
     char day[11];
-    snprintf(day, sizeof(day), "%.10s", span.last);
+    snprintf(day, sizeof day, "%.10s", span.last);
     ws_html_text(html, day);
     ws_html_add(html, " · ");
     add_machine(&span, html);
@@ -185,7 +186,7 @@ static void add_short_facts(const struct ws_report *report, struct ws_html *html
     ws_html_addf(html, " in all stages · webstill " WS_VERSION " · seed %llu · configuration ",
                  (unsigned long long)report->config->seed);
     char hash[13];
-    snprintf(hash, sizeof(hash), "%.12s", report->config_sha256);
+    snprintf(hash, sizeof hash, "%.12s", report->config_sha256);
     ws_html_text(html, hash);
     ws_html_add(html, "</p>\n");
 }
@@ -200,13 +201,13 @@ static void add_facts(const struct ws_report *report, struct ws_html *html)
     add_machine(&span, html);
     ws_html_add(html, "</dd>\n");
     add_fact(html, "System", ws_json_text(json_object_get(span.manifest, "machine"), "system"));
-    snprintf(text, sizeof(text), "webstill %.40s; %.500s", ws_json_text(span.manifest, "version"),
+    snprintf(text, sizeof text, "webstill %.40s; %.500s", ws_json_text(span.manifest, "version"),
              ws_json_text(span.manifest, "libraries"));
     add_fact(html, "Versions", text);
-    snprintf(text, sizeof(text), "%llu", (unsigned long long)report->config->seed);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)report->config->seed);
     add_fact(html, "Seed", text);
     add_fact(html, "Configuration", report->config_sha256);
-    snprintf(text, sizeof(text), "%.40s to %.40s", span.first, span.last);
+    snprintf(text, sizeof text, "%.40s to %.40s", span.first, span.last);
     add_fact(html, "Made", text);
     ws_html_add(html, "<dt>Time in all stages</dt><dd>");
     ws_html_seconds(html, span.seconds);
@@ -275,7 +276,7 @@ static void add_configuration(struct ws_html *html, const char *title, const jso
     while (*line) {
         const size_t len = strcspn(line, "\n");
         char part[512];
-        snprintf(part, sizeof(part), "%.*s", (int)(len < 500 ? len : 500), line);
+        snprintf(part, sizeof part, "%.*s", (int)(len < 500 ? len : 500), line);
         ws_html_text(html, part);
         ws_html_add(html, "\n");
         line += len + (line[len] == '\n');
@@ -292,12 +293,12 @@ static void add_configurations(const struct ws_report *report, struct ws_html *h
     } stages[] = {{"crawl", report->crawl}, {"store", report->store},   {"teacher", report->teacher},
                   {"score", report->score}, {"curate", report->curate}, {"distill", lead ? lead->manifest : NULL}};
     bool is_any = false;
-    for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
+    for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++)
         is_any = is_any || stages[i].manifest;
     if (!is_any)
         return;
     ws_html_add(html, "<details><summary>The configuration each stage ran under</summary>\n");
-    for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
+    for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++)
         add_configuration(html, stages[i].title, stages[i].manifest);
     ws_html_add(html, "</details>\n");
 }
@@ -319,11 +320,11 @@ void ws_report_add_stages(const struct ws_report *report, struct ws_html *html)
                 "scope=\"col\">Stage</th><th scope=\"col\" class=\"left\">Finished</th>"
                 "<th scope=\"col\">Time</th><th scope=\"col\" class=\"left\">Output and its "
                 "SHA-256</th></tr></thead><tbody>\n");
-    for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
+    for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++)
         add_stage_row(html, stages[i].title, stages[i].manifest);
     for (size_t r = 0; r < report->n_runs; r++) {
         char title[100];
-        snprintf(title, sizeof(title), "distill %.80s", report->runs[r].name);
+        snprintf(title, sizeof title, "distill %.80s", report->runs[r].name);
         add_stage_row(html, title, report->runs[r].manifest);
     }
     add_stage_row(html, "eval", report->eval);

@@ -3,6 +3,8 @@
 
 #include "png.h"
 
+#include "webstill/base/json.h"
+
 #include <string.h>
 
 enum { PICTURE_SIDE = 96 };

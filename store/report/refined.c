@@ -4,6 +4,7 @@
 
 #include "webstill/base/file.h"
 #include "webstill/base/log.h"
+#include "webstill/base/path.h"
 #include "webstill/tensors/file.h"
 
 #include <string.h>
@@ -51,18 +52,18 @@ static enum ws_status add_pairs(const struct ws_report *report, struct ws_html *
 
 enum ws_status ws_report_add_refined(const struct ws_report *report, struct ws_html *html, struct ws_err *err)
 {
-    char path[4096];
+    char path[WS_PATH_BYTES];
     struct ws_tensors *part = NULL;
     struct ws_err why = {0};
-    snprintf(path, sizeof(path), "%.4000s/runs/refined/part-001.safetensors", report->work);
-    if (!report->images || !has_run(report, "kd3+") || report->config->report.contact == 0 || !ws_file_exists(path))
-        return WS_OK;
+    enum ws_status status = ws_path_join(path, report->work, err, "runs/refined/part-001.safetensors");
+    if (status != WS_OK || !report->images || !has_run(report, "kd3+") || report->config->report.contact == 0 ||
+        !ws_file_exists(path))
+        return status;
     if (ws_tensors_open(&part, path, &why) != WS_OK) {
         ws_log(WS_LOG_WARN, "the page shows no refined pictures: %s", why.text);
         return WS_OK;
     }
     const struct ws_tensor_entry *ids = ws_tensors_find(part, "ids"), *pixels = ws_tensors_find(part, "pixels");
-    enum ws_status status = WS_OK;
     if (is_ours(report, ids, pixels))
         status = add_pairs(report, html, ids->data, pixels->data, (size_t)ids->shape[0],
                            pixels->size_bytes / (size_t)ids->shape[0], err);

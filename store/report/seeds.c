@@ -30,7 +30,7 @@ static const struct column columns[] = {
     {"Training,<br>seconds", WS_MEASURE_SECONDS, 1, 0, NULL},
     {"Steps", WS_MEASURE_STEPS, 1, 0, NULL},
 };
-enum { N_COLUMNS = sizeof(columns) / sizeof(columns[0]) };
+enum { N_COLUMNS = sizeof columns / sizeof columns[0] };
 
 /** An experiment: what is said of it, and how it is drawn. */
 struct experiment {
@@ -103,7 +103,7 @@ size_t ws_seed_rows(const struct ws_results *results, const char *experiment, bo
         n++;
     }
     if (!is_each_x)
-        qsort(rows, n, sizeof(*rows), compare_accuracies);
+        qsort(rows, n, sizeof *rows, compare_accuracies);
     return n;
 }
 
@@ -302,7 +302,7 @@ enum ws_status ws_report_add_seeds(const struct ws_report *report, struct ws_htm
                       "held-out images of the web.</p>\n");
     add_origin(results, html);
     bool is_whole = true;
-    for (size_t i = 0; is_whole && i < sizeof(experiments) / sizeof(experiments[0]); i++)
+    for (size_t i = 0; is_whole && i < sizeof experiments / sizeof experiments[0]; i++)
         is_whole = add_experiment(results, html, &experiments[i]);
     add_runs(results, html);
     ws_html_add(html, "</section>\n");

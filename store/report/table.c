@@ -3,6 +3,7 @@
 
 #include "chart.h"
 
+#include "webstill/base/json.h"
 #include "webstill/base/mem.h"
 
 #include <math.h>
@@ -122,14 +123,14 @@ void ws_report_add_results(const struct ws_report *report, struct ws_html *html)
     for (size_t r = 0; r < report->n_runs; r++) {
         const struct ws_report_run *run = &report->runs[r];
         char key[8];
-        snprintf(key, sizeof(key), "k%d", run->slot);
+        snprintf(key, sizeof key, "k%d", run->slot);
         add_result_row(html, run, key, report->config->distill.arch, run->manifest, run->eval, run->best_eval,
                        run == best);
     }
     ws_html_add(html, "</tbody></table></div>\n");
     for (size_t r = 0; r < report->n_runs; r++) {
         char text[300];
-        snprintf(text, sizeof(text), "Run %.200s has no evaluation yet.", report->runs[r].name);
+        snprintf(text, sizeof text, "Run %.200s has no evaluation yet.", report->runs[r].name);
         if (!report->runs[r].eval)
             ws_report_add_missing(html, text, report->runs[r].manifest ? "eval" : "distill");
     }
@@ -147,7 +148,7 @@ static int64_t *count_labels(const struct ws_report *report)
 {
     if (!report->images)
         return NULL;
-    int64_t *counts = ws_calloc(report->config->n_classes + 1u, sizeof(*counts));
+    int64_t *counts = ws_calloc(report->config->n_classes + 1u, sizeof *counts);
     for (size_t i = 0; counts && i < ws_images_count(report->images); i++) {
         const int label = ws_images_record(report->images, i)->label;
         counts[label >= 0 && label < (int)report->config->n_classes ? label : (int)report->config->n_classes]++;
@@ -225,7 +226,7 @@ static void add_confusion_of(const struct ws_report *report, struct ws_html *htm
     const size_t n = json_array_size(rows);
     if (n == 0 || n > WS_REPORT_CLASSES_MAX || n != report->config->n_classes)
         return;
-    double *shares = ws_calloc(n * n, sizeof(*shares));
+    double *shares = ws_calloc(n * n, sizeof *shares);
     const char *names[WS_REPORT_CLASSES_MAX];
     for (size_t i = 0; shares && i < n; i++) {
         const json_t *row = json_array_get(rows, i);
@@ -259,7 +260,7 @@ void ws_report_add_confusion(const struct ws_report *report, struct ws_html *htm
     if (!lead || !json_object_get(lead->eval, "confusion") || report->config->n_classes > WS_REPORT_CLASSES_MAX)
         return;
     char title[120];
-    snprintf(title, sizeof(title), "%.80s student", lead->name);
+    snprintf(title, sizeof title, "%.80s student", lead->name);
     ws_html_add(html, "<section id=\"confusion\">\n<h2>What is taken for what</h2>\n"
                       "<p>Each row shows how the test images of one class were answered, in per cent.</p>\n"
                       "<div class=\"charts two\">\n");
