@@ -24,8 +24,7 @@ void ws_checkpoint_add(struct ws_checkpoint *checkpoint, const struct ws_tensor_
     checkpoint->entries[checkpoint->n++] = *entry;
 }
 
-void ws_checkpoint_add_net(struct ws_checkpoint *checkpoint, const char *prefix, const struct ws_net *net,
-                           const struct ws_optim *optim)
+void ws_checkpoint_add_net(struct ws_checkpoint *checkpoint, const char *prefix, const struct ws_net *net)
 {
     for (int i = 0; i < net->n_params; i++) {
         const struct ws_param *param = &net->params[i];
@@ -43,9 +42,20 @@ void ws_checkpoint_add_net(struct ws_checkpoint *checkpoint, const char *prefix,
             entry.shape[d] = param->shape[d];
         ws_checkpoint_add(checkpoint, &entry);
     }
+}
+
+void ws_checkpoint_add_numbers(struct ws_checkpoint *checkpoint, const char *prefix, const float *values, size_t n)
+{
+    const char *name = ws_arena_printf(&checkpoint->arena, "%s.values", prefix);
+    ws_checkpoint_add_list(checkpoint, name, WS_F32, n, values);
+}
+
+void ws_checkpoint_add_optim(struct ws_checkpoint *checkpoint, const char *prefix, const struct ws_optim *optim,
+                             size_t n)
+{
     for (int i = 0; i < 2 && optim->moments[i]; i++) {
         const char *name = ws_arena_printf(&checkpoint->arena, "%s.moment%d", prefix, i + 1);
-        ws_checkpoint_add_list(checkpoint, name, WS_F32, net->n_values, optim->moments[i]);
+        ws_checkpoint_add_list(checkpoint, name, WS_F32, n, optim->moments[i]);
     }
     const char *name = ws_arena_printf(&checkpoint->arena, "%s.n_steps", prefix);
     ws_checkpoint_add_list(checkpoint, name, WS_I64, 1, &optim->n_steps);
@@ -111,29 +121,53 @@ enum ws_status ws_checkpoint_open(struct ws_tensors **file, json_t **loop, const
     return status;
 }
 
-static enum ws_status get_optim(const struct ws_tensors *file, const char *prefix, const struct ws_net *net,
-                                struct ws_optim *optim, struct ws_err *err)
+static enum ws_status fail_tensor(const char *name, const char *expected, size_t n, struct ws_err *err)
+{
+    ws_fail(err, WS_E_DAMAGED, "checkpoint: tensor %s is missing or not %zu %s", name, n, expected);
+    ws_err_hint(err, "remove the checkpoint and run the same command again: it then starts anew");
+    return WS_E_DAMAGED;
+}
+
+static enum ws_status get_floats(const struct ws_tensors *file, const char *prefix, const char *what, float *values,
+                                 size_t n, struct ws_err *err)
 {
     char name[2 * WS_NAME_MAX];
-    size_t n = 0;
+    size_t found = 0;
+    snprintf(name, sizeof name, "%s.%s", prefix, what);
+    const float *tensor = ws_checkpoint_get_list(file, name, WS_F32, &found);
+    if (!tensor || found != n)
+        return fail_tensor(name, "floats", n, err);
+    memcpy(values, tensor, n * sizeof *values);
+    return WS_OK;
+}
+
+enum ws_status ws_checkpoint_get_numbers(const struct ws_tensors *file, const char *prefix, float *values, size_t n,
+                                         struct ws_err *err)
+{
+    return get_floats(file, prefix, "values", values, n, err);
+}
+
+enum ws_status ws_checkpoint_get_optim(const struct ws_tensors *file, const char *prefix, struct ws_optim *optim,
+                                       size_t n, struct ws_err *err)
+{
+    static const char *const moments[] = {"moment1", "moment2"};
+    char name[2 * WS_NAME_MAX];
     for (int i = 0; i < 2 && optim->moments[i]; i++) {
-        snprintf(name, sizeof name, "%s.moment%d", prefix, i + 1);
-        const float *moment = ws_checkpoint_get_list(file, name, WS_F32, &n);
-        if (!moment || n != net->n_values)
-            return ws_fail(err, WS_E_DAMAGED, "checkpoint: tensor %s is missing or not %zu floats", name,
-                           net->n_values);
-        memcpy(optim->moments[i], moment, n * sizeof *moment);
+        const enum ws_status status = get_floats(file, prefix, moments[i], optim->moments[i], n, err);
+        if (status != WS_OK)
+            return status;
     }
+    size_t n_counts = 0;
     snprintf(name, sizeof name, "%s.n_steps", prefix);
-    const int64_t *n_steps = ws_checkpoint_get_list(file, name, WS_I64, &n);
-    if (!n_steps || n != 1 || *n_steps < 0)
-        return ws_fail(err, WS_E_DAMAGED, "checkpoint: tensor %s is missing or no count", name);
+    const int64_t *n_steps = ws_checkpoint_get_list(file, name, WS_I64, &n_counts);
+    if (!n_steps || n_counts != 1 || *n_steps < 0)
+        return fail_tensor(name, "count", 1, err);
     optim->n_steps = *n_steps;
     return WS_OK;
 }
 
 enum ws_status ws_checkpoint_get_net(const struct ws_tensors *file, const char *prefix, struct ws_net *net,
-                                     struct ws_optim *optim, struct ws_err *err)
+                                     struct ws_err *err)
 {
     char name[2 * WS_NAME_MAX];
     for (int i = 0; i < net->n_params; i++) {
@@ -141,10 +175,10 @@ enum ws_status ws_checkpoint_get_net(const struct ws_tensors *file, const char *
         snprintf(name, sizeof name, "%s.%s", prefix, param->name);
         const struct ws_tensor_entry *entry = ws_tensors_find(file, name);
         if (!entry || entry->dtype != WS_F32 || entry->size_bytes != param->n * sizeof(float))
-            return ws_fail(err, WS_E_DAMAGED, "checkpoint: tensor %s is missing or not %zu floats", name, param->n);
+            return fail_tensor(name, "floats", param->n, err);
         ws_net_set(net, i, entry->data, param->n);
     }
-    return get_optim(file, prefix, net, optim, err);
+    return WS_OK;
 }
 
 const void *ws_checkpoint_get_list(const struct ws_tensors *file, const char *name, enum ws_dtype dtype, size_t *n)

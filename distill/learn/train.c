@@ -10,43 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEPS_PER_LINE = 10, VIEW_PASSES_PER_EPOCH = 4096 };
-
-double ws_train_lr(const struct ws_conf_optim *optim, int64_t step, int64_t n_steps, uint32_t epoch, uint32_t epochs)
-{
-    switch (optim->schedule) {
-    case WS_SCHEDULE_ONECYCLE:
-        return ws_lr_onecycle(optim->lr, step, n_steps, optim->warmup);
-    case WS_SCHEDULE_COSINE:
-        return ws_lr_cosine(optim->lr, step, n_steps);
-    case WS_SCHEDULE_STEP:
-        /* Dividing keeps the comparison exact where a milestone is a whole epoch. */
-        return ws_lr_step(optim->lr, (double)epoch / (double)epochs, optim->milestones, (int)optim->n_milestones,
-                          optim->gamma);
-    case WS_SCHEDULE_CONSTANT:
-        break;
-    }
-    return optim->lr;
-}
-
-static enum ws_status alloc_loop(struct loop *loop, struct ws_err *err)
-{
-    const struct ws_session *session = loop->session;
-    const size_t n_classes = (size_t)session->card.n_classes, n_held = loop->options->n_held;
-    loop->images = ws_calloc(session->n_train, sizeof *loop->images);
-    loop->order = ws_calloc(session->n_train, sizeof *loop->order);
-    loop->batch = ws_calloc((size_t)session->batch, sizeof *loop->batch);
-    loop->weights = ws_calloc(session->n_train, sizeof *loop->weights);
-    loop->weight_of = ws_calloc(session->data->n, sizeof *loop->weight_of);
-    loop->batch_weights = ws_calloc((size_t)session->batch, sizeof *loop->batch_weights);
-    loop->threshold = ws_calloc(n_classes, sizeof *loop->threshold);
-    loop->n_kept = ws_calloc(n_classes, sizeof *loop->n_kept);
-    loop->held_logits = ws_calloc(n_held ? ws_size_mul(n_held, n_classes) : 1, sizeof *loop->held_logits);
-    if (!loop->images || !loop->order || !loop->batch || !loop->weights || !loop->weight_of || !loop->batch_weights ||
-        !loop->threshold || !loop->n_kept || !loop->held_logits)
-        return ws_fail(err, WS_E_MEMORY, "out of memory for the order of %zu images", session->n_train);
-    return WS_OK;
-}
+enum { STEPS_PER_LINE = 10 };
 
 static enum ws_status open_loop(struct loop *loop, struct ws_err *err)
 {
@@ -59,11 +23,17 @@ static enum ws_status open_loop(struct loop *loop, struct ws_err *err)
     }
     snprintf(loop->checkpoint_path, sizeof loop->checkpoint_path, "%.4000s/checkpoint.safetensors", session->dir);
     enum ws_status status = ws_dir_make(session->dir, err);
-    if (status == WS_OK)
-        status = alloc_loop(loop, err);
     session->student = &loop->student;
     if (status == WS_OK)
-        status = loop->method->open(&loop->state, session, &loop->model, err);
+        status = ws_method_open(loop->method, &loop->training, session, err);
+    if (status != WS_OK)
+        return status;
+    loop->model = loop->training.model;
+    const size_t n_held = loop->options->n_held;
+    loop->held_logits =
+        ws_calloc(n_held ? ws_size_mul(n_held, (size_t)session->card.n_classes) : 1, sizeof *loop->held_logits);
+    if (!loop->held_logits)
+        status = ws_fail(err, WS_E_MEMORY, "out of memory for the logits of %zu images", n_held);
     if (status == WS_OK)
         status = ws_predictor_open(&loop->student, loop->model, session->pool, session->batch, false, err);
     return status;
@@ -73,24 +43,16 @@ static void close_loop(struct loop *loop)
 {
     ws_predictor_close(&loop->student);
     loop->session->student = NULL;
-    if (loop->state)
-        loop->method->close(&loop->state);
+    ws_method_close(loop->method, &loop->training);
     ws_metrics_close(&loop->metrics);
-    free(loop->images);
-    free(loop->order);
-    free(loop->batch);
-    free(loop->weights);
-    free(loop->weight_of);
-    free(loop->batch_weights);
-    free(loop->threshold);
-    free(loop->n_kept);
+    free(loop->counters.losses);
     free(loop->held_logits);
 }
 
 /* Steps of the epoch under way; the last epoch of a step budget is cut. */
 static int64_t count_steps(const struct loop *loop)
 {
-    const int64_t passes = ws_sampler_pass_batches(loop->epoch.n, loop->session->batch);
+    const int64_t passes = ws_sampler_pass_batches(loop->training.supply->epoch.n, loop->session->batch);
     int64_t n = loop->options->steps_per_epoch > 0 ? loop->options->steps_per_epoch : passes;
     const int64_t before = loop->counters.step - loop->counters.step_in_epoch;
     if (loop->options->steps > 0 && before + n > loop->options->steps)
@@ -102,44 +64,56 @@ static enum ws_status begin_epoch(struct loop *loop, struct ws_err *err)
 {
     struct loop_counters *c = &loop->counters;
     if (!c->is_begun) {
-        const enum ws_status status = loop->method->epoch_begin(loop->state, c->epoch, &loop->epoch, err);
+        struct ws_supply *supply = loop->training.supply;
+        const enum ws_status status = supply->kind->begin(supply, c->epoch, err);
         if (status != WS_OK)
             return status;
-        ws_assert(loop->epoch.n >= 2);
+        ws_assert(supply->epoch.n >= 2);
         c->is_begun = true;
         c->step_in_epoch = c->epoch_images = c->epoch_right = 0;
         c->epoch_loss = 0.0;
         c->n_losses = 0;
     }
-    loop->sampler = (struct ws_sampler){
-        .seed = loop->session->seed,
-        .epoch = c->epoch,
-        .order = loop->order,
-        .images = loop->epoch.images,
-        .n = loop->epoch.n,
-        .batch = loop->session->batch,
-        .pass = -1,
-    };
     loop->steps_in_epoch = count_steps(loop);
-    for (size_t i = 0; loop->epoch.weights && i < loop->epoch.n; i++)
-        loop->weight_of[loop->epoch.images[i]] = loop->epoch.weights[i];
     return WS_OK;
 }
 
-/* Where the run stands on its schedule: exact for a fixed number of steps, else as if every epoch were as long as this
- * one. */
-static double current_lr(const struct loop *loop)
+/* On its schedule: exact for a fixed number of steps, else as if every epoch were as long as this one. */
+static struct ws_place place_of(const struct loop *loop)
 {
     const struct loop_counters *c = &loop->counters;
-    int64_t step = c->step, n_steps = loop->options->steps;
-    if (n_steps == 0) {
-        step = (int64_t)(c->epoch - 1) * loop->steps_in_epoch + c->step_in_epoch;
-        n_steps = (int64_t)loop->session->epochs * loop->steps_in_epoch;
+    struct ws_place place = {.epoch = c->epoch,
+                             .epochs = loop->session->epochs,
+                             .step = c->step,
+                             .step_in_epoch = c->step_in_epoch,
+                             .rate_step = c->step,
+                             .rate_steps = loop->options->steps};
+    if (place.rate_steps == 0) {
+        place.rate_step = (int64_t)(c->epoch - 1) * loop->steps_in_epoch + c->step_in_epoch;
+        place.rate_steps = (int64_t)loop->session->epochs * loop->steps_in_epoch;
     }
-    return ws_train_lr(loop->session->optim, step, n_steps, c->epoch, loop->session->epochs);
+    return place;
 }
 
-static void count_step(struct loop *loop, const struct ws_step *step)
+/* A phase that does not run in each step leaves the sums of its losses as they are. */
+static enum ws_status count_losses(struct loop_counters *c, const struct ws_step *step, struct ws_err *err)
+{
+    if (!loop_alloc_losses(c, c->n_losses + step->n_losses))
+        return ws_fail(err, WS_E_MEMORY, "out of memory for %d losses", step->n_losses);
+    for (int i = 0; i < step->n_losses; i++) {
+        int at = 0;
+        while (at < c->n_losses && strcmp(c->losses[at].name, step->losses[i].name) != 0)
+            at++;
+        if (at == c->n_losses) {
+            c->losses[c->n_losses++].sum = 0.0;
+            snprintf(c->losses[at].name, sizeof c->losses[at].name, "%s", step->losses[i].name);
+        }
+        c->losses[at].sum += step->losses[i].value;
+    }
+    return WS_OK;
+}
+
+static enum ws_status count_step(struct loop *loop, const struct ws_step *step, struct ws_err *err)
 {
     struct loop_counters *c = &loop->counters;
     c->step++;
@@ -149,42 +123,24 @@ static void count_step(struct loop *loop, const struct ws_step *step)
     c->epoch_right = step->n_right >= 0 && c->epoch_right >= 0 ? c->epoch_right + step->n_right : -1;
     c->epoch_loss += step->loss;
     c->lr = step->lr;
-    for (int i = 0; i < step->n_losses; i++) {
-        if (i >= c->n_losses)
-            c->losses[i].sum = 0.0;
-        snprintf(c->losses[i].name, sizeof c->losses[i].name, "%s", step->losses[i].name);
-        c->losses[i].sum += step->losses[i].value;
-    }
-    c->n_losses = step->n_losses;
     loop->line_images += step->n;
-}
-
-/* The weights of a step's images, or NULL when the epoch has none. Lives until the next step. */
-static const float *weights_of(struct loop *loop, const uint32_t *images, int n)
-{
-    if (!loop->epoch.weights)
-        return NULL;
-    for (int i = 0; i < n; i++)
-        loop->batch_weights[i] = loop->weight_of[images[i]];
-    return loop->batch_weights;
+    return count_losses(c, step, err);
 }
 
 static enum ws_status run_step(struct loop *loop, struct ws_err *err)
 {
     const struct loop_counters *c = &loop->counters;
-    uint32_t pass;
-    struct ws_step step = {.images = loop->batch, .index = c->step, .lr = current_lr(loop), .n_right = -1};
-    step.n = ws_sampler_batch(&loop->sampler, c->step_in_epoch, loop->batch, &pass);
-    step.weights = weights_of(loop, loop->batch, step.n);
-    step.view_pass = c->epoch * VIEW_PASSES_PER_EPOCH + pass;
+    const struct ws_phase *phase;
+    struct ws_step step = {.training = &loop->training, .place = place_of(loop)};
     const double begun_s = ws_clock_mono_s();
-    const enum ws_status status = loop->method->step(loop->state, &step, err);
+    enum ws_status status = ws_update_step(loop->method, &step, &phase, err);
     loop->counters.step_seconds += ws_clock_mono_s() - begun_s;
     if (status == WS_E_NUMERIC)
-        return loop_tell_nonfinite(loop, &step, err);
+        return loop_tell_nonfinite(loop, &step, phase, err);
+    if (status == WS_OK)
+        status = count_step(loop, &step, err);
     if (status != WS_OK)
         return status;
-    count_step(loop, &step);
     return c->step % STEPS_PER_LINE == 0 ? loop_step_line(loop, &step, err) : WS_OK;
 }
 
@@ -292,10 +248,12 @@ static struct ws_digest digest_frozen(const struct loop *loop)
         for (int i = 0; i < 2; i++)
             ws_sha256_add(&stream, nets[i]->values, nets[i]->n_values * sizeof(float));
     }
-    const struct ws_net *net = loop->model->net;
-    for (int i = 0; i < net->n_params; i++)
-        if (net->params[i].is_frozen)
-            ws_sha256_add(&stream, net->values + net->params[i].offset, net->params[i].n * sizeof(float));
+    for (int k = 0; k < loop->training.n_learners; k++) {
+        const struct ws_net *net = loop->training.learners[k]->net;
+        for (int i = 0; net && i < net->n_params; i++)
+            if (net->params[i].is_frozen)
+                ws_sha256_add(&stream, net->values + net->params[i].offset, net->params[i].n * sizeof(float));
+    }
     return ws_sha256_finish(&stream);
 }
 

@@ -13,7 +13,7 @@
 #ifndef WEBSTILL_DISTILL_LEARN_TRAIN_H
 #define WEBSTILL_DISTILL_LEARN_TRAIN_H
 
-#include "method/method.h"
+#include "method.h"
 
 struct ws_train_options {
     const char *name;        /**< "kd3", "teacher": in metrics, logs and messages */
@@ -49,11 +49,5 @@ struct ws_train_result {
 WS_MUST_USE enum ws_status ws_train(const struct ws_method *method, struct ws_session *session,
                                     const struct ws_train_options *options, struct ws_train_result *result,
                                     struct ws_err *err);
-
-/**
- * Learning rate of a step. `step` of `n_steps` counts from 0 and `epoch` of `epochs` from 1. Milestones of the step
- * schedule are shares of the epochs, and lr falls behind them (strictly greater, as the released KD3 code does).
- */
-double ws_train_lr(const struct ws_conf_optim *optim, int64_t step, int64_t n_steps, uint32_t epoch, uint32_t epochs);
 
 #endif

@@ -5,6 +5,13 @@
 
 #include "metrics.h"
 #include "train.h"
+#include "update.h"
+
+/** A named part of the epoch's loss, summed over its steps. */
+struct loss_sum {
+    char name[32];
+    double sum;
+};
 
 /** What a checkpoint must bring back besides weights. */
 struct loop_counters {
@@ -17,11 +24,8 @@ struct loop_counters {
         epoch_right;   /**< of this epoch: images, and those whose label was predicted (-1 = no labels) */
     double epoch_loss; /**< sum over the epoch's steps */
     int n_losses;
-    struct {
-        char name[32];
-        double sum; /**< likewise */
-    } losses[WS_MAX_LOSSES];
-    double lr; /**< of the last step */
+    struct loss_sum *losses; /**< owned */
+    double lr;               /**< of the last step */
     double held_last, held_best;
     uint32_t best_epoch;
     double seconds;      /**< of training before this call */
@@ -32,22 +36,12 @@ struct loop {
     const struct ws_method *method;
     struct ws_session *session;
     const struct ws_train_options *options;
-    void *state;                 /**< owned: the method's */
-    struct ws_model *model;      /**< borrowed from the method */
+    struct ws_training training; /**< owned */
+    struct ws_model *model;      /**< borrowed from it */
     struct ws_predictor student; /**< owned */
     struct ws_metrics metrics;   /**< owned */
     struct loop_counters counters;
-    struct ws_epoch epoch;
-    uint32_t *images;     /**< owned: [n_train] restored list of a resumed epoch */
-    double *threshold;    /**< owned: [n_classes] likewise */
-    int64_t *n_kept;      /**< owned: [n_classes] likewise */
-    float *weights;       /**< owned: [n_train] likewise */
-    float *weight_of;     /**< owned: [data->n] of each image of this epoch, when it has weights */
-    float *batch_weights; /**< owned: [batch] */
-    uint32_t *order;      /**< owned: [n_train] the sampler's */
-    uint32_t *batch;      /**< owned: [batch] */
-    float *held_logits;   /**< owned: [n_held][n_classes] */
-    struct ws_sampler sampler;
+    float *held_logits;                   /**< owned: [n_held][n_classes] */
     int64_t steps_in_epoch;               /**< of the epoch under way */
     double start_s, checkpoint_s, line_s; /**< monotonic: this call began; last checkpoint; last step line */
     int64_t line_images;                  /**< images since the last step line */
@@ -65,8 +59,12 @@ WS_MUST_USE enum ws_status loop_restore(struct loop *loop, struct ws_err *err);
 /** Ask the hold-out; updates held_last, held_best, best_epoch and writes BEST when it is one. */
 WS_MUST_USE enum ws_status loop_hold_out(struct loop *loop, struct ws_err *err);
 
+/** Room for `n` sums; false when out of memory. */
+WS_MUST_USE bool loop_alloc_losses(struct loop_counters *counters, int n);
+
 /** Say where a step's numbers ceased to be finite, and keep the step; WS_E_NUMERIC. */
-WS_MUST_USE enum ws_status loop_tell_nonfinite(struct loop *loop, const struct ws_step *step, struct ws_err *err);
+WS_MUST_USE enum ws_status loop_tell_nonfinite(struct loop *loop, const struct ws_step *step,
+                                               const struct ws_phase *phase, struct ws_err *err);
 /** Run a kept step again and print every node's range; WS_OK whether or not its numbers are finite. */
 WS_MUST_USE enum ws_status loop_replay(struct loop *loop, const char *path, FILE *out, struct ws_err *err);
 

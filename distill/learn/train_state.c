@@ -30,7 +30,7 @@ static json_t *pack_counters(const struct loop *loop)
                      c->epoch_loss, "losses", pack_losses(c), "lr", c->lr, "held_last", c->held_last, "held_best",
                      c->held_best, "best_epoch", (json_int_t)c->best_epoch, "seconds", loop_seconds(loop),
                      "step_seconds", c->step_seconds, "metrics_lines", (json_int_t)loop->metrics.n_lines, "alpha",
-                     c->is_begun ? loop->epoch.alpha : -1.0);
+                     c->is_begun ? loop->training.supply->epoch.alpha : -1.0);
 }
 
 enum ws_status loop_save(struct loop *loop, struct ws_err *err)
@@ -39,17 +39,7 @@ enum ws_status loop_save(struct loop *loop, struct ws_err *err)
     enum ws_status status = ws_metrics_sync(&loop->metrics, err);
     if (status != WS_OK)
         return status;
-    loop->method->save(loop->state, &checkpoint);
-    if (loop->counters.is_begun) {
-        const size_t n_classes = (size_t)loop->model->card.n_classes;
-        ws_checkpoint_add_list(&checkpoint, "loop.images", WS_I32, loop->epoch.n, loop->epoch.images);
-        if (loop->epoch.weights)
-            ws_checkpoint_add_list(&checkpoint, "loop.weights", WS_F32, loop->epoch.n, loop->epoch.weights);
-        if (loop->epoch.threshold)
-            ws_checkpoint_add_list(&checkpoint, "loop.threshold", WS_F64, n_classes, loop->epoch.threshold);
-        if (loop->epoch.n_kept)
-            ws_checkpoint_add_list(&checkpoint, "loop.n_kept", WS_I64, n_classes, loop->epoch.n_kept);
-    }
+    ws_method_save(loop->method, &loop->training, &checkpoint, loop->counters.is_begun);
     json_t *counters = pack_counters(loop);
     status = ws_checkpoint_write(&checkpoint, loop->checkpoint_path, loop->options->key, counters, err);
     json_decref(counters);
@@ -57,9 +47,17 @@ enum ws_status loop_save(struct loop *loop, struct ws_err *err)
     return status;
 }
 
+bool loop_alloc_losses(struct loop_counters *counters, int n)
+{
+    struct loss_sum *losses = ws_realloc(counters->losses, (size_t)n + 1, sizeof *losses);
+    if (losses)
+        counters->losses = losses;
+    return losses != NULL;
+}
+
 static bool unpack_losses(struct loop_counters *c, const json_t *list)
 {
-    if (!json_is_array(list) || json_array_size(list) > WS_MAX_LOSSES)
+    if (!json_is_array(list) || !loop_alloc_losses(c, (int)json_array_size(list)))
         return false;
     c->n_losses = (int)json_array_size(list);
     for (int i = 0; i < c->n_losses; i++) {
@@ -73,7 +71,7 @@ static bool unpack_losses(struct loop_counters *c, const json_t *list)
     return true;
 }
 
-static bool unpack_counters(struct loop *loop, json_t *root, int64_t *metrics_lines)
+static bool unpack_counters(struct loop *loop, json_t *root, int64_t *metrics_lines, double *alpha)
 {
     struct loop_counters *c = &loop->counters;
     json_int_t epoch, step, step_in_epoch, images_seen, epoch_images, epoch_right, best_epoch, lines;
@@ -84,7 +82,7 @@ static bool unpack_counters(struct loop *loop, json_t *root, int64_t *metrics_li
                     "epoch_images", &epoch_images, "epoch_right", &epoch_right, "epoch_loss", &c->epoch_loss, "losses",
                     &losses, "lr", &c->lr, "held_last", &c->held_last, "held_best", &c->held_best, "best_epoch",
                     &best_epoch, "seconds", &c->seconds, "step_seconds", &c->step_seconds, "metrics_lines", &lines,
-                    "alpha", &loop->epoch.alpha) != 0 ||
+                    "alpha", alpha) != 0 ||
         epoch < 1 || step < 0 || step_in_epoch < 0 || step_in_epoch > step || !unpack_losses(c, losses))
         return false;
     c->epoch = (uint32_t)epoch;
@@ -99,42 +97,18 @@ static bool unpack_counters(struct loop *loop, json_t *root, int64_t *metrics_li
     return true;
 }
 
-/* The images of an epoch under way: chosen with the networks as they were at its beginning, so not to be chosen again.
- */
-static enum ws_status restore_epoch(struct loop *loop, const struct ws_tensors *file, struct ws_err *err)
-{
-    const size_t n_classes = (size_t)loop->model->card.n_classes;
-    size_t n = 0, n_weights = 0, n_thresholds = 0, n_kept = 0;
-    const uint32_t *images = ws_checkpoint_get_list(file, "loop.images", WS_I32, &n);
-    const float *weights = ws_checkpoint_get_list(file, "loop.weights", WS_F32, &n_weights);
-    const double *threshold = ws_checkpoint_get_list(file, "loop.threshold", WS_F64, &n_thresholds);
-    const int64_t *kept = ws_checkpoint_get_list(file, "loop.n_kept", WS_I64, &n_kept);
-    if (!images || n < 2 || n > loop->session->n_train || (threshold && n_thresholds != n_classes) ||
-        (kept && n_kept != n_classes) || (weights && n_weights != n))
-        return ws_fail(err, WS_E_DAMAGED, "%s: the list of the epoch's images is missing or too long",
-                       loop->checkpoint_path);
-    for (size_t i = 0; i < n; i++)
-        if (images[i] >= loop->session->data->n)
-            return ws_fail(err, WS_E_DAMAGED, "%s: image %u of %zu", loop->checkpoint_path, images[i],
-                           loop->session->data->n);
-    memcpy(loop->images, images, n * sizeof *images);
-    loop->epoch.images = loop->images;
-    loop->epoch.n = n;
-    loop->epoch.weights = weights ? memcpy(loop->weights, weights, n * sizeof *weights) : NULL;
-    loop->epoch.threshold = threshold ? memcpy(loop->threshold, threshold, n_classes * sizeof *threshold) : NULL;
-    loop->epoch.n_kept = kept ? memcpy(loop->n_kept, kept, n_classes * sizeof *kept) : NULL;
-    return WS_OK;
-}
-
 static enum ws_status restore_from(struct loop *loop, const struct ws_tensors *file, json_t *root,
                                    int64_t *metrics_lines, struct ws_err *err)
 {
-    if (!unpack_counters(loop, root, metrics_lines))
+    double alpha = -1.0;
+    if (!unpack_counters(loop, root, metrics_lines, &alpha))
         return ws_fail(err, WS_E_DAMAGED, "%s: metadata \"webstill.loop\" lacks numbers", loop->checkpoint_path);
-    const enum ws_status status = loop->method->load(loop->state, file, err);
-    if (status != WS_OK || !loop->counters.is_begun)
-        return status;
-    return restore_epoch(loop, file, err);
+    const enum ws_status status = ws_method_load(loop->method, &loop->training, file, loop->counters.is_begun, err);
+    if (status != WS_OK)
+        ws_err_note(err, "%s", loop->checkpoint_path);
+    else
+        loop->training.supply->epoch.alpha = alpha;
+    return status;
 }
 
 enum ws_status loop_restore(struct loop *loop, struct ws_err *err)
@@ -220,6 +194,8 @@ enum ws_status loop_step_line(struct loop *loop, const struct ws_step *step, str
                              "epoch", (json_int_t)loop->counters.epoch, "step", (json_int_t)loop->counters.step, "lr",
                              step->lr, "loss", real_or_null(step->loss), "losses", losses, "gradient_norm",
                              real_or_null(step->gradient_norm), "images_per_s", rate, "seconds", loop_seconds(loop));
+    if (loop->method->metrics && line)
+        loop->method->metrics(loop->training.state, line);
     return ws_metrics_add(&loop->metrics, line, err);
 }
 
@@ -228,20 +204,22 @@ enum ws_status loop_epoch_line(struct loop *loop, struct ws_err *err)
     const struct loop_counters *c = &loop->counters;
     const int n_classes = loop->model->card.n_classes;
     const double steps = (double)c->step_in_epoch;
+    const struct ws_epoch *epoch = &loop->training.supply->epoch;
+    const struct ws_session *session = loop->session;
+    const size_t n_pool = session->n_pool ? session->n_pool : session->n_train;
     json_t *losses = json_object();
     for (int i = 0; i < c->n_losses; i++)
         json_object_set_new(losses, c->losses[i].name, real_or_null(c->losses[i].sum / steps));
     const bool is_held = loop->options->n_held > 0, is_labelled = c->epoch_right >= 0 && c->epoch_images > 0;
-    json_t *line =
-        json_pack("{s:s,s:s,s:I,s:I,s:f,s:o,s:o,s:o,s:o,s:I,s:I,s:o,s:o,s:o,s:I,s:f}", "kind", "epoch", "method",
-                  loop->options->name, "epoch", (json_int_t)c->epoch, "step", (json_int_t)c->step, "lr", c->lr, "loss",
-                  real_or_null(c->epoch_loss / steps), "losses", losses, loop->options->held_name,
-                  is_held ? json_real(c->held_last) : json_null(), "train_accuracy",
-                  is_labelled ? json_real((double)c->epoch_right / (double)c->epoch_images) : json_null(), "n_selected",
-                  (json_int_t)loop->epoch.n, "n_pool", (json_int_t)loop->session->n_train, "alpha",
-                  loop->epoch.alpha >= 0.0 ? json_real(loop->epoch.alpha) : json_null(), "selected_per_class",
-                  counts_or_null(loop->epoch.n_kept, n_classes), "threshold_per_class",
-                  reals_or_null(loop->epoch.threshold, n_classes), "images_seen", (json_int_t)c->images_seen, "seconds",
-                  loop_seconds(loop));
+    json_t *line = json_pack(
+        "{s:s,s:s,s:I,s:I,s:f,s:o,s:o,s:o,s:o,s:I,s:I,s:o,s:o,s:o,s:I,s:f}", "kind", "epoch", "method",
+        loop->options->name, "epoch", (json_int_t)c->epoch, "step", (json_int_t)c->step, "lr", c->lr, "loss",
+        real_or_null(c->epoch_loss / steps), "losses", losses, loop->options->held_name,
+        is_held ? json_real(c->held_last) : json_null(), "train_accuracy",
+        is_labelled ? json_real((double)c->epoch_right / (double)c->epoch_images) : json_null(), "n_selected",
+        (json_int_t)epoch->n, "n_pool", (json_int_t)n_pool, "alpha",
+        epoch->alpha >= 0.0 ? json_real(epoch->alpha) : json_null(), "selected_per_class",
+        counts_or_null(epoch->n_kept, n_classes), "threshold_per_class", reals_or_null(epoch->threshold, n_classes),
+        "images_seen", (json_int_t)c->images_seen, "seconds", loop_seconds(loop));
     return ws_metrics_add(&loop->metrics, line, err);
 }

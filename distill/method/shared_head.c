@@ -1,55 +1,54 @@
 #include "shared_head.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-static enum ws_status check_teacher(const struct ws_session *session, const char *method, struct ws_err *err)
+bool ws_map_match(const struct ws_node *teacher, const struct ws_node *student, int *teacher_pool, int *student_pool)
+{
+    const bool is_student_larger = student->height > teacher->height;
+    const struct ws_node *large = is_student_larger ? student : teacher, *small = is_student_larger ? teacher : student;
+    const int ratio = large->height / small->height;
+    *student_pool = is_student_larger ? ratio : 1;
+    *teacher_pool = is_student_larger ? 1 : ratio;
+    return large->height == ratio * small->height && large->width == ratio * small->width;
+}
+
+static const struct ws_node *teachers_map(const struct ws_session *session)
 {
     const struct ws_model *teacher = session->teacher_predictor->model;
-    if (teacher->features >= 0 && ws_model_classifier(session->teacher) >= 0)
-        return WS_OK;
-    ws_fail(err, WS_E_UNSUPPORTED,
-            "%s shares the teacher's classifier with the student, which must be one linear layer behind global "
-            "average pooling; the head of this teacher (%s, %d x %d pixels) ends in \"%s\" behind further layers",
-            method, teacher->card.arch, teacher->card.height, teacher->card.width,
-            teacher->net->nodes[teacher->logits].name);
-    ws_err_hint(err, "use method kd with this teacher; a vgg has one linear layer for pictures below 224 pixels");
-    return WS_E_UNSUPPORTED;
+    return &teacher->net->nodes[teacher->projected];
 }
 
 /* The teacher's last map must be an integer multiple of the student's, or the other way round. */
-static enum ws_status match_maps(struct ws_shared_head *head, struct ws_card *card, const char *method,
-                                 const struct ws_model *student_shape, struct ws_err *err)
+static enum ws_status match_maps(const struct ws_session *session, const struct ws_node *s, const char *method,
+                                 struct ws_err *err)
 {
-    const struct ws_model *teacher = head->session->teacher_predictor->model;
-    const struct ws_node *t = &teacher->net->nodes[teacher->projected];
-    const struct ws_node *s = &student_shape->net->nodes[student_shape->features];
-    card->projector_channels = t->channels;
-    head->teacher_pool = card->projector_pool = 1;
-    if (head->align == WS_ALIGN_POOLED)
+    const struct ws_node *t = teachers_map(session);
+    int teacher_pool, student_pool;
+    if (ws_map_match(t, s, &teacher_pool, &student_pool))
         return WS_OK;
-    const bool is_student_larger = s->height > t->height;
-    const struct ws_node *large = is_student_larger ? s : t, *small = is_student_larger ? t : s;
-    const int ratio = large->height / small->height;
-    if (large->height != ratio * small->height || large->width != ratio * small->width) {
-        ws_fail(err, WS_E_UNSUPPORTED,
-                "%s compares feature maps: the teacher's (%s) is %d x %d, the student's (%s) %d x %d; expected "
-                "equal sizes or an integer ratio, the same in height and width",
-                method, teacher->card.arch, t->height, t->width, card->arch, s->height, s->width);
-        ws_err_hint(err, "use method kd3 with distill.kd3.align: pooled, which compares the maps' averages");
-        return WS_E_UNSUPPORTED;
-    }
-    card->projector_pool = is_student_larger ? ratio : 1;
-    head->teacher_pool = is_student_larger ? 1 : ratio;
-    return WS_OK;
+    ws_fail(err, WS_E_UNSUPPORTED,
+            "%s compares feature maps: the teacher's (%s) is %d x %d, the student's (%s) %d x %d; expected "
+            "equal sizes or an integer ratio, the same in height and width",
+            method, session->teacher_predictor->model->card.arch, t->height, t->width, session->card.arch, s->height,
+            s->width);
+    ws_err_hint(err, "use method kd3 with distill.kd3.align: pooled, which compares the maps' averages");
+    return WS_E_UNSUPPORTED;
 }
 
-static enum ws_status check_factor(const struct ws_card *card, const char *method, struct ws_err *err)
+enum ws_status ws_shared_head_check(const struct ws_session *session, const char *method, int projector_factor,
+                                    enum ws_align align, struct ws_err *err)
 {
-    if (card->projector_factor >= 1 && card->projector_channels / card->projector_factor >= 1)
-        return WS_OK;
-    return ws_fail(err, WS_E_CONFIG, "distill.%s.projector_factor: expected 1 to %d (the teacher's channels), found %d",
-                   method, card->projector_channels, card->projector_factor);
+    const int channels = teachers_map(session)->channels;
+    struct ws_model *shape = NULL;
+    enum ws_status status = ws_model_build(&shape, &session->card, err);
+    if (status == WS_OK && align == WS_ALIGN_MAP)
+        status = match_maps(session, &shape->net->nodes[shape->features], method, err);
+    ws_model_free(&shape);
+    if (status == WS_OK && (projector_factor < 1 || channels / projector_factor < 1))
+        status = ws_fail(err, WS_E_CONFIG,
+                         "distill.%s.projector_factor: expected 1 to %d (the teacher's channels), found %d", method,
+                         channels, projector_factor);
+    return status;
 }
 
 /* z_s goes through the teacher's own g: the same bytes, which then never change (their gradient does not exist). */
@@ -66,46 +65,47 @@ static void share_classifier(const struct ws_model *teacher, struct ws_model *st
     }
 }
 
-static enum ws_status alloc_map(struct ws_shared_head *head, const struct ws_model *student, const char *method,
-                                struct ws_err *err)
+/* The session's card with the projector that fits the teacher. */
+static enum ws_status fill_card(struct ws_card *card, struct ws_shared_head *head, const struct ws_session *session,
+                                int projector_factor, struct ws_err *err)
 {
-    head->compared = head->align == WS_ALIGN_POOLED ? student->head_pooled : student->projected;
-    const struct ws_node *map = &student->net->nodes[head->compared];
-    head->map_floats = (size_t)map->height * (size_t)map->width * (size_t)map->channels;
-    head->teacher_map =
-        ws_calloc_aligned(ws_size_mul((size_t)head->session->batch, head->map_floats), sizeof *head->teacher_map);
-    return head->teacher_map ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for %s's feature maps", method);
-}
-
-enum ws_status ws_shared_head_open(struct ws_shared_head *head, struct ws_trainee *trainee,
-                                   const struct ws_session *session, const char *method, int projector_factor,
-                                   enum ws_align align, struct ws_err *err)
-{
-    *head = (struct ws_shared_head){.session = session, .align = align};
-    struct ws_session with_projector = *session;
     struct ws_model *shape = NULL;
-    enum ws_status status = check_teacher(session, method, err);
+    *card = session->card;
+    card->projector_factor = projector_factor;
+    card->projector_channels = teachers_map(session)->channels;
+    head->teacher_pool = card->projector_pool = 1;
+    if (head->align == WS_ALIGN_POOLED)
+        return WS_OK;
+    const enum ws_status status = ws_model_build(&shape, &session->card, err);
     if (status == WS_OK)
-        status = ws_model_build(&shape, &session->card, err);
-    if (status == WS_OK)
-        status = match_maps(head, &with_projector.card, method, shape, err);
+        (void)ws_map_match(teachers_map(session), &shape->net->nodes[shape->features], &head->teacher_pool,
+                           &card->projector_pool);
     ws_model_free(&shape);
-    with_projector.card.projector_factor = projector_factor;
-    if (status == WS_OK)
-        status = check_factor(&with_projector.card, method, err);
-    if (status == WS_OK)
-        status = ws_trainee_open(trainee, &with_projector, err);
-    if (status == WS_OK) {
-        share_classifier(session->teacher, trainee->model);
-        status = alloc_map(head, trainee->model, method, err);
-    }
     return status;
 }
 
-void ws_shared_head_close(struct ws_shared_head *head)
+enum ws_status ws_shared_head_open(struct ws_shared_head **out, struct ws_training *training, int projector_factor,
+                                   enum ws_align align, struct ws_err *err)
 {
-    free(head->teacher_map);
-    *head = (struct ws_shared_head){0};
+    struct ws_card card;
+    void *memory = NULL;
+    enum ws_status status = ws_training_alloc(training, &memory, 1, sizeof **out, err);
+    struct ws_shared_head *head = *out = memory;
+    if (status != WS_OK)
+        return status;
+    head->align = align;
+    status = fill_card(&card, head, training->session, projector_factor, err);
+    if (status == WS_OK)
+        status = ws_training_add_student(training, &card, -1, err);
+    if (status != WS_OK)
+        return status;
+    share_classifier(training->session->teacher, training->model);
+    head->compared = align == WS_ALIGN_POOLED ? training->model->head_pooled : training->model->projected;
+    head->map_floats = ws_point_floats((struct ws_point){training->student, head->compared});
+    status = ws_training_alloc(training, &memory, (size_t)training->session->batch,
+                               head->map_floats * sizeof *head->teacher_map, err);
+    head->teacher_map = memory;
+    return status;
 }
 
 void ws_map_average(const float *map, const struct ws_node *node, int batch, int pool, float *out)
@@ -126,15 +126,21 @@ void ws_map_average(const float *map, const struct ws_node *node, int batch, int
     }
 }
 
-const float *ws_shared_head_teacher_map(struct ws_shared_head *head, int n)
+/* What the student's `compared` is compared with, of the teacher's last forward on `n` images. */
+static const float *teacher_map(struct ws_shared_head *head, const struct ws_training *training, int n)
 {
-    const struct ws_predictor *teacher = head->session->teacher_predictor;
-    if (head->align == WS_ALIGN_POOLED)
-        return ws_exec_value(teacher->exec, teacher->model->head_pooled);
-    const float *map = ws_exec_value(teacher->exec, teacher->model->projected);
+    const struct ws_model *teacher = training->session->teacher_predictor->model;
+    const int node = head->align == WS_ALIGN_POOLED ? teacher->head_pooled : teacher->projected;
+    const float *map = ws_exec_value(training->teacher->exec, node);
     if (head->teacher_pool == 1)
         return map;
-    ws_map_average(map, &teacher->model->net->nodes[teacher->model->projected], n, head->teacher_pool,
-                   head->teacher_map);
+    ws_map_average(map, &teacher->net->nodes[node], n, head->teacher_pool, head->teacher_map);
     return head->teacher_map;
+}
+
+void ws_shared_head_align(struct ws_shared_head *head, struct ws_step *step, const float *weights)
+{
+    const struct ws_training *training = step->training;
+    ws_step_align(step, "align", (struct ws_point){training->student, head->compared},
+                  teacher_map(head, training, step->n), weights, head->map_floats, 1.0);
 }

@@ -6,38 +6,44 @@
 #ifndef WEBSTILL_DISTILL_METHOD_SHARED_HEAD_H
 #define WEBSTILL_DISTILL_METHOD_SHARED_HEAD_H
 
-#include "method.h"
+#include "learn/method.h"
 
-/** What of the teacher a comparison needs. All-zero is a valid closed one. */
+/** What of the teacher a comparison needs. */
 struct ws_shared_head {
-    const struct ws_session *session; /**< borrowed */
-    int teacher_pool;                 /**< the teacher's map is averaged over windows of this side; 1 = as it is */
+    int teacher_pool; /**< the teacher's map is averaged over windows of this side; 1 = as it is */
     enum ws_align align;
     int compared;       /**< node of the student: `projected`, or `head_pooled` */
     size_t map_floats;  /**< of one image, there */
-    float *teacher_map; /**< owned: [batch][map_floats], used when teacher_pool > 1 */
+    float *teacher_map; /**< [batch][map_floats], used when teacher_pool > 1 */
 };
 
 /**
- * Open a trainee of session->card with a projector to the teacher's channels and the teacher's classifier, copied and
- * frozen. `method` names the caller in messages and its section of the configuration ("simkd"); `projector_factor`
- * divides the teacher's channels inside the projector. WS_ALIGN_MAP: the larger of the two last maps is averaged to the
- * size of the smaller one: the student's inside its network, the teacher's by ws_shared_head_teacher_map().
- * WS_ALIGN_POOLED: what is compared are both maps' averages, which the classifier reads; so the maps may have any size.
- *
- * WS_E_UNSUPPORTED, with what does not fit: the teacher's logits are no linear layer of its pooled map, or the maps'
- * sides have no integer ratio; WS_E_CONFIG for a factor that leaves no channel; WS_E_MEMORY.
+ * Whether student and teacher can be compared, before anything is built. `method` names the caller in messages and its
+ * section of the configuration ("simkd"); `projector_factor` divides the teacher's channels inside the projector.
+ * WS_E_UNSUPPORTED where the maps' sides have no integer ratio; WS_E_CONFIG for a factor that leaves no channel.
  */
-WS_MUST_USE enum ws_status ws_shared_head_open(struct ws_shared_head *head, struct ws_trainee *trainee,
-                                               const struct ws_session *session, const char *method,
-                                               int projector_factor, enum ws_align align, struct ws_err *err);
-void ws_shared_head_close(struct ws_shared_head *head);
+WS_MUST_USE enum ws_status ws_shared_head_check(const struct ws_session *session, const char *method,
+                                                int projector_factor, enum ws_align align, struct ws_err *err);
 
-/** What the student's `compared` is compared with, of the teacher's last forward on `n` images: [n][map_floats].
- * Borrowed until the teacher runs again. */
-const float *ws_shared_head_teacher_map(struct ws_shared_head *head, int n);
+/**
+ * Add a student of session->card with a projector to the teacher's channels and the teacher's classifier, copied and
+ * frozen, of a session that has been checked. WS_ALIGN_MAP: the larger of the two last maps is averaged to the size of
+ * the smaller one: the student's inside its network, the teacher's by ws_shared_head_teacher_map(). WS_ALIGN_POOLED:
+ * what is compared are both maps' averages, which the classifier reads; so the maps may have any size.
+ */
+WS_MUST_USE enum ws_status ws_shared_head_open(struct ws_shared_head **out, struct ws_training *training,
+                                               int projector_factor, enum ws_align align, struct ws_err *err);
+
+/** Part "align" of the step's loss: the weighted mean square distance of what is compared; weights NULL: all 1. */
+void ws_shared_head_align(struct ws_shared_head *head, struct ws_step *step, const float *weights);
 
 /** Mean over windows of `pool` x `pool` of a node's value for `batch` images, whose sides `pool` divides. */
 void ws_map_average(const float *map, const struct ws_node *node, int batch, int pool, float *out);
+
+/**
+ * Windows over which two maps are averaged to one size: the larger by an integer, the other by 1. False where their
+ * sides have no such ratio, the same in height and width.
+ */
+bool ws_map_match(const struct ws_node *teacher, const struct ws_node *student, int *teacher_pool, int *student_pool);
 
 #endif

@@ -1,7 +1,5 @@
 #include "refine.h"
 
-#include "learn/predict.h"
-
 #include "webstill/base/file.h"
 #include "webstill/base/log.h"
 #include "webstill/base/mem.h"
@@ -311,16 +309,8 @@ enum ws_status ws_refine(struct ws_refined *out, struct ws_model *teacher, struc
                          const struct ws_dataset *data, const uint32_t *images, size_t n,
                          const struct ws_refine_options *options, const char *dir, struct ws_err *err)
 {
-    ws_assert(options->steps >= 1 && options->batch >= 2 && n >= 2);
+    ws_assert(options->steps >= 1 && options->batch >= 2 && n >= 2 && ws_statistics_count(teacher->net) > 0);
     *out = (struct ws_refined){0};
-    if (ws_statistics_count(teacher->net) == 0) {
-        ws_fail(err, WS_E_UNSUPPORTED,
-                "images are refined towards what the teacher's BatchNorm layers remember of its "
-                "data; expected such layers, found none in this teacher (%s)",
-                teacher->card.arch);
-        ws_err_hint(err, "export the teacher without folding BatchNorm, or set distill.kd3_plus.refine_steps to 0");
-        return WS_E_UNSUPPORTED;
-    }
     struct descent d = {.data = data,
                         .pool = pool,
                         .teacher = teacher,
@@ -356,3 +346,93 @@ void ws_refined_close(struct ws_refined *refined)
     free(refined->block);
     *refined = (struct ws_refined){0};
 }
+
+/* --- as a step before a training --- */
+
+bool ws_refine_is_asked(const struct ws_config *config)
+{
+    const struct ws_conf_kd3_plus *options = &config->distill.kd3_plus;
+    return options->refine_steps > 0 && options->refined_share > 0.0;
+}
+
+static int compare_hashes(const void *left, const void *right)
+{
+    const uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return (a > b) - (a < b);
+}
+
+/* `most` of the n images, whose order is kept; `hashes` is room for 2 n. */
+static void draw_sample(uint32_t *sample, size_t most, const struct ws_session *whole, uint64_t *hashes)
+{
+    const size_t n = whole->n_train;
+    for (size_t i = 0; i < n; i++)
+        hashes[i] = ws_xxh64(&whole->data->ids[whole->train[i]], sizeof *whole->data->ids, whole->seed);
+    memcpy(hashes + n, hashes, n * sizeof *hashes);
+    qsort(hashes + n, n, sizeof *hashes, compare_hashes);
+    for (size_t i = 0, taken = 0; taken < most; i++)
+        if (hashes[i] <= hashes[n + most - 1])
+            sample[taken++] = whole->train[i];
+}
+
+static enum ws_status narrow(struct ws_session *session, uint32_t **owned, struct ws_err *err)
+{
+    const size_t most = session->config->distill.kd3_plus.refine_images, n = session->n_train;
+    *owned = NULL;
+    if (most == 0 || n <= most)
+        return WS_OK;
+    uint32_t *sample = *owned = ws_calloc(most, sizeof *sample);
+    uint64_t *hashes = ws_calloc(ws_size_mul(n, 2), sizeof *hashes);
+    if (!sample || !hashes) {
+        free(hashes);
+        return ws_fail(err, WS_E_MEMORY, "out of memory to draw %zu of %zu images", most, n);
+    }
+    draw_sample(sample, most, session, hashes);
+    free(hashes);
+    session->train = sample;
+    session->n_train = most;
+    session->n_pool = n;
+    ws_log(WS_LOG_INFO, "kd3+ refines %zu of the %zu images and trains on these (distill.kd3_plus.refine_images)", most,
+           n);
+    return WS_OK;
+}
+
+static enum ws_status make(void **made, const struct ws_session *session, const char *dir, struct ws_err *err)
+{
+    const struct ws_conf_kd3_plus *said = &session->config->distill.kd3_plus;
+    const struct ws_refine_options options = {
+        .steps = (int)said->refine_steps,
+        .lr = said->refine_lr,
+        .statistics = said->refine_statistics,
+        .any_class = said->refine_any_class,
+        .batch = session->batch,
+        .seed = session->seed,
+    };
+    struct ws_model *teacher = NULL;
+    struct ws_refined *refined = *made = ws_calloc(1, sizeof *refined);
+    if (!refined)
+        return ws_fail(err, WS_E_MEMORY, "out of memory for refined images");
+    enum ws_status status = ws_model_load(&teacher, session->teacher_path, NULL, err);
+    if (status == WS_OK)
+        status = ws_refine(refined, teacher, session->pool, session->data, session->train, session->n_train, &options,
+                           dir, err);
+    ws_model_free(&teacher);
+    return status;
+}
+
+static void close_made(void **made)
+{
+    if (!*made)
+        return;
+    ws_refined_close(*made);
+    free(*made);
+    *made = NULL;
+}
+
+const struct ws_prepare ws_prepare_refine = {
+    .name = "refine",
+    .folder = "refined",
+    .is_asked = ws_refine_is_asked,
+    .narrow = narrow,
+    .make = make,
+    .close = close_made,
+};

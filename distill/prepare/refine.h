@@ -14,10 +14,7 @@
 #ifndef WEBSTILL_DISTILL_PREPARE_REFINE_H
 #define WEBSTILL_DISTILL_PREPARE_REFINE_H
 
-#include "data/set.h"
-#include "model/network.h"
-
-#include "webstill/base/pool.h"
+#include "learn/method.h"
 
 struct ws_refine_options {
     int steps;         /**< of the descent, per image; 1 or more */
@@ -37,14 +34,24 @@ struct ws_refined {
 /**
  * Refine `n` images of the set, in batches of an order drawn from the seed; a set smaller than the batch is one batch.
  *
- * `teacher` is not folded; without BatchNorm there is nothing to pull towards: WS_E_UNSUPPORTED. Finished parts lie in
- * `dir` as part-NNN.safetensors (ids U8 [n,16], pixels U8 [n,height,width,channels], metadata "webstill.refine": what
- * they depend on) and are not made again; parts beyond the last are removed. WS_E_STOPPED when a stop was asked for,
- * WS_E_IO, WS_E_MEMORY. Determinism: the same bytes for any number of threads, and however often it was stopped.
+ * `teacher` is not folded and has BatchNorm layers: without them there is nothing to pull towards. Finished parts lie
+ * in `dir` as part-NNN.safetensors (ids U8 [n,16], pixels U8 [n,height,width,channels], metadata "webstill.refine":
+ * what they depend on) and are not made again; parts beyond the last are removed. WS_E_STOPPED when a stop was asked
+ * for, WS_E_IO, WS_E_MEMORY. Determinism: the same bytes for any number of threads, and however often it was stopped.
  */
 WS_MUST_USE enum ws_status ws_refine(struct ws_refined *out, struct ws_model *teacher, struct ws_pool *pool,
                                      const struct ws_dataset *data, const uint32_t *images, size_t n,
                                      const struct ws_refine_options *options, const char *dir, struct ws_err *err);
 void ws_refined_close(struct ws_refined *refined);
+
+/** Whether the configuration (section distill.kd3_plus) asks for refined images. */
+bool ws_refine_is_asked(const struct ws_config *config);
+
+/**
+ * The step before a training on refined images; it makes a struct ws_refined. Where the pool is larger than
+ * refine_images, the training gets a sample of it: the images whose ids' hashes under the seed are smallest, so that a
+ * pool which grew changes it least.
+ */
+extern const struct ws_prepare ws_prepare_refine;
 
 #endif

@@ -3,10 +3,12 @@
 #include "learn/start_check.h"
 #include "learn/train.h"
 #include "machine.h"
+#include "method/methods.h"
 #include "teacher.h"
 
 #include "webstill/base/log.h"
 #include "webstill/base/path.h"
+#include "webstill/tensors/file.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -223,52 +225,6 @@ static enum ws_status note_result(struct ws_job *job, const struct workshop *sho
     return status == WS_OK ? ws_job_finish(job, err) : status;
 }
 
-static enum ws_status train_student(struct workshop *shop, struct ws_job *job, const struct ws_method *method,
-                                    struct ws_err *err)
-{
-    char key[WS_DIGEST_HEX], last[WS_PATH_BYTES], best[WS_PATH_BYTES];
-    struct ws_session session = {0};
-    struct ws_train_result result;
-    ws_job_key(job, key);
-    enum ws_status status = open_workshop(shop, err);
-    if (status == WS_OK)
-        status = ws_path_join(last, shop->run->work, err, "runs/%s/student.safetensors", method->name);
-    if (status == WS_OK)
-        status = ws_path_join(best, shop->run->work, err, "runs/%s/best.safetensors", method->name);
-    if (status == WS_OK)
-        status = make_session(&session, shop, job, method->name, key, err);
-    const char *replay = ws_run_option(shop->run, "replay", NULL);
-    if (status == WS_OK && !replay)
-        status = ws_job_start(job, err);
-    if (status == WS_OK) {
-        const struct ws_train_options options = {
-            .name = method->name,
-            .steps_per_epoch = shop->run->config->distill.steps_per_epoch,
-            .limit = shop->run->limit,
-            .checkpoint_s = shop->run->config->distill.checkpoint_s,
-            .key = key,
-            .held = shop->held,
-            .n_held = shop->n_held,
-            .targets = shop->choices,
-            .held_name = "agreement",
-            .last_path = last,
-            .best_path = best,
-            .replay = replay,
-            .replay_out = stdout,
-        };
-        status = ws_train(method, &session, &options, &result, err);
-    }
-    ws_card_fini(&session.card);
-    if (status != WS_OK || replay)
-        return status;
-    ws_log(WS_LOG_INFO,
-           "%s: %" PRId64 " steps, %" PRId64 " images in %.0f s; agreement with the teacher on %zu held-out images: "
-           "%.1f %% (best %.1f %%, epoch %" PRIu32 ")",
-           method->name, result.steps, result.images_seen, result.seconds, shop->n_held, 100.0 * result.held_last,
-           100.0 * result.held_best, result.best_epoch);
-    return note_result(job, shop, method->name, &result, err);
-}
-
 /* The pool is a list of images outside of the working directory. */
 static enum ws_status note_pool(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
 {
@@ -303,10 +259,120 @@ static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err 
                            : status;
 }
 
+/* --- what comes before a training --- */
+
+struct preparing {
+    struct workshop *shop;
+    const struct ws_config *config; /* as the method's run sees it */
+};
+
+static enum ws_status note_files(struct ws_job *job, struct ws_err *err)
+{
+    struct ws_dir_list list;
+    enum ws_status status = ws_dir_list_open(&list, job->dir, ".safetensors", err);
+    if (status != WS_OK)
+        return status;
+    for (size_t i = 0; status == WS_OK && i < list.n; i++) {
+        char path[WS_PATH_BYTES];
+        struct ws_tensors *file = NULL;
+        status = ws_path_join(path, job->dir, err, "%s", list.names[i]);
+        if (status == WS_OK)
+            status = ws_tensors_open(&file, path, err);
+        if (status == WS_OK)
+            status = ws_job_output(job, path + strlen(job->run->work) + 1, ws_tensors_digest(file),
+                                   (int64_t)ws_tensors_at(file, 0)->shape[0], err);
+        ws_tensors_close(&file);
+    }
+    ws_dir_list_close(&list);
+    return status;
+}
+
+/* A step's own lock and manifest; what it has made already it only reads. */
+static enum ws_status prepare(void *argument, const struct ws_prepare *step, void **made,
+                              const struct ws_session *session, struct ws_err *err)
+{
+    const struct preparing *preparing = argument;
+    const struct ws_run *run = preparing->shop->run;
+    struct ws_job job = {0};
+    char folder[128];
+    snprintf(folder, sizeof folder, "runs/%s", step->folder);
+    const struct ws_job_setup setup = {
+        .stage = ws_stage_find("distill"), .folder = folder, .title = step->name, .config = preparing->config};
+    enum ws_status status = ws_machine_open(&job, run, setup, err);
+    if (status == WS_OK)
+        status = note_inputs(&job, NULL, err);
+    const bool is_current = status == WS_OK && ws_job_is_current(&job);
+    if (status == WS_OK && !is_current)
+        status = ws_job_start(&job, err);
+    if (status == WS_OK)
+        status = step->make(made, session, job.dir, err);
+    if (status == WS_OK && !is_current)
+        status = note_files(&job, err);
+    if (status == WS_OK && !is_current)
+        status = ws_job_finish(&job, err);
+    ws_job_close(&job);
+    return status;
+}
+
+static enum ws_status train_student(struct workshop *shop, struct ws_job *job, const struct ws_method *method,
+                                    const struct ws_config *config, struct ws_err *err)
+{
+    char key[WS_DIGEST_HEX], last[WS_PATH_BYTES], best[WS_PATH_BYTES];
+    struct ws_session session = {0};
+    struct ws_train_result result;
+    struct ws_prepared prepared = {0};
+    struct preparing preparing = {shop, config};
+    ws_job_key(job, key);
+    enum ws_status status = open_workshop(shop, err);
+    if (status == WS_OK)
+        status = ws_path_join(last, shop->run->work, err, "runs/%s/student.safetensors", method->name);
+    if (status == WS_OK)
+        status = ws_path_join(best, shop->run->work, err, "runs/%s/best.safetensors", method->name);
+    if (status == WS_OK)
+        status = make_session(&session, shop, job, method->name, key, err);
+    const char *replay = ws_run_option(shop->run, "replay", NULL);
+    if (status == WS_OK && !replay)
+        status = ws_job_start(job, err);
+    /* Before minutes are spent, what can be refused is refused. */
+    if (status == WS_OK)
+        status = ws_method_check(method, &session, err);
+    if (status == WS_OK)
+        status = ws_prepared_open(&prepared, method->prepare, &session, prepare, &preparing, err);
+    if (status == WS_OK) {
+        const struct ws_train_options options = {
+            .name = method->name,
+            .steps_per_epoch = shop->run->config->distill.steps_per_epoch,
+            .limit = shop->run->limit,
+            .checkpoint_s = shop->run->config->distill.checkpoint_s,
+            .key = key,
+            .held = shop->held,
+            .n_held = shop->n_held,
+            .targets = shop->choices,
+            .held_name = "agreement",
+            .last_path = last,
+            .best_path = best,
+            .replay = replay,
+            .replay_out = stdout,
+        };
+        status = ws_train(method, &session, &options, &result, err);
+    }
+    ws_prepared_close(&prepared);
+    ws_card_fini(&session.card);
+    if (status != WS_OK || replay)
+        return status;
+    ws_log(WS_LOG_INFO,
+           "%s: %" PRId64 " steps, %" PRId64 " images in %.0f s; agreement with the teacher on %zu held-out images: "
+           "%.1f %% (best %.1f %%, epoch %" PRIu32 ")",
+           method->name, result.steps, result.images_seen, result.seconds, shop->n_held, 100.0 * result.held_last,
+           100.0 * result.held_best, result.best_epoch);
+    return note_result(job, shop, method->name, &result, err);
+}
+
 /* One run. */
 struct training {
     struct workshop *shop;
     const struct ws_method *method;
+    const struct ws_config *config; /* as the method's run sees it */
 };
 
 static enum ws_status tell_plan(struct ws_job *job, void *self, struct ws_err *err)
@@ -323,7 +389,7 @@ static enum ws_status tell_plan(struct ws_job *job, void *self, struct ws_err *e
 static enum ws_status make_student(struct ws_job *job, void *self, struct ws_err *err)
 {
     const struct training *training = self;
-    return train_student(training->shop, job, training->method, err);
+    return train_student(training->shop, job, training->method, training->config, err);
 }
 
 /* One run: its own lock and manifest in runs/METHOD. */
@@ -338,6 +404,7 @@ static enum ws_status run_method(struct workshop *shop, const char *name, struct
         return status;
     snprintf(folder, sizeof folder, "runs/%s", training.method->name);
     ws_config_view_init(&view, shop->run->config, training.method->name);
+    training.config = &view.config;
     const struct ws_job_setup setup = {
         .stage = ws_stage_find("distill"), .folder = folder, .title = training.method->name, .config = &view.config};
     return ws_machine_run(shop->run, setup, &steps, &training, err);

@@ -1,7 +1,8 @@
 /* The teacher from a file: ONNX, or safetensors with torchvision's names. */
-#include "model/hint.h"
+#include "method/methods.h"
 #include "teacher.h"
 
+#include "webstill/base/buf.h"
 #include "webstill/base/file.h"
 #include "webstill/base/log.h"
 #include "webstill/base/mem.h"
@@ -116,11 +117,33 @@ static int count_batchnorm(const struct ws_net *net)
     return n;
 }
 
-/* Append what some methods cannot do with this network, and why. */
-static void cannot_serve(json_t *list, const char *methods, const char *why)
+/* Methods that have a need, each with when it has it: "kd3, kd3+, simkd". */
+static void name_needing(struct ws_buf *names, enum ws_need_kind kind)
 {
-    json_array_append_new(list, json_pack("{s:s,s:s}", "methods", methods, "why", why));
-    ws_log(WS_LOG_WARN, "this teacher cannot serve %s: %s", methods, why);
+    bool is_whole = true; /* a name that finds no memory is left out */
+    for (const struct ws_method *const *method = ws_methods; *method; method++)
+        for (const struct ws_need *need = (*method)->needs; need && need->kind != WS_NEED_NOTHING; need++)
+            if (need->kind == kind)
+                is_whole = is_whole && ws_buf_addf(names, "%s%s%s", names->len ? ", " : "", (*method)->name,
+                                                   need->when ? need->when : "");
+}
+
+/* What some methods cannot do with this network, and why. */
+static json_t *list_unserved(const struct ws_model *model)
+{
+    json_t *list = json_array();
+    for (enum ws_need_kind kind = WS_NEED_NOTHING + 1; kind < WS_N_NEEDS; kind++) {
+        struct ws_buf names = {0};
+        const char *why = ws_need_unmet(kind, model);
+        if (why)
+            name_needing(&names, kind);
+        if (names.len > 0) {
+            json_array_append_new(list, json_pack("{s:s,s:s}", "methods", names.ptr, "why", why));
+            ws_log(WS_LOG_WARN, "this teacher cannot serve %s: %s", names.ptr, why);
+        }
+        ws_buf_fini(&names);
+    }
+    return list;
 }
 
 void teacher_describe_import(struct ws_job *job, const struct ws_model *model)
@@ -135,22 +158,5 @@ void teacher_describe_import(struct ws_job *job, const struct ws_model *model)
            "BatchNorm nodes",
            card->arch, ws_net_count_params(model->net), ws_net_count_macs(model->net), card->height, card->width,
            card->channels, card->channels == 1 ? "" : "s", card->n_classes, n_batchnorm);
-    json_t *list = json_array();
-    if (n_batchnorm == 0)
-        cannot_serve(list, "kd3+ with refined images",
-                     "BatchNorm was folded at export, or never there, and refining needs its statistics "
-                     "(torch.onnx.export keeps it with training=TrainingMode.PRESERVE); with "
-                     "distill.kd3_plus.refine_steps at 0 it does without");
-    if (card->accuracy < 0.0)
-        cannot_serve(list, "dfnd without distill.dfnd.accuracy",
-                     "the file does not tell how often the network is right, and dfnd corrects its mistakes by that");
-    if (ws_hint_find(model) < 0)
-        cannot_serve(list, "fitnet", "no feature map halfway: it compares the middle maps of teacher and student");
-    if (model->features < 0)
-        cannot_serve(list, "kd3, kd3+, simkd",
-                     "no pooled feature map: they compare the last maps of teacher and student");
-    else if (ws_model_classifier(model) < 0)
-        cannot_serve(list, "kd3, kd3+, simkd",
-                     "its logits are no linear layer of the pooled map: the student shares that layer");
-    ws_job_fact(job, "cannot_serve", list);
+    ws_job_fact(job, "cannot_serve", list_unserved(model));
 }

@@ -36,6 +36,15 @@ enum ws_status ws_machine_pool_open(struct ws_pool **pool, const struct ws_confi
     return WS_OK;
 }
 
+enum ws_status ws_machine_open(struct ws_job *job, const struct ws_run *run, struct ws_job_setup setup,
+                               struct ws_err *err)
+{
+    char libraries[256];
+    setup.program = "webstill-distill";
+    setup.libraries = ws_machine_libraries(libraries);
+    return ws_job_open(job, run, &setup, err);
+}
+
 enum ws_status ws_machine_run(const struct ws_run *run, struct ws_job_setup setup, const struct ws_job_steps *steps,
                               void *self, struct ws_err *err)
 {

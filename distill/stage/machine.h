@@ -12,7 +12,9 @@ WS_MUST_USE enum ws_status ws_machine_pool_open(struct ws_pool **pool, const str
 /** Library versions for manifests and --version. */
 const char *ws_machine_libraries(char text[256]);
 
-/** ws_job_run() with what this program's stages have in common filled in. */
+/** ws_job_open(), and ws_job_run(), with what this program's stages have in common filled in. */
+WS_MUST_USE enum ws_status ws_machine_open(struct ws_job *job, const struct ws_run *run, struct ws_job_setup setup,
+                                           struct ws_err *err);
 WS_MUST_USE enum ws_status ws_machine_run(const struct ws_run *run, struct ws_job_setup setup,
                                           const struct ws_job_steps *steps, void *self, struct ws_err *err);
 

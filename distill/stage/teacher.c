@@ -2,6 +2,7 @@
 #include "teacher.h"
 #include "commands.h"
 #include "learn/train.h"
+#include "method/methods.h"
 
 #include "webstill/base/log.h"
 #include "webstill/base/path.h"

@@ -68,7 +68,7 @@ struct bench {
     struct ws_predictor predictor;
     struct ws_session session;
     const struct ws_method *method;
-    void *state;
+    struct ws_training training;
     uint32_t *images;
     int64_t n_steps;
     double macs; /* multiply-adds of a step: forward once, backward twice, without the first layer's input gradient */
@@ -158,7 +158,8 @@ static void open_method(struct bench *b)
     memcpy(b->session.augment.mean, b->session.card.mean, sizeof b->session.augment.mean);
     memcpy(b->session.augment.std, b->session.card.std, sizeof b->session.augment.std);
     b->method = b->row->kind == KD3 ? &ws_method_kd3 : &ws_method_ce;
-    check(b->method->open(&b->state, &b->session, &b->model, &err), &err);
+    check(ws_method_open(b->method, &b->training, &b->session, &err), &err);
+    b->model = b->training.model;
 }
 
 static void run_step(struct bench *b)
@@ -168,8 +169,11 @@ static void run_step(struct bench *b)
         ws_predictor_forward(&b->predictor, b->row->batch);
         return;
     }
-    struct ws_step step = {.images = b->images, .n = b->row->batch, .index = b->n_steps++, .lr = 1e-3, .n_right = -1};
-    check(b->method->step(b->state, &step, &err), &err);
+    const struct ws_phase *phase;
+    struct ws_step step = {.training = &b->training,
+                           .place = {.epoch = 1, .epochs = 1, .step = b->n_steps, .step_in_epoch = b->n_steps}};
+    b->n_steps++;
+    check(ws_update_step(b->method, &step, &phase, &err), &err);
 }
 
 /* --- what it amounts to --- */
@@ -200,18 +204,18 @@ static double arrays_bytes(const struct ws_net *net, int n_arrays)
  * thousandth, are left out. */
 static void count_kd3(struct bench *b)
 {
-    const struct kd3 *kd3 = b->state;
+    const struct kd3 *kd3 = b->training.state;
     const struct ws_model *student = b->model, *teacher = b->predictor.model;
     double first, ignored;
     const double whole = count_macs(student->net, student->logits, &first);
     const double projected = count_macs(student->net, student->projected, &first);
     const double backbone = count_macs(student->net, student->pooled, &first);
-    const double features_s = kd3->embed_s.features, features_t = kd3->embed_t.features;
+    const double features_s = kd3->embed_s->net->nodes[0].channels, features_t = kd3->embed_t->net->nodes[0].channels;
     b->macs = whole + 2 * projected - first + 3 * backbone - first;
     b->macs += 2 * count_macs(teacher->net, teacher->logits, &ignored);
     b->macs += 2 * EMBEDDING * (3 * features_s + 2 * features_t);
-    b->planned_bytes = (double)ws_exec_size_bytes(kd3->trainee.exec) + (double)ws_exec_size_bytes(kd3->mixed) +
-                       (double)ws_exec_size_bytes(kd3->embed_s.exec) + (double)ws_exec_size_bytes(kd3->embed_t.exec) +
+    b->planned_bytes = (double)ws_exec_size_bytes(b->training.student->exec) + (double)ws_exec_size_bytes(kd3->mixed->exec) +
+                       (double)ws_exec_size_bytes(kd3->embed_s->exec) + (double)ws_exec_size_bytes(kd3->embed_t->exec) +
                        (double)ws_exec_size_bytes(b->predictor.exec) + arrays_bytes(student->net, 3) +
                        arrays_bytes(teacher->net, 1);
 }
@@ -298,7 +302,7 @@ static double measure_step(struct bench *b, double seconds)
 static void close_bench(struct bench *b)
 {
     if (b->method)
-        b->method->close(&b->state);
+        ws_method_close(b->method, &b->training);
     ws_predictor_close(&b->predictor);
     ws_dataset_close(&b->data);
     ws_pool_close(&b->pool);

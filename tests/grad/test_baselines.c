@@ -10,7 +10,7 @@ enum { SIDE = 16 };
 
 static void check_slopes(struct method_bench *b, const char *network, const char *const *names)
 {
-    const struct ws_method_network found = method_bench_network(b, network);
+    const struct ws_network found = method_bench_network(b, network);
     for (; *names; names++)
         method_bench_check_slope(b, found.net, *names);
 }
@@ -52,7 +52,7 @@ static void check_kd(const struct ws_method *method)
     b.config.distill.kd.temperature = 3;
     method_bench_open(&b, method);
     const struct ws_step step = method_bench_step(&b);
-    const struct ws_method_network student = method_bench_network(&b, "student");
+    const struct ws_network student = method_bench_network(&b, "student");
     assert_near(step.loss,
                 kd_formula(logits_of(b.model, student.exec), logits_of(b.predictor.model, b.predictor.exec), step.n, 3),
                 1e-6);
@@ -80,14 +80,12 @@ static void noise_is_uniform_over_the_bytes_and_new_in_each_step(void **state)
     enum { PIXELS = BENCH_BATCH * SIDE * SIDE, STEPS = 20 };
     static float first[PIXELS];
     int counts[16] = {0};
-    struct ws_err err = {0};
     method_bench_init(&b, "resnet8", "resnet8", SIDE);
     b.config.distill.kd.temperature = 4;
     method_bench_open(&b, &ws_method_noise);
     struct ws_exec *exec = method_bench_network(&b, "student").exec;
     for (int k = 0; k < STEPS; k++) {
-        struct ws_step step = {.images = b.images, .n = BENCH_BATCH, .index = k};
-        assert_int_equal(ws_method_noise.step(b.state, &step, &err), WS_OK);
+        method_bench_at(&b, k, 0, 0);
         const float *input = ws_exec_input(exec);
         for (int i = 0; i < PIXELS; i++) {
             const double byte = ((double)input[i] * (double).3f + (double).4f) * 255;
@@ -188,9 +186,7 @@ static void the_classifier_that_simkd_shares_has_no_gradient(void **state)
     method_bench_init(&b, "resnet8", "resnet8", SIDE);
     b.config.distill.simkd.projector_factor = 2;
     method_bench_open(&b, &ws_method_simkd);
-    struct ws_err err = {0};
-    struct ws_step step = {.images = b.images, .n = BENCH_BATCH, .lr = .1};
-    assert_int_equal(ws_method_simkd.step(b.state, &step, &err), WS_OK);
+    method_bench_learn(&b, .1);
     static const char *const names[] = {"fc.weight", "fc.bias"};
     for (int i = 0; i < 2; i++) {
         const struct ws_param *from = &b.teacher->net->params[ws_net_find_param(b.teacher->net, names[i])];
@@ -205,8 +201,8 @@ static void assert_refused(const struct ws_method *method, struct method_bench *
                            const char *part)
 {
     struct ws_err err = {0};
-    assert_int_equal(method->open(&b->state, &b->session, &b->model, &err), expected);
-    assert_null(b->state);
+    assert_int_equal(ws_method_open(method, &b->training, &b->session, &err), expected);
+    assert_null(b->training.learners);
     if (!strstr(err.text, part))
         fail_msg("expected \"%s\" in: %s", part, err.text);
 }
@@ -270,20 +266,11 @@ static void dfnd_learns_the_teachers_mistakes_beside_the_student(void **state)
     enum { N_NOISE = BENCH_CLASSES * (BENCH_CLASSES - 1) };
     open_dfnd(&b, .01);
     const double before = method_bench_step(&b).losses[1].value;
-    struct ws_checkpoint checkpoint = {0};
-    ws_method_dfnd.save(b.state, &checkpoint);
-    int n_moved = -1;
-    for (size_t i = 0; i < checkpoint.n; i++)
-        if (strcmp(checkpoint.entries[i].name, "noise.noise.weight") == 0) {
-            const float *noise = checkpoint.entries[i].data;
-            n_moved = 0;
-            for (int k = 0; k < N_NOISE; k++) {
-                assert_near(fabs((double)noise[k]), .01, 1e-4);
-                n_moved++;
-            }
-        }
-    ws_checkpoint_fini(&checkpoint);
-    assert_int_equal(n_moved, N_NOISE);
+    const struct ws_learner *noise = b.training.learners[1];
+    assert_string_equal(noise->name, "noise");
+    assert_int_equal(noise->n, N_NOISE);
+    for (int k = 0; k < N_NOISE; k++)
+        assert_near(fabs((double)noise->values[k]), .01, 1e-4);
     double after = before;
     for (int k = 0; k < 50; k++)
         after = method_bench_step(&b).losses[1].value; /* at rate 0 the student stands still */
@@ -295,17 +282,21 @@ static void dfnd_trains_on_what_the_teacher_is_surest_of(void **state)
 {
     static struct method_bench b;
     struct ws_err err = {0};
-    struct ws_epoch epoch, again;
+    struct ws_supply *supply;
+    const struct ws_epoch *epoch;
     struct ws_augment augment;
     float logits[BENCH_IMAGES * BENCH_CLASSES], confidence[BENCH_IMAGES];
     char path[TEMP_PATH];
     bool is_kept[BENCH_IMAGES] = {false};
     open_dfnd(&b, .01);
     b.session.dir = *state;
-    assert_int_equal(ws_method_dfnd.epoch_begin(b.state, 1, &epoch, &err), WS_OK);
-    assert_int_equal(epoch.n, 10); /* 0.4 of 24 is 9.6 */
-    for (size_t i = 0; i < epoch.n; i++)
-        is_kept[epoch.images[i]] = true;
+    supply = b.training.supply;
+    epoch = &supply->epoch;
+    assert_int_equal(supply->kind->begin(supply, 1, &err), WS_OK);
+    assert_int_equal(epoch->n, 10); /* 0.4 of 24 is 9.6 */
+    for (size_t i = 0; i < epoch->n; i++)
+        is_kept[epoch->images[i]] = true;
+    const uint32_t *first = epoch->images;
     const struct ws_view view = ws_view_clean(&b.teacher->card, &augment);
     assert_int_equal(ws_predict(&b.predictor, &b.data, &view, b.images, BENCH_IMAGES, logits, NULL, &err), WS_OK);
     float least = 2, most_dropped = -1;
@@ -320,9 +311,9 @@ static void dfnd_trains_on_what_the_teacher_is_surest_of(void **state)
     }
     assert_true(most_dropped <= least + 1e-6f);
     assert_int_equal(access(temp_join(path, *state, "selection/epoch-001.safetensors"), R_OK), 0);
-    assert_int_equal(ws_method_dfnd.epoch_begin(b.state, 2, &again, &err), WS_OK);
-    assert_ptr_equal(again.images, epoch.images);
-    assert_int_equal(again.n, epoch.n);
+    assert_int_equal(supply->kind->begin(supply, 2, &err), WS_OK);
+    assert_ptr_equal(epoch->images, first);
+    assert_int_equal(epoch->n, 10);
     method_bench_close(&b);
 }
 
@@ -383,7 +374,7 @@ static void check_fitnet(const char *teacher, const char *student, const char *c
     b.config.distill.fitnet = (struct ws_conf_fitnet){.temperature = 3, .hint_weight = 7};
     method_bench_open(&b, &ws_method_fitnet);
     const struct ws_step step = method_bench_step(&b);
-    const struct ws_method_network t = method_bench_network(&b, "teacher"), r = method_bench_network(&b, "regressor");
+    const struct ws_network t = method_bench_network(&b, "teacher"), r = method_bench_network(&b, "regressor");
     const float *z_s = logits_of(b.model, method_bench_network(&b, "student").exec);
     const double kd = kd_formula(z_s, logits_of(b.predictor.model, t.exec), step.n, 3);
     const int hint = ws_hint_find(b.predictor.model), last = r.net->n_nodes - 1;

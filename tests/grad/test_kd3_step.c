@@ -34,9 +34,9 @@ static void gradients_of_the_contrast_with_the_teacher_are_slopes_too(void **sta
                                         "projector.0.weight"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         method_bench_check_slope(&b, b.model->net, names[i]);
-    method_bench_check_slope(&b, kd3->embed_s.net, "embed_s.weight");
-    method_bench_check_slope(&b, kd3->embed_s.net, "embed_s.bias");
-    method_bench_check_slope(&b, kd3->embed_t.net, "embed_t.weight");
+    method_bench_check_slope(&b, kd3->embed_s->net, "embed_s.weight");
+    method_bench_check_slope(&b, kd3->embed_s->net, "embed_s.bias");
+    method_bench_check_slope(&b, kd3->embed_t->net, "embed_t.weight");
     method_bench_close(&b);
 }
 
@@ -67,12 +67,12 @@ static void the_contrast_with_the_teacher_is_that_of_pooled_features_of_the_same
     assert_null(kd3->mixed);
     assert_near(step.loss, step.losses[0].value + .25 * step.losses[1].value, 1e-12);
 
-    const float *pooled[2] = {ws_exec_value(kd3->trainee.exec, b.model->pooled),
+    const float *pooled[2] = {ws_exec_value(b.training.student->exec, b.model->pooled),
                               ws_exec_value(b.predictor.exec, b.predictor.model->head_pooled)};
-    const struct ws_embedding *embed[2] = {&kd3->embed_s, &kd3->embed_t};
+    const struct ws_network *embed[2] = {kd3->embed_s, kd3->embed_t};
     double unit[2][BENCH_BATCH][WIDTH], loss = 0;
     for (int k = 0; k < 2; k++) {
-        const int features = embed[k]->features;
+        const int features = embed[k]->net->nodes[0].channels;
         float *weight = malloc(WIDTH * (size_t)features * sizeof *weight), bias[WIDTH];
         ws_net_get(embed[k]->net, 0, weight, WIDTH * (size_t)features);
         ws_net_get(embed[k]->net, 1, bias, WIDTH);
@@ -112,8 +112,7 @@ static void pooled_alignment_compares_what_the_classifier_reads(void **state)
     options.align = WS_ALIGN_POOLED;
     kd3_bench_open(&b, options);
     const struct ws_step step = method_bench_step(&b);
-    struct kd3 *kd3 = b.state;
-    const float *map[2] = {ws_exec_value(kd3->trainee.exec, b.model->projected),
+    const float *map[2] = {ws_exec_value(b.training.student->exec, b.model->projected),
                            ws_exec_value(b.predictor.exec, b.predictor.model->projected)};
     const struct ws_node *node = &b.model->net->nodes[b.model->projected];
     const int n_pixels = node->height * node->width, n_channels = node->channels;
@@ -179,8 +178,8 @@ static void the_teachers_embedding_does_not_touch_the_student(void **state)
     float *values = kd3_bench_copy(net, net->values);
     step_from(&b, values);
     float *gradients = kd3_bench_copy(net, net->gradients);
-    for (size_t i = 0; i < kd3->embed_t.net->n_values; i++)
-        kd3->embed_t.net->values[i] *= -3;
+    for (size_t i = 0; i < kd3->embed_t->net->n_values; i++)
+        kd3->embed_t->net->values[i] *= -3;
     step_from(&b, values);
     assert_memory_equal(gradients, net->gradients, net->n_values * sizeof *gradients);
     free(gradients);
@@ -204,14 +203,12 @@ static void a_step_of_rate_zero_is_a_pure_function_of_its_index(void **state)
 static float *learn_within(uint32_t mixed_memory_mib, bool *is_lodger, size_t *n)
 {
     static struct method_bench b;
-    struct ws_err err = {0};
     struct ws_conf_kd3 options = kd3_bench_options(1.0, true);
     options.mixed_memory_mib = mixed_memory_mib;
     kd3_bench_open(&b, options);
-    *is_lodger = ws_exec_is_lodger(((struct kd3 *)b.state)->mixed);
+    *is_lodger = ws_exec_is_lodger(((struct kd3 *)b.state)->mixed->exec);
     for (int64_t i = 0; i < 3; i++) {
-        struct ws_step step = {.images = b.images, .n = BENCH_BATCH, .view_pass = 1, .index = i, .lr = .05};
-        assert_int_equal(ws_method_kd3.step(b.state, &step, &err), WS_OK);
+        method_bench_at(&b, i, 0, .05);
     }
     float *values = kd3_bench_copy(b.model->net, b.model->net->values);
     *n = b.model->net->n_values;

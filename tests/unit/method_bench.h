@@ -15,7 +15,8 @@
 #ifndef WEBSTILL_TESTS_UNIT_METHOD_BENCH_H
 #define WEBSTILL_TESTS_UNIT_METHOD_BENCH_H
 
-#include "../../distill/method/method.h"
+#include "../../distill/learn/update.h"
+#include "../../distill/method/methods.h"
 #include "pool_data.h"
 
 #include <stdlib.h>
@@ -28,11 +29,12 @@ struct method_bench {
     struct ws_config config;
     struct ws_dataset data;
     struct ws_pool *pool;
-    struct ws_model *teacher, *model;
+    struct ws_model *teacher, *model; /**< model: the training's */
     struct ws_predictor predictor;
     uint32_t images[BENCH_IMAGES];
     struct ws_session session;
-    void *state;
+    struct ws_training training;
+    void *state; /**< the training's */
 };
 
 /** Nets for images of `side` x `side` pixels. */
@@ -81,28 +83,53 @@ static inline void method_bench_open(struct method_bench *b, const struct ws_met
 {
     struct ws_err err = {0};
     b->method = method;
-    if (method->open(&b->state, &b->session, &b->model, &err) != WS_OK)
+    if (ws_method_open(method, &b->training, &b->session, &err) != WS_OK)
         fail_msg("%s", err.text);
+    b->model = b->training.model;
+    b->state = b->training.state;
 }
 
 static inline void method_bench_close(struct method_bench *b)
 {
-    if (b->state)
-        b->method->close(&b->state);
+    if (b->method)
+        ws_method_close(b->method, &b->training);
     ws_predictor_close(&b->predictor);
     ws_model_free(&b->teacher);
     ws_pool_close(&b->pool);
     ws_dataset_close(&b->data);
 }
 
+/** Step `index` of a whole batch from image `first` on, each image by its weight (NULL: 1), at a rate for all that
+ * learns by the session's optimiser. */
+static inline struct ws_step method_bench_run(struct method_bench *b, int64_t index, uint32_t first,
+                                              const float *weights, double lr)
+{
+    struct ws_err err = {0};
+    struct ws_supply *supply = b->training.supply;
+    struct ws_step step = {.training = &b->training, .place = {.epoch = 1, .epochs = 1, .step = index}, .n_right = -1};
+    b->config.distill.optim.lr = lr;
+    b->config.distill.optim.schedule = WS_SCHEDULE_CONSTANT;
+    if (supply->kind->take)
+        assert_int_equal(supply->kind->take(supply, b->images + first, BENCH_BATCH, 1, &step.batch, &err), WS_OK);
+    else
+        supply->kind->draw(supply, &step.place, &step.batch);
+    step.n = step.batch.n;
+    step.batch.weights = weights;
+    b->training.n_losses = 0;
+    if (ws_update_phase(b->method->phases, &step, &err) != WS_OK)
+        fail_msg("%s", err.text);
+    return step;
+}
+
+static inline struct ws_step method_bench_at(struct method_bench *b, int64_t index, uint32_t first, double lr)
+{
+    return method_bench_run(b, index, first, NULL, lr);
+}
+
 /** The step of index 4. */
 static inline struct ws_step method_bench_learn(struct method_bench *b, double lr)
 {
-    struct ws_err err = {0};
-    struct ws_step step = {.images = b->images, .n = BENCH_BATCH, .view_pass = 1, .index = 4, .lr = lr};
-    if (b->method->step(b->state, &step, &err) != WS_OK)
-        fail_msg("%s", err.text);
-    return step;
+    return method_bench_at(b, 4, 0, lr);
 }
 
 /** The same at rate 0. */
@@ -112,15 +139,13 @@ static inline struct ws_step method_bench_step(struct method_bench *b)
 }
 
 /** A network that the method's step runs, by its name in messages ("student"). */
-static inline struct ws_method_network method_bench_network(struct method_bench *b, const char *name)
+static inline struct ws_network method_bench_network(struct method_bench *b, const char *name)
 {
-    struct ws_method_network list[WS_MAX_NETWORKS];
-    const int n = b->method->networks(b->state, list);
-    for (int i = 0; i < n; i++)
-        if (strcmp(list[i].name, name) == 0)
-            return list[i];
+    for (int i = 0; i < b->training.n_networks; i++)
+        if (strcmp(b->training.networks[i]->name, name) == 0)
+            return *b->training.networks[i];
     fail_msg("%s runs no network \"%s\"", b->method->name, name);
-    return list[0];
+    return *b->training.networks[0];
 }
 
 /** Along a parameter's own gradient the slope of the whole step's loss is the gradient's length. */

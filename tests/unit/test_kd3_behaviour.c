@@ -8,6 +8,7 @@
  * another, the test's comment says so.
  */
 #include "../../distill/learn/train.h"
+#include "../../distill/method/methods.h"
 #include "shapes.h"
 #include "temp.h"
 

@@ -309,12 +309,12 @@ static void a_step_of_equal_logits_would_halve_the_mean_square(void **state)
     kd3_bench_open(&b, kd3_bench_options(0, false)); /* weights off: w = 1/2 as for equal logits */
     const struct ws_step step = method_bench_step(&b);
     struct kd3 *kd3 = b.state;
-    const float *student = ws_exec_value(kd3->trainee.exec, b.model->projected);
+    const float *student = ws_exec_value(b.training.student->exec, b.model->projected);
     const float *teacher = ws_exec_value(b.predictor.exec, b.predictor.model->projected);
     double squares = 0;
-    for (size_t i = 0; i < BENCH_BATCH * kd3->head.map_floats; i++)
+    for (size_t i = 0; i < BENCH_BATCH * kd3->head->map_floats; i++)
         squares += pow((double)student[i] - (double)teacher[i], 2);
-    assert_near(step.loss, .5 * squares / (double)(BENCH_BATCH * kd3->head.map_floats), 1e-6 * step.loss);
+    assert_near(step.loss, .5 * squares / (double)(BENCH_BATCH * kd3->head->map_floats), 1e-6 * step.loss);
     method_bench_close(&b);
 }
 
@@ -384,8 +384,8 @@ static void check_slopes(const char *const *names, size_t n)
     struct kd3 *kd3 = b.state;
     for (size_t i = 0; i < n; i++)
         method_bench_check_slope(&b,
-                                 strncmp(names[i], "embed_s", 7) == 0   ? kd3->embed_s.net
-                                 : strncmp(names[i], "embed_t", 7) == 0 ? kd3->embed_t.net
+                                 strncmp(names[i], "embed_s", 7) == 0   ? kd3->embed_s->net
+                                 : strncmp(names[i], "embed_t", 7) == 0 ? kd3->embed_t->net
                                                                         : b.model->net,
                                  names[i]);
     method_bench_close(&b);
@@ -437,10 +437,7 @@ static void the_teacher_and_its_shared_classifier_never_change(void **state)
     float *student_before = kd3_bench_copy(student, student->values);
     assert_true(ws_net_find_param(teacher, "bn1.running_mean") >= 0);
     for (int64_t i = 0; i < 20; i++) {
-        struct ws_err err = {0};
-        struct ws_step step = {.images = b.images + i % 12, .n = BENCH_BATCH, .view_pass = 1, .index = i, .lr = .1};
-        if (ws_method_kd3.step(b.state, &step, &err) != WS_OK)
-            fail_msg("%s", err.text);
+        method_bench_at(&b, i, (uint32_t)i % 12, .1);
     }
     assert_memory_equal(teacher_before, teacher->values, teacher->n_values * sizeof(float));
     assert_memory_equal(folded_before, folded->values, folded->n_values * sizeof(float));

@@ -222,19 +222,18 @@ static void parts_of_a_larger_pool_do_not_stay(void **state)
 
 static void a_teacher_without_batchnorm_is_refused_with_the_reason(void **state)
 {
+    (void)state;
     static struct bench b;
     struct ws_err err = {0};
     struct ws_model *folded = NULL;
-    struct ws_pool *pool = NULL;
-    struct ws_refined refined;
     open_bench(&b);
     check(ws_model_fold(&folded, b.teacher, &err), &err);
-    check(ws_pool_open(&pool, 1, &err), &err);
-    assert_int_equal(ws_refine(&refined, folded, pool, &b.data, b.images, N, &b.options, *state, &err),
-                     WS_E_UNSUPPORTED);
+    struct ws_session session = {.teacher = b.teacher};
+    assert_int_equal(ws_need_check(WS_NEED_BATCHNORM, &session, "kd3+", &err), WS_OK);
+    session.teacher = folded;
+    assert_int_equal(ws_need_check(WS_NEED_BATCHNORM, &session, "kd3+", &err), WS_E_UNSUPPORTED);
     assert_non_null(strstr(err.text, "BatchNorm layers"));
-    assert_null(refined.pixels);
-    ws_pool_close(&pool);
+    assert_non_null(strstr(err.hint, "refine_steps"));
     ws_model_free(&folded);
     close_bench(&b);
 }

@@ -236,11 +236,11 @@ static void the_step_schedule_falls_behind_its_milestones(void **state)
     double milestones[] = {.625, .75, .875};
     const struct ws_conf_optim optim = {
         .lr = .05, .schedule = WS_SCHEDULE_STEP, .milestones = milestones, .n_milestones = 3, .gamma = .1};
-    assert_near(ws_train_lr(&optim, 0, 1, 150, 240), .05, 1e-15);
-    assert_near(ws_train_lr(&optim, 0, 1, 151, 240), .005, 1e-15);
-    assert_near(ws_train_lr(&optim, 0, 1, 180, 240), .005, 1e-15);
-    assert_near(ws_train_lr(&optim, 0, 1, 181, 240), .0005, 1e-15);
-    assert_near(ws_train_lr(&optim, 0, 1, 240, 240), .00005, 1e-15);
+    assert_near(ws_rate_at(&optim, &(struct ws_place){.epoch = 150, .epochs = 240}), .05, 1e-15);
+    assert_near(ws_rate_at(&optim, &(struct ws_place){.epoch = 151, .epochs = 240}), .005, 1e-15);
+    assert_near(ws_rate_at(&optim, &(struct ws_place){.epoch = 180, .epochs = 240}), .005, 1e-15);
+    assert_near(ws_rate_at(&optim, &(struct ws_place){.epoch = 181, .epochs = 240}), .0005, 1e-15);
+    assert_near(ws_rate_at(&optim, &(struct ws_place){.epoch = 240, .epochs = 240}), .00005, 1e-15);
 }
 
 static void a_split_is_by_id_whatever_the_others_are(void **state)

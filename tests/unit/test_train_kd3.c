@@ -51,7 +51,7 @@ static void rules_beyond_kd3s_do_not_need_its_threshold(void **state)
     b.config.curate.alpha_steepness = 1000; /* alpha = 1: the teacher alone is asked */
     b.session.epochs = 100;
     assert_int_equal(kd3_selection_open(&selection, &b.session, &b.config.distill.kd3, &err), WS_OK);
-    assert_int_equal(kd3_select(&selection, &b.session, 1, &epoch, &err), WS_OK);
+    assert_int_equal(kd3_select(&selection, 1, &epoch, &err), WS_OK);
     int n_pool = 0, n_copies = 0, n_others = 0;
     for (size_t i = 0; i < b.n_train; i++)
         n_pool += b.train[i] < 10;
@@ -284,10 +284,10 @@ static void the_teacher_is_asked_once_where_its_logits_fit_under_the_cap(void **
         assert_int_equal(ws_predictor_open(&stranger, other, b.pool, BATCH, false, &err), WS_OK);
         assert_int_equal(kd3_selection_open(&selection, &b.session, &b.config.distill.kd3, &err), WS_OK);
         b.session.student = &stranger;
-        assert_int_equal(kd3_select(&selection, &b.session, 1, &epoch, &err), WS_OK);
+        assert_int_equal(kd3_select(&selection, 1, &epoch, &err), WS_OK);
         copy_file(selection_path(path, &b, 1), temp_join(first, b.dir, "first"));
         b.session.teacher_predictor = &stranger;
-        assert_int_equal(kd3_select(&selection, &b.session, 1, &epoch, &err), WS_OK);
+        assert_int_equal(kd3_select(&selection, 1, &epoch, &err), WS_OK);
         struct ws_buf left = {0}, right = {0};
         read_file(first, &left);
         read_file(path, &right);
@@ -393,25 +393,29 @@ static void sample_pool(struct bench *b, const char *folder, const char *name, i
 static void of_a_large_pool_kd3_plus_shows_the_refined_ones_alone(void **state)
 {
     static struct bench b;
-    struct ws_model *model;
-    struct ws_epoch epoch;
     struct ws_err err = {0};
-    void *opened = NULL;
+    struct ws_prepared prepared;
+    struct ws_training training;
     sample_pool(&b, *state, "sampled", 2);
+    struct ws_session session = b.session;
     assert_int_equal(ws_dir_make(b.dir, &err), WS_OK);
-    assert_int_equal(ws_method_kd3_plus.open(&opened, &b.session, &model, &err), WS_OK);
-    assert_int_equal(ws_method_kd3_plus.epoch_begin(opened, 1, &epoch, &err), WS_OK);
-    const struct kd3 *kd3 = opened;
+    assert_int_equal(ws_prepared_open(&prepared, ws_method_kd3_plus.prepare, &session, NULL, NULL, &err), WS_OK);
+    assert_int_equal(ws_method_open(&ws_method_kd3_plus, &training, &session, &err), WS_OK);
+    assert_int_equal(training.supply->kind->begin(training.supply, 1, &err), WS_OK);
+    const struct ws_epoch *epoch = &training.supply->epoch;
+    const struct ws_refined *refined = prepared.made[0];
     size_t n_refined = 0;
     for (size_t i = 0; i < N; i++)
-        n_refined += kd3->plus.refined.pixels[i] != NULL;
+        n_refined += refined->pixels[i] != NULL;
     assert_int_equal(n_refined, 40);
-    assert_int_equal(epoch.n, 40);
-    for (size_t i = 0; i < epoch.n; i++) {
-        assert_non_null(kd3->plus.refined.pixels[epoch.images[i]]);
-        assert_true(i == 0 || epoch.images[i] > epoch.images[i - 1]);
+    assert_int_equal(epoch->n, 40);
+    assert_int_equal(session.n_pool, b.n_train);
+    for (size_t i = 0; i < epoch->n; i++) {
+        assert_non_null(refined->pixels[epoch->images[i]]);
+        assert_true(i == 0 || epoch->images[i] > epoch->images[i - 1]);
     }
-    ws_method_kd3_plus.close(&opened);
+    ws_method_close(&ws_method_kd3_plus, &training);
+    ws_prepared_close(&prepared);
     close_bench(&b);
 }
 
@@ -421,29 +425,26 @@ static void a_pool_that_grew_keeps_what_is_drawn(void **state)
     (void)state;
     static struct bench b;
     struct ws_err err = {0};
+    uint32_t *of_large, *of_small, fewer[N];
     sample_pool(&b, *state, "grew", 1);
-    const struct ws_conf_kd3_plus *options = &b.config.distill.kd3_plus;
-    struct kd3_plus large = {.options = options}, small = {.options = options};
-    const struct ws_session *of_large = &b.session;
-    assert_int_equal(kd3_plus_narrow(&large, &of_large, &err), WS_OK);
-    assert_int_equal(of_large->n_train, 40);
-    uint32_t fewer[N];
+    struct ws_session large = b.session, small = b.session;
+    assert_int_equal(ws_prepare_refine.narrow(&large, &of_large, &err), WS_OK);
+    assert_int_equal(large.n_train, 40);
     size_t n = 0;
     for (size_t i = 0, at = 0; i < b.n_train; i++) {
-        const bool is_drawn = at < 40 && of_large->train[at] == b.train[i];
+        const bool is_drawn = at < 40 && large.train[at] == b.train[i];
         at += is_drawn;
         if (is_drawn || i % 2 == 0)
             fewer[n++] = b.train[i];
     }
     assert_true(n > 40 && n < b.n_train);
-    struct ws_session session = b.session;
-    session.train = fewer;
-    session.n_train = n;
-    const struct ws_session *of_small = &session;
-    assert_int_equal(kd3_plus_narrow(&small, &of_small, &err), WS_OK);
-    assert_memory_equal(of_large->train, of_small->train, 40 * sizeof *fewer);
-    kd3_plus_close(&large);
-    kd3_plus_close(&small);
+    small.train = fewer;
+    small.n_train = n;
+    assert_int_equal(ws_prepare_refine.narrow(&small, &of_small, &err), WS_OK);
+    assert_int_equal(small.n_train, 40);
+    assert_memory_equal(large.train, small.train, 40 * sizeof *fewer);
+    free(of_large);
+    free(of_small);
     close_bench(&b);
 }
 

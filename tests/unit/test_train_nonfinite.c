@@ -7,17 +7,15 @@ static struct {
     float value;
 } spoiler;
 
-static enum ws_status spoilt_step(void *state, struct ws_step *step, struct ws_err *err)
+static void spoilt_losses(void *state, struct ws_step *step)
 {
-    struct ws_method_network list[WS_MAX_NETWORKS];
-    assert_in_range(ws_method_ce.networks(state, list), 1, WS_MAX_NETWORKS);
-    const struct ws_net *net = list[0].net;
-    if (step->index == 6) {
+    const struct ws_net *net = step->training->student->net;
+    if (step->place.step == 6) {
         const struct ws_param *param = &net->params[ws_net_find_param(net, spoiler.param)];
         for (size_t i = 0; i < param->n; i++)
             net->values[param->offset + i] = i % 2 ? spoiler.value : -spoiler.value;
     }
-    return ws_method_ce.step(state, step, err);
+    ws_method_ce.phases->losses(state, step);
 }
 
 /* Trains into the spoilt step; the message, and what its replay prints (free it). */
@@ -27,7 +25,8 @@ static char *spoil(const char *folder, const char *param, float value, struct ws
     struct ws_method method = ws_method_ce;
     char kept[TEMP_PATH], *text = NULL;
     size_t len = 0;
-    method.step = spoilt_step;
+    const struct ws_phase phases[] = {{.name = "learn", .losses = spoilt_losses}, {0}};
+    method.phases = phases;
     spoiler.param = param;
     spoiler.value = value;
     open_bench(&b, folder, "ce", 2, NULL);

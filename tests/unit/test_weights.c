@@ -3,11 +3,7 @@
 
 static double align_with(struct method_bench *b, const float *weights)
 {
-    struct ws_err err = {0};
-    struct ws_step step = {
-        .images = b->images, .weights = weights, .n = BENCH_BATCH, .view_pass = 1, .index = 4, .lr = 0.0};
-    if (ws_method_kd3.step(b->state, &step, &err) != WS_OK)
-        fail_msg("%s", err.text);
+    const struct ws_step step = method_bench_run(b, 4, 0, weights, 0);
     assert_string_equal(step.losses[0].name, "align");
     return step.losses[0].value;
 }

@@ -14,6 +14,7 @@
 #include "../../distill/learn/metrics.h"
 #include "../../distill/learn/train.h"
 #include "../../distill/method/kd3/state.h"
+#include "../../distill/prepare/refine.h"
 #include "pool_data.h"
 #include "temp.h"
 
@@ -141,8 +142,16 @@ static inline void close_bench(struct bench *b)
 
 static inline enum ws_status run(struct bench *b, const struct ws_method *method, struct ws_err *err)
 {
+    struct ws_session session = b->session;
+    struct ws_prepared prepared = {0};
     *err = (struct ws_err){0};
-    return ws_train(method, &b->session, &b->options, &b->result, err);
+    enum ws_status status = ws_method_check(method, &session, err);
+    if (status == WS_OK)
+        status = ws_prepared_open(&prepared, method->prepare, &session, NULL, NULL, err);
+    if (status == WS_OK)
+        status = ws_train(method, &session, &b->options, &b->result, err);
+    ws_prepared_close(&prepared);
+    return status;
 }
 
 static inline void must_run(struct bench *b, const struct ws_method *method)

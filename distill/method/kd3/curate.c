@@ -45,8 +45,9 @@ static enum ws_status judge_sources(struct ws_curation *curation, const struct w
     return status;
 }
 
-enum ws_status kd3_curation_open(struct kd3_selection *selection, const struct ws_session *session, struct ws_err *err)
+enum ws_status kd3_curation_open(struct kd3_selection *selection, struct ws_err *err)
 {
+    const struct ws_session *session = selection->session;
     const struct ws_conf_curate *rule = &session->config->curate;
     const struct ws_dataset *data = session->data;
     const uint8_t **pixels = ws_calloc(session->n_train, sizeof *pixels);

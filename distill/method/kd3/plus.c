@@ -11,116 +11,74 @@
  * are options, off unless asked for; weights of images count in the alignment alone. Everything else is KD3
  * (step.c).
  */
+#include "prepare/refine.h"
 #include "state.h"
 
-#include "webstill/base/hash.h"
-#include "webstill/base/log.h"
+struct kd3_plus {
+    struct kd3 kd3; /* first: kd3's verbs take it */
+    const struct ws_conf_kd3_plus *options;
+    struct ws_conf_kd3 settled; /* section kd3 with what kd3+ says otherwise */
+};
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-const struct ws_conf_kd3 *kd3_plus_settle(struct kd3_plus *plus, const struct ws_session *session,
-                                          const struct ws_conf_kd3_plus *options)
+static struct ws_conf_kd3 settle(const struct ws_config *config)
 {
-    plus->options = options;
-    plus->kd3_options = session->config->distill.kd3;
-    plus->kd3_options.select = options->select;
-    plus->kd3_options.contrast = options->contrast;
-    return &plus->kd3_options;
+    struct ws_conf_kd3 settled = config->distill.kd3;
+    settled.select = config->distill.kd3_plus.select;
+    settled.contrast = config->distill.kd3_plus.contrast;
+    return settled;
 }
 
-static bool does_refine(const struct ws_conf_kd3_plus *options)
+static enum ws_status check_kd3_plus(const struct ws_method *method, const struct ws_session *session,
+                                     struct ws_err *err)
 {
-    return options->refine_steps > 0 && options->refined_share > 0.0;
+    const struct ws_conf_kd3 settled = settle(session->config);
+    (void)method;
+    return kd3_check(session, &settled, err);
 }
 
-static int compare_hashes(const void *left, const void *right)
+static enum ws_status open_kd3_plus(struct ws_training *training, struct ws_err *err)
 {
-    const uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-    return (a > b) - (a < b);
-}
-
-/* `most` of the n images, whose order is kept; `hashes` is room for 2 n. */
-static void draw_sample(uint32_t *sample, size_t most, const struct ws_session *whole, uint64_t *hashes)
-{
-    const size_t n = whole->n_train;
-    for (size_t i = 0; i < n; i++)
-        hashes[i] = ws_xxh64(&whole->data->ids[whole->train[i]], sizeof *whole->data->ids, whole->seed);
-    memcpy(hashes + n, hashes, n * sizeof *hashes);
-    qsort(hashes + n, n, sizeof *hashes, compare_hashes);
-    for (size_t i = 0, taken = 0; taken < most; i++)
-        if (hashes[i] <= hashes[n + most - 1])
-            sample[taken++] = whole->train[i];
-}
-
-enum ws_status kd3_plus_narrow(struct kd3_plus *plus, const struct ws_session **session, struct ws_err *err)
-{
-    const struct ws_session *whole = *session;
-    const size_t most = plus->options->refine_images;
-    if (!does_refine(plus->options) || most == 0 || whole->n_train <= most)
-        return WS_OK;
-    plus->sample = ws_calloc(most, sizeof *plus->sample);
-    uint64_t *hashes = ws_calloc(ws_size_mul(whole->n_train, 2), sizeof *hashes);
-    if (!plus->sample || !hashes) {
-        free(hashes);
-        return ws_fail(err, WS_E_MEMORY, "out of memory to draw %zu of %zu images", most, whole->n_train);
-    }
-    draw_sample(plus->sample, most, whole, hashes);
-    free(hashes);
-    plus->session = *whole;
-    plus->session.train = plus->sample;
-    plus->session.n_train = most;
-    *session = &plus->session;
-    ws_log(WS_LOG_INFO, "kd3+ refines %zu of the %zu images and trains on these (distill.kd3_plus.refine_images)", most,
-           whole->n_train);
-    return WS_OK;
-}
-
-enum ws_status kd3_plus_refine(struct kd3_plus *plus, const struct ws_session *session, struct ws_err *err)
-{
-    const struct ws_conf_kd3_plus *said = plus->options;
-    if (!does_refine(said))
-        return WS_OK;
-    const struct ws_refine_options options = {
-        .steps = (int)said->refine_steps,
-        .lr = said->refine_lr,
-        .statistics = said->refine_statistics,
-        .any_class = said->refine_any_class,
-        .batch = session->batch,
-        .seed = session->seed,
-    };
-    char dir[4096];
-    struct ws_model *teacher = NULL;
-    snprintf(dir, sizeof dir, "%.4000s/../refined", session->dir); /* other runs may want the same ones */
-    enum ws_status status = ws_model_load(&teacher, session->teacher_path, NULL, err);
-    if (status == WS_OK)
-        status = ws_refine(&plus->refined, teacher, session->pool, session->data, session->train, session->n_train,
-                           &options, dir, err);
-    ws_model_free(&teacher);
+    const struct ws_session *session = training->session;
+    const struct ws_refined *refined = session->made ? session->made[0] : NULL;
+    void *memory = NULL;
+    enum ws_status status = ws_training_alloc(training, &memory, 1, sizeof(struct kd3_plus), err);
+    struct kd3_plus *plus = memory;
+    if (status != WS_OK)
+        return status;
+    plus->options = &session->config->distill.kd3_plus;
+    plus->settled = settle(session->config);
+    status = kd3_open(&plus->kd3, training, &plus->settled, err);
+    if (status == WS_OK && refined)
+        ws_supply_refine(training->supply, refined->pixels, plus->options->refined_share);
     return status;
 }
 
-void kd3_plus_close(struct kd3_plus *plus)
+static void losses(void *state, struct ws_step *step)
 {
-    ws_refined_close(&plus->refined);
-    free(plus->sample);
+    const struct kd3_plus *plus = state;
+    kd3_run(state, step);
+    kd3_align(state, step);
+    if (plus->options->kl_weight > 0.0 && plus->settled.share)
+        ws_step_imitate(step, "kl", ws_step_student_logits(step), ws_step_teacher_logits(step),
+                        plus->options->kl_temperature, plus->options->kl_weight);
+    kd3_contrast(state, step);
 }
 
-static enum ws_status open_kd3_plus(void **state, const struct ws_session *session, struct ws_model **model,
-                                    struct ws_err *err)
-{
-    return kd3_open(state, session, &session->config->distill.kd3_plus, model, err);
-}
+static const struct ws_prepare *const prepare[] = {&ws_prepare_refine, NULL};
+static const struct ws_phase phases[] = {{.name = "distil", .losses = losses}, {0}};
+static const struct ws_need needs[] = {
+    {WS_NEED_BATCHNORM, " with refined images", ws_refine_is_asked},
+    {WS_NEED_LINEAR_LAYER, NULL, kd3_does_share},
+    {0},
+};
 
 const struct ws_method ws_method_kd3_plus = {
     .name = "kd3+",
     .summary = "kd3 on images refined towards what the teacher remembers of its data",
+    .needs = needs,
+    .prepare = prepare,
+    .phases = phases,
+    .check = check_kd3_plus,
     .open = open_kd3_plus,
-    .epoch_begin = kd3_epoch_begin,
-    .step = kd3_step,
-    .save = kd3_save,
-    .load = kd3_load,
-    .networks = kd3_networks,
     .close = kd3_close,
 };

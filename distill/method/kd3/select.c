@@ -19,7 +19,7 @@ static void warn_of_unused_weights(const struct ws_conf_curate *curate, const st
 enum ws_status kd3_selection_open(struct kd3_selection *selection, const struct ws_session *session,
                                   const struct ws_conf_kd3 *options, struct ws_err *err)
 {
-    *selection = (struct kd3_selection){0};
+    *selection = (struct kd3_selection){.session = session};
     const struct ws_config *config = session->config;
     const bool is_kd3 = strcmp(config->curate.rule, "kd3") == 0;
     if (!is_kd3 && strcmp(config->curate.rule, "all") != 0)
@@ -47,8 +47,7 @@ enum ws_status kd3_selection_open(struct kd3_selection *selection, const struct 
     }
     for (size_t i = 0; i < n; i++)
         selection->ids[i] = session->data->ids[session->train[i]];
-    const enum ws_status status =
-        ws_curation_is_on(&config->curate) ? kd3_curation_open(selection, session, err) : WS_OK;
+    const enum ws_status status = ws_curation_is_on(&config->curate) ? kd3_curation_open(selection, err) : WS_OK;
     if (status != WS_OK)
         kd3_selection_close(selection);
     return status;
@@ -178,9 +177,10 @@ static void warn(void *argument, const char *sentence)
     ws_log(WS_LOG_WARN, "%s", sentence);
 }
 
-enum ws_status kd3_select(struct kd3_selection *selection, const struct ws_session *session, uint32_t number,
-                          struct ws_epoch *epoch, struct ws_err *err)
+enum ws_status kd3_select(void *chooser, uint32_t number, struct ws_epoch *epoch, struct ws_err *err)
 {
+    struct kd3_selection *selection = chooser;
+    const struct ws_session *session = selection->session;
     if (selection->is_off) {
         *epoch = (struct ws_epoch){.images = session->train, .n = session->n_train, .alpha = -1.0};
         return WS_OK;

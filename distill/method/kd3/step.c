@@ -38,355 +38,264 @@
 #include "webstill/curate/weight.h"
 #include "webstill/nn/loss.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-void kd3_close(void **state)
-{
-    struct kd3 *kd3 = *state;
-    if (!kd3)
-        return;
-    ws_exec_close(&kd3->mixed);
-    ws_embedding_close(&kd3->embed_s);
-    ws_embedding_close(&kd3->embed_t);
-    ws_trainee_close(&kd3->trainee);
-    free(kd3->lam);
-    free(kd3->partner);
-    free(kd3->mix_scratch);
-    free(kd3->weights);
-    ws_shared_head_close(&kd3->head);
-    kd3_selection_close(&kd3->selection);
-    kd3_plus_close(&kd3->plus);
-    free(kd3);
-    *state = NULL;
-}
+/* --- opening --- */
 
 /*
  * The run on X' ends at the pooled features: phi and g must not see X'. Nodes are in topological order, so a network
  * that ends behind `pooled` is the backbone; it shares values and gradients with the whole.
  */
-static enum ws_status open_mixed_run(struct kd3 *kd3, struct ws_err *err)
+static enum ws_status add_mixed_run(struct kd3 *kd3, struct ws_training *training, struct ws_err *err)
 {
-    const struct ws_model *model = kd3->trainee.model;
+    const struct ws_model *model = training->model;
     kd3->backbone = *model->net;
     kd3->backbone.n_nodes = model->pooled + 1;
     struct ws_exec_options options = {
-        .max_batch = kd3->session->batch, .backward = true, .taps = &model->pooled, .n_taps = 1};
-    const double own_mib = (double)ws_exec_memory_bytes(kd3->trainee.exec) / (1 << 20);
+        .max_batch = training->session->batch, .backward = true, .taps = &model->pooled, .n_taps = 1};
+    const double own_mib = (double)ws_exec_memory_bytes(training->student->exec) / (1 << 20);
     if (own_mib > (double)kd3->options->mixed_memory_mib)
-        options.lender = kd3->trainee.exec;
-    return ws_exec_open(&kd3->mixed, &kd3->backbone, kd3->session->pool, &options, err);
+        options.lender = training->student->exec;
+    return ws_training_add_run(training, "mixed", &kd3->backbone, training->student->learner, &options, &kd3->mixed,
+                               err);
 }
 
-static enum ws_status open_mix(struct kd3 *kd3, struct ws_err *err)
+static enum ws_status open_mix(struct kd3 *kd3, struct ws_training *training, struct ws_err *err)
 {
-    const struct ws_session *session = kd3->session;
+    const struct ws_session *session = training->session;
     const size_t batch = (size_t)session->batch;
-    kd3->lam = ws_calloc(batch, sizeof *kd3->lam);
-    kd3->partner = ws_calloc(batch, sizeof *kd3->partner);
-    kd3->mix_scratch = ws_calloc_aligned(ws_mix_scratch_bytes(session->batch, session->data->channels), 1);
+    kd3->lam = ws_arena_alloc(&training->arena, batch, sizeof *kd3->lam);
+    kd3->partner = ws_arena_alloc(&training->arena, batch, sizeof *kd3->partner);
+    kd3->mix_scratch =
+        ws_arena_alloc(&training->arena, ws_mix_scratch_bytes(session->batch, session->data->channels), 1);
     if (!kd3->lam || !kd3->partner || !kd3->mix_scratch)
         return ws_fail(err, WS_E_MEMORY, "out of memory for MixDistribution");
-    return open_mixed_run(kd3, err);
+    return add_mixed_run(kd3, training, err);
 }
 
-static enum ws_status open_contrast(struct kd3 *kd3, struct ws_err *err)
+/* A linear embedding, E_s or E_t: rows 0..B-1 of its input for X, B..2B-1 for X' (if any). */
+static enum ws_status add_embedding(struct kd3 *kd3, struct ws_training *training, const char *name, const char *run,
+                                    int features, bool input_gradient, struct ws_network **out, struct ws_err *err)
 {
-    const struct ws_session *session = kd3->session;
-    const struct ws_model *teacher = session->teacher_predictor->model, *student = kd3->trainee.model;
-    const int width = (int)kd3->options->embedding;
-    enum ws_status status = kd3->is_cross ? WS_OK : open_mix(kd3, err);
+    const struct ws_session *session = training->session;
+    struct ws_net *net = ws_net_new(1, 1, features);
+    if (net)
+        ws_net_gemm(net, run, 0, (int)kd3->options->embedding, true);
+    const struct ws_exec_options options = {
+        .max_batch = 2 * session->batch, .backward = true, .input_gradient = input_gradient};
+    return ws_training_add_net(training, name, run, &net, session->optim, &options, out, err);
+}
+
+static enum ws_status add_contrast(struct kd3 *kd3, struct ws_training *training, struct ws_err *err)
+{
+    const struct ws_model *teacher = training->session->teacher_predictor->model, *student = training->model;
+    enum ws_status status = add_embedding(kd3, training, "contrast", "embed_s",
+                                          student->net->nodes[student->pooled].channels, true, &kd3->embed_s, err);
     if (status == WS_OK)
-        status = ws_embedding_open(&kd3->embed_s, "embed_s", session, student->net->nodes[student->pooled].channels,
-                                   width, true, err);
-    if (status == WS_OK)
-        status = ws_embedding_open(&kd3->embed_t, "embed_t", session,
-                                   teacher->net->nodes[teacher->head_pooled].channels, width, false, err);
-    return status;
+        status = add_embedding(kd3, training, "contrast_teacher", "embed_t",
+                               teacher->net->nodes[teacher->head_pooled].channels, false, &kd3->embed_t, err);
+    return status == WS_OK
+               ? ws_training_alloc(training, &kd3->contrast_scratch,
+                                   ws_loss_ntxent_scratch(training->session->batch, (int)kd3->options->embedding),
+                                   sizeof(float), err)
+               : status;
 }
 
 /* The student ends in the teacher's g, or (kd3.share false) in a classifier of its own, as in method kd. */
-static enum ws_status open_student(struct kd3 *kd3, struct ws_err *err)
+static enum ws_status add_student(struct kd3 *kd3, struct ws_training *training, struct ws_err *err)
 {
-    const struct ws_session *session = kd3->session;
-    if (kd3->options->share)
-        return ws_shared_head_open(&kd3->head, &kd3->trainee, session, "kd3", (int)kd3->options->projector_factor,
-                                   kd3->options->align, err);
-    if (kd3->has_contrast && session->teacher_predictor->model->head_pooled < 0) {
-        ws_fail(err, WS_E_UNSUPPORTED,
-                "kd3's contrast compares pooled features; this teacher (%s) has no global pooling",
-                session->teacher->card.arch);
-        ws_err_hint(err, "set distill.kd3.contrast (of kd3+: distill.kd3_plus.contrast) to off");
-        return WS_E_UNSUPPORTED;
-    }
-    return ws_trainee_open(&kd3->trainee, session, err);
+    if (!kd3->options->share)
+        return ws_training_add_student(training, &training->session->card, -1, err);
+    return ws_shared_head_open(&kd3->head, training, (int)kd3->options->projector_factor, kd3->options->align, err);
 }
 
-enum ws_status kd3_open(void **state, const struct ws_session *session, const struct ws_conf_kd3_plus *plus,
-                        struct ws_model **model, struct ws_err *err)
+enum ws_status kd3_open(struct kd3 *kd3, struct ws_training *training, const struct ws_conf_kd3 *options,
+                        struct ws_err *err)
 {
-    struct kd3 *kd3 = ws_calloc(1, sizeof *kd3);
-    *state = kd3;
-    if (!kd3)
-        return ws_fail(err, WS_E_MEMORY, "out of memory for method kd3");
-    kd3->options = plus ? kd3_plus_settle(&kd3->plus, session, plus) : &session->config->distill.kd3;
-    enum ws_status status = plus ? kd3_plus_narrow(&kd3->plus, &session, err) : WS_OK;
-    kd3->session = session;
-    kd3->is_cross = strcmp(kd3->options->contrast, "cross") == 0;
-    kd3->has_contrast = strcmp(kd3->options->contrast, "off") != 0;
+    const struct ws_session *session = training->session;
+    struct ws_stored *stored = NULL;
+    void *weights = NULL;
+    training->state = kd3;
+    kd3->options = options;
+    kd3->is_cross = strcmp(options->contrast, "cross") == 0;
+    kd3->has_contrast = strcmp(options->contrast, "off") != 0;
+    enum ws_status status = add_student(kd3, training, err);
+    if (status == WS_OK && kd3->has_contrast && !kd3->is_cross)
+        status = open_mix(kd3, training, err);
     if (status == WS_OK)
-        status = open_student(kd3, err);
+        status = ws_training_add_teacher(training, err);
     if (status == WS_OK && kd3->has_contrast)
-        status = open_contrast(kd3, err);
+        status = add_contrast(kd3, training, err);
     if (status == WS_OK)
-        status = kd3_selection_open(&kd3->selection, session, kd3->options, err);
-    if (status == WS_OK) {
-        kd3->weights = ws_calloc((size_t)session->batch, sizeof *kd3->weights);
-        if (!kd3->weights)
-            status = ws_fail(err, WS_E_MEMORY, "out of memory for kd3's weights");
-    }
-    if (status == WS_OK && plus) /* last: it takes minutes, and what can be refused is refused by now */
-        status = kd3_plus_refine(&kd3->plus, session, err);
-    if (status != WS_OK)
-        kd3_close(state);
-    else
-        *model = kd3->trainee.model;
+        status = kd3_selection_open(&kd3->selection, session, options, err);
+    if (status == WS_OK)
+        status = ws_training_alloc(training, &weights, (size_t)session->batch, sizeof *kd3->weights, err);
+    kd3->weights = weights;
+    if (status == WS_OK)
+        status = ws_supply_open_choice(&stored, session, kd3_select, &kd3->selection, err);
+    training->supply = stored ? &stored->base : NULL;
     return status;
 }
 
-static enum ws_status open_kd3(void **state, const struct ws_session *session, struct ws_model **model,
-                               struct ws_err *err)
+static enum ws_status open_kd3(struct ws_training *training, struct ws_err *err)
 {
-    return kd3_open(state, session, NULL, model, err);
+    void *kd3 = NULL;
+    const enum ws_status status = ws_training_alloc(training, &kd3, 1, sizeof(struct kd3), err);
+    return status == WS_OK ? kd3_open(kd3, training, &training->session->config->distill.kd3, err) : status;
 }
 
-enum ws_status kd3_epoch_begin(void *state, uint32_t number, struct ws_epoch *epoch, struct ws_err *err)
+void kd3_close(void *state)
 {
-    struct kd3 *kd3 = state;
-    return kd3_select(&kd3->selection, kd3->session, number, epoch, err);
+    kd3_selection_close(&((struct kd3 *)state)->selection);
 }
 
-static void load_images(struct kd3 *kd3, const struct ws_step *step)
+/* --- what it cannot serve --- */
+
+bool kd3_does_share(const struct ws_config *config)
 {
-    const struct ws_session *session = kd3->session;
-    struct ws_exec *exec = kd3->trainee.exec;
-    struct ws_view view = ws_step_view(session, step);
-    view.refined = kd3->plus.refined.pixels;
-    view.refined_share = kd3->plus.options ? kd3->plus.options->refined_share : 0.0;
-    ws_batch_load(session->pool, session->data, &view, step->images, step->n, ws_exec_input(exec));
-    ws_exec_set_dropout(exec, session->seed, (uint64_t)step->index);
+    return config->distill.kd3.share;
 }
 
-/* Teacher on `input`; its pooled features go to rows first … of E_t's input. */
-static void run_teacher(struct kd3 *kd3, const float *input, int n, int first)
+enum ws_status kd3_check(const struct ws_session *session, const struct ws_conf_kd3 *options, struct ws_err *err)
 {
-    const struct ws_predictor *teacher = kd3->session->teacher_predictor;
-    ws_teacher_forward(kd3->session, input, n);
+    if (options->share)
+        return ws_shared_head_check(session, "kd3", (int)options->projector_factor, options->align, err);
+    if (strcmp(options->contrast, "off") == 0 || session->teacher_predictor->model->head_pooled >= 0)
+        return WS_OK;
+    ws_fail(err, WS_E_UNSUPPORTED, "kd3's contrast compares pooled features; this teacher (%s) has no global pooling",
+            session->teacher->card.arch);
+    ws_err_hint(err, "set distill.kd3.contrast (of kd3+: distill.kd3_plus.contrast) to off");
+    return WS_E_UNSUPPORTED;
+}
+
+static enum ws_status check_kd3(const struct ws_method *method, const struct ws_session *session, struct ws_err *err)
+{
+    (void)method;
+    return kd3_check(session, &session->config->distill.kd3, err);
+}
+
+/* --- a step --- */
+
+/* The teacher on what `of` was shown; its pooled features go to rows first … of E_t's input. */
+static void run_teacher(struct kd3 *kd3, struct ws_step *step, struct ws_network *of, int first)
+{
+    const struct ws_training *training = step->training;
+    const int pooled = training->session->teacher_predictor->model->head_pooled;
+    ws_step_run_teacher(step, of);
     if (kd3->has_contrast)
-        memcpy(ws_embedding_input(&kd3->embed_t, first), ws_exec_value(teacher->exec, teacher->model->head_pooled),
-               (size_t)n * (size_t)kd3->embed_t.features * sizeof *input);
+        ws_step_flow(step, (struct ws_point){training->teacher, pooled}, kd3->embed_t, first);
 }
 
 /* X' and the student's and the teacher's features of it. */
-static void run_mixed(struct kd3 *kd3, const struct ws_step *step)
+static void run_mixed(struct kd3 *kd3, struct ws_step *step)
 {
-    const struct ws_session *session = kd3->session;
+    const struct ws_session *session = step->training->session;
     const struct ws_dataset *data = session->data;
-    float *mixed = ws_exec_input(kd3->mixed);
+    const int64_t index = step->place.step;
     struct ws_rng rng;
-    ws_rng_init(&rng, session->seed, WS_STREAM_MIX, (uint32_t)step->index, (uint32_t)(step->index >> 32));
+    ws_rng_init(&rng, session->seed, WS_STREAM_MIX, (uint32_t)index, (uint32_t)(index >> 32));
     ws_mix_draw(&rng, step->n, kd3->options->mix_alpha, kd3->lam, kd3->partner);
-    ws_mix_apply(session->pool, ws_exec_input(kd3->trainee.exec), mixed, step->n, data->height * data->width,
-                 data->channels, kd3->lam, kd3->partner, kd3->options->mix_eps, kd3->mix_scratch);
-    ws_exec_set_dropout(kd3->mixed, ~session->seed, (uint64_t)step->index); /* other masks than the images' own */
-    ws_exec_forward(kd3->mixed, step->n, WS_BN_BATCH);
-    run_teacher(kd3, mixed, step->n, step->n);
+    ws_mix_apply(session->pool, ws_exec_input(step->training->student->exec), ws_exec_input(kd3->mixed->exec), step->n,
+                 data->height * data->width, data->channels, kd3->lam, kd3->partner, kd3->options->mix_eps,
+                 kd3->mix_scratch);
+    ws_exec_set_dropout(kd3->mixed->exec, ~session->seed, (uint64_t)index); /* other masks than the images' own */
+    ws_step_forward(step, kd3->mixed, step->n, WS_BN_BATCH);
+    run_teacher(kd3, step, kd3->mixed, step->n);
 }
 
-static double align(struct kd3 *kd3, struct ws_step *step)
+void kd3_run(struct kd3 *kd3, struct ws_step *step)
 {
-    const struct ws_predictor *teacher = kd3->session->teacher_predictor;
-    const struct ws_model *student = kd3->trainee.model;
-    struct ws_exec *exec = kd3->trainee.exec;
+    struct ws_network *student = step->training->student;
+    ws_step_show(step, student);
+    if (kd3->mixed)
+        run_mixed(kd3, step);
+    ws_step_forward(step, student, step->n, WS_BN_BATCH);
+    run_teacher(kd3, step, student, 0); /* last, as its maps are read in place */
+}
+
+void kd3_align(struct kd3 *kd3, struct ws_step *step)
+{
+    const struct ws_point student = ws_step_student_logits(step), teacher = ws_step_teacher_logits(step);
+    const float *of_images = step->batch.weights;
+    if (!kd3->options->share) {
+        ws_step_imitate(step, "kl", student, teacher, kd3->options->kl_temperature, 1.0);
+        return;
+    }
     if (kd3->options->weights)
-        ws_weight_disagreement(ws_exec_value(exec, student->logits),
-                               ws_exec_value(teacher->exec, teacher->model->logits), (size_t)step->n,
-                               student->card.n_classes, kd3->weights);
+        ws_weight_disagreement(ws_point_value(student), ws_point_value(teacher), (size_t)step->n,
+                               (int)ws_point_floats(student), kd3->weights);
     for (int i = 0; !kd3->options->weights && i < step->n; i++)
         kd3->weights[i] = 0.5f;
-    for (int i = 0; step->weights && i < step->n; i++)
-        kd3->weights[i] *= step->weights[i];
-    const double loss =
-        ws_loss_alignment(ws_exec_value(exec, kd3->head.compared), ws_shared_head_teacher_map(&kd3->head, step->n),
-                          kd3->weights, step->n, kd3->head.map_floats, 1.0, ws_exec_seed(exec, kd3->head.compared));
-    ws_step_add_loss(step, "align", loss);
-    return loss;
+    for (int i = 0; of_images && i < step->n; i++)
+        kd3->weights[i] *= of_images[i];
+    ws_shared_head_align(kd3->head, step, kd3->weights);
 }
 
-/* T^2 KL(teacher || student), each image alike: in place of the alignment where nothing is shared, beside it in kd3+.
- */
-static double imitate(struct kd3 *kd3, struct ws_step *step, double temperature, double weight)
+static struct ws_point output_of(struct ws_network *embedding)
 {
-    const struct ws_predictor *teacher = kd3->session->teacher_predictor;
-    const struct ws_model *student = kd3->trainee.model;
-    struct ws_exec *exec = kd3->trainee.exec;
-    const double loss =
-        ws_loss_kd(ws_exec_value(exec, student->logits), ws_exec_value(teacher->exec, teacher->model->logits), step->n,
-                   student->card.n_classes, temperature, weight, ws_exec_seed(exec, student->logits));
-    ws_step_add_loss(step, "kl", loss);
-    return weight * loss;
+    return (struct ws_point){embedding, embedding->net->n_nodes - 1};
 }
 
 /* Student against teacher, on X alone. */
 static void contrast_networks(struct kd3 *kd3, struct ws_step *step)
 {
+    const struct ws_point u = output_of(kd3->embed_s), v = output_of(kd3->embed_t);
     const double weight = kd3->options->contrast_weight;
-    memcpy(ws_embedding_input(&kd3->embed_s, 0), ws_exec_value(kd3->trainee.exec, kd3->trainee.model->pooled),
-           (size_t)step->n * (size_t)kd3->embed_s.features * sizeof(float));
+    ws_step_forward(step, kd3->embed_s, step->n, WS_BN_TRAIN);
+    ws_step_forward(step, kd3->embed_t, step->n, WS_BN_TRAIN);
+    const double loss = ws_loss_infonce(step->training->session->pool, ws_point_value(u), ws_point_value(v), step->n,
+                                        (int)ws_point_floats(u), kd3->options->contrast_temperature, weight,
+                                        ws_point_seed(u), ws_point_seed(v), kd3->contrast_scratch);
+    ws_step_add_loss(step, "contrast_cross", loss, weight);
+}
+
+/* NT-Xent of X against X' in one network. */
+static void contrast_copies(struct kd3 *kd3, struct ws_step *step, struct ws_network *embedding, const char *name)
+{
+    const struct ws_point u = output_of(embedding);
+    const size_t half = (size_t)step->n * ws_point_floats(u);
+    const double weight = kd3->options->contrast_weight;
+    ws_step_forward(step, embedding, 2 * step->n, WS_BN_TRAIN);
+    const float *value = ws_point_value(u);
+    float *seed = ws_point_seed(u);
     const double loss =
-        ws_embedding_contrast_with(&kd3->embed_s, &kd3->embed_t, step->n, kd3->options->contrast_temperature, weight);
-    ws_step_add_loss(step, "contrast_cross", loss);
-    step->loss += weight * loss;
+        ws_loss_ntxent(step->training->session->pool, value, value + half, step->n, (int)ws_point_floats(u),
+                       kd3->options->contrast_temperature, weight, seed, seed + half, kd3->contrast_scratch);
+    ws_step_add_loss(step, name, loss, weight);
 }
 
-/* X against X', in either network. */
-static void contrast_copies(struct kd3 *kd3, struct ws_step *step)
+void kd3_contrast(struct kd3 *kd3, struct ws_step *step)
 {
-    const int pooled = kd3->trainee.model->pooled;
-    const double weight = kd3->options->contrast_weight, temperature = kd3->options->contrast_temperature;
-    const size_t bytes = (size_t)step->n * (size_t)kd3->embed_s.features * sizeof(float);
-    memcpy(ws_embedding_input(&kd3->embed_s, 0), ws_exec_value(kd3->trainee.exec, pooled), bytes);
-    memcpy(ws_embedding_input(&kd3->embed_s, step->n), ws_exec_value(kd3->mixed, pooled), bytes);
-    const double student = ws_embedding_contrast(&kd3->embed_s, step->n, temperature, weight);
-    const double teacher = ws_embedding_contrast(&kd3->embed_t, step->n, temperature, weight);
-    ws_step_add_loss(step, "contrast_student", student);
-    ws_step_add_loss(step, "contrast_teacher", teacher);
-    step->loss += weight * (student + teacher);
-}
-
-static void add_rows(float *to, const float *from, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        to[i] += from[i];
-}
-
-/* Gradients of both embeddings, and of the student's pooled features: of X, then of X'. */
-static const float *propagate_contrast(struct kd3 *kd3)
-{
-    ws_net_zero_gradients(kd3->embed_s.net);
-    ws_net_zero_gradients(kd3->embed_t.net);
-    ws_embedding_backward(&kd3->embed_t);
-    return ws_embedding_backward(&kd3->embed_s);
-}
-
-static void propagate(struct kd3 *kd3, const struct ws_step *step)
-{
-    const int pooled = kd3->trainee.model->pooled;
-    const float *gradient = kd3->has_contrast ? propagate_contrast(kd3) : NULL;
-    const size_t n = (size_t)step->n * (size_t)kd3->embed_s.features;
-    ws_net_zero_gradients(kd3->trainee.model->net);
-    if (gradient)
-        add_rows(ws_exec_seed(kd3->trainee.exec, pooled), gradient, n);
-    ws_exec_backward(kd3->trainee.exec);
-    if (!kd3->mixed)
-        return;
-    if (ws_exec_is_lodger(kd3->mixed))
-        ws_exec_forward_again(kd3->mixed);
-    add_rows(ws_exec_seed(kd3->mixed, pooled), gradient + n, n);
-    ws_exec_backward(kd3->mixed);
-}
-
-static enum ws_status update(struct kd3 *kd3, struct ws_step *step, struct ws_err *err)
-{
-    const double student = ws_gradient_norm(kd3->trainee.model->net);
-    const double embed_s = kd3->has_contrast ? ws_gradient_norm(kd3->embed_s.net) : 0.0;
-    const double embed_t = kd3->has_contrast ? ws_gradient_norm(kd3->embed_t.net) : 0.0;
-    const double norm = sqrt(student * student + embed_s * embed_s + embed_t * embed_t);
-    const enum ws_status status = ws_step_check_gradient(step, norm, err);
-    if (status != WS_OK)
-        return status;
-    ws_exec_move_statistics(kd3->trainee.exec);
-    ws_optim_step(&kd3->trainee.optim, kd3->trainee.model->net, step->lr);
-    if (kd3->mixed)
-        ws_exec_move_statistics(kd3->mixed);
     if (!kd3->has_contrast)
-        return WS_OK;
-    ws_optim_step(&kd3->embed_s.optim, kd3->embed_s.net, step->lr);
-    ws_optim_step(&kd3->embed_t.optim, kd3->embed_t.net, step->lr);
-    return WS_OK;
-}
-
-enum ws_status kd3_step(void *state, struct ws_step *step, struct ws_err *err)
-{
-    struct kd3 *kd3 = state;
-    struct ws_exec *exec = kd3->trainee.exec;
-    load_images(kd3, step);
-    if (kd3->mixed)
-        run_mixed(kd3, step);
-    ws_exec_forward(exec, step->n, WS_BN_BATCH);
-    run_teacher(kd3, ws_exec_input(exec), step->n, 0); /* last, as its maps are read in place */
-    step->loss = kd3->options->share ? align(kd3, step) : imitate(kd3, step, kd3->options->kl_temperature, 1.0);
-    const struct ws_conf_kd3_plus *plus = kd3->plus.options;
-    if (plus && plus->kl_weight > 0.0 && kd3->options->share)
-        step->loss += imitate(kd3, step, plus->kl_temperature, plus->kl_weight);
-    if (kd3->is_cross)
+        return;
+    const int pooled = step->training->model->pooled;
+    ws_step_flow(step, (struct ws_point){step->training->student, pooled}, kd3->embed_s, 0);
+    if (kd3->is_cross) {
         contrast_networks(kd3, step);
-    else if (kd3->has_contrast)
-        contrast_copies(kd3, step);
-    const enum ws_status status = ws_step_check(step, err);
-    if (status != WS_OK)
-        return status;
-    propagate(kd3, step);
-    return update(kd3, step, err);
-}
-
-void kd3_save(void *state, struct ws_checkpoint *checkpoint)
-{
-    const struct kd3 *kd3 = state;
-    ws_checkpoint_add_net(checkpoint, "student", kd3->trainee.model->net, &kd3->trainee.optim);
-    if (!kd3->has_contrast)
         return;
-    ws_checkpoint_add_net(checkpoint, "contrast", kd3->embed_s.net, &kd3->embed_s.optim);
-    ws_checkpoint_add_net(checkpoint, "contrast_teacher", kd3->embed_t.net, &kd3->embed_t.optim);
-}
-
-enum ws_status kd3_load(void *state, const struct ws_tensors *checkpoint, struct ws_err *err)
-{
-    struct kd3 *kd3 = state;
-    enum ws_status status =
-        ws_checkpoint_get_net(checkpoint, "student", kd3->trainee.model->net, &kd3->trainee.optim, err);
-    if (status == WS_OK && kd3->has_contrast)
-        status = ws_checkpoint_get_net(checkpoint, "contrast", kd3->embed_s.net, &kd3->embed_s.optim, err);
-    if (status == WS_OK && kd3->has_contrast)
-        status = ws_checkpoint_get_net(checkpoint, "contrast_teacher", kd3->embed_t.net, &kd3->embed_t.optim, err);
-    return status;
-}
-
-int kd3_networks(void *state, struct ws_method_network *list)
-{
-    const struct kd3 *kd3 = state;
-    const struct ws_predictor *teacher = kd3->session->teacher_predictor;
-    int n = 0;
-    list[n++] = (struct ws_method_network){"student", kd3->trainee.model->net, kd3->trainee.exec};
-    if (kd3->mixed)
-        list[n++] = (struct ws_method_network){"mixed", &kd3->backbone, kd3->mixed};
-    list[n++] = (struct ws_method_network){"teacher", teacher->model->net, teacher->exec};
-    if (kd3->has_contrast) {
-        list[n++] = (struct ws_method_network){"embed_s", kd3->embed_s.net, kd3->embed_s.exec};
-        list[n++] = (struct ws_method_network){"embed_t", kd3->embed_t.net, kd3->embed_t.exec};
     }
-    return n;
+    ws_step_flow(step, (struct ws_point){kd3->mixed, pooled}, kd3->embed_s, step->n);
+    contrast_copies(kd3, step, kd3->embed_s, "contrast_student");
+    contrast_copies(kd3, step, kd3->embed_t, "contrast_teacher");
 }
+
+static void losses(void *state, struct ws_step *step)
+{
+    kd3_run(state, step);
+    kd3_align(state, step);
+    kd3_contrast(state, step);
+}
+
+static const struct ws_phase phases[] = {{.name = "distil", .losses = losses}, {0}};
+static const struct ws_need needs[] = {{WS_NEED_LINEAR_LAYER, NULL, kd3_does_share}, {0}};
 
 const struct ws_method ws_method_kd3 = {
     .name = "kd3",
     .summary = "selection by teacher and student, shared classifier, feature alignment, contrast",
+    .needs = needs,
+    .phases = phases,
+    .check = check_kd3,
     .open = open_kd3,
-    .epoch_begin = kd3_epoch_begin,
-    .step = kd3_step,
-    .save = kd3_save,
-    .load = kd3_load,
-    .networks = kd3_networks,
     .close = kd3_close,
 };

@@ -12,20 +12,26 @@ static bool is_trained(const struct ws_param *param)
     return !param->is_buffer && !param->is_frozen;
 }
 
-enum ws_status ws_optim_init(struct ws_optim *optim, const struct ws_net *net, const struct ws_conf_optim *options,
-                             struct ws_err *err)
+enum ws_status ws_optim_init_numbers(struct ws_optim *optim, size_t n, const struct ws_conf_optim *options,
+                                     struct ws_err *err)
 {
     *optim = (struct ws_optim){.options = *options};
     const int n_moments = options->kind == WS_OPTIM_SGD ? 1 : 2;
     for (int i = 0; i < n_moments; i++) {
-        optim->moments[i] = ws_calloc_aligned(net->n_values, sizeof *optim->moments[i]);
+        optim->moments[i] = ws_calloc_aligned(n, sizeof *optim->moments[i]);
         if (!optim->moments[i]) {
             ws_optim_fini(optim);
             return ws_fail(err, WS_E_MEMORY, "out of memory: the optimiser wanted %zu bytes for each of %d moments",
-                           ws_size_mul(net->n_values, sizeof *optim->moments[i]), n_moments);
+                           ws_size_mul(n, sizeof *optim->moments[i]), n_moments);
         }
     }
     return WS_OK;
+}
+
+enum ws_status ws_optim_init(struct ws_optim *optim, const struct ws_net *net, const struct ws_conf_optim *options,
+                             struct ws_err *err)
+{
+    return ws_optim_init_numbers(optim, net->n_values, options, err);
 }
 
 /* The scalars are computed in double, as PyTorch does, and used in float. */
@@ -45,25 +51,33 @@ static struct ws_adam prepare_adam(const struct ws_optim *optim, double lr)
     };
 }
 
-void ws_optim_step(struct ws_optim *optim, struct ws_net *net, double lr)
+/* n numbers from `at` on. In float, as PyTorch does it, so that both take the same path. */
+static void move(const struct ws_optim *optim, const struct ws_adam *adam, float *values, float *gradients, size_t at,
+                 size_t n, double lr)
 {
     const struct ws_kernels *kernels = ws_kernels_get();
     const struct ws_conf_optim *o = &optim->options;
+    if (o->kind == WS_OPTIM_SGD)
+        kernels->sgd(values + at, gradients + at, optim->moments[0] + at, n, (float)lr, (float)o->momentum,
+                     (float)o->weight_decay, o->nesterov);
+    else
+        kernels->adam(adam, values + at, gradients + at, optim->moments[0] + at, optim->moments[1] + at, n);
+}
+
+void ws_optim_step(struct ws_optim *optim, struct ws_net *net, double lr)
+{
     optim->n_steps++;
     const struct ws_adam adam = prepare_adam(optim, lr);
-    for (int i = 0; i < net->n_params; i++) {
-        const struct ws_param *param = &net->params[i];
-        const size_t at = param->offset;
-        if (!is_trained(param))
-            continue;
-        /* In float, as PyTorch does it, so that both take the same path. */
-        if (o->kind == WS_OPTIM_SGD)
-            kernels->sgd(net->values + at, net->gradients + at, optim->moments[0] + at, param->n, (float)lr,
-                         (float)o->momentum, (float)o->weight_decay, o->nesterov);
-        else
-            kernels->adam(&adam, net->values + at, net->gradients + at, optim->moments[0] + at, optim->moments[1] + at,
-                          param->n);
-    }
+    for (int i = 0; i < net->n_params; i++)
+        if (is_trained(&net->params[i]))
+            move(optim, &adam, net->values, net->gradients, net->params[i].offset, net->params[i].n, lr);
+}
+
+void ws_optim_step_numbers(struct ws_optim *optim, float *values, float *gradients, size_t n, double lr)
+{
+    optim->n_steps++;
+    const struct ws_adam adam = prepare_adam(optim, lr);
+    move(optim, &adam, values, gradients, 0, n, lr);
 }
 
 void ws_optim_fini(struct ws_optim *optim)
@@ -102,17 +116,23 @@ double ws_lr_step(double lr, double epoch, const double *milestones, int n_miles
     return lr;
 }
 
+static double sum_of_squares(const float *values, size_t n, double sum)
+{
+    for (size_t i = 0; i < n; i++)
+        sum += (double)values[i] * (double)values[i];
+    return sum;
+}
+
 double ws_gradient_norm(const struct ws_net *net)
 {
     double sum = 0.0;
-    for (int i = 0; i < net->n_params; i++) {
-        const struct ws_param *param = &net->params[i];
-        if (!is_trained(param))
-            continue;
-        for (size_t k = 0; k < param->n; k++) {
-            const double g = (double)net->gradients[param->offset + k];
-            sum += g * g;
-        }
-    }
+    for (int i = 0; i < net->n_params; i++)
+        if (is_trained(&net->params[i]))
+            sum = sum_of_squares(net->gradients + net->params[i].offset, net->params[i].n, sum);
     return sqrt(sum);
+}
+
+double ws_numbers_norm(const float *values, size_t n)
+{
+    return sqrt(sum_of_squares(values, n, 0.0));
 }

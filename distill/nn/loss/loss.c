@@ -75,7 +75,7 @@ double ws_loss_alignment(const float *a, const float *b, const float *weights, i
     double loss = 0.0;
     for (int i = 0; i < batch; i++) {
         const float *ai = a + (size_t)i * dim, *bi = b + (size_t)i * dim;
-        const double w = (double)weights[i];
+        const double w = weights ? (double)weights[i] : 1.0;
         double sum = 0.0;
         for (size_t d = 0; d < dim; d++) {
             const double difference = (double)ai[d] - (double)bi[d];

@@ -24,6 +24,7 @@ enum ws_stream {
     WS_STREAM_NOISE,    /**< pictures of noise; a = step, b = place in the batch */
     WS_STREAM_SHIFT,    /**< brightness and contrast of the shifted test set; a = image, b = channel */
     WS_STREAM_REFINE,   /**< refined images; b = 0: their order, 1: descent of batch a */
+    WS_STREAM_REPLAY,   /**< images drawn from those made in the run; a = step, b = turn within it */
 };
 
 struct ws_rng {

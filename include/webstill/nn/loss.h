@@ -29,8 +29,8 @@ double ws_loss_kd(const float *student, const float *teacher, int batch, int n_c
 double ws_loss_noisy(const float *logits, const int32_t *labels, const float *noise, int batch, int n_classes,
                      double accuracy, double scale, float *gradient, float *noise_gradient, double *scratch);
 
-/** Weighted feature alignment: 1/(B D) sum_i w_i sum_d (a_id - b_id)^2; gradient to `a`. `weights` [batch], D values
- * per image. */
+/** Weighted feature alignment: 1/(B D) sum_i w_i sum_d (a_id - b_id)^2; gradient to `a`. `weights` [batch], NULL: all
+ * 1; D values per image. */
 double ws_loss_alignment(const float *a, const float *b, const float *weights, int batch, size_t dim, double scale,
                          float *gradient);
 

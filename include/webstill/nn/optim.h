@@ -26,8 +26,13 @@ struct ws_optim {
 /** Zero moments. WS_E_MEMORY says how much was wanted. */
 WS_MUST_USE enum ws_status ws_optim_init(struct ws_optim *optim, const struct ws_net *net,
                                          const struct ws_conf_optim *options, struct ws_err *err);
+/** The same for `n` numbers that are no network's. */
+WS_MUST_USE enum ws_status ws_optim_init_numbers(struct ws_optim *optim, size_t n, const struct ws_conf_optim *options,
+                                                 struct ws_err *err);
 /** One step along net->gradients at rate `lr`. Buffers and frozen parameters are skipped. */
 void ws_optim_step(struct ws_optim *optim, struct ws_net *net, double lr);
+/** One step of `n` numbers along their gradients. */
+void ws_optim_step_numbers(struct ws_optim *optim, float *values, float *gradients, size_t n, double lr);
 void ws_optim_fini(struct ws_optim *optim);
 
 /** Linear up from peak/25 to the peak over `warmup` of the steps, cosine down to peak/1e4. step counts from 0. */
@@ -39,5 +44,7 @@ double ws_lr_step(double lr, double epoch, const double *milestones, int n_miles
 
 /** Square root of the sum of squared gradients of all trainable parameters. */
 double ws_gradient_norm(const struct ws_net *net);
+/** Square root of the sum of squares of `n` numbers. */
+double ws_numbers_norm(const float *values, size_t n);
 
 #endif
