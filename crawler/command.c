@@ -1,13 +1,24 @@
 /** `webstill crawl CONFIG`: rounds of the crawl, until one has brought all that can be had. */
 #include "commands.h"
 
+#include "net/fetch.h"
 #include "round.h"
 
 #include "webstill/base/log.h"
 #include "webstill/stage/job.h"
 
+#include <libxml/xmlversion.h>
+#include <lmdb.h>
 #include <stdio.h>
 #include <string.h>
+
+void ws_crawl_libraries(char *text, size_t size_bytes)
+{
+    int major, minor, patch;
+    (void)mdb_version(&major, &minor, &patch);
+    snprintf(text, size_bytes, "%s, libxml2 %s, LMDB %d.%d.%d", ws_fetcher_library(), LIBXML_DOTTED_VERSION, major,
+             minor, patch);
+}
 
 static enum ws_status check_config(const struct ws_run *run, struct ws_err *err)
 {

@@ -3,6 +3,7 @@
 
 #include "chart.h"
 #include "picture.h"
+#include "section.h"
 #include "turnover.h"
 
 #include "webstill/base/mem.h"
@@ -185,22 +186,24 @@ static enum ws_status add_disputes(const struct ws_report *report, struct ws_htm
     return status;
 }
 
+bool ws_report_has_changes(const struct ws_report *report)
+{
+    const struct ws_report_changes *changes = &report->changes;
+    return report->images && report->last.n > 0 && (changes->n_pairs > 0 || changes->teacher.n > 0);
+}
+
 enum ws_status ws_report_add_changes(const struct ws_report *report, struct ws_html *html, struct ws_err *err)
 {
     const struct ws_report_changes *changes = &report->changes;
-    if (!report->images || report->last.n == 0 || (changes->n_pairs == 0 && changes->teacher.n == 0))
-        return WS_OK;
     struct ws_turnover_row *scratch = ws_calloc(report->last.n, sizeof *scratch);
     if (!scratch)
         return ws_fail(err, WS_E_MEMORY, "out of memory for the changes between epochs");
-    ws_html_add(html, "<section id=\"changes\">\n<h2>What changed sides</h2>\n");
     enum ws_status status =
         draw_steps(changes, html) ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for the changes between epochs");
     if (status == WS_OK && changes->n_pairs > 0 && report->config->report.contact > 0)
         status = add_pairs(report, html, scratch, err);
     if (status == WS_OK && report->config->report.contact > 0)
         status = add_disputes(report, html, scratch, err);
-    ws_html_add(html, "</section>\n");
     free(scratch);
     return status;
 }

@@ -1,5 +1,5 @@
 /** The report's funnel class by class: what each class's searches found, and how much of it a student learned from. */
-#include "page.h"
+#include "section.h"
 
 #include "webstill/base/json.h"
 #include "webstill/base/mem.h"
@@ -167,8 +167,10 @@ enum ws_status ws_report_add_class_funnel(const struct ws_report *report, struct
     if (!funnels)
         return ws_fail(err, WS_E_MEMORY, "out of memory for the funnel of %u classes", report->config->n_classes);
     for (unsigned c = 0; c < report->config->n_classes; c++) {
-        funnels[c].n[FOUND] = get_fact(report->crawl, "found_per_class", report->config->classes[c].name);
-        funnels[c].n[FETCHED] = get_fact(report->crawl, "images_per_class", report->config->classes[c].name);
+        funnels[c].n[FOUND] =
+            get_fact(ws_report_manifest(report, "crawl"), "found_per_class", report->config->classes[c].name);
+        funnels[c].n[FETCHED] =
+            get_fact(ws_report_manifest(report, "crawl"), "images_per_class", report->config->classes[c].name);
     }
     const enum ws_status status = count_store(report, funnels, err);
     if (status == WS_OK)

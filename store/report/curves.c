@@ -1,5 +1,5 @@
 /** The report's curves: how each run went, epoch by epoch. */
-#include "page.h"
+#include "section.h"
 
 #include "chart.h"
 
@@ -202,7 +202,6 @@ enum ws_status ws_report_add_curves(const struct ws_report *report, struct ws_ht
     bool is_any = false;
     for (size_t r = 0; r < report->n_runs; r++)
         is_any = is_any || json_array_size(report->runs[r].epochs) > 0 || report->runs[r].n_steps > 0;
-    ws_html_add(html, "<section id=\"training\">\n<h2>How the students learned</h2>\n");
     bool is_drawn = true;
     if (is_any) {
         struct ws_arena arena = {0};
@@ -212,6 +211,5 @@ enum ws_status ws_report_add_curves(const struct ws_report *report, struct ws_ht
     } else {
         ws_report_add_missing(html, "No student has been trained.", "distill");
     }
-    ws_html_add(html, "</section>\n");
     return is_drawn ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for the report's curves");
 }

@@ -1,8 +1,9 @@
 /** Reading what the report is made of. */
-#include "page.h"
+#include "data.h"
 
 #include "webstill/base/file.h"
 #include "webstill/base/json.h"
+#include "webstill/base/log.h"
 #include "webstill/base/mem.h"
 #include "webstill/base/path.h"
 #include "webstill/base/text.h"
@@ -31,6 +32,19 @@ static json_t *read_json(struct ws_report *report, const char *relative, bool is
     if (status != WS_OK)
         note_problem(report, err.text);
     return root;
+}
+
+/** Of each stage but the report itself, and of those with runs each run's alone. */
+static void load_manifests(struct ws_report *report)
+{
+    for (size_t i = 0; ws_stage_table[i].name; i++) {
+        const struct ws_stage *stage = &ws_stage_table[i];
+        char relative[512];
+        if (stage->has_runs || strcmp(stage->name, "report") == 0)
+            continue;
+        snprintf(relative, sizeof relative, "%s/manifest.json", stage->folder);
+        report->manifests[i] = read_json(report, relative, true);
+    }
 }
 
 static json_t *read_card(struct ws_report *report)
@@ -189,6 +203,48 @@ static void load_images(struct ws_report *report)
         note_problem(report, err.text);
 }
 
+static bool has_run(const struct ws_report *report, const char *name)
+{
+    for (size_t r = 0; r < report->n_runs; r++)
+        if (strcmp(report->runs[r].name, name) == 0)
+            return true;
+    return false;
+}
+
+/** True when the part holds pictures in the shape of the store's. */
+static bool is_ours(const struct ws_report *report, const struct ws_tensor_entry *ids,
+                    const struct ws_tensor_entry *pixels)
+{
+    const int64_t side = ws_images_size(report->images), channels = ws_images_channels(report->images);
+    return ids && pixels && ids->dtype == WS_U8 && ids->rank == 2 && ids->shape[0] > 0 && ids->shape[1] == 16 &&
+           pixels->dtype == WS_U8 && pixels->rank == 4 && pixels->shape[0] == ids->shape[0] &&
+           pixels->shape[1] == side && pixels->shape[2] == side && pixels->shape[3] == channels;
+}
+
+/** The pool as kd3+ shows it to its student, when it has made some and the page shows pictures. */
+static void load_refined(struct ws_report *report)
+{
+    char path[WS_PATH_BYTES];
+    struct ws_tensors *part = NULL;
+    struct ws_err err = {0};
+    if (!report->images || !has_run(report, "kd3+") || report->config->report.contact == 0)
+        return;
+    enum ws_status status = ws_path_join(path, report->work, &err, "runs/refined/part-001.safetensors");
+    if (status == WS_OK && !ws_file_exists(path))
+        return;
+    if (status == WS_OK)
+        status = ws_tensors_open(&part, path, &err);
+    if (status != WS_OK) {
+        ws_log(WS_LOG_WARN, "the page shows no refined pictures: %s", err.text);
+    } else if (is_ours(report, ws_tensors_find(part, "ids"), ws_tensors_find(part, "pixels"))) {
+        report->refined = part;
+        return;
+    } else {
+        ws_log(WS_LOG_WARN, "the page shows no refined pictures: those of %s are not in the store's shape", path);
+    }
+    ws_tensors_close(&part);
+}
+
 /** The experiments over seeds, when the configuration names a file of them. */
 static void load_results(struct ws_report *report)
 {
@@ -220,13 +276,7 @@ enum ws_status ws_report_load(struct ws_report *report, const struct ws_config *
                               struct ws_err *err)
 {
     *report = (struct ws_report){.config = config, .work = work};
-    report->crawl = read_json(report, "crawl/manifest.json", true);
-    report->store = read_json(report, "store/manifest.json", true);
-    report->teacher = read_json(report, "teacher/manifest.json", true);
-    report->score = read_json(report, "scores/manifest.json", true);
-    report->curate = read_json(report, "selection/manifest.json", true);
-    report->eval = read_json(report, "eval/manifest.json", true);
-    report->export_ = read_json(report, "export/manifest.json", true);
+    load_manifests(report);
     report->teacher_eval = read_json(report, "teacher/eval.json", false);
     report->card = read_card(report);
     report->teacher_run.name = "teacher";
@@ -240,6 +290,7 @@ enum ws_status ws_report_load(struct ws_report *report, const struct ws_config *
     if (status == WS_OK) {
         load_changes(report);
         load_images(report);
+        load_refined(report);
         load_results(report);
     }
     if (status != WS_OK)
@@ -259,13 +310,9 @@ static void fini_run(struct ws_report_run *run)
 
 void ws_report_fini(struct ws_report *report)
 {
-    json_decref(report->crawl);
-    json_decref(report->store);
-    json_decref(report->teacher);
-    json_decref(report->score);
-    json_decref(report->curate);
-    json_decref(report->eval);
-    json_decref(report->export_);
+    for (size_t i = 0; i < WS_STAGES_MAX; i++)
+        json_decref(report->manifests[i]);
+    ws_tensors_close(&report->refined);
     json_decref(report->teacher_eval);
     json_decref(report->card);
     fini_run(&report->teacher_run);
@@ -296,4 +343,14 @@ int64_t ws_report_count(const json_t *manifest, const char *const *keys)
             return (int64_t)json_integer_value(value);
     }
     return -1;
+}
+
+const json_t *ws_report_manifest(const struct ws_report *report, const char *stage)
+{
+    return report->manifests[ws_stage_find(stage) - ws_stage_table];
+}
+
+const char *ws_report_class_name(const struct ws_report *report, int c)
+{
+    return c >= 0 && c < (int)report->config->n_classes ? report->config->classes[c].name : "?";
 }

@@ -1,5 +1,5 @@
 /** The report's contact sheet: kept and dropped pictures of the last epoch, class by class. */
-#include "page.h"
+#include "section.h"
 
 #include "picture.h"
 
@@ -123,7 +123,6 @@ static void add_intro(const struct ws_report *report, struct ws_html *html)
 enum ws_status ws_report_add_sheet(const struct ws_report *report, struct ws_html *html, struct ws_err *err)
 {
     const struct ws_selection_file *file = &report->last;
-    ws_html_add(html, "<section id=\"sheet\">\n<h2>Kept and dropped</h2>\n");
     enum ws_status status = WS_OK;
     if (!report->images) {
         ws_report_add_missing(html, "There are no pictures to show.", "store");
@@ -144,6 +143,5 @@ enum ws_status ws_report_add_sheet(const struct ws_report *report, struct ws_htm
         ws_html_add(html, "</div>\n");
         free(scratch);
     }
-    ws_html_add(html, "</section>\n");
     return status;
 }
