@@ -4,6 +4,17 @@
 
 #include "webstill/nn/statistics.h"
 
+/* --- any teacher --- */
+
+static enum ws_status check_teacher(const struct ws_session *session, const char *name, struct ws_err *err)
+{
+    if (session->teacher)
+        return WS_OK;
+    ws_fail(err, WS_E_CONFIG, "method %s learns from a teacher, and here a teacher is being trained", name);
+    ws_err_hint(err, "train a teacher with method ce");
+    return WS_E_CONFIG;
+}
+
 /* --- BatchNorm --- */
 
 static const char *lacks_batchnorm(const struct ws_model *teacher)
@@ -122,6 +133,7 @@ static const struct row {
     const char *(*unmet)(const struct ws_model *teacher);
     enum ws_status (*check)(const struct ws_session *session, const char *name, struct ws_err *err);
 } rows[WS_N_NEEDS] = {
+    [WS_NEED_TEACHER] = {NULL, check_teacher},
     [WS_NEED_BATCHNORM] = {lacks_batchnorm, check_batchnorm},
     [WS_NEED_ACCURACY] = {lacks_accuracy, check_accuracy},
     [WS_NEED_MIDDLE_MAP] = {lacks_middle_map, check_middle_map},

@@ -8,6 +8,7 @@
 /** In the order in which an import tells them. */
 enum ws_need_kind {
     WS_NEED_NOTHING,      /**< ends a list */
+    WS_NEED_TEACHER,      /**< any; listed first, as the others ask it */
     WS_NEED_BATCHNORM,    /**< the teacher's statistics of its data */
     WS_NEED_ACCURACY,     /**< how often the teacher is right */
     WS_NEED_MIDDLE_MAP,   /**< a feature map halfway through the teacher */

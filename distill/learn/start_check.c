@@ -23,7 +23,7 @@ static int64_t count_student(const struct ws_start *start)
     int64_t n = -1;
     if (!ws_card_copy(&card, &start->teacher->card))
         return n;
-    card.projector_factor = card.projector_channels = card.projector_pool = 0;
+    card.head = (struct ws_head){WS_HEAD_OWN};
     snprintf(card.arch, sizeof card.arch, "%s", start->config->distill.arch);
     if (ws_model_build(&student, &card, NULL) == WS_OK)
         n = ws_net_count_macs(student->net);

@@ -18,7 +18,7 @@ struct ws_learner {
     struct ws_net *net;     /**< owned, or the model's; NULL: numbers that no network runs */
     struct ws_model *model; /**< owned: NULL for all but a classifier */
     float *values;          /**< [n] of the network, or owned */
-    float *gradients;       /**< likewise: zeroed before a phase that trains the learner */
+    float *gradients;       /**< likewise: zero at the beginning of each phase */
     size_t n;
     struct ws_optim optim;            /**< owned */
     const struct ws_conf_optim *rate; /**< borrowed: its schedule */

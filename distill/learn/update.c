@@ -9,12 +9,12 @@ static bool is_trained(const struct ws_phase *phase, int learner)
     return phase->learners == 0 || (phase->learners >> learner & 1) != 0;
 }
 
-static void zero(const struct ws_phase *phase, struct ws_training *training)
+/* All of them: the tape may lead through a network that this phase does not train. */
+static void zero(struct ws_training *training)
 {
     for (int i = 0; i < training->n_learners; i++) {
         struct ws_learner *learner = training->learners[i];
-        if (is_trained(phase, i))
-            memset(learner->gradients, 0, learner->n * sizeof *learner->gradients);
+        memset(learner->gradients, 0, learner->n * sizeof *learner->gradients);
     }
     if (training->loss_of)
         memset(training->loss_of, 0, (size_t)training->session->batch * sizeof *training->loss_of);
@@ -122,7 +122,7 @@ static void follow(const struct ws_phase *phase, struct ws_step *step)
 enum ws_status ws_update_phase(const struct ws_phase *phase, struct ws_step *step, struct ws_err *err)
 {
     struct ws_training *training = step->training;
-    zero(phase, training);
+    zero(training);
     step->loss = 0.0;
     phase->losses(training->state, step);
     enum ws_status status = check_loss(step, err);

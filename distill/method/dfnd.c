@@ -171,6 +171,7 @@ static bool is_accuracy_unknown(const struct ws_config *config)
 
 static const struct ws_phase phases[] = {{.name = "distil", .losses = losses}, {0}};
 static const struct ws_need needs[] = {
+    {.kind = WS_NEED_TEACHER},
     {WS_NEED_ACCURACY, " without distill.dfnd.accuracy", is_accuracy_unknown},
     {0},
 };

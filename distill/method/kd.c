@@ -11,9 +11,11 @@ static void losses(void *state, struct ws_step *step)
 }
 
 static const struct ws_phase phases[] = {{.name = "distil", .losses = losses}, {0}};
+static const struct ws_need needs[] = {{.kind = WS_NEED_TEACHER}, {0}};
 
 const struct ws_method ws_method_kd = {
     .name = "kd",
     .summary = "Hinton's distillation on the whole pool",
+    .needs = needs,
     .phases = phases,
 };

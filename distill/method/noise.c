@@ -12,10 +12,12 @@ static void losses(void *state, struct ws_step *step)
 }
 
 static const struct ws_phase phases[] = {{.name = "distil", .losses = losses}, {0}};
+static const struct ws_need needs[] = {{.kind = WS_NEED_TEACHER}, {0}};
 
 const struct ws_method ws_method_noise = {
     .name = "noise",
     .summary = "Hinton's distillation on pictures of uniform noise",
     .supply = ws_supply_open_noise,
+    .needs = needs,
     .phases = phases,
 };

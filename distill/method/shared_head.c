@@ -71,15 +71,14 @@ static enum ws_status fill_card(struct ws_card *card, struct ws_shared_head *hea
 {
     struct ws_model *shape = NULL;
     *card = session->card;
-    card->projector_factor = projector_factor;
-    card->projector_channels = teachers_map(session)->channels;
-    head->teacher_pool = card->projector_pool = 1;
+    card->head = (struct ws_head){WS_HEAD_PROJECTED, projector_factor, teachers_map(session)->channels, 1};
+    head->teacher_pool = 1;
     if (head->align == WS_ALIGN_POOLED)
         return WS_OK;
     const enum ws_status status = ws_model_build(&shape, &session->card, err);
     if (status == WS_OK)
         (void)ws_map_match(teachers_map(session), &shape->net->nodes[shape->features], &head->teacher_pool,
-                           &card->projector_pool);
+                           &card->head.pool);
     ws_model_free(&shape);
     return status;
 }

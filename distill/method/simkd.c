@@ -38,7 +38,7 @@ static void losses(void *state, struct ws_step *step)
 }
 
 static const struct ws_phase phases[] = {{.name = "distil", .losses = losses}, {0}};
-static const struct ws_need needs[] = {{.kind = WS_NEED_LINEAR_LAYER}, {0}};
+static const struct ws_need needs[] = {{.kind = WS_NEED_TEACHER}, {.kind = WS_NEED_LINEAR_LAYER}, {0}};
 
 const struct ws_method ws_method_simkd = {
     .name = "simkd",

@@ -97,11 +97,7 @@ char *ws_card_text(const struct ws_card *card)
     bool is_whole = root != NULL;
     if (is_whole && card->accuracy >= 0.0)
         is_whole = json_object_set_new(root, "accuracy", json_real(card->accuracy)) == 0;
-    if (is_whole && card->projector_factor > 0)
-        is_whole = json_object_set_new(root, "head", json_string("kd3")) == 0 &&
-                   json_object_set_new(root, "projector_factor", json_integer(card->projector_factor)) == 0 &&
-                   json_object_set_new(root, "projector_channels", json_integer(card->projector_channels)) == 0 &&
-                   json_object_set_new(root, "projector_pool", json_integer(card->projector_pool)) == 0;
+    is_whole = is_whole && ws_head_write(&card->head, root);
     char *text = is_whole ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(root);
     return text;
@@ -171,26 +167,6 @@ static enum ws_status read_classes(const json_t *root, struct ws_card *card, str
     return WS_OK;
 }
 
-static enum ws_status read_head(const json_t *root, struct ws_card *card, struct ws_err *err)
-{
-    const json_t *head = json_object_get(root, "head");
-    if (!head)
-        return WS_OK;
-    if (!json_is_string(head) || strcmp(json_string_value(head), "kd3") != 0)
-        return ws_fail(err, WS_E_UNSUPPORTED, "model card: head: expected \"kd3\" or no such key");
-    card->projector_factor = card->projector_channels = card->projector_pool = 0;
-    enum ws_status status = read_int(root, "projector_factor", 1, 64, &card->projector_factor, err);
-    if (status == WS_OK)
-        status = read_int(root, "projector_channels", 1, 1 << 20, &card->projector_channels, err);
-    if (status == WS_OK)
-        status = read_int(root, "projector_pool", 1, 4096, &card->projector_pool, err);
-    if (status == WS_OK && (!card->projector_factor || !card->projector_channels || !card->projector_pool))
-        status = ws_fail(err, WS_E_FORMAT,
-                         "model card: head \"kd3\" needs projector_factor, projector_channels and "
-                         "projector_pool");
-    return status;
-}
-
 static enum ws_status read_scalars(const json_t *root, struct ws_card *card, struct ws_err *err)
 {
     enum ws_status status = read_text(root, "arch", card->arch, sizeof card->arch, err);
@@ -253,7 +229,7 @@ enum ws_status card_read(struct ws_card *card, const char *text, const struct ws
     if (status == WS_OK)
         status = read_floats(root, "std", card->channels, true, card->std, err);
     if (status == WS_OK)
-        status = read_head(root, card, err);
+        status = ws_head_read(&card->head, root, err);
     if (status == WS_OK)
         status = check_card(card, err);
     json_decref(root);

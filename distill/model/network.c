@@ -9,58 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * The zoo ends a network with the student's own head, which KD3 never uses: it must not be trained, counted or saved,
- * so all nodes behind `pooled` go before the network gets its memory.
- */
-static void drop_head(struct ws_net *net, int pooled)
-{
-    for (int i = net->n_nodes - 1; i > pooled; i--)
-        if (net->nodes[i].n_params > 0) {
-            net->n_params = net->nodes[i].params[0];
-            net->n_values = net->params[net->n_params].offset;
-        }
-    net->n_nodes = pooled + 1;
-}
-
-/*
- * KD3's projector (the design is SimKD's): 1x1 down to Ct/f, 3x3, 1x1 up to Ct, each with BN and ReLU. Names are those
- * of torch.nn.Sequential(conv, bn, relu, conv, bn, relu, conv, bn, relu).
- */
-static void add_projector(struct ws_model *model, const char *classifier)
-{
-    struct ws_net *net = model->net;
-    const struct ws_card *card = &model->card;
-    const int narrow = card->projector_channels / card->projector_factor;
-    const int widths[] = {narrow, narrow, card->projector_channels};
-    const struct ws_window windows[] = {WS_SQUARE(1, 1, 0), WS_SQUARE(3, 1, 1), WS_SQUARE(1, 1, 0)};
-    int x = model->features;
-    if (card->projector_pool > 1)
-        x = ws_net_average_pool(net, "projector.pool", x,
-                                (struct ws_window)WS_SQUARE(card->projector_pool, card->projector_pool, 0));
-    for (int i = 0; i < 3; i++) {
-        char name[WS_NAME_MAX];
-        snprintf(name, sizeof name, "projector.%d", 3 * i);
-        x = ws_net_conv(net, name, x, widths[i], windows[i], false);
-        snprintf(name, sizeof name, "projector.%d", 3 * i + 1);
-        x = ws_net_batchnorm(net, name, x);
-        snprintf(name, sizeof name, "projector.%d", 3 * i + 2);
-        x = ws_net_relu(net, name, x);
-    }
-    model->projected = x;
-    model->head_pooled = ws_net_global_average_pool(net, "projector.avgpool", x);
-    model->logits = ws_net_gemm(net, classifier, model->head_pooled, card->n_classes, true);
-}
-
-/* In place of the student's own head: phi, and the teacher's classifier under the name of the student's. */
-static void replace_head(struct ws_model *model)
-{
-    const struct ws_node last = model->net->nodes[model->logits];
-    ws_assert(last.op == WS_OP_GEMM && model->logits > model->pooled);
-    drop_head(model->net, model->pooled);
-    add_projector(model, last.name);
-}
-
 static enum ws_status build_from_zoo(struct ws_model *model, struct ws_err *err)
 {
     const struct ws_card *card = &model->card;
@@ -69,19 +17,14 @@ static enum ws_status build_from_zoo(struct ws_model *model, struct ws_err *err)
         ws_zoo_build(&model->net, &taps, card->arch, card->height, card->width, card->channels, card->n_classes, err);
     if (status != WS_OK)
         return status;
-    model->features = model->projected = taps.features;
-    model->pooled = model->head_pooled = taps.pooled;
-    model->logits = taps.logits;
-    if (card->projector_factor > 0)
-        replace_head(model);
+    struct ws_head_taps head = {taps.features, taps.pooled, taps.features, taps.pooled, taps.logits};
+    ws_head_build(&card->head, model->net, &head, card->n_classes);
+    model->features = head.features;
+    model->pooled = head.pooled;
+    model->projected = head.projected;
+    model->head_pooled = head.head_pooled;
+    model->logits = head.logits;
     return ws_net_alloc(model->net, err);
-}
-
-static void freeze_classifier(struct ws_net *net, int classifier)
-{
-    const struct ws_node *node = &net->nodes[classifier];
-    for (int i = 0; i < node->n_params; i++)
-        net->params[node->params[i]].is_frozen = true;
 }
 
 int ws_model_classifier(const struct ws_model *model)
@@ -105,8 +48,8 @@ enum ws_status ws_model_build(struct ws_model **out, const struct ws_card *card,
     }
     const bool is_graph = strcmp(card->arch, WS_ARCH_ONNX) == 0;
     enum ws_status status = is_graph ? model_build_graph(model, err) : build_from_zoo(model, err);
-    if (status == WS_OK && card->projector_factor > 0)
-        freeze_classifier(model->net, model->logits);
+    if (status == WS_OK)
+        ws_head_freeze(&card->head, model->net, model->logits);
     if (status != WS_OK) {
         ws_model_free(&model);
         return status;

@@ -8,8 +8,8 @@
  *    "method":"kd3","seed":1,"teacher_sha256":"…","config_sha256":"…","accuracy":0.91,
  *    "head":"kd3","projector_factor":2,"projector_channels":64,"projector_pool":1}
  *
- * `mean` and `std` are per channel, of inputs scaled to 0..1. The last four keys stand in students that carry a
- * projector and the teacher's classifier ("projector.0.weight" …, and the latter under the name of the student's own,
+ * `mean` and `std` are per channel, of inputs scaled to 0..1. The last four keys (head.h) stand in students that carry
+ * a projector and the teacher's classifier ("projector.0.weight" …, and the latter under the name of the student's own,
  * "fc.weight" and "fc.bias" in ResNets); the student's own classifier does not exist then.
  *
  * "arch" is a name of the zoo, or "onnx": an imported graph. The file then has a second metadata key, "webstill.graph":
@@ -18,6 +18,8 @@
  */
 #ifndef WEBSTILL_DISTILL_MODEL_NETWORK_H
 #define WEBSTILL_DISTILL_MODEL_NETWORK_H
+
+#include "head.h"
 
 #include "webstill/base/err.h"
 #include "webstill/base/hash.h"
@@ -43,10 +45,8 @@ struct ws_card {
     char teacher_sha256[WS_DIGEST_HEX]; /**< content digest of the teacher, or "" */
     char config_sha256[WS_DIGEST_HEX];  /**< of what the training depended on, or "" */
     double accuracy;                    /**< on held-out labelled images (a teacher); negative = unknown */
-    int projector_factor;               /**< 0 = the architecture's own classifier */
-    int projector_channels;             /**< the teacher's feature channels */
+    struct ws_head head;                /**< all-zero: the architecture's own */
     char *graph;                        /**< owned: arch "onnx" alone, an ONNX model without weights in base64 */
-    int projector_pool; /**< the student's map is averaged over windows of this side first; 1 = as it is */
 };
 
 /** A network with its card. */

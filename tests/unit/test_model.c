@@ -138,9 +138,8 @@ static void a_foreign_file_needs_only_what_nothing_else_tells(void **state)
 static struct ws_card make_student_card(int factor)
 {
     struct ws_card card = make_card();
-    card.projector_factor = factor;
-    card.projector_channels = 64;
-    card.projector_pool = 1;
+    if (factor > 0)
+        card.head = (struct ws_head){WS_HEAD_PROJECTED, factor, 64, 1};
     return card;
 }
 
@@ -220,7 +219,11 @@ static void a_student_with_a_projector_survives_its_file(void **state)
     struct ws_model *model = make_model(&card), *loaded;
     assert_int_equal(ws_model_save(model, temp_join(path, *state, "s.safetensors"), &err), WS_OK);
     assert_int_equal(ws_model_load(&loaded, path, NULL, &err), WS_OK);
-    assert_int_equal(loaded->card.projector_channels, 64);
+    assert_int_equal(loaded->card.head.channels, 64);
+    char *text = ws_card_text(&loaded->card); /* its words are those of all files that there are */
+    assert_non_null(strstr(text, "\"head\":\"kd3\",\"projector_factor\":2,\"projector_channels\":64,"
+                                 "\"projector_pool\":1}"));
+    free(text);
     assert_int_equal(loaded->projected, model->projected);
     assert_memory_equal(loaded->net->values, model->net->values, model->net->n_values * sizeof(float));
     ws_model_free(&loaded);

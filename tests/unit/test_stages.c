@@ -55,7 +55,7 @@ static void make_place(struct place *place, char *folder, const char *methods)
         "teacher: {train_images: %s/train-images, train_labels: %s/train-labels, arch: resnet8, steps: 30, batch: 16,\n"
         "  holdout: 0.2, lr: 0.1, schedule: onecycle}\n"
         "distill: {methods: [%s], arch: resnet8, epochs: 2, steps_per_epoch: 6, batch: 16, holdout: 0.2,\n"
-        "  kd3: {embedding: 16}}\n"
+        "  kd3: {embedding: 16}, kd3_plus: {refine_steps: 2}}\n"
         "curate: {p_cutoff: 0.3}\n"
         "eval: {images: %s/test-images, labels: %s/test-labels}\n",
         folder, folder, methods, folder, folder);
@@ -341,6 +341,52 @@ static void a_held_lock_is_respected(void **state)
     free_place(&place);
 }
 
+/* What is prepared for a training has a folder, a lock and a manifest of its own, and is not made twice. */
+static void refining_is_a_step_of_its_own(void **state)
+{
+    static const char part[] = "runs/refined/part-001.safetensors", manifest_name[] = "runs/refined/manifest.json";
+    struct place place;
+    struct ws_err err = {0};
+    struct ws_lock lock;
+    char path[TEMP_PATH];
+    make_place(&place, *state, "kd3+");
+    must(&place, ws_teacher_command);
+    assert_int_equal(ws_lock_take(&lock, temp_join(path, place.folder, "runs/refined/lock"), "somebody", &err), WS_OK);
+    assert_int_equal(run_with(&place, ws_distill_command, NULL, 0, &err), WS_E_LOCKED);
+    ws_lock_release(&lock);
+    must(&place, ws_distill_command);
+    json_t *manifest = json_load_file(temp_join(path, place.folder, manifest_name), 0, NULL);
+    assert_non_null(input_of(manifest, "teacher/teacher.safetensors"));
+    const json_t *outputs = json_object_get(manifest, "outputs");
+    assert_int_equal(json_array_size(outputs), 1);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(outputs, 0), "path")), part);
+    json_decref(manifest);
+    const struct ws_digest student = digest_of(&place, "runs/kd3+/student.safetensors"),
+                           refined = digest_of(&place, part);
+    const int64_t made_ns = modified_ns(&place, part);
+
+    /* Another loss on the same pictures: they are read. */
+    set_methods(&place, "refine_steps: 2", "refine_steps: 2, kl_weight: 3");
+    must(&place, ws_distill_command);
+    assert_int_equal(modified_ns(&place, part), made_ns);
+    const struct ws_digest other = digest_of(&place, "runs/kd3+/student.safetensors");
+    assert_memory_not_equal(&student, &other, sizeof student);
+
+    /* A part that is damaged is made again, the same. */
+    temp_write(temp_join(path, place.folder, part), "gone", 4);
+    set_methods(&place, "kl_weight: 3", "kl_weight: 1");
+    must(&place, ws_distill_command);
+    const struct ws_digest again = digest_of(&place, part);
+    assert_memory_equal(&refined, &again, sizeof again);
+
+    /* None are asked for: none are looked for. */
+    temp_remove(temp_join(path, place.folder, "runs/refined"));
+    set_methods(&place, "refine_steps: 2", "refine_steps: 0");
+    must(&place, ws_distill_command);
+    assert_false(ws_file_exists(path));
+    free_place(&place);
+}
+
 static void an_imported_teacher_is_the_same_teacher(void **state)
 {
     struct place place;
@@ -620,15 +666,19 @@ static bool run_and_kill(struct place *place, command_fn *command, int64_t after
 /* The first place is left alone, the second killed again and again, at ever later instants. */
 static void killed_at_any_instant_the_bytes_end_up_the_same(void **state)
 {
-    static const char *const made[] = {"teacher/teacher.safetensors", "runs/kd3/student.safetensors",
-                                       "runs/kd3/best.safetensors", "runs/ce/student.safetensors",
-                                       "runs/kd3/selection/epoch-002.safetensors"};
+    static const char *const made[] = {"teacher/teacher.safetensors",
+                                       "runs/kd3/student.safetensors",
+                                       "runs/kd3/best.safetensors",
+                                       "runs/ce/student.safetensors",
+                                       "runs/kd3/selection/epoch-002.safetensors",
+                                       "runs/refined/part-001.safetensors",
+                                       "runs/kd3+/student.safetensors"};
     struct place whole, killed;
     char folder[TEMP_PATH];
     (void)state;
     temp_make(folder);
-    make_place(&whole, *state, "kd3, ce");
-    make_place(&killed, folder, "kd3, ce");
+    make_place(&whole, *state, "kd3, ce, kd3+");
+    make_place(&killed, folder, "kd3, ce, kd3+");
     must(&whole, ws_teacher_command);
     must(&whole, ws_distill_command);
     killed.work.config->teacher.checkpoint_s = killed.work.config->distill.checkpoint_s = 0;
@@ -684,6 +734,7 @@ int main(void)
         IN_FOLDER(a_missing_labelled_set_says_where_data_comes_from),
         IN_FOLDER(a_renamed_class_is_told_before_anything_is_trained),
         IN_FOLDER(a_held_lock_is_respected),
+        IN_FOLDER(refining_is_a_step_of_its_own),
         IN_FOLDER(an_imported_teacher_is_the_same_teacher),
         IN_FOLDER(an_onnx_teacher_teaches_without_its_file),
         IN_FOLDER(an_import_says_which_methods_it_cannot_serve),

@@ -143,6 +143,49 @@ static void labels_are_needed_by_ce_alone(void **state)
     close_bench(&b);
 }
 
+static void methods_that_learn_from_a_teacher_are_refused_where_one_is_trained(void **state)
+{
+    for (int m = 0; ws_methods[m]; m++) {
+        static struct bench b;
+        struct ws_err err;
+        open_bench(&b, *state, "teacher", 2, NULL);
+        b.session.epochs = 1;
+        const bool is_ce = ws_methods[m] == &ws_method_ce;
+        assert_int_equal(run(&b, ws_methods[m], &err), is_ce ? WS_OK : WS_E_CONFIG);
+        if (!is_ce && (!strstr(err.text, ws_methods[m]->name) || !strstr(err.hint, "method ce")))
+            fail_msg("%s", err.text);
+        close_bench(&b);
+    }
+}
+
+/* As those are that an older program wrote, of a method whose parts had other names. */
+static void a_checkpoint_without_a_learners_numbers_says_what_to_do(void **state)
+{
+    static struct bench b;
+    struct ws_err err;
+    char path[TEMP_PATH];
+    struct ws_tensors *file;
+    struct ws_checkpoint checkpoint = {0};
+    json_t *loop;
+    open_bench(&b, *state, "dfnd", 2, the_teacher);
+    b.options.limit = 3;
+    assert_int_equal(run(&b, &ws_method_dfnd, &err), WS_E_BUDGET);
+    assert_int_equal(ws_checkpoint_open(&file, &loop, temp_join(path, b.dir, "checkpoint.safetensors"), "key", &err),
+                     WS_OK);
+    for (size_t i = 0; i < ws_tensors_count(file); i++)
+        if (strcmp(ws_tensors_at(file, i)->name, "noise.values") != 0)
+            ws_checkpoint_add(&checkpoint, ws_tensors_at(file, i));
+    assert_int_equal(checkpoint.n, ws_tensors_count(file) - 1);
+    assert_int_equal(ws_checkpoint_write(&checkpoint, path, "key", loop, &err), WS_OK);
+    ws_tensors_close(&file);
+    json_decref(loop);
+    assert_int_equal(run(&b, &ws_method_dfnd, &err), WS_E_DAMAGED);
+    assert_non_null(strstr(err.text, "noise.values"));
+    assert_non_null(strstr(err.text, path));
+    assert_non_null(strstr(err.hint, "run the same command again"));
+    close_bench(&b);
+}
+
 static void unlabelled_images_are_left_out_of_ce(void **state)
 {
     static struct bench b;
@@ -308,6 +351,8 @@ int main(void)
         IN_FOLDER(what_a_killed_run_left_behind_its_checkpoint_is_done_again),
         IN_FOLDER(a_checkpoint_of_another_key_is_not_used),
         IN_FOLDER(labels_are_needed_by_ce_alone),
+        IN_FOLDER(methods_that_learn_from_a_teacher_are_refused_where_one_is_trained),
+        IN_FOLDER(a_checkpoint_without_a_learners_numbers_says_what_to_do),
         IN_FOLDER(unlabelled_images_are_left_out_of_ce),
         IN_FOLDER(a_pool_of_one_image_is_refused),
         IN_FOLDER(without_a_hold_out_the_best_epoch_is_the_last),

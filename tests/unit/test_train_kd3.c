@@ -363,7 +363,7 @@ static void kd3_without_sharing_trains_a_classifier_of_its_own_on_the_selection(
     struct ws_err err = {0};
     char path[TEMP_PATH];
     assert_int_equal(ws_model_load(&student, own.last, NULL, &err), WS_OK);
-    assert_int_equal(student->card.projector_channels, 0);
+    assert_int_equal(student->card.head.kind, WS_HEAD_OWN);
     for (int i = 0; i < student->net->n_params; i++)
         assert_false(student->net->params[i].is_frozen);
     ws_model_free(&student);

@@ -67,6 +67,7 @@ static void losses(void *state, struct ws_step *step)
 static const struct ws_prepare *const prepare[] = {&ws_prepare_refine, NULL};
 static const struct ws_phase phases[] = {{.name = "distil", .losses = losses}, {0}};
 static const struct ws_need needs[] = {
+    {.kind = WS_NEED_TEACHER},
     {WS_NEED_BATCHNORM, " with refined images", ws_refine_is_asked},
     {WS_NEED_LINEAR_LAYER, NULL, kd3_does_share},
     {0},

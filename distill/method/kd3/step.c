@@ -288,7 +288,7 @@ static void losses(void *state, struct ws_step *step)
 }
 
 static const struct ws_phase phases[] = {{.name = "distil", .losses = losses}, {0}};
-static const struct ws_need needs[] = {{WS_NEED_LINEAR_LAYER, NULL, kd3_does_share}, {0}};
+static const struct ws_need needs[] = {{.kind = WS_NEED_TEACHER}, {WS_NEED_LINEAR_LAYER, NULL, kd3_does_share}, {0}};
 
 const struct ws_method ws_method_kd3 = {
     .name = "kd3",
