@@ -1,7 +1,8 @@
 /**
  * webstill-crawl: class names to WARC files, politely. Its sources in reading order; a room uses those above it alone:
  *
- *   command.c      open the books, crawl, close them with a manifest; the one place that hands the jobs to the loop
+ *   command.c      the stage: is there anything left to crawl?
+ *   round.c        open the books, crawl, close them; the one place that hands the jobs to the loop
  *
  *   net/           knows nothing of a crawl
  *     url.c        one thing has one name            guard.c    which addresses may be connected to

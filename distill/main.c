@@ -3,7 +3,7 @@
 #include "keys/distill.h"
 #include "keys/teacher.h"
 #include "method/methods.h"
-#include "stage/job.h"
+#include "stage/machine.h"
 
 #include "webstill/curate/keys.h"
 #include "webstill/nn/blas.h"
@@ -89,5 +89,5 @@ int main(int argc, char **argv)
     const struct ws_program program = {.name = "distill", .sections = sections, .method_reads = ws_method_reads};
     list_sections(sections);
     ws_blas_prepare(argv);
-    return ws_cli_main(&program, ws_job_libraries(libraries), commands, argc, argv);
+    return ws_cli_main(&program, ws_machine_libraries(libraries), commands, argc, argv);
 }

@@ -2,14 +2,15 @@
 #include "commands.h"
 #include "data/shift.h"
 #include "eval_table.h"
-#include "job.h"
 #include "keys/distill.h"
 #include "keys/teacher.h"
 #include "learn/predict.h"
+#include "machine.h"
 #include "measure/measure.h"
 
 #include "webstill/base/log.h"
 #include "webstill/base/mem.h"
+#include "webstill/base/path.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -101,33 +102,34 @@ static enum ws_status note_test_set(struct ws_job *job, const struct ws_config *
     enum ws_status status;
     if (is_folder_set(config)) {
         struct ws_digest digest;
-        status = ws_job_require(keys_of(config)->folder, "eval.folder", err);
+        status = ws_data_require(keys_of(config)->folder, "eval.folder", err);
         if (status == WS_OK)
             status = ws_dataset_folder_digest(keys_of(config)->folder, config, &digest, err);
         return status == WS_OK ? ws_job_input(job, keys_of(config)->folder, &digest, err) : status;
     }
-    status = ws_job_require(keys_of(config)->images, "eval.images", err);
+    status = ws_data_require(keys_of(config)->images, "eval.images", err);
     if (status == WS_OK)
-        status = ws_job_require(keys_of(config)->labels, "eval.labels", err);
+        status = ws_data_require(keys_of(config)->labels, "eval.labels", err);
     if (status == WS_OK)
         status = ws_job_input_file(job, keys_of(config)->images, err);
     return status == WS_OK ? ws_job_input_file(job, keys_of(config)->labels, err) : status;
 }
 
-static enum ws_status note_inputs(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
+static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err *err)
 {
+    const struct ws_config *config = job->run->config;
     enum ws_status status = note_test_set(job, config, err);
     if (status == WS_OK)
         status = ws_job_input_classes(job, config, err);
     if (status == WS_OK)
-        status = ws_job_input_stage(job, "teacher/manifest.json", "teacher/teacher.safetensors", NULL, err);
+        status = ws_job_input_stage(job, "teacher", NULL, "teacher/teacher.safetensors", NULL, err);
+    (void)self;
     for (unsigned i = 0; status == WS_OK && i < ws_config_runs(config)->n_methods; i++) {
         static const char *const files[] = {"student", "best"};
         for (int k = 0; status == WS_OK && k < 2; k++) {
-            char manifest[128], output[128];
-            snprintf(manifest, sizeof manifest, "runs/%.60s/manifest.json", ws_config_runs(config)->methods[i]);
+            char output[128];
             snprintf(output, sizeof output, "runs/%.60s/%s.safetensors", ws_config_runs(config)->methods[i], files[k]);
-            status = ws_job_input_stage(job, manifest, output, NULL, err);
+            status = ws_job_input_stage(job, "distill", ws_config_runs(config)->methods[i], output, NULL, err);
         }
     }
     return status;
@@ -163,7 +165,7 @@ static enum ws_status open_exam(struct exam *exam, struct ws_err *err)
 {
     enum ws_status status = open_papers(exam, err);
     if (status == WS_OK)
-        status = ws_job_pool_open(&exam->pool, exam->run->config, err);
+        status = ws_machine_pool_open(&exam->pool, exam->run->config, err);
     if (status != WS_OK)
         return status;
     const size_t n = exam->papers[0].data.n;
@@ -212,7 +214,7 @@ static enum ws_status write_result(struct exam *exam, const char *output, json_t
     char path[WS_PATH_BYTES];
     char *text = result ? json_dumps(result, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(result);
-    enum ws_status status = text ? ws_work_path(path, exam->run->work, err, "%s", output)
+    enum ws_status status = text ? ws_path_join(path, exam->run->work, err, "%s", output)
                                  : ws_fail(err, WS_E_MEMORY, "out of memory for %s", output);
     if (status == WS_OK)
         status = ws_file_replace(path, text, strlen(text), err);
@@ -263,7 +265,7 @@ static enum ws_status examine(struct exam *exam, const char *model_file, const c
     char path[WS_PATH_BYTES];
     struct ws_model *model = NULL;
     json_t *result = NULL;
-    enum ws_status status = ws_work_path(path, exam->run->work, err, "%s", model_file);
+    enum ws_status status = ws_path_join(path, exam->run->work, err, "%s", model_file);
     if (status == WS_OK)
         status = ws_model_load(&model, path, NULL, err);
     if (status == WS_OK)
@@ -280,25 +282,26 @@ static enum ws_status examine(struct exam *exam, const char *model_file, const c
 
 static enum ws_status examine_all(struct exam *exam, struct ws_err *err)
 {
-    const struct ws_runs_keys *runs = ws_config_runs(exam->run->config);
+    const struct ws_distill_keys *distill = ws_distill_keys(exam->run->config);
     enum ws_status status = examine(exam, "teacher/teacher.safetensors", "teacher", "teacher/eval.json", true, err);
-    for (unsigned i = 0; status == WS_OK && i < runs->n_methods; i++) {
+    for (unsigned i = 0; status == WS_OK && i < distill->runs.n_methods; i++) {
         static const char *const files[][2] = {{"student", "eval.json"}, {"best", "best-eval.json"}};
         for (int k = 0; status == WS_OK && k < 2; k++) {
             char file[128], name[80], output[128];
-            snprintf(file, sizeof file, "runs/%.60s/%s.safetensors", runs->methods[i], files[k][0]);
-            snprintf(output, sizeof output, "runs/%.60s/%s", runs->methods[i], files[k][1]);
-            snprintf(name, sizeof name, "%.60s%s", runs->methods[i], k == 0 ? "" : " best");
+            snprintf(file, sizeof file, "runs/%.60s/%s.safetensors", distill->runs.methods[i], files[k][0]);
+            snprintf(output, sizeof output, "runs/%.60s/%s", distill->runs.methods[i], files[k][1]);
+            snprintf(name, sizeof name, "%.60s%s", distill->runs.methods[i], k == 0 ? "" : " best");
             status = examine(exam, file, name, output, false, err);
         }
     }
     return status;
 }
 
-static enum ws_status hold_exam(const struct ws_run *run, struct ws_job *job, struct ws_err *err)
+static enum ws_status hold_exam(struct ws_job *job, void *self, struct ws_err *err)
 {
-    struct exam exam = {.run = run, .job = job};
+    struct exam exam = {.run = job->run, .job = job};
     enum ws_status status = ws_job_start(job, err);
+    (void)self;
     if (status == WS_OK)
         status = open_exam(&exam, err);
     if (status == WS_OK)
@@ -309,24 +312,25 @@ static enum ws_status hold_exam(const struct ws_run *run, struct ws_job *job, st
     return status;
 }
 
+static enum ws_status tell_plan(struct ws_job *job, void *self, struct ws_err *err)
+{
+    (void)self;
+    (void)err;
+    printf("eval: would evaluate the teacher and %u students\n", ws_config_runs(job->run->config)->n_methods);
+    return WS_OK;
+}
+
+static enum ws_status print_table(struct ws_job *job, void *self, struct ws_err *err)
+{
+    (void)self;
+    return ws_eval_table_print(job->run, stdout, err);
+}
+
 enum ws_status ws_eval_command(const struct ws_run *run, struct ws_err *err)
 {
-    struct ws_job job;
-    enum ws_status status = ws_job_refuse_limit(run, "eval", err);
-    if (status == WS_OK)
-        status = ws_job_open(&job, run, "eval", "eval", "eval", NULL, err);
-    if (status != WS_OK)
-        return status;
-    status = note_inputs(&job, run->config, err);
-    const bool is_current = status == WS_OK && ws_job_is_current(&job);
-    if (is_current)
-        ws_job_tell_current(&job, !run->dry_run);
-    else if (status == WS_OK && run->dry_run)
-        printf("eval: would evaluate the teacher and %u students\n", ws_config_runs(run->config)->n_methods);
-    else if (status == WS_OK)
-        status = hold_exam(run, &job, err);
-    ws_job_close(&job);
-    if (status == WS_OK && (is_current || !run->dry_run))
-        status = ws_eval_table_print(run, stdout, err);
-    return status;
+    static const struct ws_job_steps steps = {
+        .inputs = note_inputs, .plan = tell_plan, .make = hold_exam, .tell = print_table};
+    const struct ws_job_setup setup = {.stage = ws_stage_find("eval")};
+    const enum ws_status status = ws_run_refuse_limit(run, "eval", err);
+    return status == WS_OK ? ws_machine_run(run, setup, &steps, NULL, err) : status;
 }

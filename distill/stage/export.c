@@ -1,11 +1,12 @@
 /* The stage `export`: each student as ONNX, with what a stranger needs to run it in the file's metadata. */
 #include "commands.h"
-#include "job.h"
 #include "keys/distill.h"
 #include "learn/predict.h"
+#include "machine.h"
 #include "model/network.h"
 
 #include "webstill/base/log.h"
+#include "webstill/base/path.h"
 #include "webstill/nn/onnx.h"
 
 #include <math.h>
@@ -43,14 +44,15 @@ enum { CHECK_IMAGES = 16 };
 
 static const double tolerance = 1e-4; /* of the largest logit */
 
-static enum ws_status note_inputs(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
+static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err *err)
 {
+    const struct ws_distill_keys *distill = ws_distill_keys(job->run->config);
     enum ws_status status = WS_OK;
-    for (unsigned i = 0; status == WS_OK && i < ws_config_runs(config)->n_methods; i++) {
-        char manifest[128], output[128];
-        snprintf(manifest, sizeof manifest, "runs/%.60s/manifest.json", ws_config_runs(config)->methods[i]);
-        snprintf(output, sizeof output, "runs/%.60s/student.safetensors", ws_config_runs(config)->methods[i]);
-        status = ws_job_input_stage(job, manifest, output, NULL, err);
+    (void)self;
+    for (unsigned i = 0; status == WS_OK && i < distill->runs.n_methods; i++) {
+        char output[128];
+        snprintf(output, sizeof output, "runs/%.60s/student.safetensors", distill->runs.methods[i]);
+        status = ws_job_input_stage(job, "distill", distill->runs.methods[i], output, NULL, err);
     }
     return status;
 }
@@ -223,7 +225,7 @@ static enum ws_status write_facts(const struct ws_run *run, const char *method, 
                              difference);
     char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
     json_decref(root);
-    enum ws_status status = text ? ws_work_path(path, run->work, err, "runs/%s/export.json", method)
+    enum ws_status status = text ? ws_path_join(path, run->work, err, "runs/%s/export.json", method)
                                  : ws_fail(err, WS_E_MEMORY, "out of memory for export.json");
     if (status == WS_OK)
         status = ws_file_replace(path, text, strlen(text), err);
@@ -239,7 +241,7 @@ static enum ws_status export_student(const struct ws_run *run, struct ws_job *jo
     struct ws_buf onnx = {0};
     double difference = 0.0;
     snprintf(output, sizeof output, "runs/%.60s/student.onnx", method);
-    enum ws_status status = ws_work_path(path, run->work, err, "runs/%s/student.safetensors", method);
+    enum ws_status status = ws_path_join(path, run->work, err, "runs/%s/student.safetensors", method);
     if (status == WS_OK)
         status = ws_model_load(&model, path, NULL, err);
     if (status == WS_OK && keys_of(run->config)->fold_bn)
@@ -249,7 +251,7 @@ static enum ws_status export_student(const struct ws_run *run, struct ws_job *jo
     if (status == WS_OK)
         status = check_file(model, &onnx, keys_of(run->config), pool, &difference, err);
     if (status == WS_OK)
-        status = ws_work_path(path, run->work, err, "%s", output);
+        status = ws_path_join(path, run->work, err, "%s", output);
     if (status == WS_OK)
         status = ws_file_replace(path, onnx.ptr, onnx.len, err);
     if (status == WS_OK)
@@ -267,34 +269,33 @@ static enum ws_status export_student(const struct ws_run *run, struct ws_job *jo
     return status;
 }
 
-static enum ws_status export_all(const struct ws_run *run, struct ws_job *job, struct ws_err *err)
+static enum ws_status tell_plan(struct ws_job *job, void *self, struct ws_err *err)
 {
-    const struct ws_runs_keys *runs = ws_config_runs(run->config);
+    (void)self;
+    (void)err;
+    printf("export: would write student.onnx of %u runs\n", ws_config_runs(job->run->config)->n_methods);
+    return WS_OK;
+}
+
+static enum ws_status export_all(struct ws_job *job, void *self, struct ws_err *err)
+{
+    const struct ws_run *run = job->run;
+    const struct ws_distill_keys *distill = ws_distill_keys(run->config);
     struct ws_pool *pool = NULL;
     enum ws_status status = ws_job_start(job, err);
+    (void)self;
     if (status == WS_OK)
-        status = ws_job_pool_open(&pool, run->config, err);
-    for (unsigned i = 0; status == WS_OK && i < runs->n_methods; i++)
-        status = export_student(run, job, runs->methods[i], pool, err);
+        status = ws_machine_pool_open(&pool, run->config, err);
+    for (unsigned i = 0; status == WS_OK && i < distill->runs.n_methods; i++)
+        status = export_student(run, job, distill->runs.methods[i], pool, err);
     ws_pool_close(&pool);
     return status == WS_OK ? ws_job_finish(job, err) : status;
 }
 
 enum ws_status ws_export_command(const struct ws_run *run, struct ws_err *err)
 {
-    struct ws_job job;
-    enum ws_status status = ws_job_refuse_limit(run, "export", err);
-    if (status == WS_OK)
-        status = ws_job_open(&job, run, "export", "export", "export", NULL, err);
-    if (status != WS_OK)
-        return status;
-    status = note_inputs(&job, run->config, err);
-    if (status == WS_OK && ws_job_is_current(&job))
-        ws_job_tell_current(&job, !run->dry_run);
-    else if (status == WS_OK && run->dry_run)
-        printf("export: would write student.onnx of %u runs\n", ws_config_runs(run->config)->n_methods);
-    else if (status == WS_OK)
-        status = export_all(run, &job, err);
-    ws_job_close(&job);
-    return status;
+    static const struct ws_job_steps steps = {.inputs = note_inputs, .plan = tell_plan, .make = export_all};
+    const struct ws_job_setup setup = {.stage = ws_stage_find("export")};
+    const enum ws_status status = ws_run_refuse_limit(run, "export", err);
+    return status == WS_OK ? ws_machine_run(run, setup, &steps, NULL, err) : status;
 }

@@ -255,7 +255,8 @@ static enum ws_status bind_record(const struct layer *layer, const struct ws_con
     return WS_OK;
 }
 
-/** One entry of a list of records. A lone text stands for the first key when that is a text: "- coat" is {name: coat}. */
+/** One entry of a list of records. A lone text stands for the first key when that is a text: "- coat" is {name: coat}.
+ */
 static enum ws_status bind_entry(const struct layer *layer, const struct ws_conf_section *record, char *base,
                                  const struct place *at, const yaml_node_t *node)
 {
@@ -293,9 +294,8 @@ static enum ws_status bind_list(const struct layer *layer, char *base, const str
     for (unsigned i = 0; status == WS_OK && i < n; i++) {
         const struct place entry = entry_place(at, i);
         const yaml_node_t *item = node_of(layer, node->data.sequence.items.start[i]);
-        status = key->type == WS_CONF_TYPE_RECORD
-                     ? bind_entry(layer, key->record, items + i * stride, &entry, item)
-                     : bind_scalar(layer, key, items + i * stride, &entry, item);
+        status = key->type == WS_CONF_TYPE_RECORD ? bind_entry(layer, key->record, items + i * stride, &entry, item)
+                                                  : bind_scalar(layer, key, items + i * stride, &entry, item);
     }
     memcpy(base + row->offset, &items, sizeof items);
     return status;
@@ -518,7 +518,8 @@ enum ws_status ws_conf_merge_override(struct ws_conf *conf, const char *override
     enum ws_status status = parse(&layer, &document, equals + 1, strlen(equals + 1));
     if (status != WS_OK)
         return status;
-    status = complete_root(&document) ? bind_at_key(&layer, override, (size_t)(equals - override)) : fail_memory(&layer);
+    status =
+        complete_root(&document) ? bind_at_key(&layer, override, (size_t)(equals - override)) : fail_memory(&layer);
     yaml_document_delete(&document);
     return status;
 }

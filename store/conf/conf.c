@@ -124,8 +124,7 @@ bool ws_conf_has(const struct ws_conf *conf, const char *name)
     return i >= 0 && !conf->schema->sections[i]->is_part;
 }
 
-static enum ws_status check_given(const struct ws_conf *conf, const struct ws_conf_section *section,
-                                  struct ws_err *err)
+static enum ws_status check_given(const struct ws_conf *conf, const struct ws_conf_section *section, struct ws_err *err)
 {
     struct ws_conf_visit row;
     for (size_t i = 0; ws_conf_row(section, i, &row); i++) {

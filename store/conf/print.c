@@ -119,24 +119,33 @@ static bool print_section(struct printer *printer, const struct ws_conf_section 
     return ok;
 }
 
+bool ws_conf_knows(const struct ws_conf *conf, const char *name)
+{
+    struct ws_conf_visit row;
+    if (name[0] == '-')
+        name++;
+    for (size_t i = 0; conf->schema->sections[i]; i++) {
+        const struct ws_conf_section *section = conf->schema->sections[i];
+        for (size_t k = 0; ws_conf_row(section, k, &row); k++) {
+            char path[160];
+            make_path(path, section, row.key);
+            if (covers(name, path) && (!section->is_part || strcmp(name, path) == 0))
+                return true;
+        }
+    }
+    return false;
+}
+
 /** A name that says no key would silently make a stage depend on less. */
-static enum ws_status check_name(const struct ws_conf_schema *schema, const char *name, struct ws_err *err)
+static enum ws_status fail_name(const struct ws_conf_schema *schema, const char *name, struct ws_err *err)
 {
     const char *known[WS_CONF_NAMES + 1];
     size_t n = 0;
     struct ws_conf_visit row;
-    if (name[0] == '-')
-        name++;
     for (size_t i = 0; schema->sections[i]; i++) {
         const struct ws_conf_section *section = schema->sections[i];
-        for (size_t k = 0; ws_conf_row(section, k, &row); k++) {
-            char path[160];
-            make_path(path, section, row.key);
-            if (covers(name, path))
-                return WS_OK;
-            if (section->name[0] == '\0' && n < WS_CONF_NAMES)
-                known[n++] = row.key->name;
-        }
+        for (size_t k = 0; section->name[0] == '\0' && n < WS_CONF_NAMES && ws_conf_row(section, k, &row); k++)
+            known[n++] = row.key->name;
         if (section->name[0] && n < WS_CONF_NAMES)
             known[n++] = section->name;
     }
@@ -153,11 +162,9 @@ enum ws_status ws_conf_print(const struct ws_conf *conf, const char *const *name
 {
     const struct ws_conf_schema *schema = conf->schema;
     struct printer printer = {.out = out};
-    for (size_t i = 0; names && names[i]; i++) {
-        enum ws_status status = check_name(schema, names[i], err);
-        if (status != WS_OK)
-            return status;
-    }
+    for (size_t i = 0; names && names[i]; i++)
+        if (!ws_conf_knows(conf, names[i]))
+            return fail_name(schema, names[i], err);
     for (size_t i = 0; schema->sections[i]; i++)
         if ((names || !schema->sections[i]->is_part) &&
             !print_section(&printer, schema->sections[i], conf->keys[i], names))

@@ -331,7 +331,10 @@ static enum ws_status print_part(const struct ws_config *config, const struct ws
 enum ws_status ws_config_part(const struct ws_config *config, const struct ws_stage *stage, const char *run,
                               struct ws_buf *out, struct ws_err *err)
 {
-    if (ws_conf_has(config->conf, stage->name))
+    bool is_known = !stage->has_runs || config->program->method_reads;
+    for (size_t i = 0; is_known && stage->reads[i]; i++)
+        is_known = ws_conf_knows(config->conf, stage->reads[i]);
+    if (is_known)
         return print_part(config, stage, run, out, err);
     char title[128];
     part_title(title, stage, run);

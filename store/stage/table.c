@@ -54,7 +54,7 @@ const struct ws_stage ws_stage_table[] = {
         .part = STUDENT,
         .summary = "select images by the predictions of teacher and student",
         .reads = {"curate", "distill.epochs", "distill.pool"},
-        .inputs = {"score"},
+        .inputs = {"score", "store"},
     },
     {
         .name = "distill",
@@ -74,7 +74,7 @@ const struct ws_stage ws_stage_table[] = {
         .part = STUDENT,
         .summary = "measure teacher and students on the clean test set",
         .reads = {"eval"},
-        .inputs = {"distill"},
+        .inputs = {"teacher", "distill"},
     },
     {
         .name = "export",

@@ -4,6 +4,7 @@
 
 #include "webstill/base/file.h"
 #include "webstill/stage/manifest.h"
+#include "webstill/stage/table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,7 +30,7 @@ static void begin(struct ws_manifest *manifest, const struct ws_config *config, 
 {
     struct ws_err err = {0};
     const struct ws_digest digest = ws_sha256(input_text, strlen(input_text)), other = ws_sha256("b", 1);
-    if (ws_manifest_begin(manifest, "store", "libpng 1", config, NULL, &err) != WS_OK)
+    if (ws_manifest_begin(manifest, ws_stage_find("store"), "libpng 1", config, NULL, &err) != WS_OK)
         fail_msg("%s", err.text);
     assert_true(ws_manifest_input(manifest, "crawl/a.warc.gz", &digest));
     assert_true(ws_manifest_input(manifest, "crawl/b.warc.gz", &other));

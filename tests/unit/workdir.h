@@ -335,7 +335,7 @@ static inline void workdir_manifest(const struct workdir *work, const char *stag
     char path[TEMP_PATH], relative[300];
     struct ws_manifest manifest = {0};
     const char *run = strncmp(folder, "runs/", 5) == 0 ? folder + 5 : NULL;
-    WORKDIR_OK(ws_manifest_begin(&manifest, stage, "test 1", work->config, run, err));
+    WORKDIR_OK(ws_manifest_begin(&manifest, ws_stage_find(stage), "test 1", work->config, run, err));
     if (input) {
         const struct ws_digest digest = workdir_digest(work, input);
         assert_true(ws_manifest_input(&manifest, input, &digest));

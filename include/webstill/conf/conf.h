@@ -43,6 +43,9 @@ void *ws_conf_edit(struct ws_conf *conf, const struct ws_conf_section *section);
 /** True when the whole of a section (not a part) of this name is registered. */
 bool ws_conf_has(const struct ws_conf *conf, const char *name);
 
+/** True when all that a name of ws_conf_print() says is registered here: of a part, its single keys. */
+bool ws_conf_knows(const struct ws_conf *conf, const char *name);
+
 /**
  * Append the values as YAML, in the order of the schema: of the names listed ("crawl": a section with the sections in
  * it; "crawl.*": without them; "crawl.retries": one key), less those with a minus ("-crawl.retries"); all when `names`

@@ -20,6 +20,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+struct ws_stage;
+
 /** A manifest under construction. All-zero is empty. */
 struct ws_manifest {
     json_t *root;   /**< owned */
@@ -27,11 +29,12 @@ struct ws_manifest {
 };
 
 /**
- * Begin: stage name, and what of the configuration the output of the stage, or of one of its runs, depends on (its text
- * and SHA-256 go in); `run` NULL: the whole stage's.
+ * Begin: the stage's name, and what of the configuration the output of the stage, or of one of its runs, depends on
+ * (its text and SHA-256 go in); `run` NULL: the whole stage's.
  */
-WS_MUST_USE enum ws_status ws_manifest_begin(struct ws_manifest *manifest, const char *stage, const char *libraries,
-                                             const struct ws_config *config, const char *run, struct ws_err *err);
+WS_MUST_USE enum ws_status ws_manifest_begin(struct ws_manifest *manifest, const struct ws_stage *stage,
+                                             const char *libraries, const struct ws_config *config, const char *run,
+                                             struct ws_err *err);
 WS_MUST_USE bool ws_manifest_input(struct ws_manifest *manifest, const char *path, const struct ws_digest *digest);
 WS_MUST_USE bool ws_manifest_output(struct ws_manifest *manifest, const char *path, const struct ws_digest *digest,
                                     int64_t count);
