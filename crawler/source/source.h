@@ -52,7 +52,6 @@ struct ws_visit {
 
 /** A verb that is NULL is what most do: its comment says what. */
 struct ws_source_ops {
-    enum ws_source_kind kind;
     const char *name;
     const char *accept;                   /**< the Accept field of its requests */
     const struct ws_cursor_key *own_keys; /**< of its own part of the cursor; NULL when it has none */
@@ -77,9 +76,7 @@ struct ws_source_ops {
     enum ws_status (*skip)(const struct ws_visit *visit, const char *reason, struct ws_err *err);
 };
 
-/** Every kind there is; ends with NULL. */
+/** Every kind there is, in the order of the words by which the configuration names them; ends with NULL. */
 extern const struct ws_source_ops *const ws_source_table[];
-/** The row of a kind. */
-const struct ws_source_ops *ws_source_find(const struct ws_source_ops *const *table, enum ws_source_kind kind);
 
 #endif

@@ -1,3 +1,4 @@
+/* The table of sources: a kind is its file, its declaration, its row and its word here. */
 #include "source.h"
 
 extern const struct ws_source_ops ws_source_mediawiki;
@@ -9,11 +10,8 @@ const struct ws_source_ops *const ws_source_table[] = {
     NULL,
 };
 
-const struct ws_source_ops *ws_source_find(const struct ws_source_ops *const *table, enum ws_source_kind kind)
-{
-    for (; *table; table++)
-        if ((*table)->kind == kind)
-            return *table;
-    ws_assert(false); /* every kind that the configuration knows has its row */
-    return NULL;
-}
+const struct ws_conf_word ws_source_words[] = {
+    {"mediawiki", 0},
+    {"pages", 1},
+    {NULL, 0},
+};

@@ -197,6 +197,11 @@ const struct ws_runs_keys *ws_config_runs(const struct ws_config *config)
     return ws_conf_get(config->conf, &ws_runs_section);
 }
 
+const struct ws_teacher_part *ws_config_teacher(const struct ws_config *config)
+{
+    return ws_conf_get(config->conf, &ws_teacher_part);
+}
+
 /* --- other programs --- */
 
 /** Run "webstill-PROGRAM config PATH --own -o …" into `answer`. */
