@@ -15,3 +15,12 @@ const struct ws_conf_word ws_source_words[] = {
     {"pages", 1},
     {NULL, 0},
 };
+
+size_t ws_source_sections(const struct ws_conf_section **sections, size_t n_max)
+{
+    size_t n = 0;
+    for (const struct ws_source_ops *const *kind = ws_source_table; *kind && n < n_max; kind++)
+        if ((*kind)->section)
+            sections[n++] = (*kind)->section;
+    return n;
+}

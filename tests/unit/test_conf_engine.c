@@ -25,7 +25,6 @@ struct shared {
 };
 
 struct beetle {
-    struct shared shared;
     uint32_t eyes;
     uint64_t age;
     double weight;
@@ -37,6 +36,7 @@ struct beetle {
     unsigned n_spots;
     struct leg *legs;
     unsigned n_legs;
+    struct shared shared;
 };
 
 struct shell {
