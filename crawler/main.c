@@ -1,11 +1,7 @@
 /** webstill-crawl: class names to WARC files, politely. */
 #include "commands.h"
 
-#include "net/fetch.h"
-
-#include <libxml/xmlversion.h>
-#include <lmdb.h>
-#include <stdio.h>
+#include <stddef.h>
 
 static const struct ws_command commands[] = {
     {
@@ -27,14 +23,6 @@ static const struct ws_command commands[] = {
     },
     {.name = NULL},
 };
-
-void ws_crawl_libraries(char *text, size_t size_bytes)
-{
-    int major, minor, patch;
-    (void)mdb_version(&major, &minor, &patch);
-    snprintf(text, size_bytes, "%s, libxml2 %s, LMDB %d.%d.%d", ws_fetcher_library(), LIBXML_DOTTED_VERSION, major,
-             minor, patch);
-}
 
 int main(int argc, char **argv)
 {

@@ -1,6 +1,6 @@
 /* webstill-distill: everything with a network in it. */
 #include "commands.h"
-#include "stage/job.h"
+#include "stage/machine.h"
 
 #include "webstill/nn/blas.h"
 
@@ -63,5 +63,5 @@ int main(int argc, char **argv)
 {
     char libraries[256];
     ws_blas_prepare(argv);
-    return ws_cli_main("webstill-distill", ws_job_libraries(libraries), commands, argc, argv);
+    return ws_cli_main("webstill-distill", ws_machine_libraries(libraries), commands, argc, argv);
 }

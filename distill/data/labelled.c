@@ -12,14 +12,14 @@ enum ws_status teacher_data_input(struct ws_job *job, const struct ws_config *co
     const struct ws_conf_teacher *teacher = &config->teacher;
     if (is_folder(teacher)) {
         struct ws_digest digest;
-        enum ws_status status = ws_job_require(teacher->folder, "teacher.folder", err);
+        enum ws_status status = ws_data_require(teacher->folder, "teacher.folder", err);
         if (status == WS_OK)
             status = ws_dataset_folder_digest(teacher->folder, config, &digest, err);
         return status == WS_OK ? ws_job_input(job, teacher->folder, &digest, err) : status;
     }
-    enum ws_status status = ws_job_require(teacher->train_images, "teacher.train_images", err);
+    enum ws_status status = ws_data_require(teacher->train_images, "teacher.train_images", err);
     if (status == WS_OK)
-        status = ws_job_require(teacher->train_labels, "teacher.train_labels", err);
+        status = ws_data_require(teacher->train_labels, "teacher.train_labels", err);
     if (status == WS_OK)
         status = ws_job_input_file(job, teacher->train_images, err);
     return status == WS_OK ? ws_job_input_file(job, teacher->train_labels, err) : status;

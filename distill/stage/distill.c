@@ -1,12 +1,13 @@
 /* The stage `distill`: train one student per method. */
 #include "commands.h"
-#include "job.h"
 #include "learn/start_check.h"
 #include "learn/train.h"
+#include "machine.h"
 #include "method/methods.h"
 #include "teacher.h"
 
 #include "webstill/base/log.h"
+#include "webstill/base/path.h"
 #include "webstill/tensors/file.h"
 
 #include <inttypes.h>
@@ -53,13 +54,13 @@ static enum ws_status open_teacher(struct workshop *shop, struct ws_err *err)
 {
     const struct ws_config *config = shop->run->config;
     struct ws_model *model = NULL;
-    enum ws_status status = ws_work_path(shop->teacher_path, shop->run->work, err, "teacher/teacher.safetensors");
+    enum ws_status status = ws_path_join(shop->teacher_path, shop->run->work, err, "teacher/teacher.safetensors");
     if (status == WS_OK)
         status = ws_model_load(&model, shop->teacher_path, NULL, err);
     if (status == WS_OK)
         status = ws_card_check_classes(&model->card, config, err);
     if (status == WS_OK)
-        status = ws_job_pool_open(&shop->pool, config, err);
+        status = ws_machine_pool_open(&shop->pool, config, err);
     if (status == WS_OK)
         status = ws_predictor_take(&shop->predictor, &model, shop->pool, (int)config->distill.batch, err);
     ws_model_free(&model);
@@ -97,7 +98,7 @@ static enum ws_status open_data(struct workshop *shop, struct ws_err *err)
     const bool is_web = config->distill.data == WS_DATA_WEB;
     enum ws_status status = WS_OK;
     if (is_web)
-        status = ws_work_path(store, shop->run->work, err, "store");
+        status = ws_path_join(store, shop->run->work, err, "store");
     if (status == WS_OK)
         status = is_web ? ws_dataset_open_web(&shop->data, store, err) : teacher_data_open(&shop->data, config, err);
     if (status == WS_OK && is_web && config->distill.pool[0]) {
@@ -240,11 +241,13 @@ static enum ws_status note_pool(struct ws_job *job, const struct ws_config *conf
 }
 
 /* What a run is made from; with the teacher's data the store does not matter. */
-static enum ws_status note_inputs(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
+static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err *err)
 {
+    const struct ws_config *config = job->run->config;
     enum ws_status status = WS_OK;
+    (void)self;
     if (config->distill.data == WS_DATA_WEB) {
-        status = ws_job_input_stage(job, "store/manifest.json", NULL, NULL, err);
+        status = ws_job_input_stage(job, "store", NULL, NULL, NULL, err);
     } else {
         status = teacher_data_input(job, config, err);
         if (status != WS_OK)
@@ -252,7 +255,7 @@ static enum ws_status note_inputs(struct ws_job *job, const struct ws_config *co
     }
     if (status == WS_OK)
         status = note_pool(job, config, err);
-    return status == WS_OK ? ws_job_input_stage(job, "teacher/manifest.json", "teacher/teacher.safetensors", NULL, err)
+    return status == WS_OK ? ws_job_input_stage(job, "teacher", NULL, "teacher/teacher.safetensors", NULL, err)
                            : status;
 }
 
@@ -263,20 +266,20 @@ struct preparing {
     const struct ws_config *config; /* as the method's run sees it */
 };
 
-static enum ws_status note_files(struct ws_job *job, const char *dir, const char *folder, struct ws_err *err)
+static enum ws_status note_files(struct ws_job *job, struct ws_err *err)
 {
     struct ws_dir_list list;
-    enum ws_status status = ws_dir_list_open(&list, dir, ".safetensors", err);
+    enum ws_status status = ws_dir_list_open(&list, job->dir, ".safetensors", err);
     if (status != WS_OK)
         return status;
     for (size_t i = 0; status == WS_OK && i < list.n; i++) {
         char path[WS_PATH_BYTES];
         struct ws_tensors *file = NULL;
-        status = ws_work_path(path, job->work, err, "%s/%s", folder, list.names[i]);
+        status = ws_path_join(path, job->dir, err, "%s", list.names[i]);
         if (status == WS_OK)
             status = ws_tensors_open(&file, path, err);
         if (status == WS_OK)
-            status = ws_job_output(job, path + strlen(job->work) + 1, ws_tensors_digest(file),
+            status = ws_job_output(job, path + strlen(job->run->work) + 1, ws_tensors_digest(file),
                                    (int64_t)ws_tensors_at(file, 0)->shape[0], err);
         ws_tensors_close(&file);
     }
@@ -293,16 +296,18 @@ static enum ws_status prepare(void *argument, const struct ws_prepare *step, voi
     struct ws_job job = {0};
     char folder[128];
     snprintf(folder, sizeof folder, "runs/%s", step->folder);
-    enum ws_status status = ws_job_open(&job, run, step->name, "distill", folder, preparing->config, err);
+    const struct ws_job_setup setup = {
+        .stage = ws_stage_find("distill"), .folder = folder, .title = step->name, .config = preparing->config};
+    enum ws_status status = ws_machine_open(&job, run, setup, err);
     if (status == WS_OK)
-        status = note_inputs(&job, run->config, err);
+        status = note_inputs(&job, NULL, err);
     const bool is_current = status == WS_OK && ws_job_is_current(&job);
     if (status == WS_OK && !is_current)
         status = ws_job_start(&job, err);
     if (status == WS_OK)
         status = step->make(made, session, job.dir, err);
     if (status == WS_OK && !is_current)
-        status = note_files(&job, job.dir, folder, err);
+        status = note_files(&job, err);
     if (status == WS_OK && !is_current)
         status = ws_job_finish(&job, err);
     ws_job_close(&job);
@@ -320,9 +325,9 @@ static enum ws_status train_student(struct workshop *shop, struct ws_job *job, c
     ws_job_key(job, key);
     enum ws_status status = open_workshop(shop, err);
     if (status == WS_OK)
-        status = ws_work_path(last, shop->run->work, err, "runs/%s/student.safetensors", method->name);
+        status = ws_path_join(last, shop->run->work, err, "runs/%s/student.safetensors", method->name);
     if (status == WS_OK)
-        status = ws_work_path(best, shop->run->work, err, "runs/%s/best.safetensors", method->name);
+        status = ws_path_join(best, shop->run->work, err, "runs/%s/best.safetensors", method->name);
     if (status == WS_OK)
         status = make_session(&session, shop, job, method->name, key, err);
     const char *replay = ws_run_option(shop->run, "replay", NULL);
@@ -363,56 +368,77 @@ static enum ws_status train_student(struct workshop *shop, struct ws_job *job, c
     return note_result(job, shop, method->name, &result, err);
 }
 
+/* One run. */
+struct training {
+    struct workshop *shop;
+    const struct ws_method *method;
+    const struct ws_config *config; /* as the method's run sees it */
+};
+
+static enum ws_status tell_plan(struct ws_job *job, void *self, struct ws_err *err)
+{
+    const struct training *training = self;
+    const struct ws_conf_distill *distill = &job->run->config->distill;
+    (void)err;
+    printf("distill: would train %s (%s) with method %s on the %s's images into %s\n", distill->arch,
+           training->method->summary, training->method->name, distill->data == WS_DATA_WEB ? "web" : "teacher",
+           job->dir);
+    return WS_OK;
+}
+
+static enum ws_status make_student(struct ws_job *job, void *self, struct ws_err *err)
+{
+    const struct training *training = self;
+    return train_student(training->shop, job, training->method, training->config, err);
+}
+
 /* One run: its own lock and manifest in runs/METHOD. */
 static enum ws_status run_method(struct workshop *shop, const char *name, struct ws_err *err)
 {
-    const struct ws_run *run = shop->run;
-    const struct ws_method *method;
+    static const struct ws_job_steps steps = {.inputs = note_inputs, .plan = tell_plan, .make = make_student};
+    struct training training = {.shop = shop};
     struct ws_config_view view;
-    struct ws_job job = {0};
     char folder[128];
-    enum ws_status status = ws_method_find(name, &method, err);
+    const enum ws_status status = ws_method_find(name, &training.method, err);
     if (status != WS_OK)
         return status;
-    snprintf(folder, sizeof folder, "runs/%s", method->name);
-    ws_config_view_init(&view, run->config, method->name);
-    status = ws_job_open(&job, run, method->name, "distill", folder, &view.config, err);
-    if (status == WS_OK)
-        status = note_inputs(&job, run->config, err);
-    if (status == WS_OK && ws_job_is_current(&job))
-        ws_job_tell_current(&job, false);
-    else if (status == WS_OK && run->dry_run)
-        printf("distill: would train %s (%s) with method %s on the %s's images into %s\n", run->config->distill.arch,
-               method->summary, method->name, run->config->distill.data == WS_DATA_WEB ? "web" : "teacher", job.dir);
-    else if (status == WS_OK)
-        status = train_student(shop, &job, method, &view.config, err);
-    ws_job_close(&job);
+    snprintf(folder, sizeof folder, "runs/%s", training.method->name);
+    ws_config_view_init(&view, shop->run->config, training.method->name);
+    training.config = &view.config;
+    const struct ws_job_setup setup = {
+        .stage = ws_stage_find("distill"), .folder = folder, .title = training.method->name, .config = &view.config};
+    return ws_machine_run(shop->run, setup, &steps, &training, err);
+}
+
+/* The students are what the sum of all runs is made from, and what it vouches for. */
+static enum ws_status note_runs(struct ws_job *job, void *self, struct ws_err *err)
+{
+    const struct ws_conf_distill *distill = &job->run->config->distill;
+    enum ws_status status = WS_OK;
+    (void)self;
+    for (unsigned i = 0; status == WS_OK && i < distill->n_methods; i++) {
+        char output[128];
+        struct ws_digest digest;
+        snprintf(output, sizeof output, "runs/%.60s/student.safetensors", distill->methods[i]);
+        status = ws_job_input_stage(job, "distill", distill->methods[i], output, &digest, err);
+        if (status == WS_OK)
+            status = ws_job_output(job, output, &digest, 1, err);
+    }
     return status;
+}
+
+static enum ws_status publish_sum(struct ws_job *job, void *self, struct ws_err *err)
+{
+    (void)self;
+    return ws_job_finish(job, err);
 }
 
 /* runs/manifest.json vouches for all runs of the configuration: make's target. */
 static enum ws_status sum_up(const struct ws_run *run, struct ws_err *err)
 {
-    struct ws_job job;
-    const struct ws_conf_distill *distill = &run->config->distill;
-    enum ws_status status = ws_job_open(&job, run, "all runs", "distill", "runs", run->config, err);
-    if (status != WS_OK)
-        return status;
-    for (unsigned i = 0; status == WS_OK && i < distill->n_methods; i++) {
-        char manifest[128], output[128];
-        struct ws_digest digest;
-        snprintf(manifest, sizeof manifest, "runs/%.60s/manifest.json", distill->methods[i]);
-        snprintf(output, sizeof output, "runs/%.60s/student.safetensors", distill->methods[i]);
-        status = ws_job_input_stage(&job, manifest, output, &digest, err);
-        if (status == WS_OK)
-            status = ws_job_output(&job, output, &digest, 1, err);
-    }
-    if (status == WS_OK && ws_job_is_current(&job))
-        ws_job_tell_current(&job, true);
-    else if (status == WS_OK)
-        status = ws_job_finish(&job, err);
-    ws_job_close(&job);
-    return status;
+    static const struct ws_job_steps steps = {.inputs = note_runs, .make = publish_sum};
+    const struct ws_job_setup setup = {.stage = ws_stage_find("distill"), .title = "all runs"};
+    return ws_machine_run(run, setup, &steps, NULL, err);
 }
 
 static enum ws_status check_methods(const struct ws_config *config, struct ws_err *err)

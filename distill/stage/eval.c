@@ -2,12 +2,13 @@
 #include "commands.h"
 #include "data/shift.h"
 #include "eval_table.h"
-#include "job.h"
 #include "learn/predict.h"
+#include "machine.h"
 #include "measure/measure.h"
 
 #include "webstill/base/log.h"
 #include "webstill/base/mem.h"
+#include "webstill/base/path.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -52,33 +53,34 @@ static enum ws_status note_test_set(struct ws_job *job, const struct ws_config *
     enum ws_status status;
     if (is_folder_set(config)) {
         struct ws_digest digest;
-        status = ws_job_require(config->eval.folder, "eval.folder", err);
+        status = ws_data_require(config->eval.folder, "eval.folder", err);
         if (status == WS_OK)
             status = ws_dataset_folder_digest(config->eval.folder, config, &digest, err);
         return status == WS_OK ? ws_job_input(job, config->eval.folder, &digest, err) : status;
     }
-    status = ws_job_require(config->eval.images, "eval.images", err);
+    status = ws_data_require(config->eval.images, "eval.images", err);
     if (status == WS_OK)
-        status = ws_job_require(config->eval.labels, "eval.labels", err);
+        status = ws_data_require(config->eval.labels, "eval.labels", err);
     if (status == WS_OK)
         status = ws_job_input_file(job, config->eval.images, err);
     return status == WS_OK ? ws_job_input_file(job, config->eval.labels, err) : status;
 }
 
-static enum ws_status note_inputs(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
+static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err *err)
 {
+    const struct ws_config *config = job->run->config;
     enum ws_status status = note_test_set(job, config, err);
     if (status == WS_OK)
         status = ws_job_input_classes(job, config, err);
     if (status == WS_OK)
-        status = ws_job_input_stage(job, "teacher/manifest.json", "teacher/teacher.safetensors", NULL, err);
+        status = ws_job_input_stage(job, "teacher", NULL, "teacher/teacher.safetensors", NULL, err);
+    (void)self;
     for (unsigned i = 0; status == WS_OK && i < config->distill.n_methods; i++) {
         static const char *const files[] = {"student", "best"};
         for (int k = 0; status == WS_OK && k < 2; k++) {
-            char manifest[128], output[128];
-            snprintf(manifest, sizeof manifest, "runs/%.60s/manifest.json", config->distill.methods[i]);
+            char output[128];
             snprintf(output, sizeof output, "runs/%.60s/%s.safetensors", config->distill.methods[i], files[k]);
-            status = ws_job_input_stage(job, manifest, output, NULL, err);
+            status = ws_job_input_stage(job, "distill", config->distill.methods[i], output, NULL, err);
         }
     }
     return status;
@@ -114,7 +116,7 @@ static enum ws_status open_exam(struct exam *exam, struct ws_err *err)
 {
     enum ws_status status = open_papers(exam, err);
     if (status == WS_OK)
-        status = ws_job_pool_open(&exam->pool, exam->run->config, err);
+        status = ws_machine_pool_open(&exam->pool, exam->run->config, err);
     if (status != WS_OK)
         return status;
     const size_t n = exam->papers[0].data.n;
@@ -163,7 +165,7 @@ static enum ws_status write_result(struct exam *exam, const char *output, json_t
     char path[WS_PATH_BYTES];
     char *text = result ? json_dumps(result, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(result);
-    enum ws_status status = text ? ws_work_path(path, exam->run->work, err, "%s", output)
+    enum ws_status status = text ? ws_path_join(path, exam->run->work, err, "%s", output)
                                  : ws_fail(err, WS_E_MEMORY, "out of memory for %s", output);
     if (status == WS_OK)
         status = ws_file_replace(path, text, strlen(text), err);
@@ -214,7 +216,7 @@ static enum ws_status examine(struct exam *exam, const char *model_file, const c
     char path[WS_PATH_BYTES];
     struct ws_model *model = NULL;
     json_t *result = NULL;
-    enum ws_status status = ws_work_path(path, exam->run->work, err, "%s", model_file);
+    enum ws_status status = ws_path_join(path, exam->run->work, err, "%s", model_file);
     if (status == WS_OK)
         status = ws_model_load(&model, path, NULL, err);
     if (status == WS_OK)
@@ -246,10 +248,11 @@ static enum ws_status examine_all(struct exam *exam, struct ws_err *err)
     return status;
 }
 
-static enum ws_status hold_exam(const struct ws_run *run, struct ws_job *job, struct ws_err *err)
+static enum ws_status hold_exam(struct ws_job *job, void *self, struct ws_err *err)
 {
-    struct exam exam = {.run = run, .job = job};
+    struct exam exam = {.run = job->run, .job = job};
     enum ws_status status = ws_job_start(job, err);
+    (void)self;
     if (status == WS_OK)
         status = open_exam(&exam, err);
     if (status == WS_OK)
@@ -260,24 +263,25 @@ static enum ws_status hold_exam(const struct ws_run *run, struct ws_job *job, st
     return status;
 }
 
+static enum ws_status tell_plan(struct ws_job *job, void *self, struct ws_err *err)
+{
+    (void)self;
+    (void)err;
+    printf("eval: would evaluate the teacher and %u students\n", job->run->config->distill.n_methods);
+    return WS_OK;
+}
+
+static enum ws_status print_table(struct ws_job *job, void *self, struct ws_err *err)
+{
+    (void)self;
+    return ws_eval_table_print(job->run, stdout, err);
+}
+
 enum ws_status ws_eval_command(const struct ws_run *run, struct ws_err *err)
 {
-    struct ws_job job;
-    enum ws_status status = ws_job_refuse_limit(run, "eval", err);
-    if (status == WS_OK)
-        status = ws_job_open(&job, run, "eval", "eval", "eval", run->config, err);
-    if (status != WS_OK)
-        return status;
-    status = note_inputs(&job, run->config, err);
-    const bool is_current = status == WS_OK && ws_job_is_current(&job);
-    if (is_current)
-        ws_job_tell_current(&job, !run->dry_run);
-    else if (status == WS_OK && run->dry_run)
-        printf("eval: would evaluate the teacher and %u students\n", run->config->distill.n_methods);
-    else if (status == WS_OK)
-        status = hold_exam(run, &job, err);
-    ws_job_close(&job);
-    if (status == WS_OK && (is_current || !run->dry_run))
-        status = ws_eval_table_print(run, stdout, err);
-    return status;
+    static const struct ws_job_steps steps = {
+        .inputs = note_inputs, .plan = tell_plan, .make = hold_exam, .tell = print_table};
+    const struct ws_job_setup setup = {.stage = ws_stage_find("eval")};
+    const enum ws_status status = ws_run_refuse_limit(run, "eval", err);
+    return status == WS_OK ? ws_machine_run(run, setup, &steps, NULL, err) : status;
 }

@@ -1,10 +1,11 @@
 /* The stage `export`: each student as ONNX, with what a stranger needs to run it in the file's metadata. */
 #include "commands.h"
-#include "job.h"
 #include "learn/predict.h"
+#include "machine.h"
 #include "model/network.h"
 
 #include "webstill/base/log.h"
+#include "webstill/base/path.h"
 #include "webstill/nn/onnx.h"
 
 #include <math.h>
@@ -15,14 +16,15 @@ enum { CHECK_IMAGES = 16 };
 
 static const double tolerance = 1e-4; /* of the largest logit */
 
-static enum ws_status note_inputs(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
+static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err *err)
 {
+    const struct ws_conf_distill *distill = &job->run->config->distill;
     enum ws_status status = WS_OK;
-    for (unsigned i = 0; status == WS_OK && i < config->distill.n_methods; i++) {
-        char manifest[128], output[128];
-        snprintf(manifest, sizeof manifest, "runs/%.60s/manifest.json", config->distill.methods[i]);
-        snprintf(output, sizeof output, "runs/%.60s/student.safetensors", config->distill.methods[i]);
-        status = ws_job_input_stage(job, manifest, output, NULL, err);
+    (void)self;
+    for (unsigned i = 0; status == WS_OK && i < distill->n_methods; i++) {
+        char output[128];
+        snprintf(output, sizeof output, "runs/%.60s/student.safetensors", distill->methods[i]);
+        status = ws_job_input_stage(job, "distill", distill->methods[i], output, NULL, err);
     }
     return status;
 }
@@ -195,7 +197,7 @@ static enum ws_status write_facts(const struct ws_run *run, const char *method, 
                   run->config->export_.fold_bn, "normalise", run->config->export_.normalise, "difference", difference);
     char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
     json_decref(root);
-    enum ws_status status = text ? ws_work_path(path, run->work, err, "runs/%s/export.json", method)
+    enum ws_status status = text ? ws_path_join(path, run->work, err, "runs/%s/export.json", method)
                                  : ws_fail(err, WS_E_MEMORY, "out of memory for export.json");
     if (status == WS_OK)
         status = ws_file_replace(path, text, strlen(text), err);
@@ -211,7 +213,7 @@ static enum ws_status export_student(const struct ws_run *run, struct ws_job *jo
     struct ws_buf onnx = {0};
     double difference = 0.0;
     snprintf(output, sizeof output, "runs/%.60s/student.onnx", method);
-    enum ws_status status = ws_work_path(path, run->work, err, "runs/%s/student.safetensors", method);
+    enum ws_status status = ws_path_join(path, run->work, err, "runs/%s/student.safetensors", method);
     if (status == WS_OK)
         status = ws_model_load(&model, path, NULL, err);
     if (status == WS_OK && run->config->export_.fold_bn)
@@ -221,7 +223,7 @@ static enum ws_status export_student(const struct ws_run *run, struct ws_job *jo
     if (status == WS_OK)
         status = check_file(model, &onnx, &run->config->export_, pool, &difference, err);
     if (status == WS_OK)
-        status = ws_work_path(path, run->work, err, "%s", output);
+        status = ws_path_join(path, run->work, err, "%s", output);
     if (status == WS_OK)
         status = ws_file_replace(path, onnx.ptr, onnx.len, err);
     if (status == WS_OK)
@@ -239,13 +241,23 @@ static enum ws_status export_student(const struct ws_run *run, struct ws_job *jo
     return status;
 }
 
-static enum ws_status export_all(const struct ws_run *run, struct ws_job *job, struct ws_err *err)
+static enum ws_status tell_plan(struct ws_job *job, void *self, struct ws_err *err)
 {
+    (void)self;
+    (void)err;
+    printf("export: would write student.onnx of %u runs\n", job->run->config->distill.n_methods);
+    return WS_OK;
+}
+
+static enum ws_status export_all(struct ws_job *job, void *self, struct ws_err *err)
+{
+    const struct ws_run *run = job->run;
     const struct ws_conf_distill *distill = &run->config->distill;
     struct ws_pool *pool = NULL;
     enum ws_status status = ws_job_start(job, err);
+    (void)self;
     if (status == WS_OK)
-        status = ws_job_pool_open(&pool, run->config, err);
+        status = ws_machine_pool_open(&pool, run->config, err);
     for (unsigned i = 0; status == WS_OK && i < distill->n_methods; i++)
         status = export_student(run, job, distill->methods[i], pool, err);
     ws_pool_close(&pool);
@@ -254,19 +266,8 @@ static enum ws_status export_all(const struct ws_run *run, struct ws_job *job, s
 
 enum ws_status ws_export_command(const struct ws_run *run, struct ws_err *err)
 {
-    struct ws_job job;
-    enum ws_status status = ws_job_refuse_limit(run, "export", err);
-    if (status == WS_OK)
-        status = ws_job_open(&job, run, "export", "export", "export", run->config, err);
-    if (status != WS_OK)
-        return status;
-    status = note_inputs(&job, run->config, err);
-    if (status == WS_OK && ws_job_is_current(&job))
-        ws_job_tell_current(&job, !run->dry_run);
-    else if (status == WS_OK && run->dry_run)
-        printf("export: would write student.onnx of %u runs\n", run->config->distill.n_methods);
-    else if (status == WS_OK)
-        status = export_all(run, &job, err);
-    ws_job_close(&job);
-    return status;
+    static const struct ws_job_steps steps = {.inputs = note_inputs, .plan = tell_plan, .make = export_all};
+    const struct ws_job_setup setup = {.stage = ws_stage_find("export")};
+    const enum ws_status status = ws_run_refuse_limit(run, "export", err);
+    return status == WS_OK ? ws_machine_run(run, setup, &steps, NULL, err) : status;
 }

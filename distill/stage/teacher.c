@@ -5,6 +5,7 @@
 #include "method/methods.h"
 
 #include "webstill/base/log.h"
+#include "webstill/base/path.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -17,14 +18,16 @@ const struct ws_option ws_teacher_options[] = {
     {NULL, NULL, NULL},
 };
 
-static enum ws_status note_inputs(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
+static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err *err)
 {
+    const struct ws_config *config = job->run->config;
     const struct ws_conf_teacher *teacher = &config->teacher;
+    (void)self;
     enum ws_status status = ws_job_input_classes(job, config, err);
     if (status != WS_OK)
         return status;
     if (teacher->kind == WS_TEACHER_IMPORT) {
-        status = ws_job_require(teacher->import_path, "teacher.import_path", err);
+        status = ws_data_require(teacher->import_path, "teacher.import_path", err);
         return status == WS_OK ? ws_job_input_file(job, teacher->import_path, err) : status;
     }
     return teacher_data_input(job, config, err);
@@ -141,7 +144,7 @@ static enum ws_status describe_result(struct ws_job *job, bool is_import, struct
 {
     char path[WS_PATH_BYTES];
     struct ws_model *model = NULL;
-    enum ws_status status = ws_work_path(path, job->work, err, TEACHER_FILE);
+    enum ws_status status = ws_path_join(path, job->run->work, err, TEACHER_FILE);
     if (status == WS_OK)
         status = ws_model_load(&model, path, NULL, err);
     if (status != WS_OK)
@@ -162,13 +165,13 @@ static enum ws_status train_teacher(struct task *task, struct ws_err *err)
     const struct ws_config *config = task->run->config;
     char key[WS_DIGEST_HEX], path[WS_PATH_BYTES];
     ws_job_key(task->job, key);
-    enum ws_status status = ws_work_path(path, task->run->work, err, TEACHER_FILE);
+    enum ws_status status = ws_path_join(path, task->run->work, err, TEACHER_FILE);
     if (status == WS_OK)
         status = open_data(task, err);
     if (status == WS_OK)
         status = fill_card(task, key, err);
     if (status == WS_OK)
-        status = ws_job_pool_open(&task->pool, config, err);
+        status = ws_machine_pool_open(&task->pool, config, err);
     if (status != WS_OK)
         return status;
     struct ws_session session = make_session(task);
@@ -199,9 +202,11 @@ static enum ws_status train_teacher(struct task *task, struct ws_err *err)
     return WS_OK;
 }
 
-static void tell_plan(const struct ws_config *config)
+static enum ws_status tell_plan(struct ws_job *job, void *self, struct ws_err *err)
 {
-    const struct ws_conf_teacher *teacher = &config->teacher;
+    const struct ws_conf_teacher *teacher = &job->run->config->teacher;
+    (void)self;
+    (void)err;
     if (teacher->kind == WS_TEACHER_IMPORT)
         printf("teacher: would import %s\n", teacher->import_path);
     else if (teacher->steps > 0)
@@ -210,52 +215,38 @@ static void tell_plan(const struct ws_config *config)
     else
         printf("teacher: would train %s for %" PRIu32 " epochs in steps of %" PRIu32 " images\n", teacher->arch,
                teacher->epochs, teacher->batch);
+    return WS_OK;
 }
 
-static enum ws_status make_teacher(const struct ws_run *run, struct ws_job *job, struct ws_err *err)
+static enum ws_status import_teacher(struct ws_job *job, struct ws_err *err)
 {
-    enum ws_status status = note_inputs(job, run->config, err);
-    if (status != WS_OK)
-        return status;
-    if (ws_job_is_current(job)) {
-        ws_job_tell_current(job, !run->dry_run);
-        return WS_OK;
-    }
-    if (run->dry_run) {
-        tell_plan(run->config);
-        return WS_OK;
-    }
+    char path[WS_PATH_BYTES];
+    const enum ws_status status = ws_path_join(path, job->run->work, err, TEACHER_FILE);
+    return status == WS_OK ? teacher_import(job->run->config, path, err) : status;
+}
+
+static enum ws_status make_teacher(struct ws_job *job, void *self, struct ws_err *err)
+{
+    const struct ws_run *run = job->run;
+    const bool is_import = run->config->teacher.kind == WS_TEACHER_IMPORT;
     const bool is_replay = ws_run_option(run, "replay", NULL) != NULL;
-    if (is_replay && run->config->teacher.kind == WS_TEACHER_IMPORT)
+    struct task task = {.run = run, .job = job};
+    (void)self;
+    if (is_replay && is_import)
         return ws_fail(err, WS_E_CONFIG, "--replay: this teacher is imported, not trained");
-    if (!is_replay)
-        status = ws_job_start(job, err);
-    if (status != WS_OK)
-        return status;
-    if (run->config->teacher.kind == WS_TEACHER_IMPORT) {
-        char path[WS_PATH_BYTES];
-        status = ws_work_path(path, run->work, err, TEACHER_FILE);
-        if (status == WS_OK)
-            status = teacher_import(run->config, path, err);
-    } else {
-        struct task task = {.run = run, .job = job};
-        status = train_teacher(&task, err);
-        close_task(&task);
-    }
-    if (is_replay)
-        return status;
+    enum ws_status status = is_replay ? WS_OK : ws_job_start(job, err);
     if (status == WS_OK)
-        status = describe_result(job, run->config->teacher.kind == WS_TEACHER_IMPORT, err);
+        status = is_import ? import_teacher(job, err) : train_teacher(&task, err);
+    close_task(&task);
+    if (status != WS_OK || is_replay)
+        return status;
+    status = describe_result(job, is_import, err);
     return status == WS_OK ? ws_job_finish(job, err) : status;
 }
 
 enum ws_status ws_teacher_command(const struct ws_run *run, struct ws_err *err)
 {
-    struct ws_job job;
-    enum ws_status status = ws_job_open(&job, run, "teacher", "teacher", "teacher", run->config, err);
-    if (status != WS_OK)
-        return status;
-    status = make_teacher(run, &job, err);
-    ws_job_close(&job);
-    return status;
+    static const struct ws_job_steps steps = {.inputs = note_inputs, .plan = tell_plan, .make = make_teacher};
+    const struct ws_job_setup setup = {.stage = ws_stage_find("teacher")};
+    return ws_machine_run(run, setup, &steps, NULL, err);
 }

@@ -1,6 +1,8 @@
 /** One record into the store's tables: images, origins, URLs, refusals. */
 #include "apply.h"
 
+#include "webstill/base/json.h"
+
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -12,12 +14,6 @@ struct url_value {
     size_t len;
     char bytes[128];
 };
-
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
-}
 
 static enum ws_status get_url(const struct ws_apply *apply, const char *url, struct url_value *value,
                               struct ws_err *err)
@@ -112,7 +108,7 @@ static void make_origin_key(const struct ws_image_id *id, const json_t *origin, 
     static const char *const names[] = {"url", "page", "query", "class_name", "source"};
     uint64_t hash = 0;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        const char *text = text_of(origin, names[i]);
+        const char *text = ws_json_text(origin, names[i]);
         hash = ws_xxh64(text, strlen(text), hash + i);
     }
     memcpy(key, id->bytes, sizeof id->bytes);
@@ -151,7 +147,7 @@ static enum ws_status find_same_url(void *argument, struct ws_span key, struct w
     (void)key;
     (void)err;
     json_t *origin = json_loadb((const char *)value.ptr, value.len, 0, NULL);
-    if (origin && strcmp(text_of(origin, "url"), same->url) == 0) {
+    if (origin && strcmp(ws_json_text(origin, "url"), same->url) == 0) {
         same->found = origin;
         return WS_DONE;
     }
@@ -311,7 +307,7 @@ static enum ws_status apply_metadata(const struct ws_apply *apply, const struct 
         apply->shard->damaged++;
         return WS_OK;
     }
-    const char *url = text_of(metadata, "url");
+    const char *url = ws_json_text(metadata, "url");
     if (!url[0])
         url = item->url;
     const enum ws_status status = url[0] ? attach(apply, item, url, metadata, err) : WS_OK;
@@ -383,7 +379,7 @@ static enum ws_status apply_image(const struct ws_apply *apply, const struct ws_
         apply->shard->refused_again++;
         status =
             get_json(apply, WS_TABLE_REFUSED, ws_span_of(item->digest.bytes, sizeof item->digest.bytes), &row, err);
-        const char *reason = row ? text_of(row, "reason") : "corrupt";
+        const char *reason = row ? ws_json_text(row, "reason") : "corrupt";
         if (status == WS_OK)
             status = put_url_mark(apply, item->url, '-', reason, &item->digest, err);
         json_decref(row);

@@ -60,7 +60,7 @@ const struct ws_stage ws_stage_table[] = {
         .part = STUDENT,
         .summary = "select images by the predictions of teacher and student",
         .sections = {"curate", "distill"},
-        .inputs = {"score"},
+        .inputs = {"score", "store"},
     },
     {
         .name = "distill",
@@ -79,7 +79,7 @@ const struct ws_stage ws_stage_table[] = {
         .part = STUDENT,
         .summary = "measure teacher and students on the clean test set",
         .sections = {"eval"},
-        .inputs = {"distill"},
+        .inputs = {"teacher", "distill"},
     },
     {
         .name = "export",
