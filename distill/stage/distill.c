@@ -263,7 +263,8 @@ static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err 
 
 struct preparing {
     struct workshop *shop;
-    const struct ws_config *config; /* as the method's run sees it */
+    const char *method;             /* whose run it is */
+    const struct ws_config *config; /* as that run sees it */
 };
 
 static enum ws_status note_files(struct ws_job *job, struct ws_err *err)
@@ -306,6 +307,7 @@ static enum ws_status prepare(void *argument, const struct ws_prepare *step, voi
         status = ws_job_start(&job, err);
     if (status == WS_OK)
         status = step->make(made, session, job.dir, err);
+    ws_job_fact(&job, "prepares", json_string(preparing->method)); /* status and verify find it by that */
     if (status == WS_OK && !is_current)
         status = note_files(&job, err);
     if (status == WS_OK && !is_current)
@@ -321,7 +323,7 @@ static enum ws_status train_student(struct workshop *shop, struct ws_job *job, c
     struct ws_session session = {0};
     struct ws_train_result result;
     struct ws_prepared prepared = {0};
-    struct preparing preparing = {shop, config};
+    struct preparing preparing = {shop, method->name, config};
     ws_job_key(job, key);
     enum ws_status status = open_workshop(shop, err);
     if (status == WS_OK)
