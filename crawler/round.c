@@ -1,12 +1,16 @@
 /** A round of the crawl: open the books, crawl, close them, and tell the manifest what there is. */
 #include "round.h"
 
-#include "job/outcome.h"
+#include "books/failures.h"
+#include "books/outcome.h"
+#include "job/crawl.h"
+#include "job/picture.h"
+#include "job/rules.h"
 #include "job/search.h"
-#include "source/source.h"
-#include "turn/crawl.h"
+#include "turn/loop.h"
 
 #include "webstill/base/file.h"
+#include "webstill/base/log.h"
 #include "webstill/base/mem.h"
 #include "webstill/base/path.h"
 
@@ -16,16 +20,23 @@
 
 enum { MAX_RECORD_BYTES = 1 << 30 };
 
+/** The jobs, as the loop calls them. */
+static const struct ws_errand_table jobs = {
+    .open_host = &ws_rules_errand,
+    .serve = {[WS_ITEM_IMAGE] = &ws_picture_errand, [WS_ITEM_TASK] = &ws_search_errand},
+};
+
 /* --- opening and closing --- */
 
 /** What earlier runs came to. */
 static enum ws_status recall(struct ws_crawl *crawl, struct ws_err *err)
 {
     struct ws_outcome before;
-    const enum ws_status status = ws_outcome_count(&before, crawl, err);
-    crawl->tally.n_images = ws_outcome_n_kept(&before);
-    crawl->tally.n_known = before.n_found;
-    crawl->tally.n_failed = before.states[WS_ENTRY_FAILED];
+    struct ws_tally *tally = &crawl->books.tally;
+    const enum ws_status status = ws_outcome_count(&before, crawl->config, &crawl->books, err);
+    tally->n_images = ws_outcome_n_kept(&before);
+    tally->n_known = before.n_found;
+    tally->n_failed = before.states[WS_ENTRY_FAILED];
     ws_outcome_fini(&before);
     return status;
 }
@@ -33,7 +44,7 @@ static enum ws_status recall(struct ws_crawl *crawl, struct ws_err *err)
 static enum ws_status open_crawl(struct ws_crawl *crawl, const struct ws_run *run, struct ws_err *err)
 {
     char dir[WS_PATH_BYTES], frontier[WS_PATH_BYTES];
-    *crawl = (struct ws_crawl){.config = run->config, .conf = &run->config->crawl, .limit = run->limit};
+    *crawl = (struct ws_crawl){.config = run->config, .conf = &run->config->crawl};
     enum ws_status status = ws_path_join(dir, run->work, err, "crawl");
     if (status == WS_OK)
         status = ws_path_join(frontier, dir, err, "frontier");
@@ -44,30 +55,21 @@ static enum ws_status open_crawl(struct ws_crawl *crawl, const struct ws_run *ru
         return ws_fail(err, WS_E_CONFIG,
                        "crawl.user_agent: expected a product name of letters, - and _ first, found \"%s\"",
                        crawl->conf->user_agent);
-    crawl->jobs = ws_calloc(crawl->conf->concurrency, sizeof *crawl->jobs);
-    if (!crawl->jobs)
-        return ws_fail(err, WS_E_MEMORY, "out of memory for the transfers");
+    status = ws_books_open(&crawl->books, dir, frontier, crawl->conf, err);
     if (status == WS_OK)
-        status = ws_frontier_open(&crawl->frontier, frontier, err);
+        status = ws_turns_open(&crawl->turns, crawl->config, &crawl->books, run->limit, err);
     if (status == WS_OK)
-        status = ws_archive_open(&crawl->archive, dir, crawl->conf, crawl->frontier, err);
-    if (status == WS_OK)
-        status = ws_fetcher_open(&crawl->fetcher, crawl->conf, err);
-    if (status == WS_OK)
-        status = ws_tasks_make(crawl, err);
+        status = ws_agenda_make(&crawl->agenda, crawl->config, ws_source_table, err);
     if (status == WS_OK)
         status = recall(crawl, err);
-    return status == WS_OK ? ws_tasks_begin(crawl, err) : status;
+    return status == WS_OK ? ws_search_begin_all(crawl, err) : status;
 }
 
 static void close_crawl(struct ws_crawl *crawl)
 {
-    ws_tasks_fini(crawl);
-    ws_fetcher_close(&crawl->fetcher);
-    ws_archive_close(&crawl->archive);
-    ws_frontier_close(&crawl->frontier);
-    ws_hosts_fini(&crawl->hosts);
-    free(crawl->jobs);
+    ws_agenda_fini(&crawl->agenda);
+    ws_turns_close(&crawl->turns);
+    ws_books_close(&crawl->books);
 }
 
 /* --- the manifest --- */
@@ -92,7 +94,7 @@ static enum ws_status describe_shard(struct ws_crawl *crawl, const char *name, c
     struct ws_buf known = {0};
     long long count;
     snprintf(key, sizeof key, "shard %s", name);
-    enum ws_status status = ws_frontier_get_meta(crawl->frontier, key, &known, err);
+    enum ws_status status = ws_frontier_get_meta(crawl->books.frontier, key, &known, err);
     const bool is_known =
         status == WS_OK && sscanf(known.ptr, "%64s %lld", hex, &count) == 2 && ws_digest_parse(hex, digest);
     ws_buf_fini(&known);
@@ -108,7 +110,7 @@ static enum ws_status describe_shard(struct ws_crawl *crawl, const char *name, c
         return status;
     ws_digest_hex(digest, hex);
     snprintf(value, sizeof value, "%s %lld", hex, (long long)*n_records);
-    return ws_frontier_put_meta(crawl->frontier, key, value, err);
+    return ws_frontier_put_meta(crawl->books.frontier, key, value, err);
 }
 
 static enum ws_status add_shard(struct ws_crawl *crawl, const char *dir, const char *shard,
@@ -135,7 +137,27 @@ static enum ws_status add_shards(struct ws_crawl *crawl, const char *dir, struct
     for (size_t i = 0; status == WS_OK && i < shards.n; i++)
         status = add_shard(crawl, dir, shards.names[i], manifest, err);
     ws_dir_list_close(&shards);
-    return status == WS_OK ? ws_frontier_commit(crawl->frontier, err) : status;
+    return status == WS_OK ? ws_frontier_commit(crawl->books.frontier, err) : status;
+}
+
+static enum ws_status count(struct ws_crawl *crawl, struct ws_outcome *outcome, struct ws_err *err)
+{
+    const enum ws_status status = ws_outcome_count(outcome, crawl->config, &crawl->books, err);
+    return status == WS_OK ? ws_search_count(crawl, outcome, err) : status;
+}
+
+static enum ws_status write_failures(struct ws_crawl *crawl, const char *path, struct ws_err *err)
+{
+    struct ws_failures failures;
+    enum ws_status status = ws_failures_open(&failures, path, err);
+    if (status == WS_OK)
+        status = ws_failures_add_pictures(&failures, &crawl->books, err);
+    if (status == WS_OK)
+        status = ws_search_write_failures(crawl, &failures, err);
+    if (status == WS_OK)
+        status = ws_failures_finish(&failures, err);
+    ws_failures_close(&failures);
+    return status;
 }
 
 /** The books closed, and all that a manifest tells of them. */
@@ -147,9 +169,9 @@ static enum ws_status close_books(struct ws_crawl *crawl, const struct ws_run *r
     if (status == WS_OK)
         status = ws_path_join(failures, dir, err, "failures.jsonl");
     if (status == WS_OK)
-        status = ws_archive_finish(&crawl->archive, crawl->frontier, err);
+        status = ws_archive_finish(&crawl->books.archive, crawl->books.frontier, err);
     if (status == WS_OK)
-        status = ws_outcome_write_failures(crawl, failures, err);
+        status = write_failures(crawl, failures, err);
     if (status == WS_OK)
         status = add_shards(crawl, dir, manifest, err);
     if (status == WS_OK && !ws_outcome_describe(outcome, run->config, manifest))
@@ -174,17 +196,17 @@ bool ws_round_had_all(const json_t *manifest, const struct ws_config *config)
 
 enum ws_status ws_round_plan(const struct ws_run *run, struct ws_err *err)
 {
-    struct ws_crawl crawl = {.config = run->config, .conf = &run->config->crawl};
-    const enum ws_status status = ws_tasks_make(&crawl, err);
-    for (size_t i = 0; status == WS_OK && i < crawl.n_tasks; i++) {
-        const struct ws_task *task = &crawl.tasks[i];
-        printf("%-10s %-24s %s%s%s\n", task->ops->name, task->source_name, task->source->url,
-               task->query ? "  query: " : "", task->query ? task->query : "");
+    struct ws_agenda agenda;
+    const struct ws_conf_crawl *conf = &run->config->crawl;
+    const enum ws_status status = ws_agenda_make(&agenda, run->config, ws_source_table, err);
+    for (size_t i = 0; status == WS_OK && i < agenda.n; i++) {
+        const struct ws_search *search = &agenda.searches[i];
+        printf("%-10s %-24s %s%s%s\n", search->ops->name, search->source_name, search->source->url,
+               search->query ? "  query: " : "", search->query ? search->query : "");
     }
     printf("%zu searches and walks; at least %u ms between two requests to a host, %u at once per host, %u in all\n",
-           crawl.n_tasks, (unsigned)crawl.conf->delay_ms, (unsigned)crawl.conf->per_host,
-           (unsigned)crawl.conf->concurrency);
-    ws_tasks_fini(&crawl);
+           agenda.n, (unsigned)conf->delay_ms, (unsigned)conf->per_host, (unsigned)conf->concurrency);
+    ws_agenda_fini(&agenda);
     return status;
 }
 
@@ -206,14 +228,12 @@ static enum ws_status crawl_and_close(struct ws_crawl *crawl, const struct ws_ru
     enum ws_status status = open_crawl(crawl, run, err);
     if (status == WS_OK && round->is_further)
         status = ws_picture_retry_failed(crawl, err);
-    if (status == WS_OK) {
-        crawl->is_published = round->is_published;
-        status = ws_crawl_run(crawl, err);
-    }
     if (status == WS_OK)
-        status = ws_outcome_count(&outcome, crawl, err);
+        status = ws_loop_run(&crawl->turns, &jobs, crawl, err);
     if (status == WS_OK)
-        status = ws_outcome_judge(&outcome, crawl, err);
+        status = count(crawl, &outcome, err);
+    if (status == WS_OK)
+        status = ws_outcome_judge(&outcome, run->config, &crawl->books.tally, run->limit > 0, round->is_published, err);
     if (status == WS_OK || status == WS_E_PARTIAL) {
         const enum ws_status closed = close_books(crawl, run, &outcome, manifest, status == WS_OK ? err : NULL);
         *is_closed = closed == WS_OK;

@@ -1,15 +1,19 @@
 #include "source.h"
 
-static const struct ws_source_ops *const sources[] = {
+extern const struct ws_source_ops ws_source_mediawiki;
+extern const struct ws_source_ops ws_source_pages;
+
+const struct ws_source_ops *const ws_source_table[] = {
     &ws_source_mediawiki,
     &ws_source_pages,
+    NULL,
 };
 
-const struct ws_source_ops *ws_source_find(enum ws_source_kind kind)
+const struct ws_source_ops *ws_source_find(const struct ws_source_ops *const *table, enum ws_source_kind kind)
 {
-    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
-        if (sources[i]->kind == kind)
-            return sources[i];
-    ws_assert(false); /* every kind that the configuration knows has its operations */
+    for (; *table; table++)
+        if ((*table)->kind == kind)
+            return *table;
+    ws_assert(false); /* every kind that the configuration knows has its row */
     return NULL;
 }

@@ -4,6 +4,7 @@
 #include "webstill/base/file.h"
 #include "webstill/base/log.h"
 #include "webstill/base/mem.h"
+#include "webstill/base/path.h"
 #include "webstill/base/stop.h"
 #include "webstill/base/text.h"
 #include "webstill/picture/square.h"
@@ -12,7 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MAX_FILE_BYTES = 256 << 20, PATH_BYTES = 4096 };
+enum { MAX_FILE_BYTES = 256 << 20 };
 
 /* '/' cannot stand in a folder's name. */
 static void folder_name(const char *class_name, char name[256])
@@ -49,14 +50,14 @@ static enum ws_status check_folders(const char *path, const struct ws_config *co
     struct ws_dir_list list = {0};
     enum ws_status status = ws_dir_list_open(&list, path, "", err);
     for (size_t i = 0; status == WS_OK && i < list.n; i++) {
-        char full[PATH_BYTES], name[256];
+        char full[WS_PATH_BYTES], name[256];
         bool is_known = list.names[i][0] == '.';
         for (unsigned c = 0; !is_known && c < config->n_classes; c++) {
             folder_name(config->classes[c].name, name);
             is_known = strcmp(name, list.names[i]) == 0;
         }
-        snprintf(full, sizeof full, "%.3000s/%.900s", path, list.names[i]);
-        if (!is_known && is_folder(full))
+        status = ws_path_join(full, path, err, "%s", list.names[i]);
+        if (status == WS_OK && !is_known && is_folder(full))
             status = fail_folder(path, list.names[i], config, err);
     }
     ws_dir_list_close(&list);
@@ -68,10 +69,11 @@ static enum ws_status list_classes(struct ws_dir_list *lists, const char *path, 
 {
     *n = 0;
     for (unsigned c = 0; c < config->n_classes; c++) {
-        char name[256], full[PATH_BYTES];
+        char name[256], full[WS_PATH_BYTES];
         folder_name(config->classes[c].name, name);
-        snprintf(full, sizeof full, "%.3000s/%s", path, name);
-        enum ws_status status = ws_dir_list_open(&lists[c], full, "", err);
+        enum ws_status status = ws_path_join(full, path, err, "%s", name);
+        if (status == WS_OK)
+            status = ws_dir_list_open(&lists[c], full, "", err);
         if (status != WS_OK)
             return status;
         size_t kept = 0;
@@ -121,14 +123,15 @@ static enum ws_status read_classes(struct ws_dataset *set, const struct ws_dir_l
     enum ws_status status = WS_OK;
     size_t i = 0;
     for (unsigned c = 0; status == WS_OK && c < config->n_classes; c++) {
-        char name[256], full[PATH_BYTES];
+        char name[256], full[WS_PATH_BYTES];
         folder_name(config->classes[c].name, name);
         for (size_t k = 0; status == WS_OK && k < lists[c].n; k++, i++) {
-            snprintf(full, sizeof full, "%.2800s/%s/%.900s", path, name, lists[c].names[k]);
             set->labels[i] = (int32_t)c;
-            status = ws_stop_asked()
-                         ? ws_fail(err, WS_E_STOPPED, "stopped by a signal after %zu of %zu images", i, set->n)
-                         : read_image(set, i, full, config, &file, err);
+            status = ws_path_join(full, path, err, "%s/%s", name, lists[c].names[k]);
+            if (status == WS_OK)
+                status = ws_stop_asked()
+                             ? ws_fail(err, WS_E_STOPPED, "stopped by a signal after %zu of %zu images", i, set->n)
+                             : read_image(set, i, full, config, &file, err);
             ws_progress_step(&progress, (int64_t)i, NULL);
         }
     }
@@ -152,14 +155,15 @@ enum ws_status ws_dataset_folder_digest(const char *path, const struct ws_config
     ws_sha256_add(&stream, settings.ptr, settings.len);
     for (unsigned c = 0; status == WS_OK && c < config->n_classes; c++) {
         struct ws_dir_list list = {0};
-        char name[256], full[PATH_BYTES];
+        char name[256], full[WS_PATH_BYTES];
         folder_name(config->classes[c].name, name);
-        snprintf(full, sizeof full, "%.3000s/%s", path, name);
-        status = ws_dir_list_open(&list, full, "", err);
+        status = ws_path_join(full, path, err, "%s", name);
+        if (status == WS_OK)
+            status = ws_dir_list_open(&list, full, "", err);
         for (size_t i = 0; status == WS_OK && i < list.n; i++) {
             struct ws_digest file;
-            snprintf(full, sizeof full, "%.2800s/%s/%.900s", path, name, list.names[i]);
-            if (is_folder(full))
+            status = ws_path_join(full, path, err, "%s/%s", name, list.names[i]);
+            if (status != WS_OK || is_folder(full))
                 continue;
             status = ws_sha256_file(full, &file, err);
             ws_sha256_add(&stream, file.bytes, sizeof file.bytes);

@@ -20,6 +20,7 @@
  */
 #include "methods.h"
 
+#include "webstill/base/path.h"
 #include "webstill/curate/selection.h"
 #include "webstill/nn/loss.h"
 
@@ -82,10 +83,11 @@ static enum ws_status choose(void *chooser, uint32_t number, struct ws_epoch *ep
     enum ws_status status = WS_OK;
     (void)number;
     if (dfnd->selected.n == 0) {
-        char path[4096];
+        char path[WS_PATH_BYTES];
         const struct ws_selection_facts facts = {"dfnd", 0.0, 1};
-        snprintf(path, sizeof path, "%s/selection/epoch-001.safetensors", dfnd->session->dir);
-        status = select_images(dfnd, err);
+        status = ws_path_join(path, dfnd->session->dir, err, "selection/epoch-001.safetensors");
+        if (status == WS_OK)
+            status = select_images(dfnd, err);
         if (status == WS_OK)
             status = ws_selection_write(path, dfnd->ids, &dfnd->selected, &facts, err);
     }

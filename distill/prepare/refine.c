@@ -3,6 +3,7 @@
 #include "webstill/base/file.h"
 #include "webstill/base/log.h"
 #include "webstill/base/mem.h"
+#include "webstill/base/path.h"
 #include "webstill/base/rng.h"
 #include "webstill/base/stop.h"
 #include "webstill/nn/exec.h"
@@ -204,22 +205,22 @@ static void write_key(char key[KEY_BYTES], const struct descent *d, const uint32
 }
 
 struct part {
-    char path[4096];
+    char path[WS_PATH_BYTES];
     size_t first, n; /* images of the order */
 };
 
-static void name_part(char path[4096], const char *dir, size_t number)
+static enum ws_status name_part(char path[WS_PATH_BYTES], const char *dir, size_t number, struct ws_err *err)
 {
-    snprintf(path, 4096, "%.4000s/part-%03zu.safetensors", dir, number + 1);
+    return ws_path_join(path, dir, err, "part-%03zu.safetensors", number + 1);
 }
 
-static struct part part_of(const char *dir, size_t number, int batch, size_t n)
+static enum ws_status find_part(struct part *part, const char *dir, size_t number, int batch, size_t n,
+                                struct ws_err *err)
 {
     const size_t size = (size_t)batch * BATCHES_PER_PART;
-    struct part part = {.first = number * size};
-    part.n = n - part.first < size ? n - part.first : size;
-    name_part(part.path, dir, number);
-    return part;
+    part->first = number * size;
+    part->n = n - part->first < size ? n - part->first : size;
+    return name_part(part->path, dir, number, err);
 }
 
 /* True when the part is there, and of this key. */
@@ -278,10 +279,9 @@ static enum ws_status make_part(struct descent *d, const struct part *part, cons
 /* Parts of a larger pool that lay here before. */
 static void drop_parts_from(const char *dir, size_t number)
 {
-    char path[4096];
-    do
-        name_part(path, dir, number++);
-    while (remove(path) == 0);
+    char path[WS_PATH_BYTES];
+    while (name_part(path, dir, number++, NULL) == WS_OK && remove(path) == 0)
+        continue;
 }
 
 static enum ws_status make_parts(struct descent *d, const uint32_t *order, size_t n, const char *dir, uint8_t *pixels,
@@ -295,8 +295,9 @@ static enum ws_status make_parts(struct descent *d, const uint32_t *order, size_
     ws_progress_begin(&progress, "refine", "images", (int64_t)n, 0);
     const size_t n_parts = (n + size - 1) / size;
     for (size_t number = 0; status == WS_OK && number < n_parts; number++) {
-        const struct part part = part_of(dir, number, d->batch, n);
-        if (!read_part(&part, key, ws_dataset_image_bytes(d->data), pixels))
+        struct part part;
+        status = find_part(&part, dir, number, d->batch, n, err);
+        if (status == WS_OK && !read_part(&part, key, ws_dataset_image_bytes(d->data), pixels))
             status = make_part(d, &part, key, order, n, pixels, &progress, err);
     }
     if (status == WS_OK)

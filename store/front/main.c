@@ -2,6 +2,7 @@
  * webstill: the thin front. `webstill CMD …` becomes `webstill-<program> CMD …`, found beside this executable, else on
  * PATH, the way git does it. It reads no configuration and links no stage.
  */
+#include "webstill/base/path.h"
 #include "webstill/base/text.h"
 #include "webstill/stage/cli.h"
 #include "webstill/stage/table.h"
@@ -26,7 +27,7 @@ static const struct command tools[] = {
     {"explain", "store", "tell one picture's story, from its URL to the students"},
     {"config", "store", "print the resolved configuration"},
 };
-enum { N_TOOLS = sizeof tools / sizeof tools[0], MAX_COMMANDS = WS_STAGES_MAX + N_TOOLS, USAGE = 2, PATH_BYTES = 4096 };
+enum { N_TOOLS = sizeof tools / sizeof tools[0], MAX_COMMANDS = WS_STAGES_MAX + N_TOOLS, USAGE = 2 };
 
 /** All commands, the stages first; returns how many. */
 static size_t list_commands(struct command commands[MAX_COMMANDS])
@@ -62,22 +63,22 @@ static void print_help(FILE *out)
 }
 
 /** The sibling's path, or its bare name for a search on PATH. False when it is nowhere beside us. */
-static bool sibling_path(const char *program, char path[PATH_BYTES])
+static bool sibling_path(const char *program, char path[WS_PATH_BYTES])
 {
-    char folder[PATH_BYTES];
+    char folder[WS_PATH_BYTES];
     if (ws_cli_program_dir(folder, sizeof folder)) {
-        int n = snprintf(path, PATH_BYTES, "%s/webstill-%s", folder, program);
-        if (n < PATH_BYTES && access(path, X_OK) == 0)
+        int n = snprintf(path, WS_PATH_BYTES, "%s/webstill-%s", folder, program);
+        if (n < WS_PATH_BYTES && access(path, X_OK) == 0)
             return true;
     }
-    snprintf(path, PATH_BYTES, "webstill-%s", program);
+    snprintf(path, WS_PATH_BYTES, "webstill-%s", program);
     return false;
 }
 
 /** Become the sibling; returns only when that fails. */
 static void exec_sibling(const char *program, char **argv)
 {
-    char path[PATH_BYTES];
+    char path[WS_PATH_BYTES];
     if (sibling_path(program, path))
         execv(path, argv);
     else

@@ -80,7 +80,7 @@ static enum ws_status put_json(const struct ws_apply *apply, enum ws_images_tabl
 {
     char *text = value ? json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     if (!text)
-        return ws_fail(err, WS_E_MEMORY, "out of memory");
+        return ws_fail(err, WS_E_MEMORY, "out of memory for a row of the store");
     const enum ws_status status = ws_images_db_put(apply->db, table, key, ws_span_of(text, strlen(text)), err);
     free(text);
     return status;
@@ -167,7 +167,7 @@ static enum ws_status add_origin(const struct ws_apply *apply, const struct ws_i
     enum ws_status status = WS_OK;
     if (!origin || !bare || json_object_set_new(origin, "url", json_string(url)) != 0 ||
         json_object_set_new(origin, "class", label == WS_LABEL_NONE ? json_null() : json_integer(label)) != 0)
-        status = ws_fail(err, WS_E_MEMORY, "out of memory");
+        status = ws_fail(err, WS_E_MEMORY, "out of memory for the origin of %s", url);
     if (status == WS_OK)
         status = ws_images_db_each(apply->db, WS_TABLE_ORIGINS, ws_span_of(id->bytes, sizeof id->bytes), find_same_url,
                                    &same, err);
@@ -175,7 +175,7 @@ static enum ws_status add_origin(const struct ws_apply *apply, const struct ws_i
     for (size_t i = 0; status == WS_OK && i < sizeof fetch / sizeof fetch[0]; i++) {
         json_t *from = json_object_get(same.found ? same.found : bare, fetch[i]);
         if (from && json_object_set(origin, fetch[i], from) != 0)
-            status = ws_fail(err, WS_E_MEMORY, "out of memory");
+            status = ws_fail(err, WS_E_MEMORY, "out of memory for the origin of %s", url);
     }
     if (status == WS_OK) {
         make_origin_key(id, origin, key);
@@ -204,7 +204,7 @@ static enum ws_status refuse(const struct ws_apply *apply, const struct ws_item 
         json_t *value = make_bare_origin(item, url);
         if (!value || json_object_set_new(value, "reason", json_string(ws_image_reason_name(reason))) != 0 ||
             json_object_set_new(value, "detail", json_string(detail)) != 0)
-            status = ws_fail(err, WS_E_MEMORY, "out of memory");
+            status = ws_fail(err, WS_E_MEMORY, "out of memory for why %s was refused", url);
         else
             status = put_json(apply, WS_TABLE_REFUSED, row, value, err);
         json_decref(value);
@@ -238,7 +238,8 @@ static enum ws_status add_to_refused(const struct ws_apply *apply, const struct 
             origins = json_object_get(row, "origins");
         ok = ok && json_array_append(origins, (json_t *)(uintptr_t)metadata) == 0;
     }
-    status = ok ? put_json(apply, WS_TABLE_REFUSED, span, row, err) : ws_fail(err, WS_E_MEMORY, "out of memory");
+    status = ok ? put_json(apply, WS_TABLE_REFUSED, span, row, err)
+                : ws_fail(err, WS_E_MEMORY, "out of memory for why a picture was refused");
     json_decref(row);
     return status;
 }
@@ -339,7 +340,7 @@ static enum ws_status add_fetch(const struct ws_apply *apply, const struct ws_it
     json_t *bare = make_bare_origin(item, item->url);
     struct same_url same = {.url = item->url};
     uint8_t key[WS_ORIGIN_KEY_BYTES];
-    enum ws_status status = bare ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory");
+    enum ws_status status = bare ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for the origin of %s", item->url);
     if (status == WS_OK)
         status = put_url(apply, item->url, id->bytes, sizeof id->bytes, err);
     if (status == WS_OK)

@@ -24,7 +24,7 @@
 #include <zlib.h>
 
 /** The run: what it reads. */
-struct ingest {
+struct intake {
     const struct ws_run *run;
     const char *dir;                /**< borrowed from the job: work/X/store */
     struct ws_ingest_input *inputs; /**< owned */
@@ -61,44 +61,44 @@ static bool is_warc_name(const char *name)
     return ws_text_ends_with(name, ".warc") || ws_text_ends_with(name, ".warc.gz");
 }
 
-static enum ws_status add_input(struct ingest *ingest, const char *name, const char *path, const char *sha256,
+static enum ws_status add_input(struct intake *intake, const char *name, const char *path, const char *sha256,
                                 int64_t n_records, struct ws_err *err)
 {
-    for (size_t i = 0; i < ingest->n_inputs; i++)
-        if (strcmp(ingest->inputs[i].name, name) == 0)
+    for (size_t i = 0; i < intake->n_inputs; i++)
+        if (strcmp(intake->inputs[i].name, name) == 0)
             return WS_OK; /* named twice, read once */
-    struct ws_ingest_input *inputs = ws_realloc(ingest->inputs, ingest->n_inputs + 1, sizeof *inputs);
+    struct ws_ingest_input *inputs = ws_realloc(intake->inputs, intake->n_inputs + 1, sizeof *inputs);
     if (inputs)
-        ingest->inputs = inputs;
+        intake->inputs = inputs;
     struct ws_ingest_input input = {.name = strdup(name), .path = strdup(path), .n_records = n_records};
     if (!inputs || !input.name || !input.path) {
         free(input.name);
         free(input.path);
-        return ws_fail(err, WS_E_MEMORY, "out of memory for the list of %zu WARC files", ingest->n_inputs + 1);
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the list of %zu WARC files", intake->n_inputs + 1);
     }
     (void)snprintf(input.sha256, sizeof input.sha256, "%s", sha256);
-    ingest->inputs[ingest->n_inputs++] = input;
+    intake->inputs[intake->n_inputs++] = input;
     return WS_OK;
 }
 
 /** A finished shard, as the crawl's manifest names it. */
-static enum ws_status add_shard(struct ingest *ingest, const json_t *output, struct ws_err *err)
+static enum ws_status add_shard(struct intake *intake, const json_t *output, struct ws_err *err)
 {
     const char *name = ws_json_text(output, "path"), *sha256 = ws_json_text(output, "sha256");
     char file[WS_PATH_BYTES];
     if (!sha256[0] || !is_warc_name(name))
         return WS_OK;
-    const enum ws_status status = ws_path_join(file, ingest->run->work, err, "%s", name);
+    const enum ws_status status = ws_path_join(file, intake->run->work, err, "%s", name);
     if (status != WS_OK)
         return status;
-    return add_input(ingest, name, file, sha256, json_integer_value(json_object_get(output, "count")), err);
+    return add_input(intake, name, file, sha256, json_integer_value(json_object_get(output, "count")), err);
 }
 
-static enum ws_status add_crawl(struct ingest *ingest, struct ws_err *err)
+static enum ws_status add_crawl(struct intake *intake, struct ws_err *err)
 {
     char path[WS_PATH_BYTES];
-    enum ws_status status = ws_path_join(path, ingest->run->work, err, "crawl/manifest.json");
-    if (status != WS_OK || (!ws_file_exists(path) && ingest->run->config->store.n_warc > 0))
+    enum ws_status status = ws_path_join(path, intake->run->work, err, "crawl/manifest.json");
+    if (status != WS_OK || (!ws_file_exists(path) && intake->run->config->store.n_warc > 0))
         return status; /* other people's WARC files alone are fine */
     json_t *manifest = NULL;
     status = ws_manifest_read(path, &manifest, err);
@@ -107,13 +107,13 @@ static enum ws_status add_crawl(struct ingest *ingest, struct ws_err *err)
     json_array_foreach(json_object_get(manifest, "outputs"), i, output)
     {
         if (status == WS_OK)
-            status = add_shard(ingest, output, err);
+            status = add_shard(intake, output, err);
     }
     json_decref(manifest);
     return status;
 }
 
-static enum ws_status add_file(struct ingest *ingest, const char *path, struct ws_err *err)
+static enum ws_status add_file(struct intake *intake, const char *path, struct ws_err *err)
 {
     struct ws_digest digest;
     char hex[WS_DIGEST_HEX];
@@ -121,11 +121,11 @@ static enum ws_status add_file(struct ingest *ingest, const char *path, struct w
     if (status != WS_OK)
         return status;
     ws_digest_hex(&digest, hex);
-    return add_input(ingest, path, path, hex, 0, err);
+    return add_input(intake, path, path, hex, 0, err);
 }
 
 /** store.warc: files, or folders of files. */
-static enum ws_status add_foreign(struct ingest *ingest, const char *path, struct ws_err *err)
+static enum ws_status add_foreign(struct intake *intake, const char *path, struct ws_err *err)
 {
     struct stat about;
     if (stat(path, &about) != 0) {
@@ -134,7 +134,7 @@ static enum ws_status add_foreign(struct ingest *ingest, const char *path, struc
         return status;
     }
     if (!S_ISDIR(about.st_mode))
-        return add_file(ingest, path, err);
+        return add_file(intake, path, err);
     struct ws_dir_list list = {0};
     enum ws_status status = ws_dir_list_open(&list, path, "", err);
     size_t n_found = 0;
@@ -145,7 +145,7 @@ static enum ws_status add_foreign(struct ingest *ingest, const char *path, struc
         n_found++;
         status = ws_path_join(file, path, err, "%s", list.names[i]);
         if (status == WS_OK)
-            status = add_file(ingest, file, err);
+            status = add_file(intake, file, err);
     }
     ws_dir_list_close(&list);
     if (status == WS_OK && n_found == 0)
@@ -153,15 +153,15 @@ static enum ws_status add_foreign(struct ingest *ingest, const char *path, struc
     return status;
 }
 
-static enum ws_status collect_inputs(struct ingest *ingest, struct ws_err *err)
+static enum ws_status collect_inputs(struct intake *intake, struct ws_err *err)
 {
-    const struct ws_conf_store *conf = &ingest->run->config->store;
-    enum ws_status status = add_crawl(ingest, err);
+    const struct ws_conf_store *conf = &intake->run->config->store;
+    enum ws_status status = add_crawl(intake, err);
     for (unsigned i = 0; status == WS_OK && i < conf->n_warc; i++)
-        status = add_foreign(ingest, conf->warc[i], err);
-    if (status == WS_OK && ingest->n_inputs == 0) {
+        status = add_foreign(intake, conf->warc[i], err);
+    if (status == WS_OK && intake->n_inputs == 0) {
         status =
-            ws_fail(err, WS_E_FORMAT, "nothing to read: %s/crawl/manifest.json names no WARC file", ingest->run->work);
+            ws_fail(err, WS_E_FORMAT, "nothing to read: %s/crawl/manifest.json names no WARC file", intake->run->work);
         ws_err_hint(err, "look into the crawl's own messages, or name WARC files in store.warc");
     }
     return status;
@@ -184,7 +184,7 @@ static bool describe_rule(const struct ws_config *config, struct ws_buf *out)
 }
 
 struct shard_check {
-    const struct ingest *ingest;
+    const struct intake *intake;
     struct ws_images_db *db;
     char reason[200]; /**< why the store must be made anew, or empty */
 };
@@ -194,8 +194,8 @@ static enum ws_status check_shard(void *argument, struct ws_span key, struct ws_
 {
     struct shard_check *check = argument;
     (void)value;
-    for (size_t i = 0; i < check->ingest->n_inputs; i++) {
-        const struct ws_ingest_input *input = &check->ingest->inputs[i];
+    for (size_t i = 0; i < check->intake->n_inputs; i++) {
+        const struct ws_ingest_input *input = &check->intake->inputs[i];
         char name[WS_URL_KEY_BYTES];
         if (ws_images_url_key(input->name, name) != key.len || memcmp(name, key.ptr, key.len) != 0)
             continue;
@@ -211,10 +211,10 @@ static enum ws_status check_shard(void *argument, struct ws_span key, struct ws_
 }
 
 /** Decide whether what is on disk can be gone on with. `reason` stays empty when it can, or is new. */
-static enum ws_status check_store(const struct ingest *ingest, struct ws_images_db *db, const struct ws_buf *rule,
+static enum ws_status check_store(const struct intake *intake, struct ws_images_db *db, const struct ws_buf *rule,
                                   char reason[200], struct ws_err *err)
 {
-    struct shard_check check = {.ingest = ingest, .db = db};
+    struct shard_check check = {.intake = intake, .db = db};
     struct ws_span value;
     reason[0] = 0;
     enum ws_status status = ws_images_db_begin(db, err);
@@ -232,8 +232,8 @@ static enum ws_status check_store(const struct ingest *ingest, struct ws_images_
     }
     const char *const meta[][2] = {{"format", "1"}, {"rule", rule->ptr}};
     char size[16], channels[16];
-    (void)snprintf(size, sizeof size, "%u", ingest->run->config->store.size);
-    (void)snprintf(channels, sizeof channels, "%u", ingest->run->config->store.channels);
+    (void)snprintf(size, sizeof size, "%u", intake->run->config->store.size);
+    (void)snprintf(channels, sizeof channels, "%u", intake->run->config->store.channels);
     for (int i = 0; status == WS_OK && !reason[0] && i < 2; i++)
         status = ws_images_db_put(db, WS_TABLE_META, ws_text_span(meta[i][0]), ws_text_span(meta[i][1]), err);
     if (status == WS_OK && !reason[0])
@@ -244,26 +244,26 @@ static enum ws_status check_store(const struct ingest *ingest, struct ws_images_
 }
 
 /** Open the store on disk, or make it anew when it belongs to another configuration or other inputs. */
-static enum ws_status open_store(const struct ingest *ingest, struct ws_images_db *db, struct ws_err *err)
+static enum ws_status open_store(const struct intake *intake, struct ws_images_db *db, struct ws_err *err)
 {
-    const double map_gib = ingest->run->config->store.map_gib;
+    const double map_gib = intake->run->config->store.map_gib;
     struct ws_buf rule = {0};
     char reason[200];
-    enum ws_status status = describe_rule(ingest->run->config, &rule)
+    enum ws_status status = describe_rule(intake->run->config, &rule)
                                 ? WS_OK
                                 : ws_fail(err, WS_E_MEMORY, "out of memory for the store's rule");
     if (status == WS_OK)
-        status = ws_images_db_open(db, ingest->dir, map_gib, err);
+        status = ws_images_db_open(db, intake->dir, map_gib, err);
     if (status == WS_OK)
-        status = check_store(ingest, db, &rule, reason, err);
+        status = check_store(intake, db, &rule, reason, err);
     if (status == WS_OK && reason[0]) {
         ws_log(WS_LOG_INFO, "the store is made anew: %s", reason);
         ws_images_db_close(db);
-        status = ws_images_db_remove(ingest->dir, err);
+        status = ws_images_db_remove(intake->dir, err);
         if (status == WS_OK)
-            status = ws_images_db_open(db, ingest->dir, map_gib, err);
+            status = ws_images_db_open(db, intake->dir, map_gib, err);
         if (status == WS_OK)
-            status = check_store(ingest, db, &rule, reason, err);
+            status = check_store(intake, db, &rule, reason, err);
     }
     ws_buf_fini(&rule);
     return status;
@@ -301,12 +301,12 @@ static enum ws_status add_shard_up(struct ws_job *job, const struct ws_ingest_in
     return shard.done && ws_digest_parse(input->sha256, &digest) ? ws_job_input(job, input->name, &digest, err) : WS_OK;
 }
 
-static enum ws_status add_up(const struct ingest *ingest, struct ws_job *job, struct ws_images_db *db,
+static enum ws_status add_up(const struct intake *intake, struct ws_job *job, struct ws_images_db *db,
                              struct totals *totals, struct ws_err *err)
 {
     enum ws_status status = ws_images_db_begin(db, err);
-    for (size_t i = 0; status == WS_OK && i < ingest->n_inputs; i++)
-        status = add_shard_up(job, &ingest->inputs[i], db, totals, err);
+    for (size_t i = 0; status == WS_OK && i < intake->n_inputs; i++)
+        status = add_shard_up(job, &intake->inputs[i], db, totals, err);
     if (status == WS_OK)
         status = ws_images_db_count(db, WS_TABLE_IMAGES, &totals->n_images, err);
     if (status == WS_OK)
@@ -330,14 +330,14 @@ static void describe_refused(const struct totals *totals, char *text, size_t siz
     }
 }
 
-static enum ws_status fail_empty(const struct ingest *ingest, const struct totals *totals, struct ws_err *err)
+static enum ws_status fail_empty(const struct intake *intake, const struct totals *totals, struct ws_err *err)
 {
     char reasons[500];
     describe_refused(totals, reasons, sizeof reasons);
     (void)ws_fail(err, WS_E_FORMAT,
                   "no image in %" PRId64 " records of %zu WARC file%s (the first is %s): %" PRId64
                   " bodies were pictures or wanted as such%s%s",
-                  totals->sums.records, ingest->n_inputs, ingest->n_inputs == 1 ? "" : "s", ingest->inputs[0].path,
+                  totals->sums.records, intake->n_inputs, intake->n_inputs == 1 ? "" : "s", intake->inputs[0].path,
                   totals->sums.images, reasons[0] ? "; refused: " : "", reasons);
     ws_err_hint(err, "%s",
                 totals->n_refused > 0 ? "look at store.min_side, max_megapixels and max_aspect; `webstill explain "
@@ -418,29 +418,29 @@ static enum ws_status publish(struct ws_job *job, const struct totals *totals, s
 /** Every WARC file: what a complete run would read. */
 static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err *err)
 {
-    struct ingest *ingest = self;
-    ingest->dir = job->dir;
-    enum ws_status status = collect_inputs(ingest, err);
-    for (size_t i = 0; status == WS_OK && i < ingest->n_inputs; i++) {
+    struct intake *intake = self;
+    intake->dir = job->dir;
+    enum ws_status status = collect_inputs(intake, err);
+    for (size_t i = 0; status == WS_OK && i < intake->n_inputs; i++) {
         struct ws_digest digest;
-        status = ws_digest_parse(ingest->inputs[i].sha256, &digest)
-                     ? ws_job_input(job, ingest->inputs[i].name, &digest, err)
+        status = ws_digest_parse(intake->inputs[i].sha256, &digest)
+                     ? ws_job_input(job, intake->inputs[i].name, &digest, err)
                      : ws_fail(err, WS_E_FORMAT, "%s: its SHA-256 in the crawl's manifest is no digest",
-                               ingest->inputs[i].name);
+                               intake->inputs[i].name);
     }
     return status;
 }
 
 static enum ws_status tell_plan(struct ws_job *job, void *self, struct ws_err *err)
 {
-    const struct ingest *ingest = self;
+    const struct intake *intake = self;
     const struct ws_conf_store *conf = &job->run->config->store;
     (void)err;
-    printf("store: would read %zu WARC file%s into %s, %u x %u pixels, %u channel%s\n", ingest->n_inputs,
-           ingest->n_inputs == 1 ? "" : "s", job->dir, conf->size, conf->size, conf->channels,
+    printf("store: would read %zu WARC file%s into %s, %u x %u pixels, %u channel%s\n", intake->n_inputs,
+           intake->n_inputs == 1 ? "" : "s", job->dir, conf->size, conf->size, conf->channels,
            conf->channels == 1 ? "" : "s");
-    for (size_t i = 0; i < ingest->n_inputs; i++)
-        printf("  %s, %" PRId64 " bytes\n", ingest->inputs[i].path, ws_file_size(ingest->inputs[i].path));
+    for (size_t i = 0; i < intake->n_inputs; i++)
+        printf("  %s, %" PRId64 " bytes\n", intake->inputs[i].path, ws_file_size(intake->inputs[i].path));
     return WS_OK;
 }
 
@@ -458,36 +458,36 @@ static void tell_totals(const struct totals *totals, bool is_limited)
 }
 
 /** Read every input into the store, and add up what it holds. */
-static enum ws_status fill_store(const struct ingest *ingest, struct ws_job *job, struct totals *totals,
+static enum ws_status fill_store(const struct intake *intake, struct ws_job *job, struct totals *totals,
                                  bool *is_limited, struct ws_err *err)
 {
     struct ws_images_db db = {0};
     char crash_dir[WS_PATH_BYTES];
     enum ws_status status = ws_path_join(crash_dir, job->dir, err, "crashes");
     if (status == WS_OK)
-        status = open_store(ingest, &db, err);
+        status = open_store(intake, &db, err);
     if (status == WS_OK) {
         const struct ws_ingest_setup setup = {&db, job->run->config, crash_dir, job->run->limit};
-        status = ws_ingest_run(&setup, ingest->inputs, ingest->n_inputs, is_limited, err);
+        status = ws_ingest_run(&setup, intake->inputs, intake->n_inputs, is_limited, err);
     }
     if (status == WS_OK)
-        status = add_up(ingest, job, &db, totals, err);
+        status = add_up(intake, job, &db, totals, err);
     ws_images_db_close(&db);
     return status;
 }
 
 static enum ws_status make_store(struct ws_job *job, void *self, struct ws_err *err)
 {
-    const struct ingest *ingest = self;
+    const struct intake *intake = self;
     struct totals totals = {0};
     bool is_limited = false;
     enum ws_status status = ws_job_start(job, err);
     if (status == WS_OK)
         status = ws_job_forget_inputs(job, err);
     if (status == WS_OK)
-        status = fill_store(ingest, job, &totals, &is_limited, err);
+        status = fill_store(intake, job, &totals, &is_limited, err);
     if (status == WS_OK && totals.n_images == 0)
-        status = fail_empty(ingest, &totals, err);
+        status = fail_empty(intake, &totals, err);
     if (status == WS_OK)
         status = publish(job, &totals, err);
     if (status == WS_OK)
@@ -498,16 +498,16 @@ static enum ws_status make_store(struct ws_job *job, void *self, struct ws_err *
 enum ws_status ws_store_command(const struct ws_run *run, struct ws_err *err)
 {
     static const struct ws_job_steps steps = {.inputs = note_inputs, .plan = tell_plan, .make = make_store};
-    struct ingest ingest = {.run = run};
+    struct intake intake = {.run = run};
     char libraries[256];
     ws_store_libraries(libraries, sizeof libraries);
     const struct ws_job_setup setup = {
         .stage = ws_stage_find("store"), .program = "webstill-store", .libraries = libraries};
-    const enum ws_status status = ws_job_run(run, &setup, &steps, &ingest, err);
-    for (size_t i = 0; i < ingest.n_inputs; i++) {
-        free(ingest.inputs[i].name);
-        free(ingest.inputs[i].path);
+    const enum ws_status status = ws_job_run(run, &setup, &steps, &intake, err);
+    for (size_t i = 0; i < intake.n_inputs; i++) {
+        free(intake.inputs[i].name);
+        free(intake.inputs[i].path);
     }
-    free(ingest.inputs);
+    free(intake.inputs);
     return status;
 }

@@ -110,7 +110,8 @@ static enum ws_status find_url(const struct ws_run *run, const struct ws_images 
         break;
     case WS_URL_OTHER:
         row = json_pack("{s:s}", "reason", "fetched, but no image and not wanted as one (a page, robots.txt, an API)");
-        status = row ? print_refusal(run, url, "store", row, err) : ws_fail(err, WS_E_MEMORY, "out of memory");
+        status = row ? print_refusal(run, url, "store", row, err)
+                     : ws_fail(err, WS_E_MEMORY, "out of memory for the story of %s", url);
         break;
     case WS_URL_UNKNOWN:
         row = ws_story_find_failure(run->work, url);

@@ -293,7 +293,8 @@ enum ws_status ws_story_tell(const struct ws_story_place *place, size_t i, json_
 {
     *out = NULL;
     json_t *story = json_object();
-    enum ws_status status = story ? tell_record(place, i, story, err) : ws_fail(err, WS_E_MEMORY, "out of memory");
+    enum ws_status status = story ? tell_record(place, i, story, err)
+                                  : ws_fail(err, WS_E_MEMORY, "out of memory for the story of a picture");
     if (status == WS_OK)
         status = tell_origins(place, i, story, err);
     if (status == WS_OK)

@@ -1,4 +1,5 @@
 /** `webstill config`: what a run really uses, for people and for make. */
+#include "webstill/base/path.h"
 #include "webstill/stage/cli.h"
 
 #include "webstill/base/file.h"
@@ -15,9 +16,12 @@ const struct ws_option ws_config_options[] = {
 static enum ws_status write_file(const struct ws_run *run, const char *folder, const char *name, const char *suffix,
                                  const struct ws_buf *text, struct ws_err *err)
 {
-    char path[4096];
-    if (snprintf(path, sizeof path, "%s/%s.%s", folder, name, suffix) >= (int)sizeof path)
-        return ws_fail(err, WS_E_CONFIG, "--write: expected a shorter folder name, found %.60s…", folder);
+    char path[WS_PATH_BYTES];
+    const enum ws_status status = ws_path_join(path, folder, err, "%s.%s", name, suffix);
+    if (status != WS_OK) {
+        ws_err_note(err, "--write");
+        return status;
+    }
     if (!run->dry_run)
         return ws_file_replace_if_changed(path, text->ptr, text->len, err);
     printf("%s\n", path);

@@ -2,6 +2,7 @@
 #include "state.h"
 
 #include "webstill/base/log.h"
+#include "webstill/base/path.h"
 #include "webstill/curate/check.h"
 #include "webstill/curate/selection.h"
 
@@ -139,11 +140,12 @@ static enum ws_status check_size(const struct ws_selection *found, uint32_t numb
 static enum ws_status write_selection(const struct kd3_selection *selection, const struct ws_session *session,
                                       const struct ws_selection *found, uint32_t number, struct ws_err *err)
 {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/selection/epoch-%03" PRIu32 ".safetensors", session->dir, number);
+    char path[WS_PATH_BYTES];
+    const enum ws_status status =
+        ws_path_join(path, session->dir, err, "selection/epoch-%03" PRIu32 ".safetensors", number);
     const struct ws_selection_facts facts = {selection->has_threshold ? "kd3" : "all", session->config->curate.p_cutoff,
                                              number};
-    return ws_selection_write(path, selection->ids, found, &facts, err);
+    return status == WS_OK ? ws_selection_write(path, selection->ids, found, &facts, err) : status;
 }
 
 static enum ws_status apply_rule(struct kd3_selection *selection, const struct ws_session *session, uint32_t number,

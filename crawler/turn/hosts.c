@@ -1,4 +1,4 @@
-#include "host.h"
+#include "hosts.h"
 
 #include "webstill/base/hash.h"
 #include "webstill/base/mem.h"
@@ -67,7 +67,6 @@ void ws_hosts_fini(struct ws_hosts *hosts)
 {
     for (size_t i = 0; i < hosts->n; i++) {
         free(hosts->hosts[i]->origin);
-        free(hosts->hosts[i]->reason);
         free(hosts->hosts[i]->robots_url);
         free(hosts->hosts[i]);
     }
@@ -130,15 +129,4 @@ void ws_hosts_rest(struct ws_hosts *hosts, struct ws_host *host)
 struct ws_host *ws_hosts_first(const struct ws_hosts *hosts)
 {
     return hosts->n_heap ? hosts->heap[0] : NULL;
-}
-
-void ws_hosts_park(struct ws_hosts *hosts, struct ws_host *host, enum ws_failure failure, bool is_forbidden,
-                   const char *reason)
-{
-    ws_hosts_rest(hosts, host);
-    host->state = WS_HOST_PARKED;
-    host->failure = failure;
-    host->is_forbidden = is_forbidden;
-    free(host->reason);
-    host->reason = strdup(reason); /* NULL when out of memory: the failure's name still tells */
 }

@@ -4,10 +4,8 @@
  * Only pacing lives in memory, some hundred bytes a host; what a host is to be asked for stays in the frontier. A heap
  * holds the hosts that may be asked, soonest first.
  */
-#ifndef WEBSTILL_CRAWLER_TURN_HOST_H
-#define WEBSTILL_CRAWLER_TURN_HOST_H
-
-#include "net/failure.h"
+#ifndef WEBSTILL_CRAWLER_TURN_HOSTS_H
+#define WEBSTILL_CRAWLER_TURN_HOSTS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,7 +15,7 @@ enum ws_host_state {
     WS_HOST_UNKNOWN, /**< its robots.txt is not known yet */
     WS_HOST_ASKING,  /**< its robots.txt is being fetched */
     WS_HOST_OPEN,
-    WS_HOST_PARKED, /**< not to be asked any more in this run; `failure` and `reason` tell why */
+    WS_HOST_PARKED, /**< not to be asked any more in this run (books/parked.h tells why) */
 };
 
 struct ws_host {
@@ -31,11 +29,8 @@ struct ws_host {
     char *robots_url; /**< owned: where its robots.txt was moved to; NULL = at the origin */
     unsigned n_robots_hops;
     unsigned n_silences; /**< transfers in a row that got no answer */
-    bool is_forbidden;   /**< parked because robots.txt asks for it */
-    enum ws_failure failure;
-    char *reason;  /**< owned: NULL unless parked */
-    double key;    /**< in the heap: when its turn comes */
-    size_t heap_i; /**< SIZE_MAX outside the heap */
+    double key;          /**< in the heap: when its turn comes */
+    size_t heap_i;       /**< SIZE_MAX outside the heap */
 };
 
 /** All-zero is a valid empty table. */
@@ -57,10 +52,6 @@ void ws_hosts_schedule(struct ws_hosts *hosts, struct ws_host *host, double key)
 void ws_hosts_rest(struct ws_hosts *hosts, struct ws_host *host);
 /** The host whose turn comes first; it stays in the heap. NULL when none has a turn. */
 struct ws_host *ws_hosts_first(const struct ws_hosts *hosts);
-
-/** Stop asking a host for the rest of the run. */
-void ws_hosts_park(struct ws_hosts *hosts, struct ws_host *host, enum ws_failure failure, bool is_forbidden,
-                   const char *reason);
 
 void ws_hosts_fini(struct ws_hosts *hosts);
 
