@@ -22,7 +22,7 @@ void ws_crawl_libraries(char *text, size_t size_bytes)
 
 static enum ws_status check_config(const struct ws_run *run, struct ws_err *err)
 {
-    if (run->config->crawl.n_sources > 0)
+    if (ws_crawl_keys(run->config)->n_sources > 0)
         return WS_OK;
     ws_fail(err, WS_E_CONFIG, "%s: crawl.sources is empty: there is no place to look for pictures", run->config_path);
     ws_err_hint(err,

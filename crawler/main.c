@@ -31,6 +31,7 @@
  * turns.c starts it → fetch.c → loop.c → picture.c → archive.c.
  */
 #include "commands.h"
+#include "keys.h"
 
 static const struct ws_command commands[] = {
     {
@@ -50,12 +51,16 @@ static const struct ws_command commands[] = {
         .needs_config = true,
         .run = ws_crawl_command,
     },
+    WS_CONFIG_COMMAND,
     {.name = NULL},
 };
+
+static const struct ws_conf_section *const sections[] = {&ws_top_section, &ws_crawl_section, NULL};
+static const struct ws_program program = {.name = "crawl", .sections = sections};
 
 int main(int argc, char **argv)
 {
     char libraries[512];
     ws_crawl_libraries(libraries, sizeof libraries);
-    return ws_cli_main("webstill-crawl", libraries, commands, argc, argv);
+    return ws_cli_main(&program, libraries, commands, argc, argv);
 }

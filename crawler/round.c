@@ -44,7 +44,7 @@ static enum ws_status recall(struct ws_crawl *crawl, struct ws_err *err)
 static enum ws_status open_crawl(struct ws_crawl *crawl, const struct ws_run *run, struct ws_err *err)
 {
     char dir[WS_PATH_BYTES], frontier[WS_PATH_BYTES];
-    *crawl = (struct ws_crawl){.config = run->config, .conf = &run->config->crawl};
+    *crawl = (struct ws_crawl){.config = run->config, .conf = ws_crawl_keys(run->config)};
     enum ws_status status = ws_path_join(dir, run->work, err, "crawl");
     if (status == WS_OK)
         status = ws_path_join(frontier, dir, err, "frontier");
@@ -189,7 +189,7 @@ bool ws_round_had_all(const json_t *manifest, const struct ws_config *config)
     const json_t *counts = json_object_get(manifest, "counts");
     return count_of(counts, "left") == 0 && count_of(counts, "sources_left") == 0 &&
            ws_outcome_failure_share(count_of(counts, "images"), count_of(counts, "failed"), 0) <=
-               config->crawl.max_failure_share;
+               ws_crawl_keys(config)->max_failure_share;
 }
 
 /* --- the round --- */
@@ -197,7 +197,7 @@ bool ws_round_had_all(const json_t *manifest, const struct ws_config *config)
 enum ws_status ws_round_plan(const struct ws_run *run, struct ws_err *err)
 {
     struct ws_agenda agenda;
-    const struct ws_conf_crawl *conf = &run->config->crawl;
+    const struct ws_crawl_keys *conf = ws_crawl_keys(run->config);
     const enum ws_status status = ws_agenda_make(&agenda, run->config, ws_source_table, err);
     for (size_t i = 0; status == WS_OK && i < agenda.n; i++) {
         const struct ws_search *search = &agenda.searches[i];

@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "scores.h"
 #include "stage.h"
+#include "webstill/curate/keys.h"
 
 #include "webstill/base/file.h"
 #include "webstill/base/log.h"
@@ -49,8 +50,8 @@ static enum ws_status check_match(const struct scores *teacher, const struct sco
 
 static double alpha_of(const struct ws_config *config, bool has_student)
 {
-    const struct ws_conf_curate *curate = &config->curate;
-    const double epochs = (double)config->distill.epochs;
+    const struct ws_curate_keys *curate = ws_curate_keys(config);
+    const double epochs = (double)ws_config_runs(config)->epochs;
     const struct ws_alpha_schedule schedule = {
         .zero_epoch = curate->alpha_zero_share * epochs,
         .horizon = curate->alpha_horizon_share * epochs,
@@ -62,16 +63,14 @@ static double alpha_of(const struct ws_config *config, bool has_student)
 static enum ws_status apply_rule(struct ws_selection *out, struct ws_arena *arena, const struct scores *teacher,
                                  const struct scores *student, const struct ws_config *config, struct ws_err *err)
 {
-    const struct ws_conf_curate *curate = &config->curate;
+    const struct ws_curate_keys *curate = ws_curate_keys(config);
     const struct ws_select_options options = {
         .alpha = alpha_of(config, student->file != NULL), .combine = curate->combine, .p_cutoff = curate->p_cutoff};
     bool is_done;
-    if (strcmp(curate->rule, "kd3") == 0)
+    if (curate->rule == WS_RULE_KD3)
         is_done = ws_select_kd3(out, arena, teacher->logits, student->logits, teacher->n, teacher->n_classes, &options);
-    else if (strcmp(curate->rule, "all") == 0)
-        is_done = ws_select_all(out, arena, teacher->logits, student->logits, teacher->n, teacher->n_classes, &options);
     else
-        return ws_fail(err, WS_E_CONFIG, "curate.rule: expected kd3 or all, found \"%s\"", curate->rule);
+        is_done = ws_select_all(out, arena, teacher->logits, student->logits, teacher->n, teacher->n_classes, &options);
     return is_done ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for a selection among %zu images", teacher->n);
 }
 
@@ -82,7 +81,7 @@ static enum ws_status open_store(struct stage *stage, const char *work, struct w
     enum ws_status status = ws_path_join(folder, work, err, "store");
     if (status == WS_OK)
         status = ws_path_join(data, work, err, "store/data.mdb");
-    if (status != WS_OK || (!ws_curation_is_on(&stage->config->curate) && !ws_file_exists(data)))
+    if (status != WS_OK || (!ws_curation_is_on(ws_curate_keys(stage->config)) && !ws_file_exists(data)))
         return status;
     return ws_images_open(&stage->store, folder, err);
 }
@@ -111,7 +110,7 @@ static enum ws_status open_curation(struct stage *stage, const struct scores *sc
                                           .channels = ws_images_channels(stage->store),
                                           .store = stage->store};
     if (status == WS_OK)
-        status = ws_curation_open(&stage->curation, &stage->config->curate, &pool, err);
+        status = ws_curation_open(&stage->curation, ws_curate_keys(stage->config), &pool, err);
     free(pixels);
     return status;
 }
@@ -125,12 +124,12 @@ static enum ws_status select_images(struct stage *stage, const struct scores *te
     if (status == WS_OK &&
         !ws_select_all(&stage->choices, &stage->arena, teacher->logits, NULL, teacher->n, teacher->n_classes, &alone))
         status = ws_fail(err, WS_E_MEMORY, "out of memory for the teacher's choices");
-    if (status != WS_OK || !ws_curation_is_on(&stage->config->curate))
+    if (status != WS_OK || !ws_curation_is_on(ws_curate_keys(stage->config)))
         return status;
     status = open_curation(stage, teacher, err);
     if (status != WS_OK)
         return status;
-    if (ws_curation_asks_teacher(&stage->config->curate))
+    if (ws_curation_asks_teacher(ws_curate_keys(stage->config)))
         ws_curation_judge(&stage->curation, stage->choices.predicted, stage->choices.confidence);
     ws_curation_apply(&stage->curation, &stage->found);
     return WS_OK;
@@ -213,8 +212,8 @@ static enum ws_status record(struct ws_job *job, const struct stage *stage, cons
 static enum ws_status publish(struct stage *stage, struct ws_job *job, const struct ws_image_id *ids,
                               struct ws_err *err)
 {
-    const struct ws_conf_curate *rule = &stage->config->curate;
-    const struct ws_selection_facts facts = {rule->rule, rule->p_cutoff, rule->epoch};
+    const struct ws_curate_keys *rule = ws_curate_keys(stage->config);
+    const struct ws_selection_facts facts = {ws_rule_name(rule->rule), rule->p_cutoff, rule->epoch};
     char path[WS_PATH_BYTES], previous[WS_PATH_BYTES];
     enum ws_status status = ws_path_join(path, job->run->work, err, SELECTION_FILE);
     if (status == WS_OK)
@@ -240,7 +239,7 @@ struct judges {
 
 static enum ws_status open_judges(struct judges *judges, const struct ws_run *run, struct ws_err *err)
 {
-    const char *pool = run->config->distill.pool;
+    const char *pool = ws_config_runs(run->config)->pool;
     char path[WS_PATH_BYTES];
     enum ws_status status = ws_path_join(path, run->work, err, SCORES_FILE);
     if (status == WS_OK)
@@ -289,7 +288,7 @@ close:
 static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err *err)
 {
     const struct judges *judges = self;
-    const char *pool = job->run->config->distill.pool;
+    const char *pool = ws_config_runs(job->run->config)->pool;
     enum ws_status status = ws_job_input_stage(job, "score", NULL, SCORES_FILE, NULL, err);
     if (status == WS_OK && pool[0] && !ws_file_exists(pool))
         return ws_fail(err, WS_E_CONFIG, "distill.pool: %s does not exist; expected a file with one image id a line",
@@ -303,7 +302,8 @@ static enum ws_status tell_plan(struct ws_job *job, void *self, struct ws_err *e
 {
     (void)self;
     (void)err;
-    printf("curate: would apply rule %s to %s/%s\n", job->run->config->curate.rule, job->run->work, SCORES_FILE);
+    printf("curate: would apply rule %s to %s/%s\n", ws_rule_name(ws_curate_keys(job->run->config)->rule),
+           job->run->work, SCORES_FILE);
     return WS_OK;
 }
 

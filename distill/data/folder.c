@@ -1,5 +1,6 @@
 /* A labelled set as people keep them: one folder a class. */
 #include "set.h"
+#include "webstill/picture/keys.h"
 
 #include "webstill/base/file.h"
 #include "webstill/base/log.h"
@@ -104,7 +105,8 @@ static enum ws_status read_image(struct ws_dataset *set, size_t i, const char *p
     if (status != WS_OK)
         return status;
     const struct ws_span body = {(const uint8_t *)file->ptr, file->len};
-    if (!ws_decode_square(body, &config->store, set->block + i * ws_dataset_image_bytes(set), reason)) {
+    if (!ws_decode_square(body, ws_config_keys(config, &ws_store_section), set->block + i * ws_dataset_image_bytes(set),
+                          reason)) {
         ws_fail(err, WS_E_FORMAT, "%s: %s", path, reason);
         ws_err_hint(err, "mend or remove the file; section `store` sets the limits on size and shape");
         return WS_E_FORMAT;
@@ -145,7 +147,7 @@ enum ws_status ws_dataset_folder_digest(const char *path, const struct ws_config
 {
     struct ws_sha256_stream stream;
     struct ws_buf settings = {0};
-    enum ws_status status = ws_config_dump(config, (const char *const[]){"store", NULL}, &settings, err);
+    enum ws_status status = ws_config_print(config, "store", &settings, err);
     if (status == WS_OK && !ws_sha256_init(&stream))
         status = ws_fail(err, WS_E_MEMORY, "out of memory for the digest of %s", path);
     if (status != WS_OK) {
@@ -189,11 +191,14 @@ enum ws_status ws_dataset_open_folder(struct ws_dataset *set, const char *path, 
     if (!lists)
         return ws_fail(err, WS_E_MEMORY, "out of memory for %u classes", config->n_classes);
     size_t n = 0;
-    const int size = (int)config->store.size;
+    const int size = (int)((const struct ws_store_keys *)ws_config_keys(config, &ws_store_section))->size;
     enum ws_status status = check_folders(path, config, err);
     if (status == WS_OK)
         status = list_classes(lists, path, config, &n, err);
-    if (status == WS_OK && !ws_dataset_alloc(set, n, size, size, (int)config->store.channels, true))
+    if (status == WS_OK &&
+        !ws_dataset_alloc(set, n, size, size,
+                          (int)((const struct ws_store_keys *)ws_config_keys(config, &ws_store_section))->channels,
+                          true))
         status = ws_fail(err, WS_E_MEMORY, "%s: out of memory for %zu images of %d pixels a side", path, n, size);
     if (status == WS_OK)
         status = read_classes(set, lists, path, config, err);

@@ -1,4 +1,5 @@
 /* The stage `distill`: train one student per method. */
+#include "keys/distill.h"
 #include "commands.h"
 #include "learn/start_check.h"
 #include "learn/train.h"
@@ -62,7 +63,7 @@ static enum ws_status open_teacher(struct workshop *shop, struct ws_err *err)
     if (status == WS_OK)
         status = ws_machine_pool_open(&shop->pool, config, err);
     if (status == WS_OK)
-        status = ws_predictor_take(&shop->predictor, &model, shop->pool, (int)config->distill.batch, err);
+        status = ws_predictor_take(&shop->predictor, &model, shop->pool, (int)ws_distill_keys(config)->batch, err);
     ws_model_free(&model);
     shop->teacher = shop->predictor.model;
     return status;
@@ -95,14 +96,14 @@ static enum ws_status open_data(struct workshop *shop, struct ws_err *err)
 {
     const struct ws_config *config = shop->run->config;
     char store[WS_PATH_BYTES];
-    const bool is_web = config->distill.data == WS_DATA_WEB;
+    const bool is_web = ws_distill_keys(config)->data == WS_DATA_WEB;
     enum ws_status status = WS_OK;
     if (is_web)
         status = ws_path_join(store, shop->run->work, err, "store");
     if (status == WS_OK)
         status = is_web ? ws_dataset_open_web(&shop->data, store, err) : teacher_data_open(&shop->data, config, err);
-    if (status == WS_OK && is_web && config->distill.pool[0]) {
-        status = ws_dataset_restrict(&shop->data, config->distill.pool, err);
+    if (status == WS_OK && is_web && ws_config_runs(config)->pool[0]) {
+        status = ws_dataset_restrict(&shop->data, ws_config_runs(config)->pool, err);
         if (status != WS_OK)
             ws_err_note(err, "distill.pool");
     }
@@ -116,7 +117,7 @@ static void warn_before(const struct workshop *shop)
     const struct ws_start start = {.config = shop->run->config,
                                    .teacher = shop->teacher,
                                    .data = &shop->data,
-                                   .is_web = shop->run->config->distill.data == WS_DATA_WEB,
+                                   .is_web = ws_distill_keys(shop->run->config)->data == WS_DATA_WEB,
                                    .n_train = shop->n_train,
                                    .asked = shop->asked,
                                    .choices = shop->choices,
@@ -142,8 +143,8 @@ static enum ws_status open_workshop(struct workshop *shop, struct ws_err *err)
     shop->choices = ws_calloc(n, sizeof *shop->choices);
     if (!shop->train || !shop->held || !shop->asked || !shop->choices)
         return ws_fail(err, WS_E_MEMORY, "out of memory for the order of %zu images", n);
-    ws_dataset_split(&shop->data, config->distill.holdout, config->seed, shop->train, &shop->n_train, shop->held,
-                     &shop->n_held);
+    ws_dataset_split(&shop->data, ws_distill_keys(config)->holdout, config->seed, shop->train, &shop->n_train,
+                     shop->held, &shop->n_held);
     status = ask_teacher(shop, err);
     shop->is_open = status == WS_OK;
     if (status == WS_OK)
@@ -156,14 +157,14 @@ static enum ws_status fill_card(struct ws_card *card, const struct workshop *sho
                                 struct ws_err *err)
 {
     const struct ws_config *config = shop->run->config;
-    if (strlen(config->distill.arch) >= sizeof card->arch)
-        return ws_fail(err, WS_E_CONFIG, "distill.arch: unknown architecture \"%.60s\"", config->distill.arch);
+    if (strlen(ws_config_runs(config)->arch) >= sizeof card->arch)
+        return ws_fail(err, WS_E_CONFIG, "distill.arch: unknown architecture \"%.60s\"", ws_config_runs(config)->arch);
     if (!ws_card_copy(card, &shop->teacher->card))
         return ws_fail(err, WS_E_MEMORY, "out of memory for the class names");
     card->head = (struct ws_head){WS_HEAD_OWN};
     card->accuracy = -1.0;
     card->seed = config->seed;
-    snprintf(card->arch, sizeof card->arch, "%s", config->distill.arch);
+    snprintf(card->arch, sizeof card->arch, "%s", ws_config_runs(config)->arch);
     snprintf(card->method, sizeof card->method, "%s", method);
     snprintf(card->config_sha256, sizeof card->config_sha256, "%s", key);
     ws_digest_hex(&shop->teacher->digest, card->teacher_sha256);
@@ -174,7 +175,7 @@ static enum ws_status make_session(struct ws_session *session, struct workshop *
                                    const char *method, const char *key, struct ws_err *err)
 {
     const struct ws_config *config = shop->run->config;
-    const struct ws_conf_distill *distill = &config->distill;
+    const struct ws_distill_keys *distill = ws_distill_keys(config);
     *session = (struct ws_session){
         .config = config,
         .dir = job->dir,
@@ -186,14 +187,15 @@ static enum ws_status make_session(struct ws_session *session, struct workshop *
         .teacher_predictor = &shop->predictor,
         .teacher_path = shop->teacher_path,
         .optim = &distill->optim,
-        .augment = {.flip = distill->flip, .pad = (int)distill->crop_pad, .min_area = distill->crop_min_area},
+        .augment = {.kind = distill->augment,
+                    .flip = distill->flip,
+                    .pad = (int)distill->crop_pad,
+                    .min_area = distill->crop_min_area},
         .seed = config->seed,
         .batch = (int)distill->batch,
-        .epochs = distill->epochs,
+        .epochs = distill->runs.epochs,
     };
-    enum ws_status status = ws_augment_kind_parse(distill->augment, &session->augment.kind, err);
-    if (status == WS_OK)
-        status = fill_card(&session->card, shop, method, key, err);
+    enum ws_status status = fill_card(&session->card, shop, method, key, err);
     memcpy(session->augment.mean, shop->teacher->card.mean, sizeof session->augment.mean);
     memcpy(session->augment.std, shop->teacher->card.std, sizeof session->augment.std);
     return status;
@@ -206,8 +208,8 @@ static enum ws_status note_result(struct ws_job *job, const struct workshop *sho
     snprintf(student, sizeof student, "runs/%s/student.safetensors", method);
     snprintf(best, sizeof best, "runs/%s/best.safetensors", method);
     ws_job_fact(job, "method", json_string(method));
-    ws_job_fact(job, "arch", json_string(shop->run->config->distill.arch));
-    ws_job_fact(job, "data", json_string(shop->run->config->distill.data == WS_DATA_WEB ? "web" : "teacher"));
+    ws_job_fact(job, "arch", json_string(ws_config_runs(shop->run->config)->arch));
+    ws_job_fact(job, "data", json_string(ws_distill_keys(shop->run->config)->data == WS_DATA_WEB ? "web" : "teacher"));
     ws_job_fact(job, "steps", json_integer(result->steps));
     ws_job_fact(job, "images_seen", json_integer(result->images_seen));
     ws_job_fact(job, "train_seconds", json_real(result->seconds));
@@ -228,10 +230,10 @@ static enum ws_status note_result(struct ws_job *job, const struct workshop *sho
 /* The pool is a list of images outside of the working directory. */
 static enum ws_status note_pool(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
 {
-    const char *pool = config->distill.pool;
+    const char *pool = ws_config_runs(config)->pool;
     if (!pool[0])
         return WS_OK;
-    if (config->distill.data != WS_DATA_WEB)
+    if (ws_distill_keys(config)->data != WS_DATA_WEB)
         return ws_fail(err, WS_E_CONFIG,
                        "distill.pool lists images of the web, but distill.data asks for the teacher's");
     if (!ws_file_exists(pool))
@@ -246,7 +248,7 @@ static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err 
     const struct ws_config *config = job->run->config;
     enum ws_status status = WS_OK;
     (void)self;
-    if (config->distill.data == WS_DATA_WEB) {
+    if (ws_distill_keys(config)->data == WS_DATA_WEB) {
         status = ws_job_input_stage(job, "store", NULL, NULL, NULL, err);
     } else {
         status = teacher_data_input(job, config, err);
@@ -263,8 +265,7 @@ static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err 
 
 struct preparing {
     struct workshop *shop;
-    const char *method;             /* whose run it is */
-    const struct ws_config *config; /* as that run sees it */
+    const char *method; /* whose run it is, and on whose keys it depends */
 };
 
 static enum ws_status note_files(struct ws_job *job, struct ws_err *err)
@@ -298,7 +299,7 @@ static enum ws_status prepare(void *argument, const struct ws_prepare *step, voi
     char folder[128];
     snprintf(folder, sizeof folder, "runs/%s", step->folder);
     const struct ws_job_setup setup = {
-        .stage = ws_stage_find("distill"), .folder = folder, .title = step->name, .config = preparing->config};
+        .stage = ws_stage_find("distill"), .folder = folder, .title = step->name, .method = preparing->method};
     enum ws_status status = ws_machine_open(&job, run, setup, err);
     if (status == WS_OK)
         status = note_inputs(&job, NULL, err);
@@ -317,13 +318,13 @@ static enum ws_status prepare(void *argument, const struct ws_prepare *step, voi
 }
 
 static enum ws_status train_student(struct workshop *shop, struct ws_job *job, const struct ws_method *method,
-                                    const struct ws_config *config, struct ws_err *err)
+                                    struct ws_err *err)
 {
     char key[WS_DIGEST_HEX], last[WS_PATH_BYTES], best[WS_PATH_BYTES];
     struct ws_session session = {0};
     struct ws_train_result result;
     struct ws_prepared prepared = {0};
-    struct preparing preparing = {shop, method->name, config};
+    struct preparing preparing = {shop, method->name};
     ws_job_key(job, key);
     enum ws_status status = open_workshop(shop, err);
     if (status == WS_OK)
@@ -343,9 +344,9 @@ static enum ws_status train_student(struct workshop *shop, struct ws_job *job, c
     if (status == WS_OK) {
         const struct ws_train_options options = {
             .name = method->name,
-            .steps_per_epoch = shop->run->config->distill.steps_per_epoch,
+            .steps_per_epoch = ws_distill_keys(shop->run->config)->steps_per_epoch,
             .limit = shop->run->limit,
-            .checkpoint_s = shop->run->config->distill.checkpoint_s,
+            .checkpoint_s = ws_distill_keys(shop->run->config)->checkpoint_s,
             .key = key,
             .held = shop->held,
             .n_held = shop->n_held,
@@ -374,15 +375,14 @@ static enum ws_status train_student(struct workshop *shop, struct ws_job *job, c
 struct training {
     struct workshop *shop;
     const struct ws_method *method;
-    const struct ws_config *config; /* as the method's run sees it */
 };
 
 static enum ws_status tell_plan(struct ws_job *job, void *self, struct ws_err *err)
 {
     const struct training *training = self;
-    const struct ws_conf_distill *distill = &job->run->config->distill;
+    const struct ws_distill_keys *distill = ws_distill_keys(job->run->config);
     (void)err;
-    printf("distill: would train %s (%s) with method %s on the %s's images into %s\n", distill->arch,
+    printf("distill: would train %s (%s) with method %s on the %s's images into %s\n", distill->runs.arch,
            training->method->summary, training->method->name, distill->data == WS_DATA_WEB ? "web" : "teacher",
            job->dir);
     return WS_OK;
@@ -391,7 +391,7 @@ static enum ws_status tell_plan(struct ws_job *job, void *self, struct ws_err *e
 static enum ws_status make_student(struct ws_job *job, void *self, struct ws_err *err)
 {
     const struct training *training = self;
-    return train_student(training->shop, job, training->method, training->config, err);
+    return train_student(training->shop, job, training->method, err);
 }
 
 /* One run: its own lock and manifest in runs/METHOD. */
@@ -399,30 +399,29 @@ static enum ws_status run_method(struct workshop *shop, const char *name, struct
 {
     static const struct ws_job_steps steps = {.inputs = note_inputs, .plan = tell_plan, .make = make_student};
     struct training training = {.shop = shop};
-    struct ws_config_view view;
     char folder[128];
     const enum ws_status status = ws_method_find(name, &training.method, err);
     if (status != WS_OK)
         return status;
     snprintf(folder, sizeof folder, "runs/%s", training.method->name);
-    ws_config_view_init(&view, shop->run->config, training.method->name);
-    training.config = &view.config;
-    const struct ws_job_setup setup = {
-        .stage = ws_stage_find("distill"), .folder = folder, .title = training.method->name, .config = &view.config};
+    const struct ws_job_setup setup = {.stage = ws_stage_find("distill"),
+                                       .folder = folder,
+                                       .title = training.method->name,
+                                       .method = training.method->name};
     return ws_machine_run(shop->run, setup, &steps, &training, err);
 }
 
 /* The students are what the sum of all runs is made from, and what it vouches for. */
 static enum ws_status note_runs(struct ws_job *job, void *self, struct ws_err *err)
 {
-    const struct ws_conf_distill *distill = &job->run->config->distill;
+    const struct ws_distill_keys *distill = ws_distill_keys(job->run->config);
     enum ws_status status = WS_OK;
     (void)self;
-    for (unsigned i = 0; status == WS_OK && i < distill->n_methods; i++) {
+    for (unsigned i = 0; status == WS_OK && i < distill->runs.n_methods; i++) {
         char output[128];
         struct ws_digest digest;
-        snprintf(output, sizeof output, "runs/%.60s/student.safetensors", distill->methods[i]);
-        status = ws_job_input_stage(job, "distill", distill->methods[i], output, &digest, err);
+        snprintf(output, sizeof output, "runs/%.60s/student.safetensors", distill->runs.methods[i]);
+        status = ws_job_input_stage(job, "distill", distill->runs.methods[i], output, &digest, err);
         if (status == WS_OK)
             status = ws_job_output(job, output, &digest, 1, err);
     }
@@ -447,16 +446,16 @@ static enum ws_status check_methods(const struct ws_config *config, struct ws_er
 {
     const struct ws_method *method;
     enum ws_status status = WS_OK;
-    for (unsigned i = 0; status == WS_OK && i < config->distill.n_methods; i++)
-        status = ws_method_find(config->distill.methods[i], &method, err);
-    if (status == WS_OK && config->distill.n_methods == 0)
+    for (unsigned i = 0; status == WS_OK && i < ws_config_runs(config)->n_methods; i++)
+        status = ws_method_find(ws_config_runs(config)->methods[i], &method, err);
+    if (status == WS_OK && ws_config_runs(config)->n_methods == 0)
         status = ws_fail(err, WS_E_CONFIG, "distill.methods: expected at least one method, found none");
     return status;
 }
 
 enum ws_status ws_distill_command(const struct ws_run *run, struct ws_err *err)
 {
-    const struct ws_conf_distill *distill = &run->config->distill;
+    const struct ws_distill_keys *distill = ws_distill_keys(run->config);
     const char *only = ws_run_option(run, "method", NULL);
     struct workshop shop = {.run = run};
     /* A misspelt third method should not be found out after two trainings. */
@@ -467,8 +466,8 @@ enum ws_status ws_distill_command(const struct ws_run *run, struct ws_err *err)
     }
     if (status == WS_OK && only)
         status = run_method(&shop, only, err);
-    for (unsigned i = 0; status == WS_OK && !only && i < distill->n_methods; i++)
-        status = run_method(&shop, distill->methods[i], err);
+    for (unsigned i = 0; status == WS_OK && !only && i < distill->runs.n_methods; i++)
+        status = run_method(&shop, distill->runs.methods[i], err);
     close_workshop(&shop);
     if (status == WS_OK && !only && !run->dry_run)
         status = sum_up(run, err);

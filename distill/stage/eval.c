@@ -2,6 +2,8 @@
 #include "commands.h"
 #include "data/shift.h"
 #include "eval_table.h"
+#include "keys/distill.h"
+#include "keys/teacher.h"
 #include "learn/predict.h"
 #include "machine.h"
 #include "measure/measure.h"
@@ -13,6 +15,53 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { WS_MAX_SHIFTS = 16 };
+
+struct ws_eval_keys {
+    char *images, *labels; /**< IDX files of the clean test set, .gz or plain */
+    char *folder;          /**< or one folder a class */
+    double *shift;         /**< strengths of the random brightness and contrast under which it is measured, too */
+    unsigned n_shift;
+    uint64_t shift_seed;
+    uint32_t batch;
+};
+
+static const struct ws_conf_key eval_keys[] = {
+    {WS_CONF_TEXT(struct ws_eval_keys, images), .fallback = "", .help = "IDX files, .gz or plain …"},
+    {WS_CONF_TEXT(struct ws_eval_keys, labels), .fallback = ""},
+    {WS_CONF_TEXT(struct ws_eval_keys, folder), .fallback = "",
+     .help = "… or a folder with one folder of images per class."},
+    {WS_CONF_NUMBERS(struct ws_eval_keys, shift), .unit = "strength", .min = 0, .max = 10, .excluded = WS_CONF_ABOVE,
+     .fallback = "[]", .n_max = WS_MAX_SHIFTS,
+     .help = "The test set is measured under random brightness and contrast, too, once for each of these strengths: "
+             "each channel of each image is scaled about its mean by exp(strength u) and moved by strength v/2 of "
+             "white, u and v uniform in [-1, 1)."},
+    {WS_CONF_ULONG(struct ws_eval_keys, shift_seed), .unit = "number", .min = 0, .max = 9007199254740991,
+     .fallback = "1", .help = "What u and v are drawn from, besides the image; the same for every strength."},
+    {WS_CONF_UINT(struct ws_eval_keys, batch), .unit = "images", .min = 1, .max = 65536, .fallback = "256",
+     .help = "Images per forward pass. Does not change any result."},
+    {.name = NULL},
+};
+
+static enum ws_status check_eval(const void *keys, const char *name, struct ws_err *err)
+{
+    const struct ws_eval_keys *eval = keys;
+    (void)name;
+    return ws_keys_check_pair("eval.images", eval->images, "eval.labels", eval->labels, err);
+}
+
+const struct ws_conf_section ws_eval_section = {
+    .name = "eval",
+    .title = "students and teacher on the clean test set, which no other stage opens",
+    WS_CONF_KEYS(struct ws_eval_keys, eval_keys),
+    .check = check_eval,
+};
+
+static const struct ws_eval_keys *keys_of(const struct ws_config *config)
+{
+    return ws_config_keys(config, &ws_eval_section);
+}
 
 /* The test set as it is, or under shift. All-zero is valid. */
 struct paper {
@@ -45,7 +94,7 @@ static void close_exam(struct exam *exam)
 
 static bool is_folder_set(const struct ws_config *config)
 {
-    return config->eval.folder && config->eval.folder[0];
+    return keys_of(config)->folder && keys_of(config)->folder[0];
 }
 
 static enum ws_status note_test_set(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
@@ -53,17 +102,17 @@ static enum ws_status note_test_set(struct ws_job *job, const struct ws_config *
     enum ws_status status;
     if (is_folder_set(config)) {
         struct ws_digest digest;
-        status = ws_data_require(config->eval.folder, "eval.folder", err);
+        status = ws_data_require(keys_of(config)->folder, "eval.folder", err);
         if (status == WS_OK)
-            status = ws_dataset_folder_digest(config->eval.folder, config, &digest, err);
-        return status == WS_OK ? ws_job_input(job, config->eval.folder, &digest, err) : status;
+            status = ws_dataset_folder_digest(keys_of(config)->folder, config, &digest, err);
+        return status == WS_OK ? ws_job_input(job, keys_of(config)->folder, &digest, err) : status;
     }
-    status = ws_data_require(config->eval.images, "eval.images", err);
+    status = ws_data_require(keys_of(config)->images, "eval.images", err);
     if (status == WS_OK)
-        status = ws_data_require(config->eval.labels, "eval.labels", err);
+        status = ws_data_require(keys_of(config)->labels, "eval.labels", err);
     if (status == WS_OK)
-        status = ws_job_input_file(job, config->eval.images, err);
-    return status == WS_OK ? ws_job_input_file(job, config->eval.labels, err) : status;
+        status = ws_job_input_file(job, keys_of(config)->images, err);
+    return status == WS_OK ? ws_job_input_file(job, keys_of(config)->labels, err) : status;
 }
 
 static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err *err)
@@ -75,12 +124,12 @@ static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err 
     if (status == WS_OK)
         status = ws_job_input_stage(job, "teacher", NULL, "teacher/teacher.safetensors", NULL, err);
     (void)self;
-    for (unsigned i = 0; status == WS_OK && i < config->distill.n_methods; i++) {
+    for (unsigned i = 0; status == WS_OK && i < ws_config_runs(config)->n_methods; i++) {
         static const char *const files[] = {"student", "best"};
         for (int k = 0; status == WS_OK && k < 2; k++) {
             char output[128];
-            snprintf(output, sizeof output, "runs/%.60s/%s.safetensors", config->distill.methods[i], files[k]);
-            status = ws_job_input_stage(job, "distill", config->distill.methods[i], output, NULL, err);
+            snprintf(output, sizeof output, "runs/%.60s/%s.safetensors", ws_config_runs(config)->methods[i], files[k]);
+            status = ws_job_input_stage(job, "distill", ws_config_runs(config)->methods[i], output, NULL, err);
         }
     }
     return status;
@@ -94,14 +143,14 @@ static enum ws_status open_papers(struct exam *exam, struct ws_err *err)
     exam->n_papers = 1;
     const enum ws_status status =
         is_folder_set(config)
-            ? ws_dataset_open_folder(clean, config->eval.folder, config, err)
-            : ws_dataset_open_idx(clean, config->eval.images, config->eval.labels, (int)config->n_classes, err);
+            ? ws_dataset_open_folder(clean, keys_of(config)->folder, config, err)
+            : ws_dataset_open_idx(clean, keys_of(config)->images, keys_of(config)->labels, (int)config->n_classes, err);
     if (status != WS_OK)
         return status;
-    for (unsigned i = 0; i < config->eval.n_shift; i++) {
+    for (unsigned i = 0; i < keys_of(config)->n_shift; i++) {
         struct paper *paper = &exam->papers[exam->n_papers++];
-        paper->strength = config->eval.shift[i];
-        if (!ws_shift_apply(clean, paper->strength, config->eval.shift_seed, &paper->data))
+        paper->strength = keys_of(config)->shift[i];
+        if (!ws_shift_apply(clean, paper->strength, keys_of(config)->shift_seed, &paper->data))
             return ws_fail(err, WS_E_MEMORY, "out of memory for %zu shifted images", clean->n);
     }
     for (int i = 0; i < exam->n_papers; i++) {
@@ -139,7 +188,7 @@ static enum ws_status ask_model(struct exam *exam, const struct ws_dataset *data
     if (status == WS_OK)
         status = ws_predictor_check(model, data, "the test set", err);
     if (status == WS_OK)
-        status = ws_predictor_open(&predictor, model, exam->pool, (int)exam->run->config->eval.batch, true, err);
+        status = ws_predictor_open(&predictor, model, exam->pool, (int)keys_of(exam->run->config)->batch, true, err);
     if (status != WS_OK)
         return status;
     struct ws_progress progress;
@@ -233,15 +282,15 @@ static enum ws_status examine(struct exam *exam, const char *model_file, const c
 
 static enum ws_status examine_all(struct exam *exam, struct ws_err *err)
 {
-    const struct ws_conf_distill *distill = &exam->run->config->distill;
+    const struct ws_distill_keys *distill = ws_distill_keys(exam->run->config);
     enum ws_status status = examine(exam, "teacher/teacher.safetensors", "teacher", "teacher/eval.json", true, err);
-    for (unsigned i = 0; status == WS_OK && i < distill->n_methods; i++) {
+    for (unsigned i = 0; status == WS_OK && i < distill->runs.n_methods; i++) {
         static const char *const files[][2] = {{"student", "eval.json"}, {"best", "best-eval.json"}};
         for (int k = 0; status == WS_OK && k < 2; k++) {
             char file[128], name[80], output[128];
-            snprintf(file, sizeof file, "runs/%.60s/%s.safetensors", distill->methods[i], files[k][0]);
-            snprintf(output, sizeof output, "runs/%.60s/%s", distill->methods[i], files[k][1]);
-            snprintf(name, sizeof name, "%.60s%s", distill->methods[i], k == 0 ? "" : " best");
+            snprintf(file, sizeof file, "runs/%.60s/%s.safetensors", distill->runs.methods[i], files[k][0]);
+            snprintf(output, sizeof output, "runs/%.60s/%s", distill->runs.methods[i], files[k][1]);
+            snprintf(name, sizeof name, "%.60s%s", distill->runs.methods[i], k == 0 ? "" : " best");
             status = examine(exam, file, name, output, false, err);
         }
     }
@@ -267,7 +316,7 @@ static enum ws_status tell_plan(struct ws_job *job, void *self, struct ws_err *e
 {
     (void)self;
     (void)err;
-    printf("eval: would evaluate the teacher and %u students\n", job->run->config->distill.n_methods);
+    printf("eval: would evaluate the teacher and %u students\n", ws_config_runs(job->run->config)->n_methods);
     return WS_OK;
 }
 

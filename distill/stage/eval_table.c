@@ -88,8 +88,8 @@ enum ws_status ws_eval_table_print(const struct ws_run *run, FILE *out, struct w
     fprintf(out, "%-10s %-10s %12s %14s %10s %10s %10s %9s %12s\n", "model", "network", "parameters", "multiply-adds",
             "accuracy", "best epoch", "agreement", "seconds", "images seen");
     enum ws_status status = print_model(run, NULL, out, err);
-    for (unsigned i = 0; status == WS_OK && i < run->config->distill.n_methods; i++)
-        status = print_model(run, run->config->distill.methods[i], out, err);
+    for (unsigned i = 0; status == WS_OK && i < ws_config_runs(run->config)->n_methods; i++)
+        status = print_model(run, ws_config_runs(run->config)->methods[i], out, err);
     if (status == WS_OK)
         fprintf(
             out,

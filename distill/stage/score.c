@@ -12,6 +12,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct ws_score_keys {
+    uint32_t batch;
+};
+
+static const struct ws_conf_key score_keys[] = {
+    {WS_CONF_UINT(struct ws_score_keys, batch), .unit = "images", .min = 1, .max = 65536, .fallback = "256",
+     .help = "Images per forward pass. Does not change any score."},
+    {.name = NULL},
+};
+
+const struct ws_conf_section ws_score_section = {
+    .name = "score",
+    .title = "store and one model -> scores/*.safetensors",
+    WS_CONF_KEYS(struct ws_score_keys, score_keys),
+};
+
+static const struct ws_score_keys *keys_of(const struct ws_config *config)
+{
+    return ws_config_keys(config, &ws_score_section);
+}
+
 enum { BATCHES_PER_PIECE = 16, SECONDS_PER_SAVE = 60 };
 
 const struct ws_option ws_score_options[] = {
@@ -180,7 +201,7 @@ static enum ws_status predict_store(const struct ws_run *run, const struct ws_jo
     ws_job_key(job, partial.key);
     enum ws_status status = ws_path_join(partial.path, run->work, err, "scores/%s.part.safetensors", target->name);
     if (status == WS_OK)
-        status = ws_predictor_open(&predictor, model, pool, (int)run->config->score.batch, true, err);
+        status = ws_predictor_open(&predictor, model, pool, (int)keys_of(run->config)->batch, true, err);
     if (status == WS_OK)
         status = predict_pieces(&predictor, data, images, &partial, target->name, logits, err);
     ws_predictor_close(&predictor);

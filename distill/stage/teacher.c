@@ -1,8 +1,9 @@
 /* The stage `teacher`: train on labelled images with the students' own loop and method ce, or import a file. */
-#include "teacher.h"
+#include "keys/teacher.h"
 #include "commands.h"
 #include "learn/train.h"
 #include "method/methods.h"
+#include "teacher.h"
 
 #include "webstill/base/log.h"
 #include "webstill/base/path.h"
@@ -22,7 +23,7 @@ const struct ws_option ws_teacher_options[] = {
 static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err *err)
 {
     const struct ws_config *config = job->run->config;
-    const struct ws_conf_teacher *teacher = &config->teacher;
+    const struct ws_teacher_keys *teacher = ws_teacher_keys(config);
     (void)self;
     enum ws_status status = ws_job_input_classes(job, config, err);
     if (status != WS_OK)
@@ -60,7 +61,7 @@ static void close_task(struct task *task)
 static enum ws_status open_data(struct task *task, struct ws_err *err)
 {
     const struct ws_config *config = task->run->config;
-    const struct ws_conf_teacher *teacher = &config->teacher;
+    const struct ws_teacher_keys *teacher = ws_teacher_keys(config);
     const enum ws_status status = teacher_data_open(&task->data, config, err);
     if (status != WS_OK)
         return status;
@@ -83,14 +84,15 @@ static enum ws_status fill_card(struct task *task, const char *key, struct ws_er
 {
     const struct ws_config *config = task->run->config;
     struct ws_card *card = &task->card;
-    if (strlen(config->teacher.arch) >= sizeof card->arch)
-        return ws_fail(err, WS_E_CONFIG, "teacher.arch: unknown architecture \"%.60s\"", config->teacher.arch);
+    if (strlen(ws_teacher_keys(config)->part.arch) >= sizeof card->arch)
+        return ws_fail(err, WS_E_CONFIG, "teacher.arch: unknown architecture \"%.60s\"",
+                       ws_teacher_keys(config)->part.arch);
     *card = (struct ws_card){.height = task->data.height,
                              .width = task->data.width,
                              .channels = task->data.channels,
                              .seed = config->seed,
                              .accuracy = -1.0};
-    snprintf(card->arch, sizeof card->arch, "%s", config->teacher.arch);
+    snprintf(card->arch, sizeof card->arch, "%s", ws_teacher_keys(config)->part.arch);
     snprintf(card->method, sizeof card->method, "%s", task->method->name);
     snprintf(card->config_sha256, sizeof card->config_sha256, "%s", key);
     if (!ws_card_set_classes(card, config))
@@ -105,7 +107,7 @@ static enum ws_status fill_card(struct task *task, const char *key, struct ws_er
 static struct ws_session make_session(const struct task *task)
 {
     const struct ws_config *config = task->run->config;
-    const struct ws_conf_teacher *teacher = &config->teacher;
+    const struct ws_teacher_keys *teacher = ws_teacher_keys(config);
     struct ws_session session = {
         .config = config,
         .dir = task->job->dir,
@@ -181,9 +183,9 @@ static enum ws_status train_teacher(struct task *task, struct ws_err *err)
     struct ws_session session = make_session(task);
     const struct ws_train_options options = {
         .name = "teacher",
-        .steps = config->teacher.steps,
+        .steps = ws_teacher_keys(config)->steps,
         .limit = task->run->limit,
-        .checkpoint_s = config->teacher.checkpoint_s,
+        .checkpoint_s = ws_teacher_keys(config)->checkpoint_s,
         .key = key,
         .held = task->held,
         .n_held = task->n_held,
@@ -208,16 +210,16 @@ static enum ws_status train_teacher(struct task *task, struct ws_err *err)
 
 static enum ws_status tell_plan(struct ws_job *job, void *self, struct ws_err *err)
 {
-    const struct ws_conf_teacher *teacher = &job->run->config->teacher;
+    const struct ws_teacher_keys *teacher = ws_teacher_keys(job->run->config);
     (void)self;
     (void)err;
     if (teacher->kind == WS_TEACHER_IMPORT)
         printf("teacher: would import %s\n", teacher->import_path);
     else if (teacher->steps > 0)
-        printf("teacher: would train %s for %" PRIu32 " steps of %" PRIu32 " images\n", teacher->arch, teacher->steps,
-               teacher->batch);
+        printf("teacher: would train %s for %" PRIu32 " steps of %" PRIu32 " images\n", teacher->part.arch,
+               teacher->steps, teacher->batch);
     else
-        printf("teacher: would train %s for %" PRIu32 " epochs in steps of %" PRIu32 " images\n", teacher->arch,
+        printf("teacher: would train %s for %" PRIu32 " epochs in steps of %" PRIu32 " images\n", teacher->part.arch,
                teacher->epochs, teacher->batch);
     return WS_OK;
 }
@@ -232,7 +234,7 @@ static enum ws_status import_teacher(struct ws_job *job, struct ws_err *err)
 static enum ws_status make_teacher(struct ws_job *job, void *self, struct ws_err *err)
 {
     const struct ws_run *run = job->run;
-    const bool is_import = run->config->teacher.kind == WS_TEACHER_IMPORT;
+    const bool is_import = ws_teacher_keys(run->config)->kind == WS_TEACHER_IMPORT;
     const bool is_replay = ws_run_option(run, "replay", NULL) != NULL;
     struct task task = {.run = run, .job = job};
     (void)self;

@@ -2,7 +2,8 @@
  * webstill: the thin front. `webstill CMD …` becomes `webstill-<program> CMD …`, found beside this executable, else on
  * PATH, the way git does it. It reads no configuration and links no stage.
  */
-#include "webstill/base/path.h"
+#include "stage/sibling.h"
+
 #include "webstill/base/text.h"
 #include "webstill/stage/cli.h"
 #include "webstill/stage/table.h"
@@ -62,27 +63,14 @@ static void print_help(FILE *out)
     fprintf(out, "\n`webstill COMMAND --help` tells more, `webstill --version` the versions.\n");
 }
 
-/** The sibling's path, or its bare name for a search on PATH. False when it is nowhere beside us. */
-static bool sibling_path(const char *program, char path[WS_PATH_BYTES])
-{
-    char folder[WS_PATH_BYTES];
-    if (ws_cli_program_dir(folder, sizeof folder)) {
-        int n = snprintf(path, WS_PATH_BYTES, "%s/webstill-%s", folder, program);
-        if (n < WS_PATH_BYTES && access(path, X_OK) == 0)
-            return true;
-    }
-    snprintf(path, WS_PATH_BYTES, "webstill-%s", program);
-    return false;
-}
-
 /** Become the sibling; returns only when that fails. */
 static void exec_sibling(const char *program, char **argv)
 {
-    char path[WS_PATH_BYTES];
-    if (sibling_path(program, path))
+    char path[WS_SIBLING_PATH];
+    if (ws_sibling_find(program, path))
         execv(path, argv);
     else
-        execvp(path, argv);
+        errno = ENOENT;
 }
 
 static int run_sibling(const char *program, char **argv)

@@ -225,8 +225,8 @@ static enum ws_status tell_selections(const struct ws_story_place *place, size_t
     int64_t n_files = 0;
     enum ws_status status = fates && runs ? read_fates(place, i, "selection", fates, &n_files, err)
                                           : ws_fail(err, WS_E_MEMORY, "out of memory for the story");
-    for (unsigned m = 0; status == WS_OK && m < place->config->distill.n_methods; m++)
-        status = tell_run(place, i, place->config->distill.methods[m], runs, err);
+    for (unsigned m = 0; status == WS_OK && m < ws_config_runs(place->config)->n_methods; m++)
+        status = tell_run(place, i, ws_config_runs(place->config)->methods[m], runs, err);
     if (status == WS_OK && n_files > 0)
         status = set_member(story, "curate", json_incref(fates), err);
     if (status == WS_OK && json_array_size(runs) > 0)

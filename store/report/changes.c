@@ -17,7 +17,7 @@ enum { SHOWN_MIN = 3, SHOWN_MAX = 25, FIVE = 5 }; /* five fill a line of the she
 /** How many pictures stand in one strip. */
 static size_t count_shown(const struct ws_report *report, size_t n)
 {
-    const size_t share = report->config->report.contact / 4;
+    const size_t share = ws_report_keys(report->config)->contact / 4;
     const size_t n_shown = share < SHOWN_MIN ? SHOWN_MIN : share > SHOWN_MAX ? SHOWN_MAX : share;
     return n < n_shown ? n : n_shown - (n_shown > FIVE ? n_shown % FIVE : 0);
 }
@@ -200,9 +200,9 @@ enum ws_status ws_report_add_changes(const struct ws_report *report, struct ws_h
         return ws_fail(err, WS_E_MEMORY, "out of memory for the changes between epochs");
     enum ws_status status =
         draw_steps(changes, html) ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for the changes between epochs");
-    if (status == WS_OK && changes->n_pairs > 0 && report->config->report.contact > 0)
+    if (status == WS_OK && changes->n_pairs > 0 && ws_report_keys(report->config)->contact > 0)
         status = add_pairs(report, html, scratch, err);
-    if (status == WS_OK && report->config->report.contact > 0)
+    if (status == WS_OK && ws_report_keys(report->config)->contact > 0)
         status = add_disputes(report, html, scratch, err);
     free(scratch);
     return status;

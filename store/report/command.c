@@ -1,5 +1,6 @@
 /** `webstill report`: report/index.html and its manifest. */
 #include "commands.h"
+#include "keys.h"
 #include "page.h"
 
 #include "webstill/base/file.h"
@@ -56,7 +57,7 @@ static enum ws_status add_inputs(struct ws_job *job, void *self, struct ws_err *
     if (status == WS_OK)
         status = add_input(job, "teacher/metrics.jsonl", err);
     /* The experiments over seeds lie where the configuration says, not below the working directory. */
-    const char *results = config->report.results;
+    const char *results = ws_report_keys(config)->results;
     return status == WS_OK && results[0] && ws_file_exists(results) ? ws_job_input_file(job, results, err) : status;
 }
 

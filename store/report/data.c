@@ -227,7 +227,7 @@ static void load_refined(struct ws_report *report)
     char path[WS_PATH_BYTES];
     struct ws_tensors *part = NULL;
     struct ws_err err = {0};
-    if (!report->images || !has_run(report, "kd3+") || report->config->report.contact == 0)
+    if (!report->images || !has_run(report, "kd3+") || ws_report_keys(report->config)->contact == 0)
         return;
     enum ws_status status = ws_path_join(path, report->work, &err, "runs/refined/part-001.safetensors");
     if (status == WS_OK && !ws_file_exists(path))
@@ -248,7 +248,7 @@ static void load_refined(struct ws_report *report)
 /** The experiments over seeds, when the configuration names a file of them. */
 static void load_results(struct ws_report *report)
 {
-    const char *path = report->config->report.results;
+    const char *path = ws_report_keys(report->config)->results;
     struct ws_err err = {0};
     if (!path[0])
         return;
@@ -263,7 +263,7 @@ static void load_results(struct ws_report *report)
 static enum ws_status hash_config(struct ws_report *report, struct ws_err *err)
 {
     struct ws_buf yaml = {0};
-    const enum ws_status status = ws_config_dump(report->config, NULL, &yaml, err);
+    const enum ws_status status = ws_config_print(report->config, NULL, &yaml, err);
     if (status == WS_OK) {
         const struct ws_digest digest = ws_sha256(yaml.ptr, yaml.len);
         ws_digest_hex(&digest, report->config_sha256);
@@ -283,8 +283,8 @@ enum ws_status ws_report_load(struct ws_report *report, const struct ws_config *
     enum ws_status status = hash_config(report, err);
     if (status == WS_OK)
         status = read_metrics(report, &report->teacher_run, "teacher/metrics.jsonl", err);
-    for (unsigned i = 0; status == WS_OK && i < config->distill.n_methods && i < WS_RUNS_MAX; i++)
-        status = load_run(report, config->distill.methods[i], err);
+    for (unsigned i = 0; status == WS_OK && i < ws_config_runs(config)->n_methods && i < WS_RUNS_MAX; i++)
+        status = load_run(report, ws_config_runs(config)->methods[i], err);
     if (status == WS_OK)
         status = load_selections(report, err);
     if (status == WS_OK) {

@@ -6,8 +6,9 @@
 #include "results.h"
 #include "stage/stages.h"
 
-#include "webstill/conf/config.h"
+#include "keys.h"
 #include "webstill/images/read.h"
+#include "webstill/stage/config.h"
 #include "webstill/tensors/selection.h"
 
 #include <jansson.h>

@@ -24,7 +24,7 @@ static void add_lead(const struct ws_report *report, struct ws_html *html)
     ws_html_add(html, "<p class=\"lead\">");
     if (lead && lead->eval && isfinite(teacher)) {
         ws_html_add(html, "A ");
-        ws_html_text(html, report->config->distill.arch);
+        ws_html_text(html, ws_config_runs(report->config)->arch);
         ws_html_add(html, " student, taught by ");
         ws_html_text(html, lead->name);
         ws_html_add(html, " on images from the web alone, is right on ");
@@ -122,7 +122,7 @@ static void add_short_facts(const struct ws_report *report, struct ws_html *html
 void ws_report_add_head(const struct ws_report *report, struct ws_html *html)
 {
     ws_html_add(html, "<header>\n<p class=\"eyebrow\">webstill report</p>\n<h1>");
-    ws_html_text(html, report->config->report.title);
+    ws_html_text(html, ws_report_keys(report->config)->title);
     ws_html_add(html, "</h1>\n");
     add_lead(report, html);
     add_tiles(report, html);

@@ -50,7 +50,7 @@ enum ws_status ws_report_write(const struct ws_report *report, struct ws_html *h
                       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
                       "<meta name=\"generator\" content=\"webstill " WS_VERSION "\">\n"
                       "<meta name=\"referrer\" content=\"no-referrer\">\n<title>");
-    ws_html_text(html, report->config->report.title);
+    ws_html_text(html, ws_report_keys(report->config)->title);
     ws_html_add(html, " – webstill report</title>\n<style>\n");
     ws_html_add(html, ws_report_style);
     ws_html_add(html, "</style>\n</head>\n<body>\n<main>\n");

@@ -128,9 +128,9 @@ enum ws_status ws_report_add_sheet(const struct ws_report *report, struct ws_htm
         ws_report_add_missing(html, "There are no pictures to show.", "store");
     } else if (file->n == 0) {
         ws_report_add_missing(html, "Nothing has been selected.", "curate");
-    } else if (report->config->report.contact > 0) {
+    } else if (ws_report_keys(report->config)->contact > 0) {
         const int n_classes = file->n_classes < CLASSES_SHOWN ? file->n_classes : CLASSES_SHOWN;
-        size_t n_shown = report->config->report.contact / (unsigned)n_classes;
+        size_t n_shown = ws_report_keys(report->config)->contact / (unsigned)n_classes;
         n_shown = n_shown < PER_CLASS_MIN ? PER_CLASS_MIN : n_shown > PER_CLASS_MAX ? PER_CLASS_MAX : n_shown;
         struct candidate *scratch = ws_calloc(file->n, sizeof *scratch);
         if (!scratch)

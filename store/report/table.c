@@ -117,13 +117,16 @@ enum ws_status ws_report_add_results(const struct ws_report *report, struct ws_h
                 "scope=\"col\">NLL</th><th scope=\"col\">ECE %</th>"
                 "<th scope=\"col\">Training</th><th scope=\"col\">Images seen</th></tr></thead><tbody>\n");
     const char *teacher_arch = ws_json_text(report->card, "arch");
-    add_result_row(html, &report->teacher_run, "kt", teacher_arch[0] ? teacher_arch : report->config->teacher.arch,
+    add_result_row(html, &report->teacher_run, "kt",
+                   teacher_arch[0]
+                       ? teacher_arch
+                       : ((const struct ws_teacher_part *)ws_config_keys(report->config, &ws_teacher_part))->arch,
                    ws_report_manifest(report, "teacher"), report->teacher_eval, NULL, false);
     for (size_t r = 0; r < report->n_runs; r++) {
         const struct ws_report_run *run = &report->runs[r];
         char key[8];
         snprintf(key, sizeof key, "k%d", run->slot);
-        add_result_row(html, run, key, report->config->distill.arch, run->manifest, run->eval, run->best_eval,
+        add_result_row(html, run, key, ws_config_runs(report->config)->arch, run->manifest, run->eval, run->best_eval,
                        run == best);
     }
     ws_html_add(html, "</tbody></table></div>\n");

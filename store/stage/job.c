@@ -30,8 +30,7 @@ enum ws_status ws_job_open(struct ws_job *job, const struct ws_run *run, const s
     if (status == WS_OK && !run->dry_run)
         status = ws_lock_take(&job->lock, lock, setup->program, err);
     if (status == WS_OK)
-        status = ws_manifest_begin(&job->manifest, stage->name, setup->libraries,
-                                   setup->config ? setup->config : run->config, stage->sections, err);
+        status = ws_manifest_begin(&job->manifest, stage, setup->libraries, run->config, setup->method, err);
     if (status != WS_OK)
         ws_job_close(job);
     return status;

@@ -49,10 +49,10 @@ static json_t *describe_machine(void)
 }
 
 static enum ws_status set_config(struct ws_manifest *manifest, const struct ws_config *config,
-                                 const char *const *sections, struct ws_err *err)
+                                 const struct ws_stage *stage, const char *run, struct ws_err *err)
 {
     struct ws_buf yaml = {0};
-    enum ws_status status = ws_config_dump(config, sections, &yaml, err);
+    enum ws_status status = ws_config_part(config, stage, run, &yaml, err);
     if (status == WS_OK) {
         const struct ws_digest digest = ws_sha256(yaml.ptr, yaml.len);
         char hex[WS_DIGEST_HEX];
@@ -65,25 +65,25 @@ static enum ws_status set_config(struct ws_manifest *manifest, const struct ws_c
     return status;
 }
 
-enum ws_status ws_manifest_begin(struct ws_manifest *manifest, const char *stage, const char *libraries,
-                                 const struct ws_config *config, const char *const *sections, struct ws_err *err)
+enum ws_status ws_manifest_begin(struct ws_manifest *manifest, const struct ws_stage *stage, const char *libraries,
+                                 const struct ws_config *config, const char *run, struct ws_err *err)
 {
     char started[WS_TIME_TEXT];
     ws_clock_text(ws_clock_unix_s(), started);
     manifest->start_s = ws_clock_mono_s();
     manifest->root =
-        json_pack("{s:i,s:s,s:s,s:s,s:o,s:s,s:I,s:I}", "webstill", MANIFEST_FORMAT, "stage", stage, "version",
+        json_pack("{s:i,s:s,s:s,s:s,s:o,s:s,s:I,s:I}", "webstill", MANIFEST_FORMAT, "stage", stage->name, "version",
                   WS_VERSION, "libraries", libraries ? libraries : "", "machine", describe_machine(), "started",
                   started, "seed", (json_int_t)config->seed, "threads", (json_int_t)config->threads);
     if (!manifest->root)
-        return ws_fail(err, WS_E_MEMORY, "out of memory for the manifest of stage %s", stage);
-    enum ws_status status = set_config(manifest, config, sections, err);
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the manifest of stage %s", stage->name);
+    enum ws_status status = set_config(manifest, config, stage, run, err);
     static const char *const lists[] = {"inputs", "outputs"};
     static const char *const objects[] = {"counts", "facts"};
     for (int i = 0; status == WS_OK && i < 2; i++) {
         if (json_object_set_new(manifest->root, lists[i], json_array()) != 0 ||
             json_object_set_new(manifest->root, objects[i], json_object()) != 0)
-            status = ws_fail(err, WS_E_MEMORY, "out of memory for the manifest of stage %s", stage);
+            status = ws_fail(err, WS_E_MEMORY, "out of memory for the manifest of stage %s", stage->name);
     }
     if (status != WS_OK)
         ws_manifest_fini(manifest);

@@ -39,8 +39,8 @@ static const char *find_prepared(const struct ws_config *config, const char *wor
         ws_manifest_read(path, &manifest, NULL) != WS_OK)
         return NULL;
     const char *run = ws_json_text(json_object_get(manifest, "facts"), "prepares");
-    for (unsigned m = 0; !found && m < config->distill.n_methods; m++)
-        found = strcmp(config->distill.methods[m], run) == 0 ? config->distill.methods[m] : NULL;
+    for (unsigned m = 0; !found && m < ws_config_runs(config)->n_methods; m++)
+        found = strcmp(ws_config_runs(config)->methods[m], run) == 0 ? ws_config_runs(config)->methods[m] : NULL;
     json_decref(manifest);
     return found;
 }
@@ -72,8 +72,8 @@ size_t ws_stages_list(const struct ws_config *config, const char *work, struct w
     for (const struct ws_stage *stage = ws_stage_table; stage->name; stage++) {
         if (stage->has_runs && work)
             n += list_prepared(stage, config, work, out + n, n_max - n);
-        for (unsigned m = 0; stage->has_runs && m < config->distill.n_methods && n < n_max; m++)
-            set_place(&out[n++], stage, config->distill.methods[m]);
+        for (unsigned m = 0; stage->has_runs && m < ws_config_runs(config)->n_methods && n < n_max; m++)
+            set_place(&out[n++], stage, ws_config_runs(config)->methods[m]);
         if (n < n_max)
             set_place(&out[n++], stage, NULL);
     }
@@ -146,19 +146,18 @@ WS_PRINTF(2, 3) static void set_stale(struct ws_stage_view *view, const char *fo
 static enum ws_status check_config(struct ws_stage_view *view, const struct ws_stage_folder *place,
                                    const struct ws_config *config, struct ws_err *err)
 {
-    const char *const *sections = place->stage->sections;
+    const char *const *reads = place->stage->reads;
     struct ws_buf yaml = {0};
-    struct ws_config_view view_of_run;
-    if (place->run)
-        ws_config_view_init(&view_of_run, config, place->run);
-    const enum ws_status status = ws_config_dump(place->run ? &view_of_run.config : config, sections, &yaml, err);
+    const enum ws_status status = ws_config_part(config, place->stage, place->run, &yaml, err);
     if (status == WS_OK) {
         const struct ws_digest digest = ws_sha256(yaml.ptr, yaml.len);
         char hex[WS_DIGEST_HEX], names[200] = "";
         ws_digest_hex(&digest, hex);
-        for (size_t i = 0; sections[i]; i++) {
-            const size_t used = strlen(names);
-            snprintf(names + used, sizeof names - used, "%s%s", i > 0 ? ", " : "", sections[i]);
+        for (size_t i = 0; reads[i]; i++) {
+            const size_t used = strlen(names), len = strcspn(reads[i], "*");
+            if (reads[i][0] != '-') /* "distill.*" is told as distill */
+                snprintf(names + used, sizeof names - used, "%s%.*s", i > 0 ? ", " : "",
+                         (int)(reads[i][len] ? len - 1 : len), reads[i]);
         }
         if (strcmp(hex, ws_json_text(view->manifest, "config_sha256")) != 0)
             set_stale(view, "the configuration changed since (%s)", names);

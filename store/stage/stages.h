@@ -3,7 +3,7 @@
 #ifndef WEBSTILL_STORE_STAGE_STAGES_H
 #define WEBSTILL_STORE_STAGE_STAGES_H
 
-#include "webstill/conf/config.h"
+#include "webstill/stage/config.h"
 #include "webstill/stage/table.h"
 
 #include <jansson.h>

@@ -154,12 +154,9 @@ static void write_prepared(const struct workdir *work, const char *run)
     char path[TEMP_PATH];
     static const char part[] = "runs/refined/part-001.safetensors";
     struct ws_manifest manifest = {0};
-    struct ws_config_view view;
     write_refined(work);
     const struct ws_digest digest = workdir_digest(work, part);
-    ws_config_view_init(&view, work->config, run);
-    WORKDIR_OK(
-        ws_manifest_begin(&manifest, "distill", "test 1", &view.config, ws_stage_find("distill")->sections, err));
+    WORKDIR_OK(ws_manifest_begin(&manifest, ws_stage_find("distill"), "test 1", work->config, run, err));
     assert_true(ws_manifest_output(&manifest, part, &digest, 12));
     assert_true(ws_manifest_fact(&manifest, "prepares", json_string(run)));
     WORKDIR_OK(ws_manifest_finish(&manifest, workdir_path(work, path, "runs/refined/manifest.json"), err));

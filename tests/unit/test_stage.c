@@ -17,7 +17,7 @@ static void every_row_reads_rows_before_it_and_lies_in_a_folder_of_its_own(void 
     (void)state;
     for (const struct ws_stage *stage = ws_stage_table; stage->name; stage++) {
         assert_ptr_equal(ws_stage_find(stage->name), stage);
-        assert_true(stage->program && stage->folder && stage->part && stage->summary && stage->sections[0]);
+        assert_true(stage->program && stage->folder && stage->part && stage->summary && stage->reads[0]);
         for (const struct ws_stage *before = ws_stage_table; before < stage; before++)
             assert_string_not_equal(before->folder, stage->folder);
         for (size_t i = 0; stage->inputs[i]; i++) {
@@ -48,7 +48,7 @@ static void add_source(struct workdir *work)
 {
     const char *sources[1] = {"crawl.sources=[{kind: pages, url: \"http://nowhere.test/\"}]"};
     ws_config_free(&work->config);
-    WORKDIR_OK(ws_config_load(&work->config, work->config_path, sources, 1, err));
+    WORKDIR_OK(ws_config_load(&work->config, test_program(), work->config_path, sources, 1, err));
 }
 
 /* A working directory in which every stage is done, as made up by workdir.h and completed here. */
@@ -92,7 +92,7 @@ static void make_has_a_rule_for_each_row(void **state)
     struct ws_buf rules = {0};
     make_whole(&work, *state);
     add_source(&work);
-    assert_true(ws_stage_rules(work.config, &rules));
+    WORKDIR_OK(ws_stage_rules(work.config, &rules, err));
     for (const struct ws_stage *stage = ws_stage_table; stage->name; stage++) {
         char rule[200];
         snprintf(rule, sizeof rule, "\n%s: $(WORK)/%s/manifest.json\n", stage->name, stage->folder);
@@ -104,7 +104,7 @@ static void make_has_a_rule_for_each_row(void **state)
     ws_config_free(&work.config);
     workdir_config(&work, *state);
     ws_buf_clear(&rules);
-    assert_true(ws_stage_rules(work.config, &rules));
+    WORKDIR_OK(ws_stage_rules(work.config, &rules, err));
     assert_non_null(strstr(rules.ptr, "store/manifest.json: $(WORK)/config/store.yaml |"));
     ws_buf_fini(&rules);
     workdir_free(&work);
@@ -113,7 +113,7 @@ static void make_has_a_rule_for_each_row(void **state)
 /* --- the protocol --- */
 
 static const struct ws_stage own = {
-    .name = "prepare", .program = "distill", .folder = "runs/prepared", .sections = {"score"}, .inputs = {"teacher"}};
+    .name = "prepare", .program = "distill", .folder = "runs/prepared", .reads = {"score"}, .inputs = {"teacher"}};
 
 /* What the made-up work does, and how often it did. */
 struct script {
@@ -280,24 +280,34 @@ static void an_old_manifest_that_stays_is_told_before_anything_is_made(void **st
     ws_config_free(&work.config);
 }
 
-static void the_store_and_the_report_tell_of_a_manifest_that_stays(void **state)
+/* When a file was last written, in nanoseconds; 0 when there is none. */
+static int64_t written_at(const char *path)
+{
+    struct stat about;
+    return stat(path, &about) == 0 ? about.st_mtim.tv_sec * 1000000000 + about.st_mtim.tv_nsec : 0;
+}
+
+static void the_store_and_the_report_leave_all_alone_where_the_manifest_stays(void **state)
 {
     static const struct {
-        const char *manifest;
+        const char *manifest, *output;
         workdir_command *command;
-    } cases[] = {{"store/manifest.json", ws_store_command}, {"report/manifest.json", ws_report_command}};
+    } cases[] = {{"store/manifest.json", "store/data.mdb", ws_store_command},
+                 {"report/manifest.json", "report/index.html", ws_report_command}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct workdir work;
         struct ws_err failure = {0};
-        char path[TEMP_PATH], inside[TEMP_PATH], folder[TEMP_PATH], name[32], *out = NULL;
+        char path[TEMP_PATH], inside[TEMP_PATH], folder[TEMP_PATH], output[TEMP_PATH], name[32], *out = NULL;
         snprintf(name, sizeof name, "case%zu", i);
         temp_write(temp_join(path, temp_join(folder, *state, name), "x"), "", 0);
         workdir_make(&work, folder, 12, 2);
         temp_remove(workdir_path(&work, path, cases[i].manifest));
         temp_write(temp_join(inside, path, "x"), "", 0);
+        const int64_t before = written_at(workdir_path(&work, output, cases[i].output));
         assert_int_equal(workdir_run(&work, cases[i].command, NULL, false, &out, &failure), WS_E_IO);
         if (!strstr(failure.text, cases[i].manifest))
             fail_msg("%s: told as \"%s\"", cases[i].manifest, failure.text);
+        assert_true(written_at(output) == before);
         free(out);
         workdir_free(&work);
     }
@@ -371,7 +381,7 @@ int main(void)
         IN_FOLDER(work_that_ends_before_it_publishes_leaves_no_manifest),
         IN_FOLDER(a_held_lock_is_told_with_its_holder),
         IN_FOLDER(an_old_manifest_that_stays_is_told_before_anything_is_made),
-        IN_FOLDER(the_store_and_the_report_tell_of_a_manifest_that_stays),
+        IN_FOLDER(the_store_and_the_report_leave_all_alone_where_the_manifest_stays),
         IN_FOLDER(every_command_refuses_a_path_that_is_too_long),
         cmocka_unit_test(a_path_is_joined_whole_or_not_at_all),
     };

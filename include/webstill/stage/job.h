@@ -17,13 +17,13 @@
 
 /** Which work it is. Borrowed until ws_job_close(). */
 struct ws_job_setup {
-    const struct ws_stage *stage;   /**< the row: name, folder, sections, inputs */
-    const char *folder;             /**< another one below the working directory ("runs/kd3"); NULL: the row's */
-    const char *file;               /**< the manifest's name; NULL: "manifest.json" */
-    const char *title;              /**< in messages; NULL: the row's name */
-    const struct ws_config *config; /**< whose sections count; NULL: the run's */
-    const char *program;            /**< who holds the lock: "webstill-distill" */
-    const char *libraries;          /**< for the manifest */
+    const struct ws_stage *stage; /**< the row: name, folder, sections, inputs */
+    const char *folder;           /**< another one below the working directory ("runs/kd3"); NULL: the row's */
+    const char *file;             /**< the manifest's name; NULL: "manifest.json" */
+    const char *title;            /**< in messages; NULL: the row's name */
+    const char *method;           /**< whose keys count beside the stage's; NULL: those of all of its runs */
+    const char *program;          /**< who holds the lock: "webstill-distill" */
+    const char *libraries;        /**< for the manifest */
 };
 
 /** All-zero is a valid closed one. */
