@@ -1,7 +1,8 @@
 /**
  * webstill-crawl: class names to WARC files, politely. Its sources in reading order; a room uses those above it alone:
  *
- *   command.c      open the books, crawl, close them with a manifest; the one place that hands the jobs to the loop
+ *   command.c      the stage: is there anything left to crawl?
+ *   round.c        open the books, crawl, close them; the one place that hands the jobs to the loop
  *
  *   net/           knows nothing of a crawl
  *     url.c        one thing has one name            guard.c    which addresses may be connected to
@@ -30,6 +31,7 @@
  * turns.c starts it → fetch.c → loop.c → picture.c → archive.c.
  */
 #include "commands.h"
+#include "keys.h"
 
 static const struct ws_command commands[] = {
     {
@@ -49,12 +51,16 @@ static const struct ws_command commands[] = {
         .needs_config = true,
         .run = ws_crawl_command,
     },
+    WS_CONFIG_COMMAND,
     {.name = NULL},
 };
+
+static const struct ws_conf_section *const sections[] = {&ws_top_section, &ws_crawl_section, NULL};
+static const struct ws_program program = {.name = "crawl", .sections = sections};
 
 int main(int argc, char **argv)
 {
     char libraries[512];
     ws_crawl_libraries(libraries, sizeof libraries);
-    return ws_cli_main("webstill-crawl", libraries, commands, argc, argv);
+    return ws_cli_main(&program, libraries, commands, argc, argv);
 }

@@ -1,7 +1,7 @@
 #include "books.h"
 
 enum ws_status ws_books_open(struct ws_books *books, const char *dir, const char *frontier_dir,
-                             const struct ws_conf_crawl *conf, struct ws_err *err)
+                             const struct ws_crawl_keys *conf, struct ws_err *err)
 {
     *books = (struct ws_books){0};
     const enum ws_status status = ws_frontier_open(&books->frontier, frontier_dir, err);

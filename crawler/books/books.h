@@ -28,7 +28,7 @@ struct ws_books {
 
 /** Open the frontier in `frontier_dir` and the archive in `dir`, where the frontier's last commit stands. */
 WS_MUST_USE enum ws_status ws_books_open(struct ws_books *books, const char *dir, const char *frontier_dir,
-                                         const struct ws_conf_crawl *conf, struct ws_err *err);
+                                         const struct ws_crawl_keys *conf, struct ws_err *err);
 /** Make everything since the last commit durable: the archive first, so that the books never promise too much. */
 WS_MUST_USE enum ws_status ws_books_commit(struct ws_books *books, struct ws_err *err);
 /** Forgets what was not committed. */

@@ -181,11 +181,11 @@ enum ws_status ws_outcome_judge(const struct ws_outcome *outcome, const struct w
         if (outcome->per_class[c] == 0)
             warn_empty_class(&config->classes[c]);
     const double share = ws_outcome_failure_share(kept, failed, left);
-    if (share <= config->crawl.max_failure_share)
+    if (share <= ws_crawl_keys(config)->max_failure_share)
         return WS_OK;
     ws_fail(err, WS_E_PARTIAL, "%lld of %lld pictures failed (%.0f %%), more than crawl.max_failure_share = %g allows",
             (long long)(failed + left), (long long)(kept + failed + left), 100 * share,
-            config->crawl.max_failure_share);
+            ws_crawl_keys(config)->max_failure_share);
     ws_err_hint(err, "crawl/failures.jsonl names each with its reason; what was fetched is kept, and the same command "
                      "tries the others again");
     return WS_E_PARTIAL;

@@ -35,7 +35,7 @@ static bool set_name(struct ws_search *search)
     return search->is_name_owned;
 }
 
-static bool add_search(struct ws_agenda *agenda, const struct ws_conf_source *source, const struct ws_source_ops *ops,
+static bool add_search(struct ws_agenda *agenda, const struct ws_source_keys *source, const struct ws_source_ops *ops,
                        const char *class_name, const char *query, struct ws_buf *scratch)
 {
     struct ws_search *search = &agenda->searches[agenda->n++];
@@ -44,7 +44,7 @@ static bool add_search(struct ws_agenda *agenda, const struct ws_conf_source *so
 }
 
 /** The searches of one source. */
-static bool add_source(struct ws_agenda *agenda, const struct ws_config *config, const struct ws_conf_source *source,
+static bool add_source(struct ws_agenda *agenda, const struct ws_config *config, const struct ws_source_keys *source,
                        const struct ws_source_ops *ops, struct ws_buf *scratch)
 {
     if (ops->is_per_query && !ops->is_per_query(source))
@@ -138,13 +138,13 @@ enum ws_status ws_agenda_make(struct ws_agenda *agenda, const struct ws_config *
     *agenda = (struct ws_agenda){0};
     for (unsigned c = 0; c < config->n_classes; c++)
         n_queries += config->classes[c].n_queries;
-    const size_t n_max = ws_size_mul(config->crawl.n_sources, n_queries + 1);
+    const size_t n_max = ws_size_mul(ws_crawl_keys(config)->n_sources, n_queries + 1);
     agenda->searches = ws_calloc(n_max ? n_max : 1, sizeof *agenda->searches);
     if (!agenda->searches)
         return ws_fail(err, WS_E_MEMORY, "out of memory for %zu searches", n_max);
     bool is_ok = true;
-    for (unsigned s = 0; is_ok && s < config->crawl.n_sources; s++) {
-        const struct ws_conf_source *source = &config->crawl.sources[s];
+    for (unsigned s = 0; is_ok && s < ws_crawl_keys(config)->n_sources; s++) {
+        const struct ws_source_keys *source = &ws_crawl_keys(config)->sources[s];
         is_ok = add_source(agenda, config, source, ws_source_find(sources, source->kind), &scratch);
     }
     is_ok = is_ok && make_index(agenda);

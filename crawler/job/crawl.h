@@ -7,12 +7,12 @@
 #include "net/robots.h"
 #include "turn/turns.h"
 
-#include "webstill/conf/config.h"
+#include "keys.h"
 
 /** All-zero is valid and closed. */
 struct ws_crawl {
     const struct ws_config *config;   /**< borrowed */
-    const struct ws_conf_crawl *conf; /**< borrowed: &config->crawl */
+    const struct ws_crawl_keys *conf; /**< borrowed: section `crawl` */
     char token[WS_ROBOTS_TOKEN_MAX];
     struct ws_books books;   /**< owned */
     struct ws_turns turns;   /**< owned */

@@ -37,7 +37,7 @@ static struct state *state_of(const struct ws_visit *visit)
 
 static uint32_t max_found(const struct ws_visit *visit)
 {
-    return visit->config->crawl.per_query_max;
+    return ws_crawl_keys(visit->config)->per_query_max;
 }
 
 /** The request without its continuation. */
@@ -51,7 +51,7 @@ static bool make_base(const struct ws_visit *visit, char url[WS_URL_MAX])
                            "%s%caction=query&format=xml&maxlag=%d&generator=search&gsrnamespace=6&gsrsearch=%s"
                            "&gsrlimit=%u&prop=imageinfo&iiprop=url%%7Csize%%7Cmime%%7Csha1%%7Cuser%%7Cextmetadata",
                            search->source->url, strchr(search->source->url, '?') ? '&' : '?', MAXLAG_S, query,
-                           (unsigned)visit->config->crawl.per_page_results);
+                           (unsigned)ws_crawl_keys(visit->config)->per_page_results);
     return n > 0 && n < WS_URL_MAX;
 }
 

@@ -45,7 +45,7 @@ static struct state *state_of(const struct ws_visit *visit)
     return (struct state *)(void *)visit->cursor->own.bytes;
 }
 
-static bool is_per_query(const struct ws_conf_source *source)
+static bool is_per_query(const struct ws_source_keys *source)
 {
     return strstr(source->url, placeholder) != NULL;
 }
@@ -85,7 +85,7 @@ static uint32_t hash_classes(const struct ws_config *config)
 
 static enum ws_status begin(const struct ws_visit *visit, struct ws_err *err)
 {
-    const struct ws_conf_crawl *conf = &visit->config->crawl;
+    const struct ws_crawl_keys *conf = ws_crawl_keys(visit->config);
     struct state *state = state_of(visit);
     struct ws_url seed;
     if (!make_seed(visit->search, &seed))
@@ -103,7 +103,7 @@ static enum ws_status begin(const struct ws_visit *visit, struct ws_err *err)
 static bool reopen(const struct ws_visit *visit)
 {
     /* Neither links beyond the old limits nor texts that name no class were kept: the walk begins anew. */
-    const struct ws_conf_crawl *conf = &visit->config->crawl;
+    const struct ws_crawl_keys *conf = ws_crawl_keys(visit->config);
     const struct state *state = state_of(visit);
     const bool is_longer = conf->max_pages > state->max_pages || conf->max_depth > state->max_depth;
     const bool is_other = state->classes != 0 && state->classes != hash_classes(visit->config);

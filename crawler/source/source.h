@@ -15,7 +15,7 @@
 #include "net/fetch.h"
 #include "net/url.h"
 
-#include "webstill/conf/config.h"
+#include "keys.h"
 
 struct ws_crawl; /* what the jobs share (job/crawl.h): handed back with each find, never looked into */
 struct ws_group; /* job/agenda.h */
@@ -24,7 +24,7 @@ struct ws_group; /* job/agenda.h */
 struct ws_search {
     struct ws_image_id id;
     const struct ws_source_ops *ops;
-    const struct ws_conf_source *source; /**< borrowed */
+    const struct ws_source_keys *source; /**< borrowed */
     const char *source_name;             /**< borrowed, or owned when `is_name_owned` */
     bool is_name_owned;
     const char *class_name, *query; /**< borrowed; NULL for a search over all classes */
@@ -61,7 +61,7 @@ struct ws_source_ops {
     bool has_groups; /**< searches that begin on one host run one after another */
 
     /** One search for each class and query, or one for all? NULL: one each. */
-    bool (*is_per_query)(const struct ws_conf_source *source);
+    bool (*is_per_query)(const struct ws_source_keys *source);
     /** Set the first request of a fresh cursor. WS_E_CONFIG when the source's URL is none. */
     enum ws_status (*begin)(const struct ws_visit *visit, struct ws_err *err);
     /** May a finished search go on under the present configuration? Then make the cursor ready for it. NULL: never. */

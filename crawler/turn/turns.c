@@ -13,7 +13,7 @@
 enum ws_status ws_turns_open(struct ws_turns *turns, const struct ws_config *config, struct ws_books *books,
                              int64_t limit, struct ws_err *err)
 {
-    *turns = (struct ws_turns){.config = config, .conf = &config->crawl, .books = books, .limit = limit};
+    *turns = (struct ws_turns){.config = config, .conf = ws_crawl_keys(config), .books = books, .limit = limit};
     turns->errands = ws_calloc(turns->conf->concurrency, sizeof *turns->errands);
     if (!turns->errands)
         return ws_fail(err, WS_E_MEMORY, "out of memory for the transfers");

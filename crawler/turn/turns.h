@@ -11,14 +11,14 @@
 #include "errand.h"
 #include "hosts.h"
 
-#include "webstill/conf/config.h"
+#include "keys.h"
 
 enum { WS_TURNS_MAX_RETRY_AFTER_S = 600 /**< a server that asks for more is left alone for this run */ };
 
 /** All-zero is valid and closed. */
 struct ws_turns {
     const struct ws_config *config;   /**< borrowed */
-    const struct ws_conf_crawl *conf; /**< borrowed: &config->crawl */
+    const struct ws_crawl_keys *conf; /**< borrowed: section `crawl` */
     struct ws_books *books;           /**< borrowed */
     int64_t limit;                    /**< pictures to keep in all; 0 = no limit */
     struct ws_fetcher *fetcher;       /**< owned */

@@ -151,7 +151,7 @@ enum ws_status ws_images_open(struct ws_images **out, const char *store_dir, str
     }
     struct ws_images *images = ws_calloc(1, sizeof *images);
     if (!images)
-        return ws_fail(err, WS_E_MEMORY, "out of memory");
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the store in %s", store_dir);
     (void)snprintf(images->dir, sizeof images->dir, "%s", store_dir);
     ws_lmdb_walk(images->dir);
     enum ws_status status = open_env(images, err);
@@ -234,7 +234,7 @@ enum ws_status ws_images_digest(const struct ws_images *images, struct ws_digest
 {
     struct ws_sha256_stream stream;
     if (!ws_sha256_init(&stream))
-        return ws_fail(err, WS_E_MEMORY, "out of memory");
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the digest of the store in %s", images->dir);
     const size_t len = (size_t)images->size * (size_t)images->size * (size_t)images->channels;
     for (size_t i = 0; i < images->n; i++) {
         const uint16_t label = (uint16_t)images->records[i].label;

@@ -33,7 +33,7 @@ static int print_databases(MDB_txn *txn)
     while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT_NODUP)) == 0) {
         char name[128];
         MDB_stat stat;
-        snprintf(name, sizeof(name), "%.*s", (int)(key.mv_size < 100 ? key.mv_size : 100), (const char *)key.mv_data);
+        snprintf(name, sizeof name, "%.*s", (int)(key.mv_size < 100 ? key.mv_size : 100), (const char *)key.mv_data);
         if (mdb_dbi_open(txn, name, 0, &dbi) == 0 && mdb_stat(txn, dbi, &stat) == 0)
             printf("  %-12s %zu records, depth %u\n", name, stat.ms_entries, stat.ms_depth);
     }
@@ -78,7 +78,7 @@ static enum ws_status print_images(const char *folder, struct ws_err *err)
     const enum ws_status status = ws_images_open(&images, folder, err);
     if (status != WS_OK)
         return status;
-    int64_t by_format[4] = {0}, *by_label = ws_calloc(LABELS_SHOWN + 1, sizeof(*by_label));
+    int64_t by_format[4] = {0}, *by_label = ws_calloc(LABELS_SHOWN + 1, sizeof *by_label);
     const size_t n = ws_images_count(images);
     for (size_t i = 0; i < n; i++) {
         const struct ws_image_record *record = ws_images_record(images, i);

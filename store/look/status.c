@@ -2,6 +2,8 @@
 #include "commands.h"
 #include "stage/stages.h"
 
+#include "webstill/base/json.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -50,7 +52,7 @@ static void print_table(const struct ws_stage_folder *places, const struct ws_st
         const double seconds = ws_json_number(manifest, "seconds");
         char text[32] = "";
         if (isfinite(seconds))
-            snprintf(text, sizeof(text), "%.1f", seconds);
+            snprintf(text, sizeof text, "%.1f", seconds);
         printf("%-*s  %-8s %-20s %9s", width, places[i].title, ws_stage_state_name(views[i].state),
                ws_json_text(manifest, "finished"), text);
         if (views[i].reason[0])

@@ -33,7 +33,7 @@ static const struct room {
     {"include/webstill/images/", BASE " images "},
     {"include/webstill/tensors/", BASE " tensors "},
     {"include/webstill/curate/", STORE " curate "},
-    {"include/webstill/nn/", BASE " nn "},
+    {"include/webstill/nn/", " base nn "},
     {"store/base/", " base "},
     {"store/conf/", BASE},
     {"store/stage/", BASE " stage "},
@@ -46,9 +46,9 @@ static const struct room {
     {"store/ingest/", STORE},
     {"store/look/", STORE},
     {"store/report/", STORE},
-    {"store/", STORE},
+    {"store/", STORE " report "},
     {"crawler/net/", BASE},
-    {"crawler/page/", BASE " net "},
+    {"crawler/page/", BASE " stage net "},
     {"crawler/books/", BASE " stage table warc net "},
     {"crawler/turn/", BASE " net books "},
     {"crawler/source/", BASE " net page books "},
@@ -62,14 +62,15 @@ static const struct room {
     {"distill/nn/loss/", " base nn "},
     {"distill/nn/onnx/", " base nn graph "},
     {"distill/nn/zoo/", " base nn graph "},
-    {"distill/data/", STORE " stage "},
-    {"distill/model/", STORE " nn data "},
+    {"distill/keys/", STORE " nn keys "},
+    {"distill/data/", STORE " keys "},
+    {"distill/model/", STORE " nn data keys "},
     {"distill/measure/", " base "},
-    {"distill/learn/", STORE " curate nn data model "},
-    {"distill/prepare/", STORE " curate nn data model learn "},
-    {"distill/method/", STORE " curate nn data model learn prepare method "},
-    {"distill/stage/", STORE " curate nn data measure model learn prepare method "},
-    {"distill/", STORE " nn "},
+    {"distill/learn/", STORE " curate nn keys data model "},
+    {"distill/prepare/", STORE " curate nn keys data model learn "},
+    {"distill/method/", STORE " curate nn keys data model learn prepare method "},
+    {"distill/stage/", STORE " curate nn keys data measure model learn prepare method "},
+    {"distill/", STORE " curate nn keys method "},
 };
 
 /* The folders whose rooms see each other's headers as "room/name.h". */
@@ -82,14 +83,11 @@ static const struct library {
     const char *header; /* begins the name between < and > */
     const char *folder; /* the files that may include it begin with this */
 } libraries[] = {
-    {"curl/", "crawler/"},       {"ares.h", "crawler/"},
-    {"libxml/", "crawler/"},     {"jpeglib.h", "store/"},
-    {"png.h", "store/"},         {"webp/", "store/"},
-    {"seccomp.h", "store/"},     {"cyaml/", "store/conf/"},
-    {"yaml.h", "store/conf/"},   {"openssl/", "store/"},
-    {"xxhash.h", "store/base/"}, {"cblas.h", "distill/nn/"},
-    {"openblas", "distill/nn/"}, {"protobuf-c/", "distill/nn/"},
-    {"onnx", "distill/nn/"},
+    {"curl/", "crawler/"},          {"ares.h", "crawler/"},     {"libxml/", "crawler/"},
+    {"jpeglib.h", "store/"},        {"png.h", "store/"},        {"webp/", "store/"},
+    {"seccomp.h", "store/"},        {"yaml.h", "store/conf/"},  {"openssl/", "store/"},
+    {"xxhash.h", "store/base/"},    {"cblas.h", "distill/nn/"}, {"openblas", "distill/nn/"},
+    {"protobuf-c/", "distill/nn/"}, {"onnx", "distill/nn/"},
 };
 
 static const char *const source_folders[] = {"store", "crawler", "curate", "distill", "include"};

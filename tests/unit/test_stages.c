@@ -3,6 +3,7 @@
 #include "../../distill/commands.h"
 #include "../../distill/learn/predict.h"
 #include "../../distill/model/network.h"
+#include "program.h"
 #include "workdir.h"
 
 #include "webstill/base/clock.h"
@@ -92,7 +93,7 @@ static void set_methods(struct place *place, const char *from, const char *to)
     snprintf(changed, sizeof changed, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
     temp_write(path, changed, strlen(changed));
     ws_config_free(&place->work.config);
-    WORKDIR_OK(ws_config_load(&place->work.config, path, NULL, 0, err));
+    WORKDIR_OK(ws_config_load(&place->work.config, test_program(), path, NULL, 0, err));
 }
 
 typedef enum ws_status command_fn(const struct ws_run *run, struct ws_err *err);
@@ -518,7 +519,7 @@ static double train_steps(struct ws_model *model, int n_steps)
     struct ws_pool *pool = NULL;
     struct ws_exec *exec = NULL;
     struct ws_optim optim = {0};
-    const struct ws_conf_optim options = {.kind = WS_OPTIM_SGD, .momentum = 0.9};
+    const struct ws_optim_options options = {.kind = WS_OPTIM_SGD, .momentum = 0.9};
     const int32_t labels[BATCH] = {0, 1, 2, 0, 1, 2, 0, 1};
     double loss = 0;
     WORKDIR_OK(ws_pool_open(&pool, 2, err));
@@ -632,7 +633,7 @@ static void a_students_scores_can_be_curated_with(void **state)
     must(&place, ws_curate_command);
     const struct ws_digest alone = digest_of(&place, "selection/epoch.safetensors");
     const struct ws_option_value with[] = {{"student", scores}, {NULL, NULL}};
-    place.work.config->curate.epoch = 2;
+    KEYS(place.work.config, curate)->epoch = 2;
     assert_int_equal(run_with(&place, ws_curate_command, with, 0, &err), WS_OK);
     const struct ws_digest both = digest_of(&place, "selection/epoch.safetensors");
     assert_memory_not_equal(&alone, &both, sizeof alone);
@@ -681,7 +682,7 @@ static void killed_at_any_instant_the_bytes_end_up_the_same(void **state)
     make_place(&killed, folder, "kd3, ce, kd3+");
     must(&whole, ws_teacher_command);
     must(&whole, ws_distill_command);
-    killed.work.config->teacher.checkpoint_s = killed.work.config->distill.checkpoint_s = 0;
+    KEYS(killed.work.config, teacher)->checkpoint_s = KEYS(killed.work.config, distill)->checkpoint_s = 0;
     int n_kills = 0;
     static command_fn *const commands[] = {ws_teacher_command, ws_distill_command};
     for (int i = 0; i < 2; i++)
