@@ -4,9 +4,8 @@
 
 #include "../../crawler/job/crawl.h"
 #include "../../crawler/job/search.h"
+#include "program.h"
 #include "temp.h"
-
-#include "webstill/conf/config.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,10 +37,10 @@ static inline struct bench *bench_open(const char *folder, const char *yaml, con
     assert_non_null(bench);
     struct ws_crawl *crawl = &bench->crawl;
     temp_write(temp_join(path, folder, "crawl.yaml"), yaml, strlen(yaml));
-    OK(ws_config_load(&bench->config, path, NULL, 0, err));
-    bench->config->crawl.sources[0].kind = MADE_UP;
+    OK(ws_config_load(&bench->config, test_program(), path, NULL, 0, err));
+    KEYS(bench->config, crawl)->sources[0].kind = MADE_UP;
     crawl->config = bench->config;
-    crawl->conf = &bench->config->crawl;
+    crawl->conf = ws_crawl_keys(bench->config);
     ws_robots_token(crawl->conf->user_agent, crawl->token);
     temp_write(temp_join(path, folder, "crawl/here"), "", 0);
     temp_join(dir, folder, "crawl");

@@ -359,7 +359,7 @@ static void walks_of_one_host_are_a_group(void **state)
     struct ws_config *config = NULL;
     struct ws_agenda agenda;
     temp_write(temp_join(path, *state, "agenda.yaml"), yaml, sizeof yaml - 1);
-    OK(ws_config_load(&config, path, NULL, 0, err));
+    OK(ws_config_load(&config, test_program(), path, NULL, 0, err));
     OK(ws_agenda_make(&agenda, config, ws_source_table, err));
     assert_int_equal(agenda.n, 3 + 3 + 1 + 1);
     assert_int_equal(agenda.n_groups, 2);
