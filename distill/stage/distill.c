@@ -265,7 +265,7 @@ static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err 
 
 struct preparing {
     struct workshop *shop;
-    const char *method; /* whose keys it depends on */
+    const char *method; /* whose run it is, and on whose keys it depends */
 };
 
 static enum ws_status note_files(struct ws_job *job, struct ws_err *err)
@@ -308,6 +308,7 @@ static enum ws_status prepare(void *argument, const struct ws_prepare *step, voi
         status = ws_job_start(&job, err);
     if (status == WS_OK)
         status = step->make(made, session, job.dir, err);
+    ws_job_fact(&job, "prepares", json_string(preparing->method)); /* status and verify find it by that */
     if (status == WS_OK && !is_current)
         status = note_files(&job, err);
     if (status == WS_OK && !is_current)

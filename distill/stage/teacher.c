@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define TEACHER_FILE "teacher/teacher.safetensors"
+#define TEACHER_METHOD "ce" /* a row of the table like any other that needs no teacher */
 
 const struct ws_option ws_teacher_options[] = {
     {"replay", "FILE", "run the step kept in teacher/nan-step-N.safetensors again and print each node's values"},
@@ -38,6 +39,7 @@ static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err 
 struct task {
     const struct ws_run *run;
     struct ws_job *job;
+    const struct ws_method *method;
     struct ws_dataset data;
     struct ws_pool *pool;
     uint32_t *train, *held;
@@ -88,10 +90,10 @@ static enum ws_status fill_card(struct task *task, const char *key, struct ws_er
     *card = (struct ws_card){.height = task->data.height,
                              .width = task->data.width,
                              .channels = task->data.channels,
-                             .method = "ce",
                              .seed = config->seed,
                              .accuracy = -1.0};
     snprintf(card->arch, sizeof card->arch, "%s", ws_teacher_keys(config)->part.arch);
+    snprintf(card->method, sizeof card->method, "%s", task->method->name);
     snprintf(card->config_sha256, sizeof card->config_sha256, "%s", key);
     if (!ws_card_set_classes(card, config))
         return ws_fail(err, WS_E_MEMORY, "out of memory for the class names");
@@ -169,6 +171,8 @@ static enum ws_status train_teacher(struct task *task, struct ws_err *err)
     ws_job_key(task->job, key);
     enum ws_status status = ws_path_join(path, task->run->work, err, TEACHER_FILE);
     if (status == WS_OK)
+        status = ws_method_find(TEACHER_METHOD, &task->method, err);
+    if (status == WS_OK)
         status = open_data(task, err);
     if (status == WS_OK)
         status = fill_card(task, key, err);
@@ -192,7 +196,7 @@ static enum ws_status train_teacher(struct task *task, struct ws_err *err)
         .replay_out = stdout,
     };
     struct ws_train_result result;
-    status = ws_train(&ws_method_ce, &session, &options, &result, err);
+    status = ws_train(task->method, &session, &options, &result, err);
     if (status != WS_OK || options.replay)
         return status;
     ws_job_fact(task->job, "steps", json_integer(result.steps));

@@ -90,7 +90,7 @@ enum ws_status ws_status_command(const struct ws_run *run, struct ws_err *err)
 {
     struct ws_stage_folder places[WS_STAGES_MAX];
     struct ws_stage_view views[WS_STAGES_MAX];
-    const size_t n = ws_stages_list(run->config, places, WS_STAGES_MAX);
+    const size_t n = ws_stages_list(run->config, run->work, places, WS_STAGES_MAX);
     enum ws_status status = ws_stages_look(places, n, run->work, run->config, views, err);
     if (status != WS_OK)
         return status;

@@ -8,6 +8,7 @@
 #include "webstill/base/mem.h"
 #include "webstill/base/path.h"
 #include "webstill/base/text.h"
+#include "webstill/tensors/file.h"
 #include "webstill/tensors/selection.h"
 
 #include <math.h>
@@ -235,6 +236,59 @@ static enum ws_status tell_selections(const struct ws_story_place *place, size_t
     return status;
 }
 
+/** Where a part of what was prepared shows the image: {"step","file","row"}, or nothing. */
+static enum ws_status find_in_part(const struct ws_story_place *place, size_t i, const struct ws_stage_folder *prepared,
+                                   const char *name, json_t *list, struct ws_err *err)
+{
+    char path[WS_PATH_BYTES], relative[WS_PATH_BYTES];
+    struct ws_tensors *file = NULL;
+    enum ws_status status = ws_path_join(relative, prepared->folder, err, "%s", name);
+    if (status == WS_OK)
+        status = ws_path_join(path, place->work, err, "%s", relative);
+    if (status == WS_OK)
+        status = ws_tensors_open(&file, path, err);
+    if (status != WS_OK)
+        return status;
+    const struct ws_tensor_entry *ids = ws_tensors_find(file, "ids");
+    const size_t id_bytes = sizeof(struct ws_image_id), n = ids ? ids->size_bytes / id_bytes : 0;
+    for (size_t row = 0; row < n; row++) {
+        if (memcmp((const uint8_t *)ids->data + row * id_bytes, ws_images_id(place->images, i), id_bytes) != 0)
+            continue;
+        json_t *entry = json_pack("{s:s,s:s,s:s,s:I}", "for", prepared->run, "folder", prepared->folder, "file",
+                                  relative, "row", (json_int_t)row);
+        if (!entry || json_array_append_new(list, entry) != 0)
+            status = ws_fail(err, WS_E_MEMORY, "out of memory for the story's prepared pictures");
+        break;
+    }
+    ws_tensors_close(&file);
+    return status;
+}
+
+/** What was made of the image before a training: refined pictures, and the like. */
+static enum ws_status tell_prepared(const struct ws_story_place *place, size_t i, json_t *story, struct ws_err *err)
+{
+    struct ws_stage_folder places[WS_STAGES_MAX];
+    const size_t n = ws_stages_list(place->config, place->work, places, WS_STAGES_MAX);
+    json_t *list = json_array();
+    enum ws_status status = list ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for the story");
+    for (size_t k = 0; status == WS_OK && k < n; k++) {
+        char path[WS_PATH_BYTES];
+        struct ws_dir_list parts = {0};
+        if (!places[k].is_prepared)
+            continue;
+        status = ws_path_join(path, place->work, err, "%s", places[k].folder);
+        if (status == WS_OK)
+            status = ws_dir_list_open(&parts, path, ".safetensors", err);
+        for (size_t p = 0; status == WS_OK && p < parts.n; p++)
+            status = find_in_part(place, i, &places[k], parts.names[p], list, err);
+        ws_dir_list_close(&parts);
+    }
+    if (status == WS_OK && json_array_size(list) > 0)
+        status = set_member(story, "prepared", json_incref(list), err);
+    json_decref(list);
+    return status;
+}
+
 enum ws_status ws_story_tell(const struct ws_story_place *place, size_t i, json_t **out, struct ws_err *err)
 {
     *out = NULL;
@@ -247,6 +301,8 @@ enum ws_status ws_story_tell(const struct ws_story_place *place, size_t i, json_
         status = tell_scores(place, i, story, err);
     if (status == WS_OK)
         status = tell_selections(place, i, story, err);
+    if (status == WS_OK)
+        status = tell_prepared(place, i, story, err);
     if (status != WS_OK) {
         json_decref(story);
         return status;

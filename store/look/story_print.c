@@ -137,10 +137,20 @@ static void print_runs(const json_t *story)
     }
 }
 
+static void print_prepared(const json_t *story)
+{
+    size_t i;
+    const json_t *part;
+    json_array_foreach(json_object_get(story, "prepared"), i, part)
+        printf("  prepared   for %s: row %" PRId64 " of %s\n", ws_json_text(part, "for"), get_integer(part, "row"),
+               ws_json_text(part, "file"));
+}
+
 void ws_story_print(const json_t *story)
 {
     print_decoded(story);
     print_origins(story);
     print_teacher(story);
+    print_prepared(story);
     print_runs(story);
 }

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { WARC_BLOCK_MAX = 256 << 20 };
 
@@ -232,11 +233,35 @@ static enum ws_status verify_stage(struct tally *tally, const struct ws_stage_fo
     return status;
 }
 
+/** Folders beside the runs' that no place names: what an older program prepared, or another configuration trained. */
+static enum ws_status verify_others(struct tally *tally, const struct ws_stage_folder *places, size_t n,
+                                    const char *folder, struct ws_err *err)
+{
+    char path[WS_PATH_BYTES], inner[WS_PATH_BYTES];
+    struct ws_dir_list list = {0};
+    enum ws_status status = ws_path_join(path, tally->work, err, "%s", folder);
+    if (status == WS_OK)
+        status = ws_dir_list_open(&list, path, "", err);
+    for (size_t i = 0; status == WS_OK && i < list.n; i++) {
+        bool is_known = false;
+        struct stat facts;
+        status = ws_path_join(inner, folder, err, "%s", list.names[i]);
+        for (size_t k = 0; status == WS_OK && k < n; k++)
+            is_known = is_known || strcmp(places[k].folder, inner) == 0;
+        if (status == WS_OK)
+            status = ws_path_join(path, tally->work, err, "%s", inner);
+        if (status == WS_OK && !is_known && stat(path, &facts) == 0 && S_ISDIR(facts.st_mode))
+            status = verify_folder(tally, inner, err);
+    }
+    ws_dir_list_close(&list);
+    return status;
+}
+
 enum ws_status ws_verify_command(const struct ws_run *run, struct ws_err *err)
 {
     struct tally tally = {.work = run->work};
     struct ws_stage_folder places[WS_STAGES_MAX];
-    const size_t n = ws_stages_list(run->config, places, WS_STAGES_MAX);
+    const size_t n = ws_stages_list(run->config, run->work, places, WS_STAGES_MAX);
     if (!ws_file_exists(run->work)) {
         const enum ws_status status = ws_fail(err, WS_E_IO, "%s does not exist: there is nothing to verify", run->work);
         ws_err_hint(err, "run `webstill crawl %s` first, or name the working directory with --work", run->config_path);
@@ -245,8 +270,9 @@ enum ws_status ws_verify_command(const struct ws_run *run, struct ws_err *err)
     enum ws_status status = WS_OK;
     for (size_t i = 0; status == WS_OK && i < n; i++)
         status = verify_stage(&tally, &places[i], err);
-    if (status == WS_OK)
-        status = verify_folder(&tally, "runs/refined", err); /* kd3+'s, which no manifest names */
+    for (size_t i = 0; status == WS_OK && i < n; i++)
+        if (places[i].stage->has_runs && !places[i].run)
+            status = verify_others(&tally, places, n, places[i].folder, err);
     if (status != WS_OK)
         return status;
     printf("%" PRId64 " ok, %" PRId64 " bad\n", tally.n_ok, tally.n_bad);

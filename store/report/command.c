@@ -43,7 +43,7 @@ static enum ws_status add_inputs(struct ws_job *job, void *self, struct ws_err *
 {
     struct ws_stage_folder places[WS_STAGES_MAX];
     const struct ws_config *config = job->run->config;
-    const size_t n = ws_stages_list(config, places, WS_STAGES_MAX);
+    const size_t n = ws_stages_list(config, NULL, places, WS_STAGES_MAX);
     enum ws_status status = WS_OK;
     (void)self;
     for (size_t i = 0; status == WS_OK && i < n; i++) {

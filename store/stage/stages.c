@@ -28,10 +28,50 @@ static void set_place(struct ws_stage_folder *place, const struct ws_stage *stag
     snprintf(place->lock, sizeof place->lock, "%s/lock", place->folder);
 }
 
-size_t ws_stages_list(const struct ws_config *config, struct ws_stage_folder *out, size_t n_max)
+/** The run that the folder's manifest says it was made for, of those that there are today; else NULL. */
+static const char *find_prepared(const struct ws_config *config, const char *work, const struct ws_stage *stage,
+                                 const char *name)
+{
+    char path[WS_PATH_BYTES];
+    json_t *manifest = NULL;
+    const char *found = NULL;
+    if (ws_path_join(path, work, NULL, "%s/%s/manifest.json", stage->folder, name) != WS_OK || !ws_file_exists(path) ||
+        ws_manifest_read(path, &manifest, NULL) != WS_OK)
+        return NULL;
+    const char *run = ws_json_text(json_object_get(manifest, "facts"), "prepares");
+    for (unsigned m = 0; !found && m < ws_config_runs(config)->n_methods; m++)
+        found = strcmp(ws_config_runs(config)->methods[m], run) == 0 ? ws_config_runs(config)->methods[m] : NULL;
+    json_decref(manifest);
+    return found;
+}
+
+static size_t list_prepared(const struct ws_stage *stage, const struct ws_config *config, const char *work,
+                            struct ws_stage_folder *out, size_t n_max)
+{
+    char path[WS_PATH_BYTES];
+    struct ws_dir_list list = {0};
+    size_t n = 0;
+    if (ws_path_join(path, work, NULL, "%s", stage->folder) != WS_OK ||
+        ws_dir_list_open(&list, path, "", NULL) != WS_OK)
+        return 0;
+    for (size_t i = 0; i < list.n && n < n_max; i++) {
+        const char *run = find_prepared(config, work, stage, list.names[i]);
+        if (!run)
+            continue;
+        set_place(&out[n], stage, list.names[i]);
+        out[n].run = run;
+        out[n++].is_prepared = true;
+    }
+    ws_dir_list_close(&list);
+    return n;
+}
+
+size_t ws_stages_list(const struct ws_config *config, const char *work, struct ws_stage_folder *out, size_t n_max)
 {
     size_t n = 0;
     for (const struct ws_stage *stage = ws_stage_table; stage->name; stage++) {
+        if (stage->has_runs && work)
+            n += list_prepared(stage, config, work, out + n, n_max - n);
         for (unsigned m = 0; stage->has_runs && m < ws_config_runs(config)->n_methods && n < n_max; m++)
             set_place(&out[n++], stage, ws_config_runs(config)->methods[m]);
         if (n < n_max)

@@ -13,14 +13,19 @@
 struct ws_stage_folder {
     const struct ws_stage *stage; /**< borrowed: its row */
     const char *run;              /**< borrowed from the configuration: "kd3"; NULL: the stage as a whole */
+    bool is_prepared;             /**< not that run itself, but what was prepared for it: "runs/refined" */
     char title[80];               /**< "distill kd3" */
     char folder[256];             /**< relative to the working directory: "runs/kd3" */
     char manifest[300];           /**< relative: "runs/kd3/manifest.json" */
     char lock[300];               /**< relative: "runs/kd3/lock" */
 };
 
-/** Fill in the stages of a configuration in the order in which they run; returns how many (at most `n_max`). */
-size_t ws_stages_list(const struct ws_config *config, struct ws_stage_folder *out, size_t n_max);
+/**
+ * Fill in the stages of a configuration in the order in which they run; returns how many (at most `n_max`). With `work`
+ * (may be NULL) also what lies there prepared for the configuration's runs: folders beside theirs whose manifest says
+ * so (facts.prepares).
+ */
+size_t ws_stages_list(const struct ws_config *config, const char *work, struct ws_stage_folder *out, size_t n_max);
 
 /** Like ws_manifest_read(), but a stage that has not been run is WS_OK with NULL. */
 WS_MUST_USE enum ws_status ws_stage_read(const struct ws_stage_folder *place, const char *work, json_t **out,

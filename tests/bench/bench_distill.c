@@ -8,6 +8,7 @@
  * bench.py does the same work in PyTorch. Pictures are random and the same for every step: the step is measured, not
  * the data. README.md tells what the figures mean.
  */
+#include "../../distill/learn/update.h"
 #include "../../distill/method/kd3/state.h"
 #include "../unit/program.h"
 
@@ -161,6 +162,7 @@ static void open_method(struct bench *b)
     b->method = b->row->kind == KD3 ? &ws_method_kd3 : &ws_method_ce;
     check(ws_method_open(b->method, &b->training, &b->session, &err), &err);
     b->model = b->training.model;
+    check(b->training.supply->kind->begin(b->training.supply, 1, &err), &err);
 }
 
 static void run_step(struct bench *b)

@@ -3,6 +3,7 @@
 #include "../../distill/commands.h"
 #include "../../distill/learn/predict.h"
 #include "../../distill/model/network.h"
+#include "../../store/stage/stages.h"
 #include "program.h"
 #include "workdir.h"
 
@@ -342,6 +343,26 @@ static void a_held_lock_is_respected(void **state)
     free_place(&place);
 }
 
+/* What `webstill status` says of what was prepared for kd3+. */
+static void expect_prepared(const struct place *place, enum ws_stage_state state)
+{
+    struct ws_stage_folder places[WS_STAGES_MAX];
+    struct ws_stage_view views[WS_STAGES_MAX];
+    int n_found = 0;
+    const size_t n = ws_stages_list(place->work.config, place->folder, places, WS_STAGES_MAX);
+    WORKDIR_OK(ws_stages_look(places, n, place->folder, place->work.config, views, err));
+    for (size_t i = 0; i < n; i++) {
+        if (places[i].is_prepared) {
+            assert_string_equal(places[i].title, "distill refined");
+            assert_string_equal(places[i].run, "kd3+");
+            assert_int_equal(views[i].state, state);
+            n_found++;
+        }
+        ws_stage_view_fini(&views[i]);
+    }
+    assert_int_equal(n_found, 1);
+}
+
 /* What is prepared for a training has a folder, a lock and a manifest of its own, and is not made twice. */
 static void refining_is_a_step_of_its_own(void **state)
 {
@@ -367,8 +388,10 @@ static void refining_is_a_step_of_its_own(void **state)
     const int64_t made_ns = modified_ns(&place, part);
 
     /* Another loss on the same pictures: they are read. */
+    expect_prepared(&place, WS_STAGE_DONE);
     set_methods(&place, "refine_steps: 2", "refine_steps: 2, kl_weight: 3");
     must(&place, ws_distill_command);
+    expect_prepared(&place, WS_STAGE_DONE);
     assert_int_equal(modified_ns(&place, part), made_ns);
     const struct ws_digest other = digest_of(&place, "runs/kd3+/student.safetensors");
     assert_memory_not_equal(&student, &other, sizeof student);
