@@ -57,7 +57,7 @@ struct ws_conf_key {
     unsigned n_max;       /**< most elements of a list; 0 = any number */
     const struct ws_conf_word *words;
     const struct ws_conf_section *record; /**< of a list's entries; the keys of a group */
-    const char *must; /**< not NULL: the user has to give this key; the hint that says so */
+    const char *must;                     /**< not NULL: the user has to give this key; the hint that says so */
 
     const char *above; /**< a paragraph that begins a group of keys in the reference, or NULL */
     const char *help;  /**< sentences; "\n" ends a line, one that begins with two spaces is kept as it is. NULL: the
