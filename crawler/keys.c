@@ -1,7 +1,14 @@
 /** The keys of section `crawl`. */
 #include "keys.h"
 
+#include "source/list.h"
+
 #include <string.h>
+
+#define NUMBER(name) NUMBER_##name,
+enum { WS_SOURCES(NUMBER) };
+#define WORD(name) {#name, NUMBER_##name},
+const struct ws_conf_word ws_source_words[] = {WS_SOURCES(WORD){NULL, 0}};
 
 static const struct ws_conf_key source_keys[] = {
     {WS_CONF_WORD(struct ws_source_keys, kind, uint32_t, ws_source_words)},

@@ -6,7 +6,7 @@
 
 /** A place to look for images. */
 struct ws_source_keys {
-    uint32_t kind; /**< which row of the table of sources (source/table.c) */
+    uint32_t kind; /**< which of the list of sources (source/list.h) */
     char *url;     /**< mediawiki: the api.php URL; pages: a seed page, "{query}" is replaced by each query */
     char *name;    /**< shown in provenance; "" = the URL's host */
 };
@@ -41,7 +41,7 @@ struct ws_crawl_keys {
     double max_failure_share; /**< above it the stage ends with exit code 6 */
 };
 
-/** The names of the kinds, beside their table. */
+/** The words of the kinds. */
 extern const struct ws_conf_word ws_source_words[];
 extern const struct ws_conf_section ws_crawl_section;
 

@@ -4,6 +4,7 @@
  *   command.c      the stage: is there anything left to crawl?
  *   round.c        open the books, crawl, close them; the one place that hands the jobs to the loop
  *
+ *   keys.c         section `crawl` of the configuration: every room stands on it
  *   net/           knows nothing of a crawl
  *     url.c        one thing has one name            guard.c    which addresses may be connected to
  *     head.c       fields of an answer               resolve.c  names to addresses
@@ -20,7 +21,7 @@
  *   turn/          who is asked, and when
  *     hosts.c      a table and a heap                turns.c    queue, pace, start, try again, park
  *     errand.h     a row {start, conclude} a job     loop.c     the loop, which knows of jobs only these rows
- *   source/        a kind of place to look, a row each (table.c): reads answers, hands on finds
+ *   source/        a kind of place to look, a row each (list.h): reads answers, hands on finds
  *     pages.c      walks over seed pages             mediawiki.c  an API (mediawiki_answer.c: its XML)
  *   job/           what an errand is for
  *     agenda.c     all searches of a configuration   answer.c   status, redirect, failure: told once

@@ -1,5 +1,5 @@
 /**
- * Kinds of places to look for pictures: a row a kind. A new kind is one file and one line in table.c.
+ * Kinds of places to look for pictures: a row a kind. A new kind is one file and one line in list.h.
  *
  * A source reads answers and nothing else: it is handed a visit, keeps its state in the visit's cursor, names the next
  * request there, and hands on what it finds. It neither fetches nor queues, and knows no job; so it lies below them.
@@ -77,7 +77,7 @@ struct ws_source_ops {
     enum ws_status (*skip)(const struct ws_visit *visit, const char *reason, struct ws_err *err);
 };
 
-/** Every kind there is, in the order of the words by which the configuration names them; ends with NULL. */
+/** Every kind there is, in the order of list.h; ends with NULL. */
 extern const struct ws_source_ops *const ws_source_table[];
 /** The sections that the kinds bring, behind `crawl`; returns how many (at most `n_max`). */
 size_t ws_source_sections(const struct ws_conf_section **sections, size_t n_max);

@@ -1,20 +1,11 @@
-/* The table of sources: a kind is its file, its declaration, its row and its word here. */
+#include "list.h"
 #include "source.h"
 
-extern const struct ws_source_ops ws_source_mediawiki;
-extern const struct ws_source_ops ws_source_pages;
+#define DECLARE(name) extern const struct ws_source_ops ws_source_##name;
+WS_SOURCES(DECLARE)
 
-const struct ws_source_ops *const ws_source_table[] = {
-    &ws_source_mediawiki,
-    &ws_source_pages,
-    NULL,
-};
-
-const struct ws_conf_word ws_source_words[] = {
-    {"mediawiki", 0},
-    {"pages", 1},
-    {NULL, 0},
-};
+#define ROW(name) &ws_source_##name,
+const struct ws_source_ops *const ws_source_table[] = {WS_SOURCES(ROW) NULL};
 
 size_t ws_source_sections(const struct ws_conf_section **sections, size_t n_max)
 {
