@@ -50,6 +50,7 @@ struct ws_conf_key {
     bool is_list;            /**< the member is a pointer to owned elements */
     size_t offset, n_offset; /**< of the member, and of the unsigned that counts a list */
 
+    bool is_late; /**< younger than finished work: a section printed in part leaves it out while it has its default */
     const char *fallback; /**< the default, as YAML; NULL in a record: the key must be given */
     const char *unit;     /**< "ms", "share"; NULL where the type says it all */
     double min, max;      /**< whole numbers stay below 2^53, where double and JSON are exact */
@@ -57,7 +58,7 @@ struct ws_conf_key {
     unsigned n_max;       /**< most elements of a list; 0 = any number */
     const struct ws_conf_word *words;
     const struct ws_conf_section *record; /**< of a list's entries; the keys of a group */
-    const char *must; /**< not NULL: the user has to give this key; the hint that says so */
+    const char *must;                     /**< not NULL: the user has to give this key; the hint that says so */
 
     const char *above; /**< a paragraph that begins a group of keys in the reference, or NULL */
     const char *help;  /**< sentences; "\n" ends a line, one that begins with two spaces is kept as it is. NULL: the
