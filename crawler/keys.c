@@ -3,14 +3,8 @@
 
 #include <string.h>
 
-static const struct ws_conf_word source_kinds[] = {
-    {"mediawiki", WS_SOURCE_MEDIAWIKI},
-    {"pages", WS_SOURCE_PAGES},
-    {NULL, 0},
-};
-
 static const struct ws_conf_key source_keys[] = {
-    {WS_CONF_WORD(struct ws_source_keys, kind, enum ws_source_kind, source_kinds)},
+    {WS_CONF_WORD(struct ws_source_keys, kind, uint32_t, ws_source_words)},
     {WS_CONF_TEXT(struct ws_source_keys, url)},
     {WS_CONF_TEXT(struct ws_source_keys, name), .fallback = ""},
     {.name = NULL},

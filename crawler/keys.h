@@ -4,13 +4,11 @@
 
 #include "webstill/stage/config.h"
 
-enum ws_source_kind { WS_SOURCE_MEDIAWIKI, WS_SOURCE_PAGES };
-
 /** A place to look for images. */
 struct ws_source_keys {
-    enum ws_source_kind kind;
-    char *url;  /**< mediawiki: the api.php URL; pages: a seed page, "{query}" is replaced by each query */
-    char *name; /**< shown in provenance; "" = the URL's host */
+    uint32_t kind; /**< which row of the table of sources (source/table.c) */
+    char *url;     /**< mediawiki: the api.php URL; pages: a seed page, "{query}" is replaced by each query */
+    char *name;    /**< shown in provenance; "" = the URL's host */
 };
 
 struct ws_crawl_keys {
@@ -43,6 +41,8 @@ struct ws_crawl_keys {
     double max_failure_share; /**< above it the stage ends with exit code 6 */
 };
 
+/** The names of the kinds, beside their table. */
+extern const struct ws_conf_word ws_source_words[];
 extern const struct ws_conf_section ws_crawl_section;
 
 static inline const struct ws_crawl_keys *ws_crawl_keys(const struct ws_config *config)

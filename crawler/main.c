@@ -32,6 +32,7 @@
  */
 #include "commands.h"
 #include "keys.h"
+#include "source/source.h"
 
 static const struct ws_command commands[] = {
     {
@@ -55,11 +56,13 @@ static const struct ws_command commands[] = {
     {.name = NULL},
 };
 
-static const struct ws_conf_section *const sections[] = {&ws_top_section, &ws_crawl_section, NULL};
-static const struct ws_program program = {.name = "crawl", .sections = sections};
+enum { MAX_SECTIONS = 32 };
 
 int main(int argc, char **argv)
 {
+    const struct ws_conf_section *sections[MAX_SECTIONS + 1] = {&ws_top_section, &ws_crawl_section};
+    const struct ws_program program = {.name = "crawl", .sections = sections};
+    sections[2 + ws_source_sections(sections + 2, MAX_SECTIONS - 2)] = NULL;
     char libraries[512];
     ws_crawl_libraries(libraries, sizeof libraries);
     return ws_cli_main(&program, libraries, commands, argc, argv);

@@ -145,7 +145,7 @@ enum ws_status ws_agenda_make(struct ws_agenda *agenda, const struct ws_config *
     bool is_ok = true;
     for (unsigned s = 0; is_ok && s < ws_crawl_keys(config)->n_sources; s++) {
         const struct ws_source_keys *source = &ws_crawl_keys(config)->sources[s];
-        is_ok = add_source(agenda, config, source, ws_source_find(sources, source->kind), &scratch);
+        is_ok = add_source(agenda, config, source, sources[source->kind], &scratch);
     }
     is_ok = is_ok && make_index(agenda);
     ws_buf_fini(&scratch);

@@ -200,7 +200,6 @@ static enum ws_status read_answer(const struct ws_visit *visit, const struct ws_
 }
 
 const struct ws_source_ops ws_source_mediawiki = {
-    .kind = WS_SOURCE_MEDIAWIKI,
     .name = "mediawiki",
     .accept = "application/xml,text/xml;q=0.9,*/*;q=0.1",
     .own_keys = own_keys,

@@ -246,7 +246,6 @@ static enum ws_status skip(const struct ws_visit *visit, const char *reason, str
 }
 
 const struct ws_source_ops ws_source_pages = {
-    .kind = WS_SOURCE_PAGES,
     .name = "pages",
     .accept = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1",
     .own_keys = own_keys,

@@ -52,10 +52,10 @@ struct ws_visit {
 
 /** A verb that is NULL is what most do: its comment says what. */
 struct ws_source_ops {
-    enum ws_source_kind kind;
     const char *name;
-    const char *accept;                   /**< the Accept field of its requests */
-    const struct ws_cursor_key *own_keys; /**< of its own part of the cursor; NULL when it has none */
+    const struct ws_conf_section *section; /**< "crawl.NAME", its own keys (webstill/conf/section.h); NULL: none */
+    const char *accept;                    /**< the Accept field of its requests */
+    const struct ws_cursor_key *own_keys;  /**< of its own part of the cursor; NULL when it has none */
     bool is_api;     /**< an interface for programs that the user named: its rules are the API's, not robots.txt's
                           Disallow, which is written for crawlers (Crawl-delay still holds) */
     bool has_groups; /**< searches that begin on one host run one after another */
@@ -77,9 +77,9 @@ struct ws_source_ops {
     enum ws_status (*skip)(const struct ws_visit *visit, const char *reason, struct ws_err *err);
 };
 
-/** Every kind there is; ends with NULL. */
+/** Every kind there is, in the order of the words by which the configuration names them; ends with NULL. */
 extern const struct ws_source_ops *const ws_source_table[];
-/** The row of a kind. */
-const struct ws_source_ops *ws_source_find(const struct ws_source_ops *const *table, enum ws_source_kind kind);
+/** The sections that the kinds bring, behind `crawl`; returns how many (at most `n_max`). */
+size_t ws_source_sections(const struct ws_conf_section **sections, size_t n_max);
 
 #endif

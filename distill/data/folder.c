@@ -105,8 +105,7 @@ static enum ws_status read_image(struct ws_dataset *set, size_t i, const char *p
     if (status != WS_OK)
         return status;
     const struct ws_span body = {(const uint8_t *)file->ptr, file->len};
-    if (!ws_decode_square(body, ws_config_keys(config, &ws_store_section), set->block + i * ws_dataset_image_bytes(set),
-                          reason)) {
+    if (!ws_decode_square(body, ws_store_keys(config), set->block + i * ws_dataset_image_bytes(set), reason)) {
         ws_fail(err, WS_E_FORMAT, "%s: %s", path, reason);
         ws_err_hint(err, "mend or remove the file; section `store` sets the limits on size and shape");
         return WS_E_FORMAT;
@@ -191,14 +190,11 @@ enum ws_status ws_dataset_open_folder(struct ws_dataset *set, const char *path, 
     if (!lists)
         return ws_fail(err, WS_E_MEMORY, "out of memory for %u classes", config->n_classes);
     size_t n = 0;
-    const int size = (int)((const struct ws_store_keys *)ws_config_keys(config, &ws_store_section))->size;
+    const int size = (int)ws_store_keys(config)->size;
     enum ws_status status = check_folders(path, config, err);
     if (status == WS_OK)
         status = list_classes(lists, path, config, &n, err);
-    if (status == WS_OK &&
-        !ws_dataset_alloc(set, n, size, size,
-                          (int)((const struct ws_store_keys *)ws_config_keys(config, &ws_store_section))->channels,
-                          true))
+    if (status == WS_OK && !ws_dataset_alloc(set, n, size, size, (int)ws_store_keys(config)->channels, true))
         status = ws_fail(err, WS_E_MEMORY, "%s: out of memory for %zu images of %d pixels a side", path, n, size);
     if (status == WS_OK)
         status = read_classes(set, lists, path, config, err);

@@ -19,9 +19,8 @@ const struct ws_conf_section ws_kd_section = {
 static void losses(void *state, struct ws_step *step)
 {
     (void)state;
-    ws_step_distill(
-        step,
-        ((const struct ws_kd_keys *)ws_config_keys(step->training->session->config, &ws_kd_section))->temperature);
+    const struct ws_kd_keys *keys = ws_config_keys(step->training->session->config, &ws_kd_section);
+    ws_step_distill(step, keys->temperature);
 }
 
 static const struct ws_phase phases[] = {{.name = "distil", .losses = losses}, {0}};

@@ -26,7 +26,8 @@ const struct ws_conf_section ws_simkd_section = {
 
 static int factor_of(const struct ws_session *session)
 {
-    return (int)((const struct ws_simkd_keys *)ws_config_keys(session->config, &ws_simkd_section))->projector_factor;
+    const struct ws_simkd_keys *keys = ws_config_keys(session->config, &ws_simkd_section);
+    return (int)keys->projector_factor;
 }
 
 static enum ws_status check_simkd(const struct ws_method *method, const struct ws_session *session, struct ws_err *err)

@@ -40,20 +40,18 @@ static enum ws_status fill_fallback(struct ws_card *fallback, const struct ws_co
 {
     const struct ws_teacher_keys *teacher = ws_teacher_keys(config);
     const unsigned n = teacher->n_mean;
-    *fallback = (struct ws_card){
-        .height = (int)((const struct ws_store_keys *)ws_config_keys(config, &ws_store_section))->size,
-        .width = (int)((const struct ws_store_keys *)ws_config_keys(config, &ws_store_section))->size,
-        .channels = (int)((const struct ws_store_keys *)ws_config_keys(config, &ws_store_section))->channels,
-        .method = "import",
-        .accuracy = -1.0};
+    *fallback = (struct ws_card){.height = (int)ws_store_keys(config)->size,
+                                 .width = (int)ws_store_keys(config)->size,
+                                 .channels = (int)ws_store_keys(config)->channels,
+                                 .method = "import",
+                                 .accuracy = -1.0};
     snprintf(fallback->arch, sizeof fallback->arch, "%.31s", teacher->part.arch);
-    if (n != teacher->n_std ||
-        (n > 0 && n != ((const struct ws_store_keys *)ws_config_keys(config, &ws_store_section))->channels))
+    if (n != teacher->n_std || (n > 0 && n != ws_store_keys(config)->channels))
         return ws_fail(
             err, WS_E_CONFIG,
             "teacher.mean has %u numbers and teacher.std %u; expected one per channel (store.channels: %u) in "
             "both, or none",
-            n, teacher->n_std, ((const struct ws_store_keys *)ws_config_keys(config, &ws_store_section))->channels);
+            n, teacher->n_std, ws_store_keys(config)->channels);
     for (unsigned c = 0; c < n && c < 3; c++) {
         fallback->mean[c] = (float)teacher->mean[c];
         fallback->std[c] = (float)teacher->std[c];
@@ -66,8 +64,7 @@ static enum ws_status fill_fallback(struct ws_card *fallback, const struct ws_co
 static enum ws_status check_input(const struct ws_card *card, const struct ws_config *config, const char *path,
                                   struct ws_err *err)
 {
-    const int size = (int)((const struct ws_store_keys *)ws_config_keys(config, &ws_store_section))->size,
-              channels = (int)((const struct ws_store_keys *)ws_config_keys(config, &ws_store_section))->channels;
+    const int size = (int)ws_store_keys(config)->size, channels = (int)ws_store_keys(config)->channels;
     if (card->height == size && card->width == size && card->channels == channels)
         return WS_OK;
     ws_fail(err, WS_E_CONFIG,

@@ -18,7 +18,7 @@ static bool refuse_word(const struct ws_conf_word *words, const char *text, stru
 {
     const char *names[MAX_WORDS + 1];
     size_t n = 0, used = (size_t)snprintf(complaint->expected, sizeof complaint->expected, "one of ");
-    for (; words[n].word && n < MAX_WORDS && used < sizeof complaint->expected; n++) {
+    for (; n < MAX_WORDS && words[n].word && used < sizeof complaint->expected; n++) {
         names[n] = words[n].word;
         used += (size_t)snprintf(complaint->expected + used, sizeof complaint->expected - used, "%s%s", n ? ", " : "",
                                  words[n].word);

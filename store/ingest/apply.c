@@ -319,7 +319,7 @@ static enum ws_status apply_metadata(const struct ws_apply *apply, const struct 
 static enum ws_status put_image(const struct ws_apply *apply, const struct ws_item *item, const struct ws_image_id *id,
                                 struct ws_err *err)
 {
-    const struct ws_store_keys *conf = ws_config_keys(apply->config, &ws_store_section);
+    const struct ws_store_keys *conf = ws_store_keys(apply->config);
     const struct ws_image_record record = {
         .channels = (uint8_t)conf->channels,
         .format = (uint8_t)item->result.format,

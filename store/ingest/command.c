@@ -99,9 +99,7 @@ static enum ws_status add_crawl(struct intake *intake, struct ws_err *err)
 {
     char path[WS_PATH_BYTES];
     enum ws_status status = ws_path_join(path, intake->run->work, err, "crawl/manifest.json");
-    if (status != WS_OK ||
-        (!ws_file_exists(path) &&
-         ((const struct ws_store_keys *)ws_config_keys(intake->run->config, &ws_store_section))->n_warc > 0))
+    if (status != WS_OK || (!ws_file_exists(path) && ws_store_keys(intake->run->config)->n_warc > 0))
         return status; /* other people's WARC files alone are fine */
     json_t *manifest = NULL;
     status = ws_manifest_read(path, &manifest, err);
@@ -158,7 +156,7 @@ static enum ws_status add_foreign(struct intake *intake, const char *path, struc
 
 static enum ws_status collect_inputs(struct intake *intake, struct ws_err *err)
 {
-    const struct ws_store_keys *conf = ws_config_keys(intake->run->config, &ws_store_section);
+    const struct ws_store_keys *conf = ws_store_keys(intake->run->config);
     enum ws_status status = add_crawl(intake, err);
     for (unsigned i = 0; status == WS_OK && i < conf->n_warc; i++)
         status = add_foreign(intake, conf->warc[i], err);
@@ -175,7 +173,7 @@ static enum ws_status collect_inputs(struct intake *intake, struct ws_err *err)
 /** Everything that the pixels and labels depend on, as one line. */
 static bool describe_rule(const struct ws_config *config, struct ws_buf *out)
 {
-    const struct ws_store_keys *s = ws_config_keys(config, &ws_store_section);
+    const struct ws_store_keys *s = ws_store_keys(config);
     bool ok = ws_buf_addf(out,
                           "size=%u channels=%u fit=%d background=%d invert=%d min_side=%u max_megapixels=%.9g "
                           "max_aspect=%.9g classes=",
@@ -235,10 +233,8 @@ static enum ws_status check_store(const struct intake *intake, struct ws_images_
     }
     const char *const meta[][2] = {{"format", "1"}, {"rule", rule->ptr}};
     char size[16], channels[16];
-    (void)snprintf(size, sizeof size, "%u",
-                   ((const struct ws_store_keys *)ws_config_keys(intake->run->config, &ws_store_section))->size);
-    (void)snprintf(channels, sizeof channels, "%u",
-                   ((const struct ws_store_keys *)ws_config_keys(intake->run->config, &ws_store_section))->channels);
+    (void)snprintf(size, sizeof size, "%u", ws_store_keys(intake->run->config)->size);
+    (void)snprintf(channels, sizeof channels, "%u", ws_store_keys(intake->run->config)->channels);
     for (int i = 0; status == WS_OK && !reason[0] && i < 2; i++)
         status = ws_images_db_put(db, WS_TABLE_META, ws_text_span(meta[i][0]), ws_text_span(meta[i][1]), err);
     if (status == WS_OK && !reason[0])
@@ -251,8 +247,7 @@ static enum ws_status check_store(const struct intake *intake, struct ws_images_
 /** Open the store on disk, or make it anew when it belongs to another configuration or other inputs. */
 static enum ws_status open_store(const struct intake *intake, struct ws_images_db *db, struct ws_err *err)
 {
-    const double map_gib =
-        ((const struct ws_store_keys *)ws_config_keys(intake->run->config, &ws_store_section))->map_gib;
+    const double map_gib = ws_store_keys(intake->run->config)->map_gib;
     struct ws_buf rule = {0};
     char reason[200];
     enum ws_status status = describe_rule(intake->run->config, &rule)
@@ -440,7 +435,7 @@ static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err 
 static enum ws_status tell_plan(struct ws_job *job, void *self, struct ws_err *err)
 {
     const struct intake *intake = self;
-    const struct ws_store_keys *conf = ws_config_keys(job->run->config, &ws_store_section);
+    const struct ws_store_keys *conf = ws_store_keys(job->run->config);
     (void)err;
     printf("store: would read %zu WARC file%s into %s, %u x %u pixels, %u channel%s\n", intake->n_inputs,
            intake->n_inputs == 1 ? "" : "s", job->dir, conf->size, conf->size, conf->channels,

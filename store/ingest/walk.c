@@ -353,9 +353,9 @@ static enum ws_status open_sandbox(struct ingest *ingest, struct ws_err *err)
     const struct ws_config *config = ingest->setup->config;
     const struct ws_sandbox_setup setup = {
         .n_workers = (int)config->threads,
-        .rule = ws_image_rule_of(ws_config_keys(config, &ws_store_section)),
+        .rule = ws_image_rule_of(ws_store_keys(config)),
         .max_body_bytes = MAX_BODY_BYTES,
-        .timeout_s = ((const struct ws_store_keys *)ws_config_keys(config, &ws_store_section))->decode_timeout_s,
+        .timeout_s = ws_store_keys(config)->decode_timeout_s,
         .done = take_result,
         .argument = ingest,
     };

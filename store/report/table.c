@@ -118,9 +118,7 @@ enum ws_status ws_report_add_results(const struct ws_report *report, struct ws_h
                 "<th scope=\"col\">Training</th><th scope=\"col\">Images seen</th></tr></thead><tbody>\n");
     const char *teacher_arch = ws_json_text(report->card, "arch");
     add_result_row(html, &report->teacher_run, "kt",
-                   teacher_arch[0]
-                       ? teacher_arch
-                       : ((const struct ws_teacher_part *)ws_config_keys(report->config, &ws_teacher_part))->arch,
+                   teacher_arch[0] ? teacher_arch : ws_config_teacher(report->config)->arch,
                    ws_report_manifest(report, "teacher"), report->teacher_eval, NULL, false);
     for (size_t r = 0; r < report->n_runs; r++) {
         const struct ws_report_run *run = &report->runs[r];

@@ -197,6 +197,11 @@ const struct ws_runs_keys *ws_config_runs(const struct ws_config *config)
     return ws_conf_get(config->conf, &ws_runs_section);
 }
 
+const struct ws_teacher_part *ws_config_teacher(const struct ws_config *config)
+{
+    return ws_conf_get(config->conf, &ws_teacher_part);
+}
+
 /* --- other programs --- */
 
 /** Run "webstill-PROGRAM config PATH --own -o …" into `answer`. */
@@ -261,9 +266,11 @@ enum ws_status ws_config_ask_others(const struct ws_config *config, struct ws_er
 static bool cut_lines(const struct ws_buf *text, const char *head, bool keep_head, bool is_part, struct ws_buf *out)
 {
     const size_t len = strlen(head);
-    const char *end = text->len ? text->ptr + text->len : NULL;
+    if (text->len == 0)
+        return true;
+    const char *const end = text->ptr + text->len;
     bool is_inside = false, ok = true;
-    for (const char *line = text->ptr; ok && line && line < end;) {
+    for (const char *line = text->ptr; ok && line < end;) {
         const char *stop = memchr(line, '\n', (size_t)(end - line));
         const char *next = stop ? stop + 1 : end;
         const bool is_document = strncmp(line, "---", 3) == 0;

@@ -10,6 +10,7 @@
 #define WEBSTILL_TESTS_UNIT_PROGRAM_H
 
 #include "../../crawler/keys.h"
+#include "../../crawler/source/source.h"
 #include "../../distill/commands.h"
 #include "../../distill/keys/distill.h"
 #include "../../distill/keys/teacher.h"
@@ -30,14 +31,17 @@ static inline const struct ws_program *test_program(void)
 {
     static const struct ws_conf_section *sections[TEST_SECTIONS];
     static const struct ws_program program = {.name = "all", .sections = sections, .method_reads = ws_method_reads};
-    const struct ws_conf_section *const before[] = {&ws_top_section,     &ws_crawl_section, &ws_store_section,
-                                                    &ws_teacher_section, &ws_score_section, &ws_curate_section,
-                                                    &ws_distill_section};
+    const struct ws_conf_section *const crawl[] = {&ws_top_section, &ws_crawl_section};
+    const struct ws_conf_section *const before[] = {&ws_store_section, &ws_teacher_section, &ws_score_section,
+                                                    &ws_curate_section, &ws_distill_section};
     const struct ws_conf_section *const behind[] = {&ws_eval_section, &ws_export_section, &ws_report_section};
     size_t n = 0;
+    for (size_t i = 0; i < sizeof crawl / sizeof crawl[0]; i++)
+        sections[n++] = crawl[i];
+    n += ws_source_sections(sections + n, 16);
     for (size_t i = 0; i < sizeof before / sizeof before[0]; i++)
         sections[n++] = before[i];
-    n += ws_method_sections(sections + n, TEST_SECTIONS - 16);
+    n += ws_method_sections(sections + n, TEST_SECTIONS - 40);
     for (size_t i = 0; i < sizeof behind / sizeof behind[0]; i++)
         sections[n++] = behind[i];
     sections[n] = NULL;

@@ -70,8 +70,7 @@ static enum ws_status read_one(const struct ws_visit *visit, const struct ws_res
     return WS_OK;
 }
 
-static const struct ws_source_ops one_answer = {
-    .kind = MADE_UP, .name = "one", .accept = "*/*", .begin = begin_one, .read = read_one};
+static const struct ws_source_ops one_answer = {.name = "one", .accept = "*/*", .begin = begin_one, .read = read_one};
 
 static struct bench *open_bench(void **state)
 {

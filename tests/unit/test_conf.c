@@ -1,4 +1,5 @@
 /* The configuration: three layers, checked key by key, loaded into the struct and printed again. */
+#include "../../crawler/source/source.h"
 #include "program.h"
 #include "temp.h"
 
@@ -578,6 +579,17 @@ static void every_key_has_a_sentence_and_every_number_a_range(void **state)
     }
 }
 
+static void each_kind_of_source_is_called_by_its_rows_name(void **state)
+{
+    (void)state;
+    size_t i = 0;
+    for (; ws_source_table[i]; i++) {
+        assert_string_equal(ws_source_words[i].word, ws_source_table[i]->name);
+        assert_int_equal(ws_source_words[i].value, i);
+    }
+    assert_null(ws_source_words[i].word);
+}
+
 /** As the programs have it: curate reads two keys of `distill`, and nothing of `export`. */
 static void a_part_of_a_section_is_read_and_the_rest_is_skipped(void **state)
 {
@@ -679,6 +691,7 @@ int main(void)
         CONF_TEST(dump_of_sections_is_in_the_references_order),
         CONF_TEST(a_changed_key_changes_what_the_stages_that_read_it_depend_on_and_nothing_else),
         CONF_TEST(every_key_has_a_sentence_and_every_number_a_range),
+        CONF_TEST(each_kind_of_source_is_called_by_its_rows_name),
         CONF_TEST(a_part_of_a_section_is_read_and_the_rest_is_skipped),
         CONF_TEST(every_configuration_of_ours_loads),
         CONF_TEST(nearest_name_forgives_slips_and_nothing_else),

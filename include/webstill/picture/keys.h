@@ -2,7 +2,7 @@
 #ifndef WEBSTILL_PICTURE_KEYS_H
 #define WEBSTILL_PICTURE_KEYS_H
 
-#include "webstill/conf/section.h"
+#include "webstill/stage/config.h"
 
 enum ws_fit { WS_FIT_PAD, WS_FIT_CROP, WS_FIT_STRETCH };
 enum ws_background { WS_BACKGROUND_WHITE, WS_BACKGROUND_BLACK };
@@ -24,5 +24,10 @@ struct ws_store_keys {
 };
 
 extern const struct ws_conf_section ws_store_section;
+
+static inline const struct ws_store_keys *ws_store_keys(const struct ws_config *config)
+{
+    return ws_config_keys(config, &ws_store_section);
+}
 
 #endif

@@ -90,6 +90,8 @@ void ws_config_free(struct ws_config **config);
 const void *ws_config_keys(const struct ws_config *config, const struct ws_conf_section *section);
 /** Of section `distill`, what every program may read. */
 const struct ws_runs_keys *ws_config_runs(const struct ws_config *config);
+/** Of section `teacher`, likewise. */
+const struct ws_teacher_part *ws_config_teacher(const struct ws_config *config);
 
 /** Have the programs whose sections this one does not know check theirs. One that is not installed is left out. */
 WS_MUST_USE enum ws_status ws_config_ask_others(const struct ws_config *config, struct ws_err *err);
