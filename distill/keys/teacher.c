@@ -29,6 +29,8 @@ static const struct ws_conf_key teacher_keys[] = {
     {WS_CONF_NUMBERS(struct ws_teacher_keys, std), .unit = "share", .min = 0, .max = 10, .excluded = WS_CONF_ABOVE,
      .fallback = "[]", .n_max = 3},
     {WS_CONF_GROUP(struct ws_teacher_keys, part, struct ws_teacher_part, &ws_teacher_part)},
+    {WS_CONF_TEXT(struct ws_teacher_keys, method), .is_late = true, .fallback = "ce",
+     .help = "What trains it: one of the methods that distill.methods lists, which needs labels and no teacher."},
     {WS_CONF_UINT(struct ws_teacher_keys, epochs), .unit = "epochs", .min = 1, .max = 100000, .fallback = "240",
      .help = "Passes over the training data."},
     {WS_CONF_UINT(struct ws_teacher_keys, steps), .unit = "steps", .min = 0, .max = 1000000000, .fallback = "0",

@@ -16,6 +16,7 @@ struct ws_teacher_keys {
     double *mean, *std;                /**< import: per channel, of pixels in 0..1; where the file does not tell */
     unsigned n_mean, n_std;
     struct ws_teacher_part part; /**< its architecture */
+    char *method;                /**< a row of the table of methods that needs no teacher itself: "ce" */
     uint32_t epochs;
     uint32_t steps; /**< 0 = whole epochs; else ends after so many steps */
     uint32_t batch;

@@ -1,4 +1,5 @@
-/* The stage `teacher`: train on labelled images with the students' own loop and method ce, or import a file. */
+/* The stage `teacher`: train on labelled images with the students' own loop and the method teacher.method, or import a
+ * file. */
 #include "keys/teacher.h"
 #include "commands.h"
 #include "learn/train.h"
@@ -13,7 +14,6 @@
 #include <string.h>
 
 #define TEACHER_FILE "teacher/teacher.safetensors"
-#define TEACHER_METHOD "ce" /* a row of the table like any other that needs no teacher */
 
 const struct ws_option ws_teacher_options[] = {
     {"replay", "FILE", "run the step kept in teacher/nan-step-N.safetensors again and print each node's values"},
@@ -164,6 +164,14 @@ static enum ws_status describe_result(struct ws_job *job, bool is_import, struct
     return status;
 }
 
+static enum ws_status find_method(struct task *task, struct ws_err *err)
+{
+    const enum ws_status status = ws_method_find(ws_teacher_keys(task->run->config)->method, &task->method, err);
+    if (status != WS_OK)
+        ws_err_note(err, "teacher.method");
+    return status;
+}
+
 static enum ws_status train_teacher(struct task *task, struct ws_err *err)
 {
     const struct ws_config *config = task->run->config;
@@ -171,7 +179,7 @@ static enum ws_status train_teacher(struct task *task, struct ws_err *err)
     ws_job_key(task->job, key);
     enum ws_status status = ws_path_join(path, task->run->work, err, TEACHER_FILE);
     if (status == WS_OK)
-        status = ws_method_find(TEACHER_METHOD, &task->method, err);
+        status = find_method(task, err);
     if (status == WS_OK)
         status = open_data(task, err);
     if (status == WS_OK)

@@ -103,6 +103,27 @@ static void make_path(char path[160], const struct ws_conf_section *section, con
     snprintf(path, 160, "%.80s%s%.70s", section->name, section->name[0] ? "." : "", key->name);
 }
 
+static bool is_named(const char *const *names, const char *path)
+{
+    while (*names && strcmp(*names, path) != 0)
+        names++;
+    return *names != NULL;
+}
+
+/** A value that prints as its key's default does, in quotes or not. */
+static bool has_default(const struct ws_conf_visit *row, const char *base)
+{
+    struct ws_buf text = {0};
+    const size_t len = strlen(row->key->fallback);
+    bool is_same = !row->key->is_list && ws_conf_value_print(row->key, base + row->offset, &text);
+    if (is_same && text.len == len + 2 && text.ptr[0] == '"')
+        is_same = strncmp(text.ptr + 1, row->key->fallback, len) == 0;
+    else
+        is_same = is_same && strcmp(text.ptr, row->key->fallback) == 0;
+    ws_buf_fini(&text);
+    return is_same;
+}
+
 static bool print_section(struct printer *printer, const struct ws_conf_section *section, const char *base,
                           const char *const *names)
 {
@@ -112,6 +133,8 @@ static bool print_section(struct printer *printer, const struct ws_conf_section 
     for (size_t i = 0; ok && ws_conf_row(section, i, &row); i++) {
         char path[160];
         make_path(path, section, row.key);
+        if (names && row.key->is_late && !is_named(names, path) && has_default(&row, base))
+            continue;
         if (row.key->type != WS_CONF_TYPE_COUNT && is_chosen(names, path))
             ok = open_section(printer, section->name) && ws_buf_addf(printer->out, "%*s", indent, "") &&
                  print_key(&row, base, indent, printer->out);

@@ -329,6 +329,31 @@ static void a_renamed_class_is_told_before_anything_is_trained(void **state)
     free_place(&place);
 }
 
+/* The key is younger than teachers that there are: their manifests do not name it, and stay current. */
+static void the_teachers_method_is_a_row_of_the_table(void **state)
+{
+    struct place place;
+    struct ws_err err;
+    char path[TEMP_PATH];
+    make_place(&place, *state, "kd");
+    must(&place, ws_teacher_command);
+    struct ws_buf text = {0};
+    assert_int_equal(ws_file_read(temp_join(path, place.folder, "teacher/manifest.json"), 1 << 20, &text, &err), WS_OK);
+    assert_null(strstr(text.ptr, "method: ce"));
+    ws_buf_fini(&text);
+    const int64_t before = modified_ns(&place, "teacher/teacher.safetensors");
+    set_methods(&place, "teacher: {", "teacher: {method: ce, ");
+    must(&place, ws_teacher_command);
+    assert_true(before == modified_ns(&place, "teacher/teacher.safetensors"));
+    set_methods(&place, "method: ce, ", "method: kd, ");
+    assert_int_equal(run_with(&place, ws_teacher_command, NULL, 0, &err), WS_E_CONFIG);
+    assert_non_null(strstr(err.text, "method kd learns from a teacher"));
+    set_methods(&place, "method: kd, ", "method: cd, ");
+    assert_int_equal(run_with(&place, ws_teacher_command, NULL, 0, &err), WS_E_CONFIG);
+    assert_non_null(strstr(err.text, "teacher.method: unknown method \"cd\""));
+    free_place(&place);
+}
+
 static void a_held_lock_is_respected(void **state)
 {
     struct place place;
@@ -757,6 +782,7 @@ int main(void)
         IN_FOLDER(a_stage_without_its_forerunner_names_it),
         IN_FOLDER(a_missing_labelled_set_says_where_data_comes_from),
         IN_FOLDER(a_renamed_class_is_told_before_anything_is_trained),
+        IN_FOLDER(the_teachers_method_is_a_row_of_the_table),
         IN_FOLDER(a_held_lock_is_respected),
         IN_FOLDER(refining_is_a_step_of_its_own),
         IN_FOLDER(an_imported_teacher_is_the_same_teacher),

@@ -50,6 +50,7 @@ struct ws_conf_key {
     bool is_list;            /**< the member is a pointer to owned elements */
     size_t offset, n_offset; /**< of the member, and of the unsigned that counts a list */
 
+    bool is_late; /**< younger than finished work: a section printed in part leaves it out while it has its default */
     const char *fallback; /**< the default, as YAML; NULL in a record: the key must be given */
     const char *unit;     /**< "ms", "share"; NULL where the type says it all */
     double min, max;      /**< whole numbers stay below 2^53, where double and JSON are exact */
