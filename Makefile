@@ -21,7 +21,7 @@ ROOMS_store   := $(addprefix store/,table warc picture images tensors ingest loo
 ROOMS_crawler := crawler $(addprefix crawler/,net page books source turn job)
 ROOMS_curate  := curate
 ROOMS_nn      := $(addprefix distill/nn/,graph plan op cpu loss onnx zoo)
-ROOMS_distill := $(addprefix distill/,data measure model learn prepare method method/kd3 stage)
+ROOMS_distill := $(addprefix distill/,keys data measure model learn prepare method method/kd3 stage)
 
 sources   = $(filter-out %/main.c,$(wildcard $(addsuffix /*.c,$(ROOMS_$(1)))))
 objects   = $(patsubst %.c,$(B)/%.o,$(call sources,$(1)))
@@ -49,7 +49,7 @@ CPPFLAGS_ALL := -D_POSIX_C_SOURCE=200809L -Iinclude $(CPPFLAGS)
 CFLAGS_ALL   := -std=c17 $(FLAGS) $(WARN) $(CFLAGS)
 LDFLAGS_ALL  := $(FLAGS) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 
-PKGS_base    := libcyaml yaml-0.1 jansson libcrypto libxxhash
+PKGS_base    := yaml-0.1 jansson libcrypto libxxhash
 PKGS_store   := $(PKGS_base) lmdb libjpeg libpng libwebp libseccomp zlib
 PKGS_crawler := $(PKGS_store) libcurl libxml-2.0
 PKGS_curate  := $(PKGS_base) lmdb zlib
@@ -74,13 +74,6 @@ $(B)/%.o: %.c
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(addprefix -I,$(call floors_of,$<)) -I$(B)/$(<D) $(PKG_CFLAGS) $(CFLAGS_ALL) $(FILE_FLAGS) -MMD -MP -c $< -o $@
 
-# The reference configuration, compiled in: the first layer of every configuration.
-$(B)/store/conf/reference.o: configs/reference.yaml
-	@mkdir -p $(@D)
-	$(call say,EMBED,$<)
-	$(Q)printf '.section .rodata\n.global ws_reference_yaml, ws_reference_yaml_end\nws_reference_yaml:\n.incbin "%s"\nws_reference_yaml_end:\n.byte 0\n.section .note.GNU-stack,"",%%progbits\n' $< \
-	    | $(CC) -x assembler -c - -o $@
-
 # Kernels: one source, one object per instruction set, chosen at run time.
 KERNEL_FLAGS := -O3 -ffp-contract=fast -fno-math-errno $(if $(findstring clang,$(CC)),,-fno-tree-loop-distribute-patterns)
 $(B)/distill/nn/cpu/kernels_plain.o:  FILE_FLAGS := $(KERNEL_FLAGS)
@@ -103,7 +96,6 @@ $(ONNX_TESTS): FILE_FLAGS := -I$(dir $(PROTO))
 $(ONNX_TESTS): | $(PROTO).h
 
 $(foreach floor,$(FLOORS),$(eval $(call archive,$(floor)): $(call objects,$(floor))))
-$(BASE): $(B)/store/conf/reference.o
 $(call archive,nn): $(PROTO).o
 $(B)/lib/%.a:
 	@mkdir -p $(@D)
@@ -195,6 +187,10 @@ reproduce-kd3-table:
 reproduce-kd3-time:
 	@node tests/reproduce/reproduce.mjs --time
 
+# The keys stand in the programs' rows; the tracked page is printed from them, and tests/cli/config.sh holds it equal.
+reference: all
+	@$(WEBSTILL) config configs/web-small.yaml --reference >configs/reference.yaml.new && mv configs/reference.yaml.new configs/reference.yaml
+
 golden:
 	@tests/install.sh bench
 	/usr/bin/python3 tests/golden/generate.py
@@ -277,8 +273,9 @@ help:
 	@echo "  make reproduce-kd3  the proof: every method, three seeds, hours (tests/reproduce/README.md);"
 	@echo "                      reproduce-kd3-table: its tables anew; reproduce-kd3-time: what runs cost beyond their steps"
 	@echo "  make fuzz        each parser under clang's fuzzing engine for FUZZ_S=$(FUZZ_S) seconds"
+	@echo "  make reference   configs/reference.yaml anew, from the programs' keys"
 	@echo "  make data        Fashion-MNIST only         make install           into PREFIX=$(PREFIX)"
 	@echo "  make format lint clean                      V=1 shows commands, MODE=debug|asan|… picks flags"
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all build-tests test run-tests unit demo symbols data bench bench-distill reproduce-kd3 reproduce-kd3-table reproduce-kd3-time golden asan ubsan tsan fuzz run-fuzz $(STAGES) pipeline install format lint clean help FORCE
+.PHONY: all build-tests test run-tests unit demo symbols data bench bench-distill reproduce-kd3 reproduce-kd3-table reproduce-kd3-time reference golden asan ubsan tsan fuzz run-fuzz $(STAGES) pipeline install format lint clean help FORCE

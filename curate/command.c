@@ -2,23 +2,21 @@
 #include "commands.h"
 #include "scores.h"
 #include "stage.h"
+#include "webstill/curate/keys.h"
 
 #include "webstill/base/file.h"
 #include "webstill/base/log.h"
 #include "webstill/curate/selection.h"
-#include "webstill/stage/table.h"
+#include "webstill/stage/job.h"
 #include "webstill/tensors/file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-enum { PATH_BYTES = 4096 };
+#define SCORES_FILE "scores/teacher.safetensors"
+#define SELECTION_FILE "selection/epoch.safetensors"
 
 const struct ws_option ws_curate_options[] = {
     {"student", "PATH",
@@ -31,13 +29,6 @@ const struct ws_option ws_curate_options[] = {
 const char *ws_curate_libraries(void)
 {
     return "jansson " JANSSON_VERSION;
-}
-
-static enum ws_status join(char path[PATH_BYTES], const char *work, const char *relative, struct ws_err *err)
-{
-    if (snprintf(path, PATH_BYTES, "%s/%s", work, relative) >= PATH_BYTES)
-        return ws_fail(err, WS_E_CONFIG, "the path of the working directory is too long");
-    return WS_OK;
 }
 
 static enum ws_status check_match(const struct scores *teacher, const struct scores *student, const char *path,
@@ -59,8 +50,8 @@ static enum ws_status check_match(const struct scores *teacher, const struct sco
 
 static double alpha_of(const struct ws_config *config, bool has_student)
 {
-    const struct ws_conf_curate *curate = &config->curate;
-    const double epochs = (double)config->distill.epochs;
+    const struct ws_curate_keys *curate = ws_curate_keys(config);
+    const double epochs = (double)ws_config_runs(config)->epochs;
     const struct ws_alpha_schedule schedule = {
         .zero_epoch = curate->alpha_zero_share * epochs,
         .horizon = curate->alpha_horizon_share * epochs,
@@ -72,27 +63,25 @@ static double alpha_of(const struct ws_config *config, bool has_student)
 static enum ws_status apply_rule(struct ws_selection *out, struct ws_arena *arena, const struct scores *teacher,
                                  const struct scores *student, const struct ws_config *config, struct ws_err *err)
 {
-    const struct ws_conf_curate *curate = &config->curate;
+    const struct ws_curate_keys *curate = ws_curate_keys(config);
     const struct ws_select_options options = {
         .alpha = alpha_of(config, student->file != NULL), .combine = curate->combine, .p_cutoff = curate->p_cutoff};
     bool is_done;
-    if (strcmp(curate->rule, "kd3") == 0)
+    if (curate->rule == WS_RULE_KD3)
         is_done = ws_select_kd3(out, arena, teacher->logits, student->logits, teacher->n, teacher->n_classes, &options);
-    else if (strcmp(curate->rule, "all") == 0)
-        is_done = ws_select_all(out, arena, teacher->logits, student->logits, teacher->n, teacher->n_classes, &options);
     else
-        return ws_fail(err, WS_E_CONFIG, "curate.rule: expected kd3 or all, found \"%s\"", curate->rule);
+        is_done = ws_select_all(out, arena, teacher->logits, student->logits, teacher->n, teacher->n_classes, &options);
     return is_done ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for a selection among %zu images", teacher->n);
 }
 
 /* The store tells what was searched for; the rules beyond KD3's cannot do without it. */
 static enum ws_status open_store(struct stage *stage, const char *work, struct ws_err *err)
 {
-    char folder[PATH_BYTES], data[PATH_BYTES];
-    enum ws_status status = join(folder, work, "store", err);
+    char folder[WS_PATH_BYTES], data[WS_PATH_BYTES];
+    enum ws_status status = ws_path_join(folder, work, err, "store");
     if (status == WS_OK)
-        status = join(data, work, "store/data.mdb", err);
-    if (status != WS_OK || (!ws_curation_is_on(&stage->config->curate) && !ws_file_exists(data)))
+        status = ws_path_join(data, work, err, "store/data.mdb");
+    if (status != WS_OK || (!ws_curation_is_on(ws_curate_keys(stage->config)) && !ws_file_exists(data)))
         return status;
     return ws_images_open(&stage->store, folder, err);
 }
@@ -121,7 +110,7 @@ static enum ws_status open_curation(struct stage *stage, const struct scores *sc
                                           .channels = ws_images_channels(stage->store),
                                           .store = stage->store};
     if (status == WS_OK)
-        status = ws_curation_open(&stage->curation, &stage->config->curate, &pool, err);
+        status = ws_curation_open(&stage->curation, ws_curate_keys(stage->config), &pool, err);
     free(pixels);
     return status;
 }
@@ -135,12 +124,12 @@ static enum ws_status select_images(struct stage *stage, const struct scores *te
     if (status == WS_OK &&
         !ws_select_all(&stage->choices, &stage->arena, teacher->logits, NULL, teacher->n, teacher->n_classes, &alone))
         status = ws_fail(err, WS_E_MEMORY, "out of memory for the teacher's choices");
-    if (status != WS_OK || !ws_curation_is_on(&stage->config->curate))
+    if (status != WS_OK || !ws_curation_is_on(ws_curate_keys(stage->config)))
         return status;
     status = open_curation(stage, teacher, err);
     if (status != WS_OK)
         return status;
-    if (ws_curation_asks_teacher(&stage->config->curate))
+    if (ws_curation_asks_teacher(ws_curate_keys(stage->config)))
         ws_curation_judge(&stage->curation, stage->choices.predicted, stage->choices.confidence);
     ws_curation_apply(&stage->curation, &stage->found);
     return WS_OK;
@@ -185,31 +174,31 @@ static enum ws_status compare_with_previous(struct stage *stage, const char *pat
  * The last whole selection becomes previous/epoch.safetensors. Only a manifest tells that it was whole: a run that was
  * cut short behind this point finds no manifest and compares with the same one again.
  */
-static enum ws_status set_aside(const char *path, const char *previous, const char *manifest_path, struct ws_err *err)
+static enum ws_status set_aside(const struct ws_job *job, const char *path, const char *previous, struct ws_err *err)
 {
-    char folder[PATH_BYTES];
-    if (!ws_file_exists(path) || !ws_file_exists(manifest_path))
+    char folder[WS_PATH_BYTES];
+    if (!ws_file_exists(path) || !ws_file_exists(job->manifest_path))
         return WS_OK;
-    snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(previous, '/') - previous), previous);
-    const enum ws_status status = ws_dir_make(folder, err);
+    enum ws_status status = ws_path_join(folder, job->dir, err, "previous");
+    if (status == WS_OK)
+        status = ws_dir_make(folder, err);
     if (status == WS_OK && rename(path, previous) != 0)
         return ws_fail_errno(err, "%s", previous);
     return status;
 }
 
-static enum ws_status record(struct ws_manifest *manifest, const struct stage *stage, const char *path,
-                             struct ws_err *err)
+static enum ws_status record(struct ws_job *job, const struct stage *stage, const char *path, struct ws_err *err)
 {
     const struct ws_selection *found = &stage->found;
+    struct ws_manifest *manifest = &job->manifest;
     struct ws_tensors *written = NULL;
     const enum ws_status status = ws_tensors_open(&written, path, err);
     if (status != WS_OK)
         return status;
-    bool is_whole =
-        ws_manifest_output(manifest, "selection/epoch.safetensors", ws_tensors_digest(written), (int64_t)found->n) &&
-        ws_manifest_count(manifest, "images", (int64_t)found->n) &&
-        ws_manifest_count(manifest, "kept", found->n_kept_total) &&
-        ws_manifest_fact(manifest, "alpha", json_real(found->alpha));
+    bool is_whole = ws_manifest_output(manifest, SELECTION_FILE, ws_tensors_digest(written), (int64_t)found->n) &&
+                    ws_manifest_count(manifest, "images", (int64_t)found->n) &&
+                    ws_manifest_count(manifest, "kept", found->n_kept_total) &&
+                    ws_manifest_fact(manifest, "alpha", json_real(found->alpha));
     json_t *kept = json_object();
     for (int c = 0; c < found->n_classes; c++)
         json_object_set_new(kept, stage->config->classes[c].name, json_integer(found->n_kept[c]));
@@ -219,146 +208,125 @@ static enum ws_status record(struct ws_manifest *manifest, const struct stage *s
     return is_whole ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for the manifest");
 }
 
-/* Write the selection beside its manifest, and say what is in it. */
-static enum ws_status publish(struct stage *stage, struct ws_manifest *manifest, const char *work,
-                              const struct ws_image_id *ids, const char *manifest_path, struct ws_err *err)
+/* The last selection aside, this one in its place, and the manifest. */
+static enum ws_status publish(struct stage *stage, struct ws_job *job, const struct ws_image_id *ids,
+                              struct ws_err *err)
 {
-    const struct ws_conf_curate *rule = &stage->config->curate;
-    const struct ws_selection_facts facts = {rule->rule, rule->p_cutoff, rule->epoch};
-    char path[PATH_BYTES], previous[PATH_BYTES];
-    enum ws_status status = join(path, work, "selection/epoch.safetensors", err);
+    const struct ws_curate_keys *rule = ws_curate_keys(stage->config);
+    const struct ws_selection_facts facts = {ws_rule_name(rule->rule), rule->p_cutoff, rule->epoch};
+    char path[WS_PATH_BYTES], previous[WS_PATH_BYTES];
+    enum ws_status status = ws_path_join(path, job->run->work, err, SELECTION_FILE);
     if (status == WS_OK)
-        status = join(previous, work, "selection/previous/epoch.safetensors", err);
+        status = ws_path_join(previous, job->dir, err, "previous/epoch.safetensors");
     if (status == WS_OK)
-        status = set_aside(path, previous, manifest_path, err);
-    if (status == WS_OK && unlink(manifest_path) != 0 && errno != ENOENT)
-        status = ws_fail_errno(err, "%s", manifest_path);
+        status = set_aside(job, path, previous, err);
+    if (status == WS_OK)
+        status = ws_job_start(job, err);
     if (status == WS_OK)
         status = compare_with_previous(stage, previous, err);
     if (status == WS_OK)
         status = ws_selection_write(path, ids, &stage->found, &facts, err);
     if (status == WS_OK)
-        status = record(manifest, stage, path, err);
+        status = record(job, stage, path, err);
+    return status == WS_OK ? ws_job_finish(job, err) : status;
+}
+
+/* Whose predictions decide. */
+struct judges {
+    const char *student_path; /* NULL: the teacher decides alone */
+    struct scores teacher, student;
+};
+
+static enum ws_status open_judges(struct judges *judges, const struct ws_run *run, struct ws_err *err)
+{
+    const char *pool = ws_config_runs(run->config)->pool;
+    char path[WS_PATH_BYTES];
+    enum ws_status status = ws_path_join(path, run->work, err, SCORES_FILE);
     if (status == WS_OK)
-        status = ws_manifest_finish(manifest, manifest_path, err);
+        status = scores_open(&judges->teacher, path, err);
+    if (status == WS_OK && judges->student_path)
+        status = scores_open(&judges->student, judges->student_path, err);
+    if (status == WS_OK)
+        status = check_match(&judges->teacher, &judges->student, judges->student_path, run->config, err);
+    return status == WS_OK && pool[0] ? scores_restrict(&judges->teacher, &judges->student, pool, err) : status;
+}
+
+static void close_stage(struct stage *stage)
+{
+    ws_curation_close(&stage->curation);
+    ws_selection_close(&stage->previous);
+    ws_images_close(&stage->store);
+    ws_arena_fini(&stage->arena);
+}
+
+static enum ws_status make_selection(struct ws_job *job, void *self, struct ws_err *err)
+{
+    struct judges *judges = self;
+    struct stage stage = {.config = job->run->config};
+    enum ws_status status = open_judges(judges, job->run, err);
+    if (status != WS_OK)
+        goto close;
+    status = open_store(&stage, job->run->work, err);
+    if (status != WS_OK)
+        goto close;
+    status = select_images(&stage, &judges->teacher, &judges->student, err);
+    if (status != WS_OK)
+        goto close;
+    status = publish(&stage, job, judges->teacher.ids, err);
+    if (status != WS_OK)
+        goto close;
+    if (!ws_run_option(job->run, "explain", NULL))
+        stage_print(&stage);
+    stage_warn(&stage, judges->teacher.ids);
+close:
+    close_stage(&stage);
+    scores_close(&judges->teacher);
+    scores_close(&judges->student);
     return status;
 }
 
-static enum ws_status make_selection(const struct ws_run *run, struct ws_manifest *manifest, const char *teacher_path,
-                                     const char *student_path, const char *manifest_path, struct ws_err *err)
+static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err *err)
 {
-    const char *pool = run->config->distill.pool;
-    struct scores teacher = {0}, student = {0};
-    struct stage stage = {.config = run->config};
-    enum ws_status status = scores_open(&teacher, teacher_path, err);
-    if (status == WS_OK && student_path)
-        status = scores_open(&student, student_path, err);
-    if (status == WS_OK)
-        status = check_match(&teacher, &student, student_path, run->config, err);
-    if (status == WS_OK && pool[0])
-        status = scores_restrict(&teacher, &student, pool, err);
-    if (status == WS_OK)
-        status = open_store(&stage, run->work, err);
-    if (status == WS_OK)
-        status = select_images(&stage, &teacher, &student, err);
-    if (status == WS_OK)
-        status = publish(&stage, manifest, run->work, teacher.ids, manifest_path, err);
-    if (status == WS_OK) {
-        if (!ws_run_option(run, "explain", NULL))
-            stage_print(&stage);
-        stage_warn(&stage, teacher.ids);
-    }
-    ws_curation_close(&stage.curation);
-    ws_selection_close(&stage.previous);
-    ws_images_close(&stage.store);
-    ws_arena_fini(&stage.arena);
-    scores_close(&teacher);
-    scores_close(&student);
-    return status;
-}
-
-/* A file outside of the working directory. */
-static enum ws_status note_file(struct ws_manifest *manifest, const char *path, struct ws_err *err)
-{
-    struct ws_digest digest;
-    const enum ws_status status = ws_sha256_file(path, &digest, err);
-    if (status == WS_OK && !ws_manifest_input(manifest, path, &digest))
-        return ws_fail(err, WS_E_MEMORY, "out of memory for the manifest");
-    return status;
-}
-
-static enum ws_status note_pool(struct ws_manifest *manifest, const char *pool, struct ws_err *err)
-{
-    if (!ws_file_exists(pool))
+    const struct judges *judges = self;
+    const char *pool = ws_config_runs(job->run->config)->pool;
+    enum ws_status status = ws_job_input_stage(job, "score", NULL, SCORES_FILE, NULL, err);
+    if (status == WS_OK && pool[0] && !ws_file_exists(pool))
         return ws_fail(err, WS_E_CONFIG, "distill.pool: %s does not exist; expected a file with one image id a line",
                        pool);
-    return note_file(manifest, pool, err);
-}
-
-static enum ws_status note_inputs(struct ws_manifest *manifest, const char *work, const char *student_path,
-                                  const char *pool, struct ws_err *err)
-{
-    char path[PATH_BYTES];
-    json_t *scores = NULL;
-    struct ws_digest digest;
-    enum ws_status status = join(path, work, "scores/manifest.json", err);
-    if (status == WS_OK)
-        status = ws_manifest_read(path, &scores, err);
-    if (status == WS_OK)
-        status = ws_manifest_output_digest(scores, "scores/teacher.safetensors", &digest, err);
-    json_decref(scores);
-    if (status == WS_OK && !ws_manifest_input(manifest, "scores/teacher.safetensors", &digest))
-        status = ws_fail(err, WS_E_MEMORY, "out of memory for the manifest");
     if (status == WS_OK && pool[0])
-        status = note_pool(manifest, pool, err);
-    return status == WS_OK && student_path ? note_file(manifest, student_path, err) : status;
+        status = ws_job_input_file(job, pool, err);
+    return status == WS_OK && judges->student_path ? ws_job_input_file(job, judges->student_path, err) : status;
 }
 
-/* With the lock held (in a dry run: without). */
-static enum ws_status curate(const struct ws_run *run, struct ws_err *err)
+static enum ws_status tell_plan(struct ws_job *job, void *self, struct ws_err *err)
 {
-    const char *student_path = ws_run_option(run, "student", NULL);
-    char manifest_path[PATH_BYTES], teacher_path[PATH_BYTES];
-    struct ws_manifest manifest = {0};
-    enum ws_status status = join(manifest_path, run->work, "selection/manifest.json", err);
-    if (status == WS_OK)
-        status = join(teacher_path, run->work, "scores/teacher.safetensors", err);
-    if (status == WS_OK)
-        status = ws_manifest_begin(&manifest, "curate", ws_curate_libraries(), run->config,
-                                   ws_stage_find("curate")->sections, err);
-    if (status != WS_OK)
-        return status;
-    status = note_inputs(&manifest, run->work, student_path, run->config->distill.pool, err);
-    if (status == WS_OK && ws_manifest_is_current(&manifest, manifest_path, run->work)) {
-        ws_log(WS_LOG_INFO, "up to date");
-        if (!run->dry_run)
-            utimensat(AT_FDCWD, manifest_path, NULL, 0); /* for make; failing costs one more look */
-    } else if (status == WS_OK && run->dry_run) {
-        printf("curate: would apply rule %s to %s\n", run->config->curate.rule, teacher_path);
-    } else if (status == WS_OK) {
-        status = make_selection(run, &manifest, teacher_path, student_path, manifest_path, err);
-    }
-    ws_manifest_fini(&manifest);
-    return status;
+    (void)self;
+    (void)err;
+    printf("curate: would apply rule %s to %s/%s\n", ws_rule_name(ws_curate_keys(job->run->config)->rule),
+           job->run->work, SCORES_FILE);
+    return WS_OK;
+}
+
+static enum ws_status explain(struct ws_job *job, void *self, struct ws_err *err)
+{
+    const char *what = ws_run_option(job->run, "explain", NULL);
+    char path[WS_PATH_BYTES];
+    (void)self;
+    if (!what || job->run->dry_run)
+        return WS_OK;
+    const enum ws_status status = ws_path_join(path, job->run->work, err, SELECTION_FILE);
+    return status == WS_OK ? stage_explain(job->run->config, path, what, err) : status;
 }
 
 enum ws_status ws_curate_command(const struct ws_run *run, struct ws_err *err)
 {
+    static const struct ws_job_steps steps = {
+        .inputs = note_inputs, .plan = tell_plan, .make = make_selection, .tell = explain};
+    const struct ws_job_setup setup = {
+        .stage = ws_stage_find("curate"), .program = "webstill-curate", .libraries = ws_curate_libraries()};
+    struct judges judges = {.student_path = ws_run_option(run, "student", NULL)};
     if (run->limit > 0)
         return ws_fail(err, WS_E_CONFIG,
                        "--limit: `webstill curate` works on the whole pool, as thresholds depend on it");
-    struct ws_lock lock = {0};
-    char path[PATH_BYTES];
-    enum ws_status status = join(path, run->work, "selection/lock", err);
-    if (status == WS_OK && !run->dry_run)
-        status = ws_lock_take(&lock, path, "webstill-curate", err);
-    if (status == WS_OK)
-        status = curate(run, err);
-    const char *what = ws_run_option(run, "explain", NULL);
-    if (status == WS_OK && what && !run->dry_run)
-        status = join(path, run->work, "selection/epoch.safetensors", err);
-    if (status == WS_OK && what && !run->dry_run)
-        status = stage_explain(run->config, path, what, err);
-    ws_lock_release(&lock);
-    return status;
+    return ws_job_run(run, &setup, &steps, &judges, err);
 }

@@ -3,22 +3,22 @@
 #include "webstill/curate/phash.h"
 #include "webstill/curate/provenance.h"
 
-static bool has_quota(const struct ws_conf_curate *rule)
+static bool has_quota(const struct ws_curate_keys *rule)
 {
     return rule->quota > 0.0 && rule->quota < 1.0 && rule->quota_of != WS_BY_NOTHING;
 }
 
-bool ws_curation_asks_teacher(const struct ws_conf_curate *rule)
+bool ws_curation_asks_teacher(const struct ws_curate_keys *rule)
 {
     return rule->source_precision != WS_BY_NOTHING;
 }
 
-static bool asks_origins(const struct ws_conf_curate *rule)
+static bool asks_origins(const struct ws_curate_keys *rule)
 {
     return ws_curation_asks_teacher(rule) || has_quota(rule);
 }
 
-bool ws_curation_is_on(const struct ws_conf_curate *rule)
+bool ws_curation_is_on(const struct ws_curate_keys *rule)
 {
     return rule->density != WS_DENSITY_OFF || asks_origins(rule);
 }
@@ -88,7 +88,7 @@ static enum ws_status open_quota(struct ws_curation *curation, const struct ws_c
     return WS_OK;
 }
 
-enum ws_status ws_curation_open(struct ws_curation *curation, const struct ws_conf_curate *rule,
+enum ws_status ws_curation_open(struct ws_curation *curation, const struct ws_curate_keys *rule,
                                 const struct ws_curation_pool *pool, struct ws_err *err)
 {
     ws_assert(pool->n >= 1);
@@ -113,7 +113,7 @@ void ws_curation_close(struct ws_curation *curation)
 
 void ws_curation_judge(struct ws_curation *curation, const int32_t *predicted, const float *confidence)
 {
-    const struct ws_conf_curate *rule = curation->rule;
+    const struct ws_curate_keys *rule = curation->rule;
     const struct ws_source_rule how = {.belief = rule->source_belief,
                                        .confidence = rule->source_confidence,
                                        .prior = rule->source_prior,

@@ -1,6 +1,8 @@
 /* webstill-curate: which images are worth learning from. */
 #include "commands.h"
 
+#include "webstill/curate/keys.h"
+
 static const struct ws_command commands[] = {
     {.name = "curate",
      .summary = "apply the selection rule to the stored predictions",
@@ -19,10 +21,14 @@ static const struct ws_command commands[] = {
      .needs_config = true,
      .options = ws_curate_options,
      .run = ws_curate_command},
+    WS_CONFIG_COMMAND,
     {.name = NULL},
 };
 
+static const struct ws_conf_section *const sections[] = {&ws_top_section, &ws_curate_section, &ws_runs_section, NULL};
+static const struct ws_program program = {.name = "curate", .sections = sections};
+
 int main(int argc, char **argv)
 {
-    return ws_cli_main("webstill-curate", ws_curate_libraries(), commands, argc, argv);
+    return ws_cli_main(&program, ws_curate_libraries(), commands, argc, argv);
 }

@@ -1,4 +1,5 @@
 #include "webstill/curate/provenance.h"
+#include "webstill/base/json.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -38,16 +39,10 @@ void ws_source_host(const char *url, char *host, size_t size_bytes)
     snprintf(host, size_bytes, "%.*s", (int)(len < size_bytes ? len : size_bytes - 1), start);
 }
 
-static const char *text_of(const json_t *origin, const char *key)
-{
-    const char *text = json_string_value(json_object_get(origin, key));
-    return text ? text : "";
-}
-
 static void name_source(const json_t *origin, enum ws_source_key key, char name[NAME_BYTES])
 {
-    const char *query = text_of(origin, "query"), *class_name = text_of(origin, "class_name");
-    const char *licence = text_of(origin, "licence");
+    const char *query = ws_json_text(origin, "query"), *class_name = ws_json_text(origin, "class_name");
+    const char *licence = ws_json_text(origin, "licence");
     if (key == WS_BY_QUERY && query[0])
         snprintf(name, NAME_BYTES, "%s%s%s", class_name, class_name[0] ? ": " : "", query);
     else if (key == WS_BY_QUERY)
@@ -55,7 +50,7 @@ static void name_source(const json_t *origin, enum ws_source_key key, char name[
     else if (key == WS_BY_LICENCE)
         snprintf(name, NAME_BYTES, "%s", licence[0] ? licence : "none stated");
     else
-        ws_source_host(text_of(origin, "url"), name, NAME_BYTES);
+        ws_source_host(ws_json_text(origin, "url"), name, NAME_BYTES);
 }
 
 static bool add_link(struct links *links, struct link link)

@@ -4,6 +4,7 @@
 
 #include "webstill/curate/curation.h"
 #include "webstill/curate/drift.h"
+#include "webstill/curate/keys.h"
 #include "webstill/stage/manifest.h"
 #include "webstill/tensors/selection.h"
 

@@ -210,7 +210,7 @@ static void warn_pool(const struct stage *stage, const struct ws_image_id *ids)
 
 void stage_warn(const struct stage *stage, const struct ws_image_id *ids)
 {
-    const double bound = stage->config->curate.drift_warn;
+    const double bound = ws_curate_keys(stage->config)->drift_warn;
     warn_pool(stage, ids);
     if (stage->found.n_kept_total < 2)
         ws_log(WS_LOG_WARN, "fewer than two images are kept: lower curate.p_cutoff, or crawl more");

@@ -22,4 +22,7 @@ enum ws_status ws_eval_command(const struct ws_run *run, struct ws_err *err);
 /** `webstill export CONFIG`: the students as ONNX. */
 enum ws_status ws_export_command(const struct ws_run *run, struct ws_err *err);
 
+/** The sections of the stages that no other file reads. */
+extern const struct ws_conf_section ws_score_section, ws_eval_section, ws_export_section;
+
 #endif

@@ -1,8 +1,13 @@
 /* webstill-distill: everything with a network in it. */
 #include "commands.h"
-#include "stage/job.h"
+#include "keys/distill.h"
+#include "keys/teacher.h"
+#include "method/methods.h"
+#include "stage/machine.h"
 
+#include "webstill/curate/keys.h"
 #include "webstill/nn/blas.h"
+#include "webstill/picture/keys.h"
 
 static const struct ws_command commands[] = {
     {.name = "teacher",
@@ -56,12 +61,33 @@ static const struct ws_command commands[] = {
                 "Example: webstill export configs/web-fashion.yaml -o export.fold_bn=true -o export.normalise=true",
      .needs_config = true,
      .run = ws_export_command},
+    WS_CONFIG_COMMAND,
     {.name = NULL},
 };
+
+enum { MAX_SECTIONS = 64, MAX_OWN = 16 };
+
+/** Each method brings its sections, which stand behind `distill`. */
+static void list_sections(const struct ws_conf_section *sections[MAX_SECTIONS])
+{
+    const struct ws_conf_section *const before[] = {&ws_top_section,   &ws_store_section,  &ws_teacher_section,
+                                                    &ws_score_section, &ws_curate_section, &ws_distill_section};
+    const struct ws_conf_section *const behind[] = {&ws_eval_section, &ws_export_section};
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof before / sizeof before[0]; i++)
+        sections[n++] = before[i];
+    n += ws_method_sections(sections + n, MAX_SECTIONS - MAX_OWN);
+    for (size_t i = 0; i < sizeof behind / sizeof behind[0]; i++)
+        sections[n++] = behind[i];
+    sections[n] = NULL;
+}
 
 int main(int argc, char **argv)
 {
     char libraries[256];
+    const struct ws_conf_section *sections[MAX_SECTIONS];
+    const struct ws_program program = {.name = "distill", .sections = sections, .method_reads = ws_method_reads};
+    list_sections(sections);
     ws_blas_prepare(argv);
-    return ws_cli_main("webstill-distill", ws_job_libraries(libraries), commands, argc, argv);
+    return ws_cli_main(&program, ws_machine_libraries(libraries), commands, argc, argv);
 }

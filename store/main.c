@@ -1,5 +1,8 @@
 /** webstill-store: the commands that need nothing but the disk. */
 #include "commands.h"
+#include "report/keys.h"
+
+#include "webstill/picture/keys.h"
 
 #include <stddef.h>
 
@@ -72,9 +75,13 @@ static const struct ws_command commands[] = {
     {.name = NULL},
 };
 
+static const struct ws_conf_section *const sections[] = {&ws_top_section,  &ws_store_section,  &ws_teacher_part,
+                                                         &ws_runs_section, &ws_report_section, NULL};
+static const struct ws_program program = {.name = "store", .sections = sections};
+
 int main(int argc, char **argv)
 {
     char libraries[256];
     ws_store_libraries(libraries, sizeof libraries);
-    return ws_cli_main("webstill-store", libraries, commands, argc, argv);
+    return ws_cli_main(&program, libraries, commands, argc, argv);
 }

@@ -5,7 +5,7 @@
 set -euo pipefail
 
 build="gcc libc6-dev make pkg-config libcurl4-openssl-dev libxml2-dev zlib1g-dev libjpeg62-turbo-dev libpng-dev
-    libwebp-dev liblmdb-dev libseccomp-dev libssl-dev libxxhash-dev libcyaml-dev libyaml-dev libjansson-dev
+    libwebp-dev liblmdb-dev libseccomp-dev libssl-dev libxxhash-dev libyaml-dev libjansson-dev
     libopenblas-pthread-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev"
 web="nginx-light nodejs npm librsvg2-dev libfreetype-dev curl ca-certificates xz-utils"
 test="libcmocka-dev libonnx-testdata python3-onnx jq lmdb-utils procps python3 python3-numpy

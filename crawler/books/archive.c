@@ -26,7 +26,7 @@ static enum ws_status read_position(struct ws_frontier *frontier, uint32_t *shar
     return status == WS_DONE ? WS_OK : status;
 }
 
-enum ws_status ws_archive_open(struct ws_archive *archive, const char *dir, const struct ws_conf_crawl *conf,
+enum ws_status ws_archive_open(struct ws_archive *archive, const char *dir, const struct ws_crawl_keys *conf,
                                struct ws_frontier *frontier, struct ws_err *err)
 {
     char info[2048];

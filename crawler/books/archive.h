@@ -11,7 +11,7 @@
 #include "frontier.h"
 #include "net/fetch.h"
 
-#include "webstill/conf/config.h"
+#include "keys.h"
 #include "webstill/warc/file.h"
 
 #include <stdbool.h>
@@ -25,7 +25,7 @@ struct ws_archive {
 
 /** Continue where the frontier's books end; what lies behind in the files is cut off. */
 WS_MUST_USE enum ws_status ws_archive_open(struct ws_archive *archive, const char *dir,
-                                           const struct ws_conf_crawl *conf, struct ws_frontier *frontier,
+                                           const struct ws_crawl_keys *conf, struct ws_frontier *frontier,
                                            struct ws_err *err);
 /** Sync the files, then commit the frontier with their position: in this order, so that the books never promise too
  * much. */

@@ -99,7 +99,7 @@ WS_MUST_USE enum ws_status ws_frontier_next_find(struct ws_frontier *frontier, c
 
 /* --- queues --- */
 
-enum ws_item_kind { WS_ITEM_IMAGE = 1, WS_ITEM_TASK };
+enum ws_item_kind { WS_ITEM_IMAGE = 1, WS_ITEM_TASK, WS_N_ITEM_KINDS };
 
 struct ws_item {
     enum ws_item_kind kind;

@@ -1,5 +1,4 @@
-/** Finds: how a picture's URL enters the frontier, and how each way it was found reaches the archive. */
-#include "turn/crawl.h"
+#include "admit.h"
 
 #include "net/text.h"
 
@@ -37,31 +36,19 @@ static char *dump(const json_t *object)
     return json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
 }
 
-bool ws_admit_is_unsupported(const struct ws_url *url)
-{
-    static const char *const others[] = {"svg",  "svgz", "gif",  "ico",  "bmp", "tif",
-                                         "tiff", "avif", "heic", "heif", "jxl"};
-    char extension[8];
-    ws_url_extension(url, extension);
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (strcmp(extension, others[i]) == 0)
-            return true;
-    return false;
-}
-
 /** The entry of a URL, made and queued when it is new. */
 static enum ws_status get_or_queue(struct ws_crawl *crawl, const struct ws_url *url, const struct ws_image_id *key,
                                    struct ws_url_entry *entry, struct ws_err *err)
 {
-    enum ws_status status = ws_frontier_get_url(crawl->frontier, key, entry, err);
+    enum ws_status status = ws_frontier_get_url(crawl->books.frontier, key, entry, err);
     if (status != WS_DONE)
         return status;
     *entry = (struct ws_url_entry){.state = WS_ENTRY_QUEUED};
     memcpy(entry->url, url->text, sizeof entry->url);
-    status = ws_frontier_put_url(crawl->frontier, key, entry, err);
+    status = ws_frontier_put_url(crawl->books.frontier, key, entry, err);
     if (status == WS_OK)
-        status = ws_crawl_queue(crawl, url, WS_ITEM_IMAGE, key, 0, err);
-    crawl->tally.n_known++;
+        status = ws_turns_queue(&crawl->turns, url, WS_ITEM_IMAGE, key, 0, err);
+    crawl->books.tally.n_known++;
     return status;
 }
 
@@ -91,7 +78,7 @@ static enum ws_status admit(struct ws_crawl *crawl, const struct ws_url *url, js
         if (!json)
             return fail_memory(err, at.text);
         const bool is_redirected = entry.state == WS_ENTRY_REDIRECTED;
-        status = ws_frontier_add_find(crawl->frontier, &key, json, is_redirected, err);
+        status = ws_frontier_add_find(crawl->books.frontier, &key, json, is_redirected, err);
         free(json);
         if (status != WS_OK)
             return status;
@@ -127,7 +114,7 @@ enum ws_status ws_admit_forward(struct ws_crawl *crawl, const struct ws_image_id
     size_t n_forwarded = 0;
     bool is_first = true;
     enum ws_status status;
-    while ((status = ws_frontier_next_find(crawl->frontier, key, is_first, &find, err)) == WS_OK) {
+    while ((status = ws_frontier_next_find(crawl->books.frontier, key, is_first, &find, err)) == WS_OK) {
         is_first = false;
         json_t *object = load_find(&find, entry->url, err);
         if (!object) {
@@ -141,7 +128,7 @@ enum ws_status ws_admit_forward(struct ws_crawl *crawl, const struct ws_image_id
         json_decref(object);
         find.is_written = true;
         if (status == WS_OK || status == WS_DONE)
-            status = ws_frontier_mark_find(crawl->frontier, key, &find, err);
+            status = ws_frontier_mark_find(crawl->books.frontier, key, &find, err);
         if (status != WS_OK)
             break;
     }
@@ -181,21 +168,21 @@ enum ws_status ws_admit_write(struct ws_crawl *crawl, const struct ws_image_id *
     struct ws_find find = {0};
     bool is_first = true;
     enum ws_status status;
-    while ((status = ws_frontier_next_find(crawl->frontier, key, is_first, &find, err)) == WS_OK) {
+    while ((status = ws_frontier_next_find(crawl->books.frontier, key, is_first, &find, err)) == WS_OK) {
         is_first = false;
         if (find.is_written)
             continue;
         json_t *object = load_find(&find, entry->url, err);
         char *json = object && complete(crawl, object, entry) ? dump(object) : NULL;
         if (json)
-            status = ws_archive_metadata(&crawl->archive, entry->url, entry->record, json, err);
+            status = ws_archive_metadata(&crawl->books.archive, entry->url, entry->record, json, err);
         else
             status = object ? fail_memory(err, entry->url) : WS_E_DAMAGED;
         free(json);
         json_decref(object);
         find.is_written = true;
         if (status == WS_OK)
-            status = ws_frontier_mark_find(crawl->frontier, key, &find, err);
+            status = ws_frontier_mark_find(crawl->books.frontier, key, &find, err);
         if (status != WS_OK)
             break;
     }

@@ -37,7 +37,7 @@ struct transfer {
 };
 
 struct ws_fetcher {
-    const struct ws_conf_crawl *conf; /* borrowed */
+    const struct ws_crawl_keys *conf; /* borrowed */
     CURLM *multi;                     /* owned */
     struct transfer *transfers;       /* owned: conf->concurrency of them */
     struct ws_guard guard;
@@ -126,7 +126,7 @@ static int take_debug(CURL *easy, curl_infotype type, char *bytes, size_t len, v
 /** Options that stay the same for all transfers of a slot. */
 static bool set_lasting_options(struct transfer *t)
 {
-    const struct ws_conf_crawl *conf = t->fetcher->conf;
+    const struct ws_crawl_keys *conf = t->fetcher->conf;
     CURL *e = t->easy;
     CURLcode rc = CURLE_OK;
     rc |= curl_easy_setopt(e, CURLOPT_PRIVATE, t);
@@ -188,7 +188,7 @@ static void forget_request(struct transfer *t)
 
 /* --- open and close --- */
 
-enum ws_status ws_fetcher_open(struct ws_fetcher **out, const struct ws_conf_crawl *conf, struct ws_err *err)
+enum ws_status ws_fetcher_open(struct ws_fetcher **out, const struct ws_crawl_keys *conf, struct ws_err *err)
 {
     *out = NULL;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)

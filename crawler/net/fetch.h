@@ -15,9 +15,9 @@
 #include "resolve.h"
 #include "url.h"
 
+#include "keys.h"
 #include "webstill/base/buf.h"
 #include "webstill/base/err.h"
-#include "webstill/conf/config.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -47,7 +47,7 @@ struct ws_response {
 };
 
 /** `conf` is borrowed until close. WS_E_CONFIG for bad `resolve` or `allow_addresses`, WS_E_MEMORY, WS_E_INTERNAL. */
-WS_MUST_USE enum ws_status ws_fetcher_open(struct ws_fetcher **out, const struct ws_conf_crawl *conf,
+WS_MUST_USE enum ws_status ws_fetcher_open(struct ws_fetcher **out, const struct ws_crawl_keys *conf,
                                            struct ws_err *err);
 /** Aborts what is in flight. */
 void ws_fetcher_close(struct ws_fetcher **fetcher);

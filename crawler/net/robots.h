@@ -10,6 +10,7 @@
 #define WEBSTILL_CRAWLER_NET_ROBOTS_H
 
 #include "webstill/base/buf.h"
+#include "webstill/base/hash.h"
 
 #include <stdbool.h>
 
@@ -22,6 +23,13 @@ struct ws_robots_decision {
     bool is_allowed;
     unsigned line;  /**< of the deciding rule, counted from 1; 0 when no rule applies */
     char rule[256]; /**< that line as it is written, trimmed and cut to fit; empty when no rule applies */
+};
+
+/** A decision that a request was made under, and the copy of robots.txt that it was read from. */
+struct ws_permission {
+    struct ws_robots_decision decision;
+    char sha256[WS_DIGEST_HEX]; /**< of that copy; empty when the host has none */
+    char fetched[24];           /**< when, as ws_clock_text() writes it */
 };
 
 /** The product token of a User-Agent ("webstill" of "webstill/0.1 (…)") in lower case: letters, "_" and "-". */

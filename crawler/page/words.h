@@ -2,7 +2,7 @@
 #ifndef WEBSTILL_CRAWLER_PAGE_WORDS_H
 #define WEBSTILL_CRAWLER_PAGE_WORDS_H
 
-#include "webstill/conf/config.h"
+#include "webstill/stage/config.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -8,61 +8,73 @@
 #include "source.h"
 
 #include "mediawiki_answer.h"
-#include "page/words.h"
+#include "page/format.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 enum { MAXLAG_S = 5 };
 
-static bool is_per_query(const struct ws_conf_source *source)
+/** Its own part of a cursor: what a larger crawl.per_query_max goes on from. */
+struct state {
+    uint32_t n_before; /* pictures taken before the answer that `limit` cut */
+    uint32_t limit;    /* crawl.per_query_max when it stopped there, else 0 */
+};
+_Static_assert(sizeof(struct state) <= WS_CURSOR_OWN_BYTES, "the cursor's own part is too small");
+
+static const struct ws_cursor_key own_keys[] = {
+    {"before", offsetof(struct state, n_before)},
+    {"limit", offsetof(struct state, limit)},
+    {NULL, 0},
+};
+
+static struct state *state_of(const struct ws_visit *visit)
 {
-    (void)source;
-    return true;
+    return (struct state *)(void *)visit->cursor->own.bytes;
+}
+
+static uint32_t max_found(const struct ws_visit *visit)
+{
+    return ws_crawl_keys(visit->config)->per_query_max;
 }
 
 /** The request without its continuation. */
-static bool make_base(const struct ws_crawl *crawl, const struct ws_task *task, char url[WS_URL_MAX])
+static bool make_base(const struct ws_visit *visit, char url[WS_URL_MAX])
 {
+    const struct ws_search *search = visit->search;
     char query[WS_URL_MAX];
-    if (!ws_url_escape(task->query, query, sizeof query))
+    if (!ws_url_escape(search->query, query, sizeof query))
         return false;
     const int n = snprintf(url, WS_URL_MAX,
                            "%s%caction=query&format=xml&maxlag=%d&generator=search&gsrnamespace=6&gsrsearch=%s"
                            "&gsrlimit=%u&prop=imageinfo&iiprop=url%%7Csize%%7Cmime%%7Csha1%%7Cuser%%7Cextmetadata",
-                           task->source->url, strchr(task->source->url, '?') ? '&' : '?', MAXLAG_S, query,
-                           (unsigned)crawl->conf->per_page_results);
+                           search->source->url, strchr(search->source->url, '?') ? '&' : '?', MAXLAG_S, query,
+                           (unsigned)ws_crawl_keys(visit->config)->per_page_results);
     return n > 0 && n < WS_URL_MAX;
 }
 
-static enum ws_status begin(struct ws_crawl *crawl, const struct ws_task *task, struct ws_cursor *cursor,
-                            struct ws_err *err)
+static enum ws_status begin(const struct ws_visit *visit, struct ws_err *err)
 {
+    const struct ws_search *search = visit->search;
     struct ws_url url;
-    if (!ws_url_parse(&url, task->source->url))
+    if (!ws_url_parse(&url, search->source->url))
         return ws_fail(err, WS_E_CONFIG, "crawl.sources: expected an http or https URL of an api.php, found \"%s\"",
-                       task->source->url);
-    if (!make_base(crawl, task, cursor->url))
+                       search->source->url);
+    if (!make_base(visit, visit->cursor->url))
         return ws_fail(err, WS_E_CONFIG, "crawl.sources: the request for query \"%s\" is longer than %d octets",
-                       task->query, WS_URL_MAX);
+                       search->query, WS_URL_MAX);
     return WS_OK;
 }
 
-static bool reopen(const struct ws_crawl *crawl, struct ws_cursor *cursor)
+static bool reopen(const struct ws_visit *visit)
 {
-    if (!cursor->url[0] || cursor->limit == 0 || crawl->conf->per_query_max <= cursor->limit)
+    struct state *state = state_of(visit);
+    if (!visit->cursor->url[0] || state->limit == 0 || max_found(visit) <= state->limit)
         return false;
-    cursor->n_found = cursor->n_before;
-    cursor->limit = 0;
-    return true;
-}
-
-static bool may_follow(const struct ws_cursor *cursor, const struct ws_url *from, const struct ws_url *to)
-{
-    (void)cursor;
-    (void)from;
-    (void)to;
+    visit->cursor->n_found = state->n_before;
+    state->limit = 0;
     return true;
 }
 
@@ -72,7 +84,7 @@ static bool is_decodable(const struct ws_mediawiki_image *image, const struct ws
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (strcasecmp(image->mime, types[i]) == 0)
             return true;
-    return !*image->mime && !ws_admit_is_unsupported(url);
+    return !*image->mime && ws_url_format_of(url) != WS_URL_FORMAT_UNSUPPORTED;
 }
 
 /** The line to print under the picture: what the file asks for, or title, author, licence and page. */
@@ -86,13 +98,14 @@ static void make_attribution(const struct ws_mediawiki_image *image, const char 
                  image->licence, *image->page ? ", " : "", image->page);
 }
 
-static enum ws_status admit_image(struct ws_crawl *crawl, const struct ws_task *task, struct ws_cursor *cursor,
-                                  const struct ws_mediawiki_image *image, const struct ws_url *base, struct ws_err *err)
+static enum ws_status admit_image(const struct ws_visit *visit, const struct ws_mediawiki_image *image,
+                                  const struct ws_url *base, struct ws_err *err)
 {
+    const struct ws_search *search = visit->search;
     char attribution[2000];
     struct ws_url url;
     if (!ws_url_resolve(&url, base, image->url) || !is_decodable(image, &url)) {
-        cursor->n_unsupported++;
+        visit->cursor->n_unsupported++;
         return WS_OK;
     }
     const char *author = *image->author ? image->author : image->user;
@@ -102,24 +115,23 @@ static enum ws_status admit_image(struct ws_crawl *crawl, const struct ws_task *
         .page = image->page,
         .alt = image->description,
         .title = image->title,
-        .query = task->query,
-        .class_name = task->class_name,
-        .source = task->source_name,
+        .query = search->query,
+        .class_name = search->class_name,
+        .source = search->source_name,
         .licence = image->licence,
         .licence_url = image->licence_url,
         .author = author,
         .attribution = attribution,
     };
-    const enum ws_status status = ws_admit(crawl, &sighting, err);
-    cursor->n_found++;
+    const enum ws_status status = visit->admit(visit->crawl, &sighting, err);
+    visit->cursor->n_found++;
     return status == WS_DONE ? WS_OK : status;
 }
 
 /** Every key of `continue` goes into the next request (API:Continue). */
-static bool make_next(const struct ws_crawl *crawl, const struct ws_task *task,
-                      const struct ws_mediawiki_answer *answer, char url[WS_URL_MAX])
+static bool make_next(const struct ws_visit *visit, const struct ws_mediawiki_answer *answer, char url[WS_URL_MAX])
 {
-    if (!make_base(crawl, task, url))
+    if (!make_base(visit, url))
         return false;
     size_t len = strlen(url);
     for (size_t i = 0; i < answer->n_parameters; i++) {
@@ -135,11 +147,12 @@ static bool make_next(const struct ws_crawl *crawl, const struct ws_task *task,
     return true;
 }
 
-static enum ws_status take_answer(struct ws_crawl *crawl, const struct ws_task *task, struct ws_cursor *cursor,
-                                  const struct ws_mediawiki_answer *answer, const struct ws_response *response,
-                                  struct ws_err *err)
+static enum ws_status take_answer(const struct ws_visit *visit, const struct ws_mediawiki_answer *answer,
+                                  const struct ws_response *response, struct ws_err *err)
 {
     char next[WS_URL_MAX];
+    struct ws_cursor *cursor = visit->cursor;
+    struct state *state = state_of(visit);
     if (answer->error_code) {
         if (strcmp(answer->error_code, "maxlag") == 0 || strcmp(answer->error_code, "ratelimited") == 0) {
             cursor->wait_s = response->retry_after_s > 0 ? response->retry_after_s : MAXLAG_S;
@@ -148,15 +161,14 @@ static enum ws_status take_answer(struct ws_crawl *crawl, const struct ws_task *
         return ws_fail(err, WS_E_FORMAT, "the API answers with error %s: %.200s", answer->error_code,
                        answer->error_info ? answer->error_info : "");
     }
-    cursor->n_before = cursor->n_found;
+    state->n_before = cursor->n_found;
     for (size_t i = 0; i < answer->n_images; i++) {
-        if (cursor->n_found >= crawl->conf->per_query_max) {
-            cursor->limit = crawl->conf->per_query_max; /* a larger one later asks for this answer again */
+        if (cursor->n_found >= max_found(visit)) {
+            state->limit = max_found(visit); /* a larger one later asks for this answer again */
             cursor->is_done = true;
             return WS_OK;
         }
-        const enum ws_status status =
-            admit_image(crawl, task, cursor, &answer->images[i], &response->request->url, err);
+        const enum ws_status status = admit_image(visit, &answer->images[i], &response->request->url, err);
         if (status != WS_OK)
             return status;
     }
@@ -165,49 +177,34 @@ static enum ws_status take_answer(struct ws_crawl *crawl, const struct ws_task *
         cursor->is_done = true;
         return WS_OK;
     }
-    if (!make_next(crawl, task, answer, next) || strcmp(next, cursor->url) == 0)
+    if (!make_next(visit, answer, next) || strcmp(next, cursor->url) == 0)
         return ws_fail(err, WS_E_FORMAT, "the API's continuation leads nowhere new");
     memcpy(cursor->url, next, sizeof next);
-    if (cursor->n_found >= crawl->conf->per_query_max) {
-        cursor->limit = crawl->conf->per_query_max;
-        cursor->n_before = cursor->n_found;
+    if (cursor->n_found >= max_found(visit)) {
+        state->limit = max_found(visit);
+        state->n_before = cursor->n_found;
         cursor->is_done = true;
     }
     return WS_OK;
 }
 
-static enum ws_status read_answer(struct ws_crawl *crawl, const struct ws_task *task, struct ws_cursor *cursor,
-                                  const struct ws_response *response, struct ws_err *err)
+static enum ws_status read_answer(const struct ws_visit *visit, const struct ws_response *response, struct ws_err *err)
 {
     struct ws_mediawiki_answer answer;
     enum ws_status status = ws_mediawiki_read(&answer, response->body, err);
     if (status != WS_OK)
         return status;
-    status = take_answer(crawl, task, cursor, &answer, response, err);
+    status = take_answer(visit, &answer, response, err);
     ws_mediawiki_fini(&answer);
     return status;
 }
 
-static enum ws_status skip(struct ws_crawl *crawl, const struct ws_task *task, struct ws_cursor *cursor,
-                           const char *reason, struct ws_err *err)
-{
-    (void)crawl;
-    (void)task;
-    (void)err;
-    cursor->is_done = true;
-    snprintf(cursor->failure, sizeof cursor->failure, "%s", reason);
-    return WS_OK;
-}
-
 const struct ws_source_ops ws_source_mediawiki = {
-    .kind = WS_SOURCE_MEDIAWIKI,
     .name = "mediawiki",
     .accept = "application/xml,text/xml;q=0.9,*/*;q=0.1",
+    .own_keys = own_keys,
     .is_api = true,
-    .is_per_query = is_per_query,
     .begin = begin,
     .reopen = reopen,
-    .may_follow = may_follow,
     .read = read_answer,
-    .skip = skip,
 };

@@ -10,29 +10,54 @@
 
 #include "net/head.h"
 #include "page/consent.h"
+#include "page/format.h"
 #include "page/html.h"
 #include "page/words.h"
 
+#include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 static const char placeholder[] = "{query}";
 
-static bool is_per_query(const struct ws_conf_source *source)
+/** Its own part of a cursor: where the walk is, and what it began under. */
+struct state {
+    uint32_t page, depth;          /* number and depth of the page under way */
+    uint32_t n_pages;              /* known */
+    uint32_t max_pages, max_depth; /* crawl.max_pages and max_depth at its start */
+    uint32_t classes;              /* of a walk that asks by no query: hash of the classes that it tells apart */
+};
+_Static_assert(sizeof(struct state) <= WS_CURSOR_OWN_BYTES, "the cursor's own part is too small");
+
+static const struct ws_cursor_key own_keys[] = {
+    {"page", offsetof(struct state, page)},
+    {"depth", offsetof(struct state, depth)},
+    {"pages", offsetof(struct state, n_pages)},
+    {"max_pages", offsetof(struct state, max_pages)},
+    {"max_depth", offsetof(struct state, max_depth)},
+    {"classes", offsetof(struct state, classes)},
+    {NULL, 0},
+};
+
+static struct state *state_of(const struct ws_visit *visit)
+{
+    return (struct state *)(void *)visit->cursor->own.bytes;
+}
+
+static bool is_per_query(const struct ws_source_keys *source)
 {
     return strstr(source->url, placeholder) != NULL;
 }
 
 /** The seed with its query filled in. */
-static bool make_seed(const struct ws_task *task, struct ws_url *seed)
+static bool make_seed(const struct ws_search *search, struct ws_url *seed)
 {
     char text[WS_URL_MAX], query[WS_URL_MAX] = "";
     size_t len = 0;
-    if (task->query && !ws_url_escape(task->query, query, sizeof query))
+    if (search->query && !ws_url_escape(search->query, query, sizeof query))
         return false;
-    for (const char *p = task->source->url; *p;) {
+    for (const char *p = search->source->url; *p;) {
         const bool is_query = strncmp(p, placeholder, sizeof placeholder - 1) == 0;
         const char *piece = is_query ? query : p;
         const size_t n = is_query ? strlen(query) : 1;
@@ -58,39 +83,39 @@ static uint32_t hash_classes(const struct ws_config *config)
     return (uint32_t)hash | 1;
 }
 
-static enum ws_status begin(struct ws_crawl *crawl, const struct ws_task *task, struct ws_cursor *cursor,
-                            struct ws_err *err)
+static enum ws_status begin(const struct ws_visit *visit, struct ws_err *err)
 {
+    const struct ws_crawl_keys *conf = ws_crawl_keys(visit->config);
+    struct state *state = state_of(visit);
     struct ws_url seed;
-    if (!make_seed(task, &seed))
+    if (!make_seed(visit->search, &seed))
         return ws_fail(err, WS_E_CONFIG, "crawl.sources: expected an http or https URL of a seed page, found \"%s\"",
-                       task->source->url);
-    memcpy(cursor->url, seed.text, sizeof cursor->url);
-    cursor->n_pages = 1;
-    cursor->max_pages = crawl->conf->max_pages;
-    cursor->max_depth = crawl->conf->max_depth;
-    cursor->classes = task->query ? 0 : hash_classes(crawl->config);
-    const struct ws_image_id key = ws_url_key(seed.text);
-    enum ws_status status = ws_frontier_see(crawl->frontier, &task->group, &key, err);
-    if (status == WS_OK || status == WS_DONE)
-        status = ws_frontier_put_page(crawl->frontier, &task->id, 0, 0, seed.text, err);
-    return status;
+                       visit->search->source->url);
+    memcpy(visit->cursor->url, seed.text, sizeof visit->cursor->url);
+    state->n_pages = 1;
+    state->max_pages = conf->max_pages;
+    state->max_depth = conf->max_depth;
+    state->classes = visit->search->query ? 0 : hash_classes(visit->config);
+    const enum ws_status status = ws_walk_see(&visit->walk, &seed, err);
+    return status == WS_OK || status == WS_DONE ? ws_walk_put(&visit->walk, 0, 0, &seed, err) : status;
 }
 
-static bool reopen(const struct ws_crawl *crawl, struct ws_cursor *cursor)
+static bool reopen(const struct ws_visit *visit)
 {
     /* Neither links beyond the old limits nor texts that name no class were kept: the walk begins anew. */
-    const bool is_longer = crawl->conf->max_pages > cursor->max_pages || crawl->conf->max_depth > cursor->max_depth;
-    const bool is_other = cursor->classes != 0 && cursor->classes != hash_classes(crawl->config);
+    const struct ws_crawl_keys *conf = ws_crawl_keys(visit->config);
+    const struct state *state = state_of(visit);
+    const bool is_longer = conf->max_pages > state->max_pages || conf->max_depth > state->max_depth;
+    const bool is_other = state->classes != 0 && state->classes != hash_classes(visit->config);
     if (!is_longer && !is_other)
         return false;
-    *cursor = (struct ws_cursor){0};
+    *visit->cursor = (struct ws_cursor){0};
     return true;
 }
 
-static bool may_follow(const struct ws_cursor *cursor, const struct ws_url *from, const struct ws_url *to)
+static bool may_follow(const struct ws_visit *visit, const struct ws_url *from, const struct ws_url *to)
 {
-    return cursor->page == 0 || ws_url_same_host(from, to);
+    return state_of(visit)->page == 0 || ws_url_same_host(from, to);
 }
 
 /* --- reading a page --- */
@@ -112,16 +137,16 @@ static bool is_html(const struct ws_response *response, char charset[64])
     return strncasecmp(type, "text/html", 9) == 0 || strncasecmp(type, "application/xhtml+xml", 21) == 0;
 }
 
-static enum ws_status admit_image(struct ws_crawl *crawl, const struct ws_task *task, struct ws_cursor *cursor,
-                                  const struct ws_page *page, const struct ws_page_image *image, const char *page_url,
-                                  struct ws_err *err)
+static enum ws_status admit_image(const struct ws_visit *visit, const struct ws_page *page,
+                                  const struct ws_page_image *image, const char *page_url, struct ws_err *err)
 {
     char file_name[256];
     struct ws_url url;
+    const struct ws_search *search = visit->search;
     if (!ws_url_parse(&url, image->url))
         return WS_OK;
-    if (ws_admit_is_unsupported(&url)) {
-        cursor->n_unsupported++;
+    if (ws_url_format_of(&url) == WS_URL_FORMAT_UNSUPPORTED) {
+        visit->cursor->n_unsupported++;
         return WS_OK;
     }
     struct ws_sighting sighting = {
@@ -129,115 +154,101 @@ static enum ws_status admit_image(struct ws_crawl *crawl, const struct ws_task *
         .page = page_url,
         .alt = image->alt,
         .title = *image->title ? image->title : page->title,
-        .query = task->query,
-        .class_name = task->class_name,
-        .source = task->source_name,
+        .query = search->query,
+        .class_name = search->class_name,
+        .source = search->source_name,
     };
-    if (!task->query) {
-        const struct ws_config *config = crawl->config;
+    if (!search->query) {
+        const struct ws_config *config = visit->config;
         ws_words_of_file_name(url.text, file_name, sizeof file_name);
         const char *const texts[] = {image->alt, image->title, file_name, NULL};
         const int class_i = ws_words_find_class(config->classes, config->n_classes, texts, &sighting.query);
         sighting.class_name = class_i >= 0 ? config->classes[class_i].name : NULL;
     }
-    const enum ws_status status = ws_admit(crawl, &sighting, err);
-    cursor->n_found += status == WS_OK;
+    const enum ws_status status = visit->admit(visit->crawl, &sighting, err);
+    visit->cursor->n_found += status == WS_OK;
     return status == WS_DONE ? WS_OK : status;
 }
 
-static enum ws_status add_link(struct ws_crawl *crawl, const struct ws_task *task, struct ws_cursor *cursor,
-                               const struct ws_url *from, const char *link, struct ws_err *err)
+static enum ws_status add_link(const struct ws_visit *visit, const struct ws_url *from, const char *link,
+                               struct ws_err *err)
 {
-    static const char *const pictures[] = {"jpg", "jpeg", "png", "webp"};
-    char extension[8];
     struct ws_url url;
-    if (!ws_url_parse(&url, link) || !ws_url_same_host(from, &url) || ws_admit_is_unsupported(&url))
+    struct state *state = state_of(visit);
+    if (!ws_url_parse(&url, link) || !ws_url_same_host(from, &url) || ws_url_format_of(&url) != WS_URL_FORMAT_OTHER)
         return WS_OK;
-    ws_url_extension(&url, extension);
-    for (size_t i = 0; i < sizeof pictures / sizeof *pictures; i++)
-        if (strcmp(extension, pictures[i]) == 0)
-            return WS_OK;
-    const struct ws_image_id key = ws_url_key(url.text);
-    const enum ws_status status = ws_frontier_see(crawl->frontier, &task->group, &key, err);
+    const enum ws_status status = ws_walk_see(&visit->walk, &url, err);
     if (status != WS_OK)
         return status == WS_DONE ? WS_OK : status;
-    return ws_frontier_put_page(crawl->frontier, &task->id, cursor->n_pages++, cursor->depth + 1, url.text, err);
+    return ws_walk_put(&visit->walk, state->n_pages++, state->depth + 1, &url, err);
 }
 
-static enum ws_status take_page(struct ws_crawl *crawl, const struct ws_task *task, struct ws_cursor *cursor,
-                                const struct ws_page *page, const struct ws_response *response, struct ws_err *err)
+static enum ws_status take_page(const struct ws_visit *visit, const struct ws_page *page,
+                                const struct ws_response *response, struct ws_err *err)
 {
     const struct ws_url *url = &response->request->url;
-    const unsigned directives = page->directives | ws_consent_head(response->head, crawl->token);
+    const struct state *state = state_of(visit);
+    const unsigned directives = page->directives | ws_consent_head(response->head, visit->token);
     enum ws_status status = WS_OK;
     if (page->n_images && ws_consent_refusal(directives)) {
-        cursor->n_opted_out++;
+        visit->cursor->n_opted_out++;
     } else {
         for (size_t i = 0; status == WS_OK && i < page->n_images; i++)
-            status = admit_image(crawl, task, cursor, page, &page->images[i], url->text, err);
+            status = admit_image(visit, page, &page->images[i], url->text, err);
     }
-    if (directives & WS_CONSENT_NOFOLLOW || cursor->depth >= cursor->max_depth)
+    if (directives & WS_CONSENT_NOFOLLOW || state->depth >= state->max_depth)
         return status;
-    for (size_t i = 0; status == WS_OK && i < page->n_links && cursor->n_pages < 1 + cursor->max_pages; i++)
-        status = add_link(crawl, task, cursor, url, page->links[i], err);
+    for (size_t i = 0; status == WS_OK && i < page->n_links && state->n_pages < 1 + state->max_pages; i++)
+        status = add_link(visit, url, page->links[i], err);
     return status;
 }
 
 /** On to the next page in order of discovery. */
-static enum ws_status step(struct ws_crawl *crawl, const struct ws_task *task, struct ws_cursor *cursor,
-                           struct ws_err *err)
+static enum ws_status step(const struct ws_visit *visit, struct ws_err *err)
 {
-    cursor->page++;
-    if (cursor->page >= cursor->n_pages) {
-        cursor->url[0] = '\0';
-        cursor->is_done = true;
-        return WS_OK;
-    }
-    const enum ws_status status =
-        ws_frontier_get_page(crawl->frontier, &task->id, cursor->page, &cursor->depth, cursor->url, err);
-    return status == WS_DONE ? ws_fail(err, WS_E_DAMAGED, "frontier: page %u of a walk is missing", cursor->page)
-                             : status;
+    struct state *state = state_of(visit);
+    if (++state->page < state->n_pages)
+        return ws_walk_get(&visit->walk, state->page, &state->depth, visit->cursor->url, err);
+    visit->cursor->url[0] = '\0';
+    visit->cursor->is_done = true;
+    return WS_OK;
 }
 
-static enum ws_status read_answer(struct ws_crawl *crawl, const struct ws_task *task, struct ws_cursor *cursor,
-                                  const struct ws_response *response, struct ws_err *err)
+static enum ws_status read_answer(const struct ws_visit *visit, const struct ws_response *response, struct ws_err *err)
 {
     char charset[64];
     struct ws_page page;
     const struct ws_url *url = &response->request->url;
-    if (cursor->n_hops > 0) {
+    if (visit->cursor->n_hops > 0) {
         /* A redirect may lead to a page that the walk knows: it is read where it stands in the order, or was. */
-        const struct ws_image_id key = ws_url_key(url->text);
-        const enum ws_status seen = ws_frontier_see(crawl->frontier, &task->group, &key, err);
+        const enum ws_status seen = ws_walk_see(&visit->walk, url, err);
         if (seen != WS_OK)
-            return seen == WS_DONE ? step(crawl, task, cursor, err) : seen;
+            return seen == WS_DONE ? step(visit, err) : seen;
     }
     if (!is_html(response, charset))
         return ws_fail(err, WS_E_FORMAT, "expected an HTML page, found another type");
-    enum ws_status status = ws_page_read(&page, response->body, url, *charset ? charset : NULL, crawl->token, err);
+    enum ws_status status = ws_page_read(&page, response->body, url, *charset ? charset : NULL, visit->token, err);
     if (status != WS_OK)
         return status;
-    status = take_page(crawl, task, cursor, &page, response, err);
+    status = take_page(visit, &page, response, err);
     ws_page_fini(&page);
-    return status == WS_OK ? step(crawl, task, cursor, err) : status;
+    return status == WS_OK ? step(visit, err) : status;
 }
 
-static enum ws_status skip(struct ws_crawl *crawl, const struct ws_task *task, struct ws_cursor *cursor,
-                           const char *reason, struct ws_err *err)
+static enum ws_status skip(const struct ws_visit *visit, const char *reason, struct ws_err *err)
 {
-    if (cursor->page > 0) {
-        cursor->n_skipped++;
-        return step(crawl, task, cursor, err);
+    if (state_of(visit)->page > 0) {
+        visit->cursor->n_skipped++;
+        return step(visit, err);
     }
-    cursor->is_done = true; /* without its seed page the walk is broken off, and tried again by the next run */
-    snprintf(cursor->failure, sizeof cursor->failure, "%s", reason);
+    ws_cursor_break_off(visit->cursor, reason); /* without its seed page; the next run tries again */
     return WS_OK;
 }
 
 const struct ws_source_ops ws_source_pages = {
-    .kind = WS_SOURCE_PAGES,
     .name = "pages",
     .accept = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1",
+    .own_keys = own_keys,
     .has_groups = true,
     .is_per_query = is_per_query,
     .begin = begin,

@@ -1,15 +1,17 @@
+#include "list.h"
 #include "source.h"
 
-static const struct ws_source_ops *const sources[] = {
-    &ws_source_mediawiki,
-    &ws_source_pages,
-};
+#define DECLARE(name) extern const struct ws_source_ops ws_source_##name;
+WS_SOURCES(DECLARE)
 
-const struct ws_source_ops *ws_source_find(enum ws_source_kind kind)
+#define ROW(name) &ws_source_##name,
+const struct ws_source_ops *const ws_source_table[] = {WS_SOURCES(ROW) NULL};
+
+size_t ws_source_sections(const struct ws_conf_section **sections, size_t n_max)
 {
-    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
-        if (sources[i]->kind == kind)
-            return sources[i];
-    ws_assert(false); /* every kind that the configuration knows has its operations */
-    return NULL;
+    size_t n = 0;
+    for (const struct ws_source_ops *const *kind = ws_source_table; *kind && n < n_max; kind++)
+        if ((*kind)->section)
+            sections[n++] = (*kind)->section;
+    return n;
 }

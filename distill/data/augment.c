@@ -1,7 +1,6 @@
 #include "augment.h"
 
 #include "webstill/base/text.h"
-#include "webstill/conf/config.h"
 
 #include <math.h>
 #include <string.h>
@@ -141,18 +140,4 @@ void ws_augment_image(const struct ws_augment *augment, struct ws_rng *rng, cons
         resize_crop(&source, crop, is_flipped, &affine, out);
     else
         shift_crop(&source, top, left, is_flipped, &affine, out);
-}
-
-enum ws_status ws_augment_kind_parse(const char *name, enum ws_augment_kind *kind, struct ws_err *err)
-{
-    static const char *const names[] = {"none", "shift", "resized-crop", NULL};
-    for (int i = 0; names[i]; i++) {
-        if (strcmp(name, names[i]) == 0) {
-            *kind = (enum ws_augment_kind)i;
-            return WS_OK;
-        }
-    }
-    const char *nearest = ws_nearest_name(name, names);
-    return ws_fail(err, WS_E_CONFIG, "distill.augment: expected none, shift or resized-crop, found \"%s\"%s%s%s", name,
-                   nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
 }

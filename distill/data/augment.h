@@ -2,17 +2,13 @@
 #ifndef WEBSTILL_DISTILL_DATA_AUGMENT_H
 #define WEBSTILL_DISTILL_DATA_AUGMENT_H
 
+#include "keys/distill.h"
+
 #include "webstill/base/err.h"
 #include "webstill/base/rng.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-enum ws_augment_kind {
-    WS_AUGMENT_NONE,
-    WS_AUGMENT_SHIFT,        /**< crop of the image's size out of the image with a zero border of `pad` pixels */
-    WS_AUGMENT_RESIZED_CROP, /**< torchvision's RandomResizedCrop */
-};
 
 /** How inputs are made: the view drawn, then (x/255 - mean)/std per channel. */
 struct ws_augment {
@@ -45,8 +41,5 @@ struct ws_crop ws_crop_draw(struct ws_rng *rng, int height, int width, double mi
  */
 void ws_augment_image(const struct ws_augment *augment, struct ws_rng *rng, const uint8_t *pixels, int height,
                       int width, int channels, float *out);
-
-/** The kind called "none", "shift" or "resized-crop"; WS_E_CONFIG names the nearest. */
-WS_MUST_USE enum ws_status ws_augment_kind_parse(const char *name, enum ws_augment_kind *kind, struct ws_err *err);
 
 #endif

@@ -1,9 +1,11 @@
 /* A labelled set as people keep them: one folder a class. */
 #include "set.h"
+#include "webstill/picture/keys.h"
 
 #include "webstill/base/file.h"
 #include "webstill/base/log.h"
 #include "webstill/base/mem.h"
+#include "webstill/base/path.h"
 #include "webstill/base/stop.h"
 #include "webstill/base/text.h"
 #include "webstill/picture/square.h"
@@ -12,7 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MAX_FILE_BYTES = 256 << 20, PATH_BYTES = 4096 };
+enum { MAX_FILE_BYTES = 256 << 20 };
 
 /* '/' cannot stand in a folder's name. */
 static void folder_name(const char *class_name, char name[256])
@@ -49,14 +51,14 @@ static enum ws_status check_folders(const char *path, const struct ws_config *co
     struct ws_dir_list list = {0};
     enum ws_status status = ws_dir_list_open(&list, path, "", err);
     for (size_t i = 0; status == WS_OK && i < list.n; i++) {
-        char full[PATH_BYTES], name[256];
+        char full[WS_PATH_BYTES], name[256];
         bool is_known = list.names[i][0] == '.';
         for (unsigned c = 0; !is_known && c < config->n_classes; c++) {
             folder_name(config->classes[c].name, name);
             is_known = strcmp(name, list.names[i]) == 0;
         }
-        snprintf(full, sizeof full, "%.3000s/%.900s", path, list.names[i]);
-        if (!is_known && is_folder(full))
+        status = ws_path_join(full, path, err, "%s", list.names[i]);
+        if (status == WS_OK && !is_known && is_folder(full))
             status = fail_folder(path, list.names[i], config, err);
     }
     ws_dir_list_close(&list);
@@ -68,10 +70,11 @@ static enum ws_status list_classes(struct ws_dir_list *lists, const char *path, 
 {
     *n = 0;
     for (unsigned c = 0; c < config->n_classes; c++) {
-        char name[256], full[PATH_BYTES];
+        char name[256], full[WS_PATH_BYTES];
         folder_name(config->classes[c].name, name);
-        snprintf(full, sizeof full, "%.3000s/%s", path, name);
-        enum ws_status status = ws_dir_list_open(&lists[c], full, "", err);
+        enum ws_status status = ws_path_join(full, path, err, "%s", name);
+        if (status == WS_OK)
+            status = ws_dir_list_open(&lists[c], full, "", err);
         if (status != WS_OK)
             return status;
         size_t kept = 0;
@@ -102,7 +105,7 @@ static enum ws_status read_image(struct ws_dataset *set, size_t i, const char *p
     if (status != WS_OK)
         return status;
     const struct ws_span body = {(const uint8_t *)file->ptr, file->len};
-    if (!ws_decode_square(body, &config->store, set->block + i * ws_dataset_image_bytes(set), reason)) {
+    if (!ws_decode_square(body, ws_store_keys(config), set->block + i * ws_dataset_image_bytes(set), reason)) {
         ws_fail(err, WS_E_FORMAT, "%s: %s", path, reason);
         ws_err_hint(err, "mend or remove the file; section `store` sets the limits on size and shape");
         return WS_E_FORMAT;
@@ -121,14 +124,15 @@ static enum ws_status read_classes(struct ws_dataset *set, const struct ws_dir_l
     enum ws_status status = WS_OK;
     size_t i = 0;
     for (unsigned c = 0; status == WS_OK && c < config->n_classes; c++) {
-        char name[256], full[PATH_BYTES];
+        char name[256], full[WS_PATH_BYTES];
         folder_name(config->classes[c].name, name);
         for (size_t k = 0; status == WS_OK && k < lists[c].n; k++, i++) {
-            snprintf(full, sizeof full, "%.2800s/%s/%.900s", path, name, lists[c].names[k]);
             set->labels[i] = (int32_t)c;
-            status = ws_stop_asked()
-                         ? ws_fail(err, WS_E_STOPPED, "stopped by a signal after %zu of %zu images", i, set->n)
-                         : read_image(set, i, full, config, &file, err);
+            status = ws_path_join(full, path, err, "%s/%s", name, lists[c].names[k]);
+            if (status == WS_OK)
+                status = ws_stop_asked()
+                             ? ws_fail(err, WS_E_STOPPED, "stopped by a signal after %zu of %zu images", i, set->n)
+                             : read_image(set, i, full, config, &file, err);
             ws_progress_step(&progress, (int64_t)i, NULL);
         }
     }
@@ -142,7 +146,7 @@ enum ws_status ws_dataset_folder_digest(const char *path, const struct ws_config
 {
     struct ws_sha256_stream stream;
     struct ws_buf settings = {0};
-    enum ws_status status = ws_config_dump(config, (const char *const[]){"store", NULL}, &settings, err);
+    enum ws_status status = ws_config_print(config, "store", &settings, err);
     if (status == WS_OK && !ws_sha256_init(&stream))
         status = ws_fail(err, WS_E_MEMORY, "out of memory for the digest of %s", path);
     if (status != WS_OK) {
@@ -152,14 +156,15 @@ enum ws_status ws_dataset_folder_digest(const char *path, const struct ws_config
     ws_sha256_add(&stream, settings.ptr, settings.len);
     for (unsigned c = 0; status == WS_OK && c < config->n_classes; c++) {
         struct ws_dir_list list = {0};
-        char name[256], full[PATH_BYTES];
+        char name[256], full[WS_PATH_BYTES];
         folder_name(config->classes[c].name, name);
-        snprintf(full, sizeof full, "%.3000s/%s", path, name);
-        status = ws_dir_list_open(&list, full, "", err);
+        status = ws_path_join(full, path, err, "%s", name);
+        if (status == WS_OK)
+            status = ws_dir_list_open(&list, full, "", err);
         for (size_t i = 0; status == WS_OK && i < list.n; i++) {
             struct ws_digest file;
-            snprintf(full, sizeof full, "%.2800s/%s/%.900s", path, name, list.names[i]);
-            if (is_folder(full))
+            status = ws_path_join(full, path, err, "%s/%s", name, list.names[i]);
+            if (status != WS_OK || is_folder(full))
                 continue;
             status = ws_sha256_file(full, &file, err);
             ws_sha256_add(&stream, file.bytes, sizeof file.bytes);
@@ -185,11 +190,11 @@ enum ws_status ws_dataset_open_folder(struct ws_dataset *set, const char *path, 
     if (!lists)
         return ws_fail(err, WS_E_MEMORY, "out of memory for %u classes", config->n_classes);
     size_t n = 0;
-    const int size = (int)config->store.size;
+    const int size = (int)ws_store_keys(config)->size;
     enum ws_status status = check_folders(path, config, err);
     if (status == WS_OK)
         status = list_classes(lists, path, config, &n, err);
-    if (status == WS_OK && !ws_dataset_alloc(set, n, size, size, (int)config->store.channels, true))
+    if (status == WS_OK && !ws_dataset_alloc(set, n, size, size, (int)ws_store_keys(config)->channels, true))
         status = ws_fail(err, WS_E_MEMORY, "%s: out of memory for %zu images of %d pixels a side", path, n, size);
     if (status == WS_OK)
         status = read_classes(set, lists, path, config, err);

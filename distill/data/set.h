@@ -4,7 +4,7 @@
 
 #include "webstill/base/err.h"
 #include "webstill/base/hash.h"
-#include "webstill/conf/config.h"
+#include "webstill/stage/config.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -26,8 +26,10 @@ struct ws_phase {
 };
 
 struct ws_method {
-    const char *name;                        /**< "kd3" */
-    const char *summary;                     /**< one line */
+    const char *name;    /**< "kd3" */
+    const char *summary; /**< one line */
+    /** What of the configuration its runs depend on, beside section `distill` itself; ends with NULL. NULL: nothing. */
+    const struct ws_conf_section *const *sections;
     const struct ws_need *needs;             /**< ends with an empty one; NULL: none */
     const struct ws_prepare *const *prepare; /**< ends with NULL; NULL: nothing */
     ws_supply_fn *supply;                    /**< what its steps train on; NULL: every image of the pool */

@@ -2,6 +2,7 @@
 #include "train_int.h"
 
 #include "webstill/base/log.h"
+#include "webstill/base/path.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -204,7 +205,8 @@ enum ws_status loop_tell_nonfinite(struct loop *loop, const struct ws_step *step
     struct ws_training *training = &loop->training;
     struct ws_checkpoint checkpoint = {0};
     struct ws_err ignored = {0};
-    char path[4096], place[512] = "the loss itself overflowed: every weight, activation and gradient is finite";
+    char path[WS_PATH_BYTES],
+        place[512] = "the loss itself overflowed: every weight, activation and gradient is finite";
     ws_method_save(loop->method, training, &checkpoint, false);
     keep_batch(&checkpoint, &step->batch);
     for (int i = 0; i < training->n_networks; i++)
@@ -213,9 +215,10 @@ enum ws_status loop_tell_nonfinite(struct loop *loop, const struct ws_step *step
     if (found.what)
         snprintf(place, sizeof place, "it began in the %s's %s of %.200s (%zu of %zu values, the first at %zu)",
                  found.network, found.what, found.name, found.range.n_bad, found.range.n, found.range.first_bad);
-    snprintf(path, sizeof path, "%.4000s/nan-step-%" PRId64 ".safetensors", loop->session->dir, step->place.step + 1);
     json_t *numbers = pack_step(loop, step, phase, &found);
-    const bool is_kept = ws_checkpoint_write(&checkpoint, path, loop->options->key, numbers, &ignored) == WS_OK;
+    const bool is_kept = ws_path_join(path, loop->session->dir, &ignored, "nan-step-%" PRId64 ".safetensors",
+                                      step->place.step + 1) == WS_OK &&
+                         ws_checkpoint_write(&checkpoint, path, loop->options->key, numbers, &ignored) == WS_OK;
     json_decref(numbers);
     forget(err); /* what the method said is said better here */
     ws_fail(err, WS_E_NUMERIC, "training left the numbers at step %" PRId64 " (epoch %" PRIu32 "): %s %s; %s",

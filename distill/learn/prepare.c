@@ -1,17 +1,17 @@
 #include "prepare.h"
 
 #include "webstill/base/mem.h"
+#include "webstill/base/path.h"
 
 #include <stdlib.h>
 
 static enum ws_status make_beside(void *argument, const struct ws_prepare *step, void **made,
                                   const struct ws_session *session, struct ws_err *err)
 {
-    char dir[4096];
+    char dir[WS_PATH_BYTES];
     (void)argument;
-    if (snprintf(dir, sizeof dir, "%s/../%s", session->dir, step->folder) >= (int)sizeof dir)
-        return ws_fail(err, WS_E_CONFIG, "path below %.200s… is too long", session->dir);
-    return step->make(made, session, dir, err);
+    const enum ws_status status = ws_path_join(dir, session->dir, err, "../%s", step->folder);
+    return status == WS_OK ? step->make(made, session, dir, err) : status;
 }
 
 static enum ws_status run_step(struct ws_prepared *prepared, size_t i, struct ws_session *session, ws_prepare_fn *run,

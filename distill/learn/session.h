@@ -4,11 +4,12 @@
 
 #include "comm.h"
 #include "data/batch.h"
+#include "keys/optim.h"
 #include "model/network.h"
 #include "predict.h"
 
 #include "webstill/base/pool.h"
-#include "webstill/conf/config.h"
+#include "webstill/stage/config.h"
 
 /** Everything is borrowed and outlives the training. */
 struct ws_session {
@@ -26,7 +27,7 @@ struct ws_session {
     const char *teacher_path;               /**< its file, for a method that needs it as it was; NULL likewise */
     struct ws_predictor *student;           /**< the loop's, opened behind the method: reads the current weights */
     void *const *made; /**< what each of the method's prepare steps made; NULL: nothing was asked for */
-    const struct ws_conf_optim *optim;
+    const struct ws_optim_keys *optim;
     struct ws_augment augment;
     double label_smoothing;
     uint64_t seed;

@@ -1,4 +1,5 @@
 #include "start_check.h"
+#include "keys/distill.h"
 
 #include "webstill/base/log.h"
 #include "webstill/base/mem.h"
@@ -24,7 +25,7 @@ static int64_t count_student(const struct ws_start *start)
     if (!ws_card_copy(&card, &start->teacher->card))
         return n;
     card.head = (struct ws_head){WS_HEAD_OWN};
-    snprintf(card.arch, sizeof card.arch, "%s", start->config->distill.arch);
+    snprintf(card.arch, sizeof card.arch, "%s", ws_config_runs(start->config)->arch);
     if (ws_model_build(&student, &card, NULL) == WS_OK)
         n = ws_net_count_macs(student->net);
     ws_model_free(&student);
@@ -40,18 +41,18 @@ static int check_student(const struct ws_start *start)
     ws_log(WS_LOG_WARN,
            "the student (%s, %" PRId64 " multiply-adds an image) is no smaller than the teacher (%s, %" PRId64
            "): expect it to be no faster and at best as good; a smaller distill.arch is what distillation is for",
-           start->config->distill.arch, student, start->teacher->card.arch, teacher);
+           ws_config_runs(start->config)->arch, student, start->teacher->card.arch, teacher);
     return 1;
 }
 
 static int check_batch(const struct ws_start *start)
 {
-    if (start->n_train >= start->config->distill.batch)
+    if (start->n_train >= ws_distill_keys(start->config)->batch)
         return 0;
     ws_log(WS_LOG_WARN,
            "%zu images to train on are fewer than one batch of %" PRIu32
            ": every step sees all of them; expect a student that knows these pictures and little else",
-           start->n_train, start->config->distill.batch);
+           start->n_train, ws_distill_keys(start->config)->batch);
     return 1;
 }
 

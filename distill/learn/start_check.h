@@ -5,7 +5,7 @@
 #include "data/set.h"
 #include "model/network.h"
 
-#include "webstill/conf/config.h"
+#include "webstill/stage/config.h"
 
 /** A training's surroundings. Everything is borrowed. */
 struct ws_start {

@@ -3,6 +3,7 @@
 #include "webstill/base/clock.h"
 #include "webstill/base/file.h"
 #include "webstill/base/log.h"
+#include "webstill/base/path.h"
 #include "webstill/base/stop.h"
 
 #include <inttypes.h>
@@ -21,8 +22,9 @@ static enum ws_status open_loop(struct loop *loop, struct ws_err *err)
         ws_err_hint(err, "crawl more images, or lower the share that is held out");
         return WS_E_CONFIG;
     }
-    snprintf(loop->checkpoint_path, sizeof loop->checkpoint_path, "%.4000s/checkpoint.safetensors", session->dir);
-    enum ws_status status = ws_dir_make(session->dir, err);
+    enum ws_status status = ws_path_join(loop->checkpoint_path, session->dir, err, "checkpoint.safetensors");
+    if (status == WS_OK)
+        status = ws_dir_make(session->dir, err);
     session->student = &loop->student;
     if (status == WS_OK)
         status = ws_method_open(loop->method, &loop->training, session, err);

@@ -7,6 +7,8 @@
 #include "train.h"
 #include "update.h"
 
+#include "webstill/base/path.h"
+
 /** A named part of the epoch's loss, summed over its steps. */
 struct loss_sum {
     char name[32];
@@ -45,7 +47,7 @@ struct loop {
     int64_t steps_in_epoch;               /**< of the epoch under way */
     double start_s, checkpoint_s, line_s; /**< monotonic: this call began; last checkpoint; last step line */
     int64_t line_images;                  /**< images since the last step line */
-    char checkpoint_path[4096];
+    char checkpoint_path[WS_PATH_BYTES];
 };
 
 /** Seconds of training, earlier calls included. */

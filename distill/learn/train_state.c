@@ -3,6 +3,7 @@
 
 #include "webstill/base/clock.h"
 #include "webstill/base/log.h"
+#include "webstill/base/path.h"
 
 #include <math.h>
 #include <string.h>
@@ -129,9 +130,10 @@ enum ws_status loop_restore(struct loop *loop, struct ws_err *err)
     if (status != WS_OK && status != WS_DONE && status != WS_E_CONFIG)
         return status;
     const bool is_new = status != WS_OK;
-    char path[4096];
-    snprintf(path, sizeof path, "%.4000s/metrics.jsonl", loop->session->dir);
-    status = ws_metrics_open(&loop->metrics, path, metrics_lines, err);
+    char path[WS_PATH_BYTES];
+    status = ws_path_join(path, loop->session->dir, err, "metrics.jsonl");
+    if (status == WS_OK)
+        status = ws_metrics_open(&loop->metrics, path, metrics_lines, err);
     return status != WS_OK ? status : is_new ? WS_DONE : WS_OK;
 }
 

@@ -1,4 +1,5 @@
 #include "training.h"
+#include "keys/optim.h"
 
 #include "webstill/base/hash.h"
 
@@ -79,12 +80,12 @@ static enum ws_status fail_memory(const char *name, struct ws_err *err)
 }
 
 /* Gradients and optimiser of a network that has its values. */
-static enum ws_status open_learner(struct ws_learner *learner, const struct ws_conf_optim *optim, struct ws_err *err)
+static enum ws_status open_learner(struct ws_learner *learner, const struct ws_optim_keys *optim, struct ws_err *err)
 {
     struct ws_net *net = learner->net;
     enum ws_status status = ws_net_alloc_gradients(net, err);
     if (status == WS_OK)
-        status = ws_optim_init(&learner->optim, net, optim, err);
+        status = ws_optim_init(&learner->optim, net, &optim->options, err);
     learner->rate = optim;
     learner->values = net->values;
     learner->gradients = net->gradients;
@@ -146,7 +147,7 @@ enum ws_status ws_training_add_teacher(struct ws_training *training, struct ws_e
 }
 
 enum ws_status ws_training_add_net(struct ws_training *training, const char *name, const char *run, struct ws_net **net,
-                                   const struct ws_conf_optim *optim, const struct ws_exec_options *options,
+                                   const struct ws_optim_keys *optim, const struct ws_exec_options *options,
                                    struct ws_network **out, struct ws_err *err)
 {
     struct ws_learner *learner = *net ? add_learner(training, name) : NULL;
@@ -168,7 +169,7 @@ enum ws_status ws_training_add_net(struct ws_training *training, const char *nam
 }
 
 enum ws_status ws_training_add_numbers(struct ws_training *training, const char *name, size_t n,
-                                       const struct ws_conf_optim *optim, struct ws_learner **out, struct ws_err *err)
+                                       const struct ws_optim_keys *optim, struct ws_learner **out, struct ws_err *err)
 {
     struct ws_learner *learner = *out = add_learner(training, name);
     if (!learner)
@@ -179,7 +180,7 @@ enum ws_status ws_training_add_numbers(struct ws_training *training, const char 
     learner->gradients = ws_calloc_aligned(n, sizeof *learner->gradients);
     if (!learner->values || !learner->gradients)
         return fail_memory(name, err);
-    return ws_optim_init_numbers(&learner->optim, n, optim, err);
+    return ws_optim_init_numbers(&learner->optim, n, &optim->options, err);
 }
 
 double ws_learner_norm(const struct ws_learner *learner)
@@ -226,7 +227,7 @@ enum ws_status ws_training_load(struct ws_training *training, const struct ws_te
     return status;
 }
 
-double ws_rate_at(const struct ws_conf_optim *rate, const struct ws_place *place)
+double ws_rate_at(const struct ws_optim_keys *rate, const struct ws_place *place)
 {
     switch (rate->schedule) {
     case WS_SCHEDULE_ONECYCLE:

@@ -5,6 +5,7 @@
 #ifndef WEBSTILL_DISTILL_LEARN_TRAINING_H
 #define WEBSTILL_DISTILL_LEARN_TRAINING_H
 
+#include "keys/optim.h"
 #include "session.h"
 #include "supply.h"
 
@@ -21,7 +22,7 @@ struct ws_learner {
     float *gradients;       /**< likewise: zero at the beginning of each phase */
     size_t n;
     struct ws_optim optim;            /**< owned */
-    const struct ws_conf_optim *rate; /**< borrowed: its schedule */
+    const struct ws_optim_keys *rate; /**< borrowed: its schedule */
 };
 
 /** A network as steps run it: a learner's, or one that does not learn. */
@@ -95,12 +96,12 @@ WS_MUST_USE enum ws_status ws_training_add_teacher(struct ws_training *training,
 /** A network that learns, complete but for its memory, and a run of it called `run`; *net is taken in any case. Initial
  * values are drawn from the session's seed and the run's name. */
 WS_MUST_USE enum ws_status ws_training_add_net(struct ws_training *training, const char *name, const char *run,
-                                               struct ws_net **net, const struct ws_conf_optim *optim,
+                                               struct ws_net **net, const struct ws_optim_keys *optim,
                                                const struct ws_exec_options *options, struct ws_network **out,
                                                struct ws_err *err);
 /** `n` numbers, zero, that learn without a network. */
 WS_MUST_USE enum ws_status ws_training_add_numbers(struct ws_training *training, const char *name, size_t n,
-                                                   const struct ws_conf_optim *optim, struct ws_learner **out,
+                                                   const struct ws_optim_keys *optim, struct ws_learner **out,
                                                    struct ws_err *err);
 /** A further run of a learner's network, or (learner NULL) of one that does not learn and outlives the training. */
 WS_MUST_USE enum ws_status ws_training_add_run(struct ws_training *training, const char *name, struct ws_net *net,
@@ -116,6 +117,6 @@ WS_MUST_USE enum ws_status ws_training_load(struct ws_training *training, const 
 
 /** Learning rate of a schedule at a place. Milestones of the step schedule are shares of the epochs, and the rate falls
  * behind them (strictly greater, as the released KD3 code does). */
-double ws_rate_at(const struct ws_conf_optim *rate, const struct ws_place *place);
+double ws_rate_at(const struct ws_optim_keys *rate, const struct ws_place *place);
 
 #endif

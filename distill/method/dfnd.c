@@ -18,17 +18,39 @@
  * of the pool instead of a number, since pools differ; the accuracy on the hold-out of the teacher's card, where the
  * code has the one on the clean test set, which no training may see; optimiser and augmentation of all methods.
  */
+#include "keys/optim.h"
 #include "methods.h"
 
+#include "webstill/base/path.h"
 #include "webstill/curate/selection.h"
 #include "webstill/nn/loss.h"
 
 #include <math.h>
 
+static const struct ws_conf_key dfnd_keys[] = {
+    {WS_CONF_NUMBER(struct ws_dfnd_keys, share), .unit = "share", .min = 0, .max = 1, .excluded = WS_CONF_ABOVE,
+     .fallback = "0.468",
+     .help = "Share of the pool that is kept: the images that the teacher is surest of (600,000 of 1,281,167)."},
+    {WS_CONF_NUMBER(struct ws_dfnd_keys, temperature), .unit = "temperature", .min = 0, .max = 1000,
+     .excluded = WS_CONF_ABOVE, .fallback = "4", .help = "Both outputs are softened by it."},
+    {WS_CONF_NUMBER(struct ws_dfnd_keys, accuracy), .unit = "share", .min = 0, .max = 1, .fallback = "0",
+     .help = "Accuracy of the teacher, the diagonal of the matrix of its mistakes; 0 = what its card tells, of its own "
+             "hold-out. An imported teacher's card tells nothing."},
+    {WS_CONF_NUMBER(struct ws_dfnd_keys, noise_lr), .unit = "rate", .min = 0, .max = 10, .excluded = WS_CONF_ABOVE,
+     .fallback = "0.001", .help = "Rate of the matrix, by Adam and constant."},
+    {.name = NULL},
+};
+
+const struct ws_conf_section ws_dfnd_section = {
+    .name = "distill.dfnd",
+    .title = "Method dfnd: Chen et al., \"Learning Student Networks in the Wild\".",
+    WS_CONF_KEYS(struct ws_dfnd_keys, dfnd_keys),
+};
+
 struct dfnd {
     const struct ws_session *session;
-    const struct ws_conf_dfnd *options;
-    struct ws_conf_optim adam; /* of the matrix */
+    const struct ws_dfnd_keys *options;
+    struct ws_optim_keys adam; /* of the matrix */
     double accuracy;
     struct ws_learner *noise;     /* the rows of Q without the diagonal: [n_classes][n_classes - 1] */
     double *scratch;              /* of the loss */
@@ -82,10 +104,11 @@ static enum ws_status choose(void *chooser, uint32_t number, struct ws_epoch *ep
     enum ws_status status = WS_OK;
     (void)number;
     if (dfnd->selected.n == 0) {
-        char path[4096];
+        char path[WS_PATH_BYTES];
         const struct ws_selection_facts facts = {"dfnd", 0.0, 1};
-        snprintf(path, sizeof path, "%s/selection/epoch-001.safetensors", dfnd->session->dir);
-        status = select_images(dfnd, err);
+        status = ws_path_join(path, dfnd->session->dir, err, "selection/epoch-001.safetensors");
+        if (status == WS_OK)
+            status = select_images(dfnd, err);
         if (status == WS_OK)
             status = ws_selection_write(path, dfnd->ids, &dfnd->selected, &facts, err);
     }
@@ -127,13 +150,10 @@ static enum ws_status open_dfnd(struct ws_training *training, struct ws_err *err
     if (status != WS_OK)
         return status;
     dfnd->session = session;
-    dfnd->options = &session->config->distill.dfnd;
+    dfnd->options = ws_config_keys(session->config, &ws_dfnd_section);
     dfnd->accuracy = dfnd->options->accuracy > 0.0 ? dfnd->options->accuracy : session->teacher->card.accuracy;
-    dfnd->adam = (struct ws_conf_optim){.kind = WS_OPTIM_ADAM,
+    dfnd->adam = (struct ws_optim_keys){.options = {.kind = WS_OPTIM_ADAM, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8},
                                         .lr = dfnd->options->noise_lr,
-                                        .beta1 = 0.9,
-                                        .beta2 = 0.999,
-                                        .eps = 1e-8,
                                         .schedule = WS_SCHEDULE_CONSTANT};
     status = ws_training_add_student(training, &session->card, -1, err);
     if (status == WS_OK)
@@ -164,7 +184,8 @@ static void losses(void *state, struct ws_step *step)
 
 static bool is_accuracy_unknown(const struct ws_config *config)
 {
-    return config->distill.dfnd.accuracy <= 0.0;
+    const struct ws_dfnd_keys *keys = ws_config_keys(config, &ws_dfnd_section);
+    return keys->accuracy <= 0.0;
 }
 
 static const struct ws_phase phases[] = {{.name = "distil", .losses = losses}, {0}};
@@ -174,9 +195,12 @@ static const struct ws_need needs[] = {
     {0},
 };
 
+static const struct ws_conf_section *const sections[] = {&ws_dfnd_section, NULL};
+
 const struct ws_method ws_method_dfnd = {
     .name = "dfnd",
     .summary = "distillation on the images that the teacher is surest of, its mistakes learnt beside it",
+    .sections = sections,
     .needs = needs,
     .phases = phases,
     .open = open_dfnd,

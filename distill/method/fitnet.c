@@ -16,6 +16,20 @@
 #include "model/hint.h"
 #include "shared_head.h"
 
+static const struct ws_conf_key fitnet_keys[] = {
+    {WS_CONF_NUMBER(struct ws_fitnet_keys, temperature), .unit = "temperature", .min = 0, .max = 1000,
+     .excluded = WS_CONF_ABOVE, .fallback = "4", .help = "Both outputs are softened by it."},
+    {WS_CONF_NUMBER(struct ws_fitnet_keys, hint_weight), .unit = "factor", .min = 0, .max = 100000, .fallback = "100",
+     .help = "Weight of the mean squared error of the middle maps, beside the distillation's 1 (RepDistiller's)."},
+    {.name = NULL},
+};
+
+const struct ws_conf_section ws_fitnet_section = {
+    .name = "distill.fitnet",
+    .title = "Method fitnet: Romero et al., \"FitNets: Hints for Thin Deep Nets\", hints and distillation together.",
+    WS_CONF_KEYS(struct ws_fitnet_keys, fitnet_keys),
+};
+
 struct fitnet {
     struct ws_network *teacher, *regressor; /* the folded teacher with its middle map at hand */
     struct ws_point hint_t, hint_s;
@@ -136,7 +150,7 @@ static const float *teacher_map(struct fitnet *fitnet, int n)
 static void losses(void *state, struct ws_step *step)
 {
     struct fitnet *fitnet = state;
-    const struct ws_conf_fitnet *options = &step->training->session->config->distill.fitnet;
+    const struct ws_fitnet_keys *options = ws_config_keys(step->training->session->config, &ws_fitnet_section);
     const struct ws_point output = output_of(fitnet);
     ws_step_distill(step, options->temperature);
     ws_step_flow(step, fitnet->hint_s, fitnet->regressor, 0);
@@ -148,9 +162,12 @@ static void losses(void *state, struct ws_step *step)
 static const struct ws_phase phases[] = {{.name = "distil", .losses = losses}, {0}};
 static const struct ws_need needs[] = {{.kind = WS_NEED_TEACHER}, {.kind = WS_NEED_MIDDLE_MAP}, {0}};
 
+static const struct ws_conf_section *const sections[] = {&ws_fitnet_section, NULL};
+
 const struct ws_method ws_method_fitnet = {
     .name = "fitnet",
     .summary = "Hinton's distillation, and the teacher's middle feature map as a hint",
+    .sections = sections,
     .needs = needs,
     .phases = phases,
     .check = check_fitnet,

@@ -4,18 +4,44 @@
 
 #include "learn/method.h"
 
+#include "webstill/stage/config.h"
+
 /** KD3. */
 extern const struct ws_method ws_method_kd3;
 /** KD3 on refined images. */
 extern const struct ws_method ws_method_kd3_plus;
 /** SimKD: KD3's head and alignment on the whole pool, and nothing else of it. */
 extern const struct ws_method ws_method_simkd;
+extern const struct ws_conf_section ws_simkd_section;
+struct ws_simkd_keys {
+    uint32_t projector_factor;
+};
+
 /** Hinton's distillation on the whole pool. */
 extern const struct ws_method ws_method_kd;
+extern const struct ws_conf_section ws_kd_section;
+struct ws_kd_keys {
+    double temperature;
+};
+
 /** FitNets: kd with a hint from the teacher's middle map. */
 extern const struct ws_method ws_method_fitnet;
+extern const struct ws_conf_section ws_fitnet_section;
+struct ws_fitnet_keys {
+    double temperature;
+    double hint_weight;
+};
+
 /** DFND: the images that the teacher is surest of, and a matrix of its mistakes. */
 extern const struct ws_method ws_method_dfnd;
+extern const struct ws_conf_section ws_dfnd_section;
+struct ws_dfnd_keys {
+    double share; /**< of the pool, the images that the teacher is surest of */
+    double temperature;
+    double accuracy; /**< of the teacher; 0 = as its card tells */
+    double noise_lr;
+};
+
 /** kd on pictures of pure noise. */
 extern const struct ws_method ws_method_noise;
 /** Cross entropy on labels: the teacher's training, and the `ce` baseline on the web's labels. */
@@ -26,5 +52,10 @@ extern const struct ws_method *const ws_methods[];
 
 /** By name; WS_E_CONFIG with the nearest name. */
 WS_MUST_USE enum ws_status ws_method_find(const char *name, const struct ws_method **out, struct ws_err *err);
+
+/** The methods' own sections, each once; returns how many (at most `n_max`). */
+size_t ws_method_sections(const struct ws_conf_section **sections, size_t n_max);
+/** The names of the sections that a run of this method depends on; see struct ws_program. */
+size_t ws_method_reads(const char *method, const char **names, size_t n_max);
 
 #endif

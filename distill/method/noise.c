@@ -8,15 +8,19 @@
 static void losses(void *state, struct ws_step *step)
 {
     (void)state;
-    ws_step_distill(step, step->training->session->config->distill.kd.temperature);
+    const struct ws_kd_keys *keys = ws_config_keys(step->training->session->config, &ws_kd_section);
+    ws_step_distill(step, keys->temperature);
 }
 
 static const struct ws_phase phases[] = {{.name = "distil", .losses = losses}, {0}};
 static const struct ws_need needs[] = {{.kind = WS_NEED_TEACHER}, {0}};
 
+static const struct ws_conf_section *const sections[] = {&ws_kd_section, NULL};
+
 const struct ws_method ws_method_noise = {
     .name = "noise",
     .summary = "Hinton's distillation on pictures of uniform noise",
+    .sections = sections,
     .supply = ws_supply_open_noise,
     .needs = needs,
     .phases = phases,

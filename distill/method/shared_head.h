@@ -8,6 +8,9 @@
 
 #include "learn/method.h"
 
+/** Where the student's features are compared with the teacher's. */
+enum ws_align { WS_ALIGN_MAP, WS_ALIGN_POOLED };
+
 /** What of the teacher a comparison needs. */
 struct ws_shared_head {
     int teacher_pool; /**< the teacher's map is averaged over windows of this side; 1 = as it is */

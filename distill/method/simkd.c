@@ -12,9 +12,22 @@
 #include "methods.h"
 #include "shared_head.h"
 
+static const struct ws_conf_key simkd_keys[] = {
+    {WS_CONF_UINT(struct ws_simkd_keys, projector_factor), .unit = "divisor", .min = 1, .max = 64, .fallback = "2",
+     .help = "The projector's inner width is the teacher's width divided by this."},
+    {.name = NULL},
+};
+
+const struct ws_conf_section ws_simkd_section = {
+    .name = "distill.simkd",
+    .title = "Method simkd: Chen et al., \"Knowledge Distillation with the Reused Teacher Classifier\".",
+    WS_CONF_KEYS(struct ws_simkd_keys, simkd_keys),
+};
+
 static int factor_of(const struct ws_session *session)
 {
-    return (int)session->config->distill.simkd.projector_factor;
+    const struct ws_simkd_keys *keys = ws_config_keys(session->config, &ws_simkd_section);
+    return (int)keys->projector_factor;
 }
 
 static enum ws_status check_simkd(const struct ws_method *method, const struct ws_session *session, struct ws_err *err)
@@ -40,9 +53,12 @@ static void losses(void *state, struct ws_step *step)
 static const struct ws_phase phases[] = {{.name = "distil", .losses = losses}, {0}};
 static const struct ws_need needs[] = {{.kind = WS_NEED_TEACHER}, {.kind = WS_NEED_LINEAR_LAYER}, {0}};
 
+static const struct ws_conf_section *const sections[] = {&ws_simkd_section, NULL};
+
 const struct ws_method ws_method_simkd = {
     .name = "simkd",
     .summary = "the teacher's classifier reused, its last feature map imitated, on the whole pool",
+    .sections = sections,
     .needs = needs,
     .phases = phases,
     .check = check_simkd,

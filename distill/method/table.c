@@ -1,4 +1,5 @@
 /* The table of methods. */
+#include "keys/distill.h"
 #include "methods.h"
 
 #include "webstill/base/buf.h"
@@ -33,4 +34,36 @@ enum ws_status ws_method_find(const char *name, const struct ws_method **out, st
     ws_err_hint(err, "methods: %s; configs/reference.yaml says what each one does", is_whole ? list.ptr : names[0]);
     ws_buf_fini(&list);
     return WS_E_CONFIG;
+}
+
+/** True when an earlier method, or an earlier place in this one's list, has the section: two may share one. */
+static bool is_listed(const struct ws_conf_section *const *sections, size_t n, const struct ws_conf_section *section)
+{
+    for (size_t i = 0; i < n; i++)
+        if (sections[i] == section)
+            return true;
+    return false;
+}
+
+size_t ws_method_sections(const struct ws_conf_section **sections, size_t n_max)
+{
+    size_t n = 0;
+    for (int i = 0; i < N_METHODS; i++)
+        for (size_t k = 0; ws_methods[i]->sections && ws_methods[i]->sections[k]; k++) {
+            const struct ws_conf_section *section = ws_methods[i]->sections[k];
+            if (ws_conf_child(section, ws_distill_section.name) && !is_listed(sections, n, section) && n < n_max)
+                sections[n++] = section;
+        }
+    return n;
+}
+
+size_t ws_method_reads(const char *method, const char **names, size_t n_max)
+{
+    size_t n = 0;
+    for (int i = 0; i < N_METHODS; i++)
+        for (size_t k = 0; strcmp(ws_methods[i]->name, method) == 0 && ws_methods[i]->sections &&
+                           ws_methods[i]->sections[k] && n < n_max;
+             k++)
+            names[n++] = ws_methods[i]->sections[k]->name;
+    return n;
 }

@@ -23,9 +23,9 @@
 
 #include "webstill/base/err.h"
 #include "webstill/base/hash.h"
-#include "webstill/conf/config.h"
 #include "webstill/nn/graph.h"
 #include "webstill/nn/zoo.h"
+#include "webstill/stage/config.h"
 
 #include <stdbool.h>
 #include <stdint.h>

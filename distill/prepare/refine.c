@@ -3,6 +3,7 @@
 #include "webstill/base/file.h"
 #include "webstill/base/log.h"
 #include "webstill/base/mem.h"
+#include "webstill/base/path.h"
 #include "webstill/base/rng.h"
 #include "webstill/base/stop.h"
 #include "webstill/nn/exec.h"
@@ -204,22 +205,22 @@ static void write_key(char key[KEY_BYTES], const struct descent *d, const uint32
 }
 
 struct part {
-    char path[4096];
+    char path[WS_PATH_BYTES];
     size_t first, n; /* images of the order */
 };
 
-static void name_part(char path[4096], const char *dir, size_t number)
+static enum ws_status name_part(char path[WS_PATH_BYTES], const char *dir, size_t number, struct ws_err *err)
 {
-    snprintf(path, 4096, "%.4000s/part-%03zu.safetensors", dir, number + 1);
+    return ws_path_join(path, dir, err, "part-%03zu.safetensors", number + 1);
 }
 
-static struct part part_of(const char *dir, size_t number, int batch, size_t n)
+static enum ws_status find_part(struct part *part, const char *dir, size_t number, int batch, size_t n,
+                                struct ws_err *err)
 {
     const size_t size = (size_t)batch * BATCHES_PER_PART;
-    struct part part = {.first = number * size};
-    part.n = n - part.first < size ? n - part.first : size;
-    name_part(part.path, dir, number);
-    return part;
+    part->first = number * size;
+    part->n = n - part->first < size ? n - part->first : size;
+    return name_part(part->path, dir, number, err);
 }
 
 /* True when the part is there, and of this key. */
@@ -278,10 +279,9 @@ static enum ws_status make_part(struct descent *d, const struct part *part, cons
 /* Parts of a larger pool that lay here before. */
 static void drop_parts_from(const char *dir, size_t number)
 {
-    char path[4096];
-    do
-        name_part(path, dir, number++);
-    while (remove(path) == 0);
+    char path[WS_PATH_BYTES];
+    while (name_part(path, dir, number++, NULL) == WS_OK && remove(path) == 0)
+        continue;
 }
 
 static enum ws_status make_parts(struct descent *d, const uint32_t *order, size_t n, const char *dir, uint8_t *pixels,
@@ -295,8 +295,9 @@ static enum ws_status make_parts(struct descent *d, const uint32_t *order, size_
     ws_progress_begin(&progress, "refine", "images", (int64_t)n, 0);
     const size_t n_parts = (n + size - 1) / size;
     for (size_t number = 0; status == WS_OK && number < n_parts; number++) {
-        const struct part part = part_of(dir, number, d->batch, n);
-        if (!read_part(&part, key, ws_dataset_image_bytes(d->data), pixels))
+        struct part part;
+        status = find_part(&part, dir, number, d->batch, n, err);
+        if (status == WS_OK && !read_part(&part, key, ws_dataset_image_bytes(d->data), pixels))
             status = make_part(d, &part, key, order, n, pixels, &progress, err);
     }
     if (status == WS_OK)
@@ -349,10 +350,41 @@ void ws_refined_close(struct ws_refined *refined)
 
 /* --- as a step before a training --- */
 
+static const struct ws_conf_key refine_keys[] = {
+    {WS_CONF_MEMBER("refine_steps", WS_CONF_TYPE_UINT, struct ws_refine_keys, steps, uint32_t), .unit = "steps",
+     .min = 0, .max = 10000, .fallback = "30",
+     .help = "Before the first step, each picture is pulled towards what the teacher's BatchNorm layers remember of "
+             "its data, by so many steps of gradient descent on its pixels (DeepInversion, CVPR 2020, begun from the "
+             "picture instead of from noise). Shapes stay the web's, fill and texture become the data's. 0 = not done; "
+             "needs a teacher with BatchNorm."},
+    {WS_CONF_MEMBER("refine_images", WS_CONF_TYPE_UINT, struct ws_refine_keys, images, uint32_t), .unit = "images",
+     .min = 0, .max = 1000000000, .fallback = "8000",
+     .help = "At most so many pictures are refined, drawn from a larger pool by the seed, and training shows these "
+             "alone: what refining costs grows with them, and what it brings does not. 0 = all."},
+    {WS_CONF_MEMBER("refine_lr", WS_CONF_TYPE_NUMBER, struct ws_refine_keys, lr, double), .unit = "rate", .min = 0,
+     .max = 10, .excluded = WS_CONF_ABOVE, .fallback = "0.1",
+     .help = "Adam's rate of this descent, in units of the normalised input."},
+    {WS_CONF_MEMBER("refine_statistics", WS_CONF_TYPE_NUMBER, struct ws_refine_keys, statistics, double),
+     .unit = "factor", .min = 0, .max = 1000, .fallback = "1",
+     .help = "Weight of the distance to the remembered statistics beside the class loss."},
+    {WS_CONF_MEMBER("refine_any_class", WS_CONF_TYPE_NUMBER, struct ws_refine_keys, any_class, double), .unit = "share",
+     .min = 0, .max = 1, .fallback = "0.3",
+     .help = "Share of the pictures that are pulled to any class instead of the one that the teacher sees in them."},
+    {WS_CONF_MEMBER("refined_share", WS_CONF_TYPE_NUMBER, struct ws_refine_keys, share, double), .unit = "share",
+     .min = 0, .max = 1, .fallback = "0.8", .help = "How often a picture is shown in its refined form."},
+    {.name = NULL},
+};
+const struct ws_conf_section ws_refine_section = {
+    .name = "distill.kd3_plus", WS_CONF_KEYS(struct ws_refine_keys, refine_keys), .is_part = true};
+
+static const struct ws_refine_keys *keys_of(const struct ws_config *config)
+{
+    return ws_config_keys(config, &ws_refine_section);
+}
+
 bool ws_refine_is_asked(const struct ws_config *config)
 {
-    const struct ws_conf_kd3_plus *options = &config->distill.kd3_plus;
-    return options->refine_steps > 0 && options->refined_share > 0.0;
+    return keys_of(config)->steps > 0 && keys_of(config)->share > 0.0;
 }
 
 static int compare_hashes(const void *left, const void *right)
@@ -376,7 +408,7 @@ static void draw_sample(uint32_t *sample, size_t most, const struct ws_session *
 
 static enum ws_status narrow(struct ws_session *session, uint32_t **owned, struct ws_err *err)
 {
-    const size_t most = session->config->distill.kd3_plus.refine_images, n = session->n_train;
+    const size_t most = keys_of(session->config)->images, n = session->n_train;
     *owned = NULL;
     if (most == 0 || n <= most)
         return WS_OK;
@@ -398,12 +430,12 @@ static enum ws_status narrow(struct ws_session *session, uint32_t **owned, struc
 
 static enum ws_status make(void **made, const struct ws_session *session, const char *dir, struct ws_err *err)
 {
-    const struct ws_conf_kd3_plus *said = &session->config->distill.kd3_plus;
+    const struct ws_refine_keys *said = keys_of(session->config);
     const struct ws_refine_options options = {
-        .steps = (int)said->refine_steps,
-        .lr = said->refine_lr,
-        .statistics = said->refine_statistics,
-        .any_class = said->refine_any_class,
+        .steps = (int)said->steps,
+        .lr = said->lr,
+        .statistics = said->statistics,
+        .any_class = said->any_class,
         .batch = session->batch,
         .seed = session->seed,
     };

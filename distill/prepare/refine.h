@@ -16,6 +16,15 @@
 
 #include "learn/method.h"
 
+/** The keys of it, which stand in the section of the method that asks for it (distill.kd3_plus). */
+struct ws_refine_keys {
+    uint32_t steps;  /**< 0 = images are not refined */
+    uint32_t images; /**< most that are refined, and then trained on; 0 = all */
+    double lr, statistics, any_class;
+    double share; /**< of the images of a batch */
+};
+extern const struct ws_conf_section ws_refine_section;
+
 struct ws_refine_options {
     int steps;         /**< of the descent, per image; 1 or more */
     double lr;         /**< Adam's, in units of a normalised input */

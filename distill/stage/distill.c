@@ -1,12 +1,14 @@
 /* The stage `distill`: train one student per method. */
+#include "keys/distill.h"
 #include "commands.h"
-#include "job.h"
 #include "learn/start_check.h"
 #include "learn/train.h"
+#include "machine.h"
 #include "method/methods.h"
 #include "teacher.h"
 
 #include "webstill/base/log.h"
+#include "webstill/base/path.h"
 #include "webstill/tensors/file.h"
 
 #include <inttypes.h>
@@ -53,15 +55,15 @@ static enum ws_status open_teacher(struct workshop *shop, struct ws_err *err)
 {
     const struct ws_config *config = shop->run->config;
     struct ws_model *model = NULL;
-    enum ws_status status = ws_work_path(shop->teacher_path, shop->run->work, err, "teacher/teacher.safetensors");
+    enum ws_status status = ws_path_join(shop->teacher_path, shop->run->work, err, "teacher/teacher.safetensors");
     if (status == WS_OK)
         status = ws_model_load(&model, shop->teacher_path, NULL, err);
     if (status == WS_OK)
         status = ws_card_check_classes(&model->card, config, err);
     if (status == WS_OK)
-        status = ws_job_pool_open(&shop->pool, config, err);
+        status = ws_machine_pool_open(&shop->pool, config, err);
     if (status == WS_OK)
-        status = ws_predictor_take(&shop->predictor, &model, shop->pool, (int)config->distill.batch, err);
+        status = ws_predictor_take(&shop->predictor, &model, shop->pool, (int)ws_distill_keys(config)->batch, err);
     ws_model_free(&model);
     shop->teacher = shop->predictor.model;
     return status;
@@ -94,14 +96,14 @@ static enum ws_status open_data(struct workshop *shop, struct ws_err *err)
 {
     const struct ws_config *config = shop->run->config;
     char store[WS_PATH_BYTES];
-    const bool is_web = config->distill.data == WS_DATA_WEB;
+    const bool is_web = ws_distill_keys(config)->data == WS_DATA_WEB;
     enum ws_status status = WS_OK;
     if (is_web)
-        status = ws_work_path(store, shop->run->work, err, "store");
+        status = ws_path_join(store, shop->run->work, err, "store");
     if (status == WS_OK)
         status = is_web ? ws_dataset_open_web(&shop->data, store, err) : teacher_data_open(&shop->data, config, err);
-    if (status == WS_OK && is_web && config->distill.pool[0]) {
-        status = ws_dataset_restrict(&shop->data, config->distill.pool, err);
+    if (status == WS_OK && is_web && ws_config_runs(config)->pool[0]) {
+        status = ws_dataset_restrict(&shop->data, ws_config_runs(config)->pool, err);
         if (status != WS_OK)
             ws_err_note(err, "distill.pool");
     }
@@ -115,7 +117,7 @@ static void warn_before(const struct workshop *shop)
     const struct ws_start start = {.config = shop->run->config,
                                    .teacher = shop->teacher,
                                    .data = &shop->data,
-                                   .is_web = shop->run->config->distill.data == WS_DATA_WEB,
+                                   .is_web = ws_distill_keys(shop->run->config)->data == WS_DATA_WEB,
                                    .n_train = shop->n_train,
                                    .asked = shop->asked,
                                    .choices = shop->choices,
@@ -141,8 +143,8 @@ static enum ws_status open_workshop(struct workshop *shop, struct ws_err *err)
     shop->choices = ws_calloc(n, sizeof *shop->choices);
     if (!shop->train || !shop->held || !shop->asked || !shop->choices)
         return ws_fail(err, WS_E_MEMORY, "out of memory for the order of %zu images", n);
-    ws_dataset_split(&shop->data, config->distill.holdout, config->seed, shop->train, &shop->n_train, shop->held,
-                     &shop->n_held);
+    ws_dataset_split(&shop->data, ws_distill_keys(config)->holdout, config->seed, shop->train, &shop->n_train,
+                     shop->held, &shop->n_held);
     status = ask_teacher(shop, err);
     shop->is_open = status == WS_OK;
     if (status == WS_OK)
@@ -155,14 +157,14 @@ static enum ws_status fill_card(struct ws_card *card, const struct workshop *sho
                                 struct ws_err *err)
 {
     const struct ws_config *config = shop->run->config;
-    if (strlen(config->distill.arch) >= sizeof card->arch)
-        return ws_fail(err, WS_E_CONFIG, "distill.arch: unknown architecture \"%.60s\"", config->distill.arch);
+    if (strlen(ws_config_runs(config)->arch) >= sizeof card->arch)
+        return ws_fail(err, WS_E_CONFIG, "distill.arch: unknown architecture \"%.60s\"", ws_config_runs(config)->arch);
     if (!ws_card_copy(card, &shop->teacher->card))
         return ws_fail(err, WS_E_MEMORY, "out of memory for the class names");
     card->head = (struct ws_head){WS_HEAD_OWN};
     card->accuracy = -1.0;
     card->seed = config->seed;
-    snprintf(card->arch, sizeof card->arch, "%s", config->distill.arch);
+    snprintf(card->arch, sizeof card->arch, "%s", ws_config_runs(config)->arch);
     snprintf(card->method, sizeof card->method, "%s", method);
     snprintf(card->config_sha256, sizeof card->config_sha256, "%s", key);
     ws_digest_hex(&shop->teacher->digest, card->teacher_sha256);
@@ -173,7 +175,7 @@ static enum ws_status make_session(struct ws_session *session, struct workshop *
                                    const char *method, const char *key, struct ws_err *err)
 {
     const struct ws_config *config = shop->run->config;
-    const struct ws_conf_distill *distill = &config->distill;
+    const struct ws_distill_keys *distill = ws_distill_keys(config);
     *session = (struct ws_session){
         .config = config,
         .dir = job->dir,
@@ -185,14 +187,15 @@ static enum ws_status make_session(struct ws_session *session, struct workshop *
         .teacher_predictor = &shop->predictor,
         .teacher_path = shop->teacher_path,
         .optim = &distill->optim,
-        .augment = {.flip = distill->flip, .pad = (int)distill->crop_pad, .min_area = distill->crop_min_area},
+        .augment = {.kind = distill->augment,
+                    .flip = distill->flip,
+                    .pad = (int)distill->crop_pad,
+                    .min_area = distill->crop_min_area},
         .seed = config->seed,
         .batch = (int)distill->batch,
-        .epochs = distill->epochs,
+        .epochs = distill->runs.epochs,
     };
-    enum ws_status status = ws_augment_kind_parse(distill->augment, &session->augment.kind, err);
-    if (status == WS_OK)
-        status = fill_card(&session->card, shop, method, key, err);
+    enum ws_status status = fill_card(&session->card, shop, method, key, err);
     memcpy(session->augment.mean, shop->teacher->card.mean, sizeof session->augment.mean);
     memcpy(session->augment.std, shop->teacher->card.std, sizeof session->augment.std);
     return status;
@@ -205,8 +208,8 @@ static enum ws_status note_result(struct ws_job *job, const struct workshop *sho
     snprintf(student, sizeof student, "runs/%s/student.safetensors", method);
     snprintf(best, sizeof best, "runs/%s/best.safetensors", method);
     ws_job_fact(job, "method", json_string(method));
-    ws_job_fact(job, "arch", json_string(shop->run->config->distill.arch));
-    ws_job_fact(job, "data", json_string(shop->run->config->distill.data == WS_DATA_WEB ? "web" : "teacher"));
+    ws_job_fact(job, "arch", json_string(ws_config_runs(shop->run->config)->arch));
+    ws_job_fact(job, "data", json_string(ws_distill_keys(shop->run->config)->data == WS_DATA_WEB ? "web" : "teacher"));
     ws_job_fact(job, "steps", json_integer(result->steps));
     ws_job_fact(job, "images_seen", json_integer(result->images_seen));
     ws_job_fact(job, "train_seconds", json_real(result->seconds));
@@ -227,10 +230,10 @@ static enum ws_status note_result(struct ws_job *job, const struct workshop *sho
 /* The pool is a list of images outside of the working directory. */
 static enum ws_status note_pool(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
 {
-    const char *pool = config->distill.pool;
+    const char *pool = ws_config_runs(config)->pool;
     if (!pool[0])
         return WS_OK;
-    if (config->distill.data != WS_DATA_WEB)
+    if (ws_distill_keys(config)->data != WS_DATA_WEB)
         return ws_fail(err, WS_E_CONFIG,
                        "distill.pool lists images of the web, but distill.data asks for the teacher's");
     if (!ws_file_exists(pool))
@@ -240,11 +243,13 @@ static enum ws_status note_pool(struct ws_job *job, const struct ws_config *conf
 }
 
 /* What a run is made from; with the teacher's data the store does not matter. */
-static enum ws_status note_inputs(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
+static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err *err)
 {
+    const struct ws_config *config = job->run->config;
     enum ws_status status = WS_OK;
-    if (config->distill.data == WS_DATA_WEB) {
-        status = ws_job_input_stage(job, "store/manifest.json", NULL, NULL, err);
+    (void)self;
+    if (ws_distill_keys(config)->data == WS_DATA_WEB) {
+        status = ws_job_input_stage(job, "store", NULL, NULL, NULL, err);
     } else {
         status = teacher_data_input(job, config, err);
         if (status != WS_OK)
@@ -252,7 +257,7 @@ static enum ws_status note_inputs(struct ws_job *job, const struct ws_config *co
     }
     if (status == WS_OK)
         status = note_pool(job, config, err);
-    return status == WS_OK ? ws_job_input_stage(job, "teacher/manifest.json", "teacher/teacher.safetensors", NULL, err)
+    return status == WS_OK ? ws_job_input_stage(job, "teacher", NULL, "teacher/teacher.safetensors", NULL, err)
                            : status;
 }
 
@@ -260,23 +265,23 @@ static enum ws_status note_inputs(struct ws_job *job, const struct ws_config *co
 
 struct preparing {
     struct workshop *shop;
-    const struct ws_config *config; /* as the method's run sees it */
+    const char *method; /* whose run it is, and on whose keys it depends */
 };
 
-static enum ws_status note_files(struct ws_job *job, const char *dir, const char *folder, struct ws_err *err)
+static enum ws_status note_files(struct ws_job *job, struct ws_err *err)
 {
     struct ws_dir_list list;
-    enum ws_status status = ws_dir_list_open(&list, dir, ".safetensors", err);
+    enum ws_status status = ws_dir_list_open(&list, job->dir, ".safetensors", err);
     if (status != WS_OK)
         return status;
     for (size_t i = 0; status == WS_OK && i < list.n; i++) {
         char path[WS_PATH_BYTES];
         struct ws_tensors *file = NULL;
-        status = ws_work_path(path, job->work, err, "%s/%s", folder, list.names[i]);
+        status = ws_path_join(path, job->dir, err, "%s", list.names[i]);
         if (status == WS_OK)
             status = ws_tensors_open(&file, path, err);
         if (status == WS_OK)
-            status = ws_job_output(job, path + strlen(job->work) + 1, ws_tensors_digest(file),
+            status = ws_job_output(job, path + strlen(job->run->work) + 1, ws_tensors_digest(file),
                                    (int64_t)ws_tensors_at(file, 0)->shape[0], err);
         ws_tensors_close(&file);
     }
@@ -293,16 +298,19 @@ static enum ws_status prepare(void *argument, const struct ws_prepare *step, voi
     struct ws_job job = {0};
     char folder[128];
     snprintf(folder, sizeof folder, "runs/%s", step->folder);
-    enum ws_status status = ws_job_open(&job, run, step->name, "distill", folder, preparing->config, err);
+    const struct ws_job_setup setup = {
+        .stage = ws_stage_find("distill"), .folder = folder, .title = step->name, .method = preparing->method};
+    enum ws_status status = ws_machine_open(&job, run, setup, err);
     if (status == WS_OK)
-        status = note_inputs(&job, run->config, err);
+        status = note_inputs(&job, NULL, err);
     const bool is_current = status == WS_OK && ws_job_is_current(&job);
     if (status == WS_OK && !is_current)
         status = ws_job_start(&job, err);
     if (status == WS_OK)
         status = step->make(made, session, job.dir, err);
+    ws_job_fact(&job, "prepares", json_string(preparing->method)); /* status and verify find it by that */
     if (status == WS_OK && !is_current)
-        status = note_files(&job, job.dir, folder, err);
+        status = note_files(&job, err);
     if (status == WS_OK && !is_current)
         status = ws_job_finish(&job, err);
     ws_job_close(&job);
@@ -310,19 +318,19 @@ static enum ws_status prepare(void *argument, const struct ws_prepare *step, voi
 }
 
 static enum ws_status train_student(struct workshop *shop, struct ws_job *job, const struct ws_method *method,
-                                    const struct ws_config *config, struct ws_err *err)
+                                    struct ws_err *err)
 {
     char key[WS_DIGEST_HEX], last[WS_PATH_BYTES], best[WS_PATH_BYTES];
     struct ws_session session = {0};
     struct ws_train_result result;
     struct ws_prepared prepared = {0};
-    struct preparing preparing = {shop, config};
+    struct preparing preparing = {shop, method->name};
     ws_job_key(job, key);
     enum ws_status status = open_workshop(shop, err);
     if (status == WS_OK)
-        status = ws_work_path(last, shop->run->work, err, "runs/%s/student.safetensors", method->name);
+        status = ws_path_join(last, shop->run->work, err, "runs/%s/student.safetensors", method->name);
     if (status == WS_OK)
-        status = ws_work_path(best, shop->run->work, err, "runs/%s/best.safetensors", method->name);
+        status = ws_path_join(best, shop->run->work, err, "runs/%s/best.safetensors", method->name);
     if (status == WS_OK)
         status = make_session(&session, shop, job, method->name, key, err);
     const char *replay = ws_run_option(shop->run, "replay", NULL);
@@ -336,9 +344,9 @@ static enum ws_status train_student(struct workshop *shop, struct ws_job *job, c
     if (status == WS_OK) {
         const struct ws_train_options options = {
             .name = method->name,
-            .steps_per_epoch = shop->run->config->distill.steps_per_epoch,
+            .steps_per_epoch = ws_distill_keys(shop->run->config)->steps_per_epoch,
             .limit = shop->run->limit,
-            .checkpoint_s = shop->run->config->distill.checkpoint_s,
+            .checkpoint_s = ws_distill_keys(shop->run->config)->checkpoint_s,
             .key = key,
             .held = shop->held,
             .n_held = shop->n_held,
@@ -363,72 +371,91 @@ static enum ws_status train_student(struct workshop *shop, struct ws_job *job, c
     return note_result(job, shop, method->name, &result, err);
 }
 
+/* One run. */
+struct training {
+    struct workshop *shop;
+    const struct ws_method *method;
+};
+
+static enum ws_status tell_plan(struct ws_job *job, void *self, struct ws_err *err)
+{
+    const struct training *training = self;
+    const struct ws_distill_keys *distill = ws_distill_keys(job->run->config);
+    (void)err;
+    printf("distill: would train %s (%s) with method %s on the %s's images into %s\n", distill->runs.arch,
+           training->method->summary, training->method->name, distill->data == WS_DATA_WEB ? "web" : "teacher",
+           job->dir);
+    return WS_OK;
+}
+
+static enum ws_status make_student(struct ws_job *job, void *self, struct ws_err *err)
+{
+    const struct training *training = self;
+    return train_student(training->shop, job, training->method, err);
+}
+
 /* One run: its own lock and manifest in runs/METHOD. */
 static enum ws_status run_method(struct workshop *shop, const char *name, struct ws_err *err)
 {
-    const struct ws_run *run = shop->run;
-    const struct ws_method *method;
-    struct ws_config_view view;
-    struct ws_job job = {0};
+    static const struct ws_job_steps steps = {.inputs = note_inputs, .plan = tell_plan, .make = make_student};
+    struct training training = {.shop = shop};
     char folder[128];
-    enum ws_status status = ws_method_find(name, &method, err);
+    const enum ws_status status = ws_method_find(name, &training.method, err);
     if (status != WS_OK)
         return status;
-    snprintf(folder, sizeof folder, "runs/%s", method->name);
-    ws_config_view_init(&view, run->config, method->name);
-    status = ws_job_open(&job, run, method->name, "distill", folder, &view.config, err);
-    if (status == WS_OK)
-        status = note_inputs(&job, run->config, err);
-    if (status == WS_OK && ws_job_is_current(&job))
-        ws_job_tell_current(&job, false);
-    else if (status == WS_OK && run->dry_run)
-        printf("distill: would train %s (%s) with method %s on the %s's images into %s\n", run->config->distill.arch,
-               method->summary, method->name, run->config->distill.data == WS_DATA_WEB ? "web" : "teacher", job.dir);
-    else if (status == WS_OK)
-        status = train_student(shop, &job, method, &view.config, err);
-    ws_job_close(&job);
+    snprintf(folder, sizeof folder, "runs/%s", training.method->name);
+    const struct ws_job_setup setup = {.stage = ws_stage_find("distill"),
+                                       .folder = folder,
+                                       .title = training.method->name,
+                                       .method = training.method->name};
+    return ws_machine_run(shop->run, setup, &steps, &training, err);
+}
+
+/* The students are what the sum of all runs is made from, and what it vouches for. */
+static enum ws_status note_runs(struct ws_job *job, void *self, struct ws_err *err)
+{
+    const struct ws_distill_keys *distill = ws_distill_keys(job->run->config);
+    enum ws_status status = WS_OK;
+    (void)self;
+    for (unsigned i = 0; status == WS_OK && i < distill->runs.n_methods; i++) {
+        char output[128];
+        struct ws_digest digest;
+        snprintf(output, sizeof output, "runs/%.60s/student.safetensors", distill->runs.methods[i]);
+        status = ws_job_input_stage(job, "distill", distill->runs.methods[i], output, &digest, err);
+        if (status == WS_OK)
+            status = ws_job_output(job, output, &digest, 1, err);
+    }
     return status;
+}
+
+static enum ws_status publish_sum(struct ws_job *job, void *self, struct ws_err *err)
+{
+    (void)self;
+    return ws_job_finish(job, err);
 }
 
 /* runs/manifest.json vouches for all runs of the configuration: make's target. */
 static enum ws_status sum_up(const struct ws_run *run, struct ws_err *err)
 {
-    struct ws_job job;
-    const struct ws_conf_distill *distill = &run->config->distill;
-    enum ws_status status = ws_job_open(&job, run, "all runs", "distill", "runs", run->config, err);
-    if (status != WS_OK)
-        return status;
-    for (unsigned i = 0; status == WS_OK && i < distill->n_methods; i++) {
-        char manifest[128], output[128];
-        struct ws_digest digest;
-        snprintf(manifest, sizeof manifest, "runs/%.60s/manifest.json", distill->methods[i]);
-        snprintf(output, sizeof output, "runs/%.60s/student.safetensors", distill->methods[i]);
-        status = ws_job_input_stage(&job, manifest, output, &digest, err);
-        if (status == WS_OK)
-            status = ws_job_output(&job, output, &digest, 1, err);
-    }
-    if (status == WS_OK && ws_job_is_current(&job))
-        ws_job_tell_current(&job, true);
-    else if (status == WS_OK)
-        status = ws_job_finish(&job, err);
-    ws_job_close(&job);
-    return status;
+    static const struct ws_job_steps steps = {.inputs = note_runs, .make = publish_sum};
+    const struct ws_job_setup setup = {.stage = ws_stage_find("distill"), .title = "all runs"};
+    return ws_machine_run(run, setup, &steps, NULL, err);
 }
 
 static enum ws_status check_methods(const struct ws_config *config, struct ws_err *err)
 {
     const struct ws_method *method;
     enum ws_status status = WS_OK;
-    for (unsigned i = 0; status == WS_OK && i < config->distill.n_methods; i++)
-        status = ws_method_find(config->distill.methods[i], &method, err);
-    if (status == WS_OK && config->distill.n_methods == 0)
+    for (unsigned i = 0; status == WS_OK && i < ws_config_runs(config)->n_methods; i++)
+        status = ws_method_find(ws_config_runs(config)->methods[i], &method, err);
+    if (status == WS_OK && ws_config_runs(config)->n_methods == 0)
         status = ws_fail(err, WS_E_CONFIG, "distill.methods: expected at least one method, found none");
     return status;
 }
 
 enum ws_status ws_distill_command(const struct ws_run *run, struct ws_err *err)
 {
-    const struct ws_conf_distill *distill = &run->config->distill;
+    const struct ws_distill_keys *distill = ws_distill_keys(run->config);
     const char *only = ws_run_option(run, "method", NULL);
     struct workshop shop = {.run = run};
     /* A misspelt third method should not be found out after two trainings. */
@@ -439,8 +466,8 @@ enum ws_status ws_distill_command(const struct ws_run *run, struct ws_err *err)
     }
     if (status == WS_OK && only)
         status = run_method(&shop, only, err);
-    for (unsigned i = 0; status == WS_OK && !only && i < distill->n_methods; i++)
-        status = run_method(&shop, distill->methods[i], err);
+    for (unsigned i = 0; status == WS_OK && !only && i < distill->runs.n_methods; i++)
+        status = run_method(&shop, distill->runs.methods[i], err);
     close_workshop(&shop);
     if (status == WS_OK && !only && !run->dry_run)
         status = sum_up(run, err);

@@ -2,16 +2,66 @@
 #include "commands.h"
 #include "data/shift.h"
 #include "eval_table.h"
-#include "job.h"
+#include "keys/distill.h"
+#include "keys/teacher.h"
 #include "learn/predict.h"
+#include "machine.h"
 #include "measure/measure.h"
 
 #include "webstill/base/log.h"
 #include "webstill/base/mem.h"
+#include "webstill/base/path.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { WS_MAX_SHIFTS = 16 };
+
+struct ws_eval_keys {
+    char *images, *labels; /**< IDX files of the clean test set, .gz or plain */
+    char *folder;          /**< or one folder a class */
+    double *shift;         /**< strengths of the random brightness and contrast under which it is measured, too */
+    unsigned n_shift;
+    uint64_t shift_seed;
+    uint32_t batch;
+};
+
+static const struct ws_conf_key eval_keys[] = {
+    {WS_CONF_TEXT(struct ws_eval_keys, images), .fallback = "", .help = "IDX files, .gz or plain …"},
+    {WS_CONF_TEXT(struct ws_eval_keys, labels), .fallback = ""},
+    {WS_CONF_TEXT(struct ws_eval_keys, folder), .fallback = "",
+     .help = "… or a folder with one folder of images per class."},
+    {WS_CONF_NUMBERS(struct ws_eval_keys, shift), .unit = "strength", .min = 0, .max = 10, .excluded = WS_CONF_ABOVE,
+     .fallback = "[]", .n_max = WS_MAX_SHIFTS,
+     .help = "The test set is measured under random brightness and contrast, too, once for each of these strengths: "
+             "each channel of each image is scaled about its mean by exp(strength u) and moved by strength v/2 of "
+             "white, u and v uniform in [-1, 1)."},
+    {WS_CONF_ULONG(struct ws_eval_keys, shift_seed), .unit = "number", .min = 0, .max = 9007199254740991,
+     .fallback = "1", .help = "What u and v are drawn from, besides the image; the same for every strength."},
+    {WS_CONF_UINT(struct ws_eval_keys, batch), .unit = "images", .min = 1, .max = 65536, .fallback = "256",
+     .help = "Images per forward pass. Does not change any result."},
+    {.name = NULL},
+};
+
+static enum ws_status check_eval(const void *keys, const char *name, struct ws_err *err)
+{
+    const struct ws_eval_keys *eval = keys;
+    (void)name;
+    return ws_keys_check_pair("eval.images", eval->images, "eval.labels", eval->labels, err);
+}
+
+const struct ws_conf_section ws_eval_section = {
+    .name = "eval",
+    .title = "students and teacher on the clean test set, which no other stage opens",
+    WS_CONF_KEYS(struct ws_eval_keys, eval_keys),
+    .check = check_eval,
+};
+
+static const struct ws_eval_keys *keys_of(const struct ws_config *config)
+{
+    return ws_config_keys(config, &ws_eval_section);
+}
 
 /* The test set as it is, or under shift. All-zero is valid. */
 struct paper {
@@ -44,7 +94,7 @@ static void close_exam(struct exam *exam)
 
 static bool is_folder_set(const struct ws_config *config)
 {
-    return config->eval.folder && config->eval.folder[0];
+    return keys_of(config)->folder && keys_of(config)->folder[0];
 }
 
 static enum ws_status note_test_set(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
@@ -52,33 +102,34 @@ static enum ws_status note_test_set(struct ws_job *job, const struct ws_config *
     enum ws_status status;
     if (is_folder_set(config)) {
         struct ws_digest digest;
-        status = ws_job_require(config->eval.folder, "eval.folder", err);
+        status = ws_data_require(keys_of(config)->folder, "eval.folder", err);
         if (status == WS_OK)
-            status = ws_dataset_folder_digest(config->eval.folder, config, &digest, err);
-        return status == WS_OK ? ws_job_input(job, config->eval.folder, &digest, err) : status;
+            status = ws_dataset_folder_digest(keys_of(config)->folder, config, &digest, err);
+        return status == WS_OK ? ws_job_input(job, keys_of(config)->folder, &digest, err) : status;
     }
-    status = ws_job_require(config->eval.images, "eval.images", err);
+    status = ws_data_require(keys_of(config)->images, "eval.images", err);
     if (status == WS_OK)
-        status = ws_job_require(config->eval.labels, "eval.labels", err);
+        status = ws_data_require(keys_of(config)->labels, "eval.labels", err);
     if (status == WS_OK)
-        status = ws_job_input_file(job, config->eval.images, err);
-    return status == WS_OK ? ws_job_input_file(job, config->eval.labels, err) : status;
+        status = ws_job_input_file(job, keys_of(config)->images, err);
+    return status == WS_OK ? ws_job_input_file(job, keys_of(config)->labels, err) : status;
 }
 
-static enum ws_status note_inputs(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
+static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err *err)
 {
+    const struct ws_config *config = job->run->config;
     enum ws_status status = note_test_set(job, config, err);
     if (status == WS_OK)
         status = ws_job_input_classes(job, config, err);
     if (status == WS_OK)
-        status = ws_job_input_stage(job, "teacher/manifest.json", "teacher/teacher.safetensors", NULL, err);
-    for (unsigned i = 0; status == WS_OK && i < config->distill.n_methods; i++) {
+        status = ws_job_input_stage(job, "teacher", NULL, "teacher/teacher.safetensors", NULL, err);
+    (void)self;
+    for (unsigned i = 0; status == WS_OK && i < ws_config_runs(config)->n_methods; i++) {
         static const char *const files[] = {"student", "best"};
         for (int k = 0; status == WS_OK && k < 2; k++) {
-            char manifest[128], output[128];
-            snprintf(manifest, sizeof manifest, "runs/%.60s/manifest.json", config->distill.methods[i]);
-            snprintf(output, sizeof output, "runs/%.60s/%s.safetensors", config->distill.methods[i], files[k]);
-            status = ws_job_input_stage(job, manifest, output, NULL, err);
+            char output[128];
+            snprintf(output, sizeof output, "runs/%.60s/%s.safetensors", ws_config_runs(config)->methods[i], files[k]);
+            status = ws_job_input_stage(job, "distill", ws_config_runs(config)->methods[i], output, NULL, err);
         }
     }
     return status;
@@ -92,14 +143,14 @@ static enum ws_status open_papers(struct exam *exam, struct ws_err *err)
     exam->n_papers = 1;
     const enum ws_status status =
         is_folder_set(config)
-            ? ws_dataset_open_folder(clean, config->eval.folder, config, err)
-            : ws_dataset_open_idx(clean, config->eval.images, config->eval.labels, (int)config->n_classes, err);
+            ? ws_dataset_open_folder(clean, keys_of(config)->folder, config, err)
+            : ws_dataset_open_idx(clean, keys_of(config)->images, keys_of(config)->labels, (int)config->n_classes, err);
     if (status != WS_OK)
         return status;
-    for (unsigned i = 0; i < config->eval.n_shift; i++) {
+    for (unsigned i = 0; i < keys_of(config)->n_shift; i++) {
         struct paper *paper = &exam->papers[exam->n_papers++];
-        paper->strength = config->eval.shift[i];
-        if (!ws_shift_apply(clean, paper->strength, config->eval.shift_seed, &paper->data))
+        paper->strength = keys_of(config)->shift[i];
+        if (!ws_shift_apply(clean, paper->strength, keys_of(config)->shift_seed, &paper->data))
             return ws_fail(err, WS_E_MEMORY, "out of memory for %zu shifted images", clean->n);
     }
     for (int i = 0; i < exam->n_papers; i++) {
@@ -114,7 +165,7 @@ static enum ws_status open_exam(struct exam *exam, struct ws_err *err)
 {
     enum ws_status status = open_papers(exam, err);
     if (status == WS_OK)
-        status = ws_job_pool_open(&exam->pool, exam->run->config, err);
+        status = ws_machine_pool_open(&exam->pool, exam->run->config, err);
     if (status != WS_OK)
         return status;
     const size_t n = exam->papers[0].data.n;
@@ -137,7 +188,7 @@ static enum ws_status ask_model(struct exam *exam, const struct ws_dataset *data
     if (status == WS_OK)
         status = ws_predictor_check(model, data, "the test set", err);
     if (status == WS_OK)
-        status = ws_predictor_open(&predictor, model, exam->pool, (int)exam->run->config->eval.batch, true, err);
+        status = ws_predictor_open(&predictor, model, exam->pool, (int)keys_of(exam->run->config)->batch, true, err);
     if (status != WS_OK)
         return status;
     struct ws_progress progress;
@@ -163,7 +214,7 @@ static enum ws_status write_result(struct exam *exam, const char *output, json_t
     char path[WS_PATH_BYTES];
     char *text = result ? json_dumps(result, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(result);
-    enum ws_status status = text ? ws_work_path(path, exam->run->work, err, "%s", output)
+    enum ws_status status = text ? ws_path_join(path, exam->run->work, err, "%s", output)
                                  : ws_fail(err, WS_E_MEMORY, "out of memory for %s", output);
     if (status == WS_OK)
         status = ws_file_replace(path, text, strlen(text), err);
@@ -214,7 +265,7 @@ static enum ws_status examine(struct exam *exam, const char *model_file, const c
     char path[WS_PATH_BYTES];
     struct ws_model *model = NULL;
     json_t *result = NULL;
-    enum ws_status status = ws_work_path(path, exam->run->work, err, "%s", model_file);
+    enum ws_status status = ws_path_join(path, exam->run->work, err, "%s", model_file);
     if (status == WS_OK)
         status = ws_model_load(&model, path, NULL, err);
     if (status == WS_OK)
@@ -231,25 +282,26 @@ static enum ws_status examine(struct exam *exam, const char *model_file, const c
 
 static enum ws_status examine_all(struct exam *exam, struct ws_err *err)
 {
-    const struct ws_conf_distill *distill = &exam->run->config->distill;
+    const struct ws_distill_keys *distill = ws_distill_keys(exam->run->config);
     enum ws_status status = examine(exam, "teacher/teacher.safetensors", "teacher", "teacher/eval.json", true, err);
-    for (unsigned i = 0; status == WS_OK && i < distill->n_methods; i++) {
+    for (unsigned i = 0; status == WS_OK && i < distill->runs.n_methods; i++) {
         static const char *const files[][2] = {{"student", "eval.json"}, {"best", "best-eval.json"}};
         for (int k = 0; status == WS_OK && k < 2; k++) {
             char file[128], name[80], output[128];
-            snprintf(file, sizeof file, "runs/%.60s/%s.safetensors", distill->methods[i], files[k][0]);
-            snprintf(output, sizeof output, "runs/%.60s/%s", distill->methods[i], files[k][1]);
-            snprintf(name, sizeof name, "%.60s%s", distill->methods[i], k == 0 ? "" : " best");
+            snprintf(file, sizeof file, "runs/%.60s/%s.safetensors", distill->runs.methods[i], files[k][0]);
+            snprintf(output, sizeof output, "runs/%.60s/%s", distill->runs.methods[i], files[k][1]);
+            snprintf(name, sizeof name, "%.60s%s", distill->runs.methods[i], k == 0 ? "" : " best");
             status = examine(exam, file, name, output, false, err);
         }
     }
     return status;
 }
 
-static enum ws_status hold_exam(const struct ws_run *run, struct ws_job *job, struct ws_err *err)
+static enum ws_status hold_exam(struct ws_job *job, void *self, struct ws_err *err)
 {
-    struct exam exam = {.run = run, .job = job};
+    struct exam exam = {.run = job->run, .job = job};
     enum ws_status status = ws_job_start(job, err);
+    (void)self;
     if (status == WS_OK)
         status = open_exam(&exam, err);
     if (status == WS_OK)
@@ -260,24 +312,25 @@ static enum ws_status hold_exam(const struct ws_run *run, struct ws_job *job, st
     return status;
 }
 
+static enum ws_status tell_plan(struct ws_job *job, void *self, struct ws_err *err)
+{
+    (void)self;
+    (void)err;
+    printf("eval: would evaluate the teacher and %u students\n", ws_config_runs(job->run->config)->n_methods);
+    return WS_OK;
+}
+
+static enum ws_status print_table(struct ws_job *job, void *self, struct ws_err *err)
+{
+    (void)self;
+    return ws_eval_table_print(job->run, stdout, err);
+}
+
 enum ws_status ws_eval_command(const struct ws_run *run, struct ws_err *err)
 {
-    struct ws_job job;
-    enum ws_status status = ws_job_refuse_limit(run, "eval", err);
-    if (status == WS_OK)
-        status = ws_job_open(&job, run, "eval", "eval", "eval", run->config, err);
-    if (status != WS_OK)
-        return status;
-    status = note_inputs(&job, run->config, err);
-    const bool is_current = status == WS_OK && ws_job_is_current(&job);
-    if (is_current)
-        ws_job_tell_current(&job, !run->dry_run);
-    else if (status == WS_OK && run->dry_run)
-        printf("eval: would evaluate the teacher and %u students\n", run->config->distill.n_methods);
-    else if (status == WS_OK)
-        status = hold_exam(run, &job, err);
-    ws_job_close(&job);
-    if (status == WS_OK && (is_current || !run->dry_run))
-        status = ws_eval_table_print(run, stdout, err);
-    return status;
+    static const struct ws_job_steps steps = {
+        .inputs = note_inputs, .plan = tell_plan, .make = hold_exam, .tell = print_table};
+    const struct ws_job_setup setup = {.stage = ws_stage_find("eval")};
+    const enum ws_status status = ws_run_refuse_limit(run, "eval", err);
+    return status == WS_OK ? ws_machine_run(run, setup, &steps, NULL, err) : status;
 }

@@ -1,8 +1,10 @@
 #include "eval_table.h"
 
-#include "job.h"
+#include "webstill/base/file.h"
+#include "webstill/base/path.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdlib.h>
 
 enum { MAX_JSON_BYTES = 64 << 20 };
@@ -12,7 +14,7 @@ static enum ws_status read_json(const char *work, const char *relative, json_t *
     char path[WS_PATH_BYTES];
     struct ws_buf text = {0};
     *out = NULL;
-    enum ws_status status = ws_work_path(path, work, err, "%s", relative);
+    enum ws_status status = ws_path_join(path, work, err, "%s", relative);
     if (status == WS_OK)
         status = ws_file_read(path, MAX_JSON_BYTES, &text, err);
     if (status == WS_OK && !(*out = json_loadb(text.ptr ? text.ptr : "", text.len, 0, NULL)))
@@ -86,8 +88,8 @@ enum ws_status ws_eval_table_print(const struct ws_run *run, FILE *out, struct w
     fprintf(out, "%-10s %-10s %12s %14s %10s %10s %10s %9s %12s\n", "model", "network", "parameters", "multiply-adds",
             "accuracy", "best epoch", "agreement", "seconds", "images seen");
     enum ws_status status = print_model(run, NULL, out, err);
-    for (unsigned i = 0; status == WS_OK && i < run->config->distill.n_methods; i++)
-        status = print_model(run, run->config->distill.methods[i], out, err);
+    for (unsigned i = 0; status == WS_OK && i < ws_config_runs(run->config)->n_methods; i++)
+        status = print_model(run, ws_config_runs(run->config)->methods[i], out, err);
     if (status == WS_OK)
         fprintf(
             out,

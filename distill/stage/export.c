@@ -1,28 +1,58 @@
 /* The stage `export`: each student as ONNX, with what a stranger needs to run it in the file's metadata. */
 #include "commands.h"
-#include "job.h"
+#include "keys/distill.h"
 #include "learn/predict.h"
+#include "machine.h"
 #include "model/network.h"
 
 #include "webstill/base/log.h"
+#include "webstill/base/path.h"
 #include "webstill/nn/onnx.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+struct ws_export_keys {
+    uint32_t opset;
+    bool fold_bn;
+    bool normalise; /**< put (x/255 - mean)/std inside the graph, so that 0..255 goes in */
+};
+
+static const struct ws_conf_key export_keys[] = {
+    {WS_CONF_UINT(struct ws_export_keys, opset), .unit = "version", .min = 13, .max = 17, .fallback = "17",
+     .help = "ONNX operator set."},
+    {WS_CONF_BOOL(struct ws_export_keys, fold_bn), .fallback = "true",
+     .help = "Fold batch normalisation into the convolutions."},
+    {WS_CONF_BOOL(struct ws_export_keys, normalise), .fallback = "false",
+     .help = "Put (x/255 - mean)/std inside the graph, so that bytes 0..255 (as floats) go in."},
+    {.name = NULL},
+};
+
+const struct ws_conf_section ws_export_section = {
+    .name = "export",
+    .title = "student -> student.onnx",
+    WS_CONF_KEYS(struct ws_export_keys, export_keys),
+};
+
+static const struct ws_export_keys *keys_of(const struct ws_config *config)
+{
+    return ws_config_keys(config, &ws_export_section);
+}
+
 enum { CHECK_IMAGES = 16 };
 
 static const double tolerance = 1e-4; /* of the largest logit */
 
-static enum ws_status note_inputs(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
+static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err *err)
 {
+    const struct ws_distill_keys *distill = ws_distill_keys(job->run->config);
     enum ws_status status = WS_OK;
-    for (unsigned i = 0; status == WS_OK && i < config->distill.n_methods; i++) {
-        char manifest[128], output[128];
-        snprintf(manifest, sizeof manifest, "runs/%.60s/manifest.json", config->distill.methods[i]);
-        snprintf(output, sizeof output, "runs/%.60s/student.safetensors", config->distill.methods[i]);
-        status = ws_job_input_stage(job, manifest, output, NULL, err);
+    (void)self;
+    for (unsigned i = 0; status == WS_OK && i < distill->runs.n_methods; i++) {
+        char output[128];
+        snprintf(output, sizeof output, "runs/%.60s/student.safetensors", distill->runs.methods[i]);
+        status = ws_job_input_stage(job, "distill", distill->runs.methods[i], output, NULL, err);
     }
     return status;
 }
@@ -90,7 +120,7 @@ static enum ws_status compare_reread(const struct ws_predictor *plain, const str
 
 /* Read back what was written, and compare its logits with those of the network as trained. */
 static enum ws_status check_file(struct ws_model *model, const struct ws_buf *onnx,
-                                 const struct ws_conf_export *options, struct ws_pool *pool, double *difference,
+                                 const struct ws_export_keys *options, struct ws_pool *pool, double *difference,
                                  struct ws_err *err)
 {
     struct ws_predictor plain = {0};
@@ -165,16 +195,16 @@ static enum ws_status serialise(const struct ws_model *model, const struct ws_co
         {"classes", labels.classes},
         {"mean", labels.mean},
         {"std", labels.std},
-        {"input", config->export_.normalise ? "pixels 0..255; normalisation is part of the graph"
-                                            : "(pixel/255 - mean)/std per channel"},
+        {"input", keys_of(config)->normalise ? "pixels 0..255; normalisation is part of the graph"
+                                             : "(pixel/255 - mean)/std per channel"},
         {"webstill.card", labels.card},
         {"webstill.sha256", labels.digest},
     };
     const struct ws_onnx_options options = {
-        .opset = (int)config->export_.opset,
+        .opset = (int)keys_of(config)->opset,
         .output = model->logits,
-        .mean = config->export_.normalise ? model->card.mean : NULL,
-        .std = config->export_.normalise ? model->card.std : NULL,
+        .mean = keys_of(config)->normalise ? model->card.mean : NULL,
+        .std = keys_of(config)->normalise ? model->card.std : NULL,
         .metadata = metadata,
         .n_metadata = sizeof metadata / sizeof *metadata,
     };
@@ -189,13 +219,13 @@ static enum ws_status write_facts(const struct ws_run *run, const char *method, 
     char path[WS_PATH_BYTES], hex[WS_DIGEST_HEX];
     const struct ws_digest digest = ws_sha256(onnx->ptr, onnx->len);
     ws_digest_hex(&digest, hex);
-    json_t *root =
-        json_pack("{s:s,s:s,s:I,s:i,s:b,s:b,s:f}", "file", "student.onnx", "sha256", hex, "bytes",
-                  (json_int_t)onnx->len, "opset", (int)run->config->export_.opset, "fold_bn",
-                  run->config->export_.fold_bn, "normalise", run->config->export_.normalise, "difference", difference);
+    json_t *root = json_pack("{s:s,s:s,s:I,s:i,s:b,s:b,s:f}", "file", "student.onnx", "sha256", hex, "bytes",
+                             (json_int_t)onnx->len, "opset", (int)keys_of(run->config)->opset, "fold_bn",
+                             keys_of(run->config)->fold_bn, "normalise", keys_of(run->config)->normalise, "difference",
+                             difference);
     char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
     json_decref(root);
-    enum ws_status status = text ? ws_work_path(path, run->work, err, "runs/%s/export.json", method)
+    enum ws_status status = text ? ws_path_join(path, run->work, err, "runs/%s/export.json", method)
                                  : ws_fail(err, WS_E_MEMORY, "out of memory for export.json");
     if (status == WS_OK)
         status = ws_file_replace(path, text, strlen(text), err);
@@ -211,17 +241,17 @@ static enum ws_status export_student(const struct ws_run *run, struct ws_job *jo
     struct ws_buf onnx = {0};
     double difference = 0.0;
     snprintf(output, sizeof output, "runs/%.60s/student.onnx", method);
-    enum ws_status status = ws_work_path(path, run->work, err, "runs/%s/student.safetensors", method);
+    enum ws_status status = ws_path_join(path, run->work, err, "runs/%s/student.safetensors", method);
     if (status == WS_OK)
         status = ws_model_load(&model, path, NULL, err);
-    if (status == WS_OK && run->config->export_.fold_bn)
+    if (status == WS_OK && keys_of(run->config)->fold_bn)
         status = ws_model_fold(&folded, model, err);
     if (status == WS_OK)
         status = serialise(folded ? folded : model, run->config, &onnx, err);
     if (status == WS_OK)
-        status = check_file(model, &onnx, &run->config->export_, pool, &difference, err);
+        status = check_file(model, &onnx, keys_of(run->config), pool, &difference, err);
     if (status == WS_OK)
-        status = ws_work_path(path, run->work, err, "%s", output);
+        status = ws_path_join(path, run->work, err, "%s", output);
     if (status == WS_OK)
         status = ws_file_replace(path, onnx.ptr, onnx.len, err);
     if (status == WS_OK)
@@ -230,7 +260,7 @@ static enum ws_status export_student(const struct ws_run *run, struct ws_job *jo
         status = ws_job_output_file(job, output, 1, err);
     if (status == WS_OK)
         ws_log(WS_LOG_INFO, "%s: %zu bytes, opset %u; read back, its logits differ by %.1g of the largest", path,
-               onnx.len, run->config->export_.opset, difference);
+               onnx.len, keys_of(run->config)->opset, difference);
     else
         ws_err_note(err, "%s", method);
     ws_buf_fini(&onnx);
@@ -239,34 +269,33 @@ static enum ws_status export_student(const struct ws_run *run, struct ws_job *jo
     return status;
 }
 
-static enum ws_status export_all(const struct ws_run *run, struct ws_job *job, struct ws_err *err)
+static enum ws_status tell_plan(struct ws_job *job, void *self, struct ws_err *err)
 {
-    const struct ws_conf_distill *distill = &run->config->distill;
+    (void)self;
+    (void)err;
+    printf("export: would write student.onnx of %u runs\n", ws_config_runs(job->run->config)->n_methods);
+    return WS_OK;
+}
+
+static enum ws_status export_all(struct ws_job *job, void *self, struct ws_err *err)
+{
+    const struct ws_run *run = job->run;
+    const struct ws_distill_keys *distill = ws_distill_keys(run->config);
     struct ws_pool *pool = NULL;
     enum ws_status status = ws_job_start(job, err);
+    (void)self;
     if (status == WS_OK)
-        status = ws_job_pool_open(&pool, run->config, err);
-    for (unsigned i = 0; status == WS_OK && i < distill->n_methods; i++)
-        status = export_student(run, job, distill->methods[i], pool, err);
+        status = ws_machine_pool_open(&pool, run->config, err);
+    for (unsigned i = 0; status == WS_OK && i < distill->runs.n_methods; i++)
+        status = export_student(run, job, distill->runs.methods[i], pool, err);
     ws_pool_close(&pool);
     return status == WS_OK ? ws_job_finish(job, err) : status;
 }
 
 enum ws_status ws_export_command(const struct ws_run *run, struct ws_err *err)
 {
-    struct ws_job job;
-    enum ws_status status = ws_job_refuse_limit(run, "export", err);
-    if (status == WS_OK)
-        status = ws_job_open(&job, run, "export", "export", "export", run->config, err);
-    if (status != WS_OK)
-        return status;
-    status = note_inputs(&job, run->config, err);
-    if (status == WS_OK && ws_job_is_current(&job))
-        ws_job_tell_current(&job, !run->dry_run);
-    else if (status == WS_OK && run->dry_run)
-        printf("export: would write student.onnx of %u runs\n", run->config->distill.n_methods);
-    else if (status == WS_OK)
-        status = export_all(run, &job, err);
-    ws_job_close(&job);
-    return status;
+    static const struct ws_job_steps steps = {.inputs = note_inputs, .plan = tell_plan, .make = export_all};
+    const struct ws_job_setup setup = {.stage = ws_stage_find("export")};
+    const enum ws_status status = ws_run_refuse_limit(run, "export", err);
+    return status == WS_OK ? ws_machine_run(run, setup, &steps, NULL, err) : status;
 }

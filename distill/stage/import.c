@@ -1,6 +1,8 @@
 /* The teacher from a file: ONNX, or safetensors with torchvision's names. */
+#include "keys/teacher.h"
 #include "method/methods.h"
 #include "teacher.h"
+#include "webstill/picture/keys.h"
 
 #include "webstill/base/buf.h"
 #include "webstill/base/file.h"
@@ -36,20 +38,20 @@ static enum ws_status sniff(const char *path, enum kind *kind, struct ws_err *er
 
 static enum ws_status fill_fallback(struct ws_card *fallback, const struct ws_config *config, struct ws_err *err)
 {
-    const struct ws_conf_teacher *teacher = &config->teacher;
+    const struct ws_teacher_keys *teacher = ws_teacher_keys(config);
     const unsigned n = teacher->n_mean;
-    *fallback = (struct ws_card){.height = (int)config->store.size,
-                                 .width = (int)config->store.size,
-                                 .channels = (int)config->store.channels,
+    *fallback = (struct ws_card){.height = (int)ws_store_keys(config)->size,
+                                 .width = (int)ws_store_keys(config)->size,
+                                 .channels = (int)ws_store_keys(config)->channels,
                                  .method = "import",
                                  .accuracy = -1.0};
-    snprintf(fallback->arch, sizeof fallback->arch, "%.31s", teacher->arch);
-    if (n != teacher->n_std || (n > 0 && n != config->store.channels))
+    snprintf(fallback->arch, sizeof fallback->arch, "%.31s", teacher->part.arch);
+    if (n != teacher->n_std || (n > 0 && n != ws_store_keys(config)->channels))
         return ws_fail(
             err, WS_E_CONFIG,
             "teacher.mean has %u numbers and teacher.std %u; expected one per channel (store.channels: %u) in "
             "both, or none",
-            n, teacher->n_std, config->store.channels);
+            n, teacher->n_std, ws_store_keys(config)->channels);
     for (unsigned c = 0; c < n && c < 3; c++) {
         fallback->mean[c] = (float)teacher->mean[c];
         fallback->std[c] = (float)teacher->std[c];
@@ -62,7 +64,7 @@ static enum ws_status fill_fallback(struct ws_card *fallback, const struct ws_co
 static enum ws_status check_input(const struct ws_card *card, const struct ws_config *config, const char *path,
                                   struct ws_err *err)
 {
-    const int size = (int)config->store.size, channels = (int)config->store.channels;
+    const int size = (int)ws_store_keys(config)->size, channels = (int)ws_store_keys(config)->channels;
     if (card->height == size && card->width == size && card->channels == channels)
         return WS_OK;
     ws_fail(err, WS_E_CONFIG,
@@ -78,7 +80,7 @@ static enum ws_status check_input(const struct ws_card *card, const struct ws_co
 
 enum ws_status teacher_import(const struct ws_config *config, const char *to, struct ws_err *err)
 {
-    const char *path = config->teacher.import_path;
+    const char *path = ws_teacher_keys(config)->import_path;
     struct ws_card fallback = {0};
     struct ws_model *model = NULL;
     enum kind kind = KIND_ONNX;

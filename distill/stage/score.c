@@ -1,15 +1,37 @@
 /* The stage `score`: logits of one model on every image of the store, in id order, on the clean view. */
 #include "commands.h"
-#include "job.h"
 #include "learn/predict.h"
+#include "machine.h"
 
 #include "webstill/base/clock.h"
 #include "webstill/base/log.h"
 #include "webstill/base/mem.h"
+#include "webstill/base/path.h"
 #include "webstill/tensors/file.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+struct ws_score_keys {
+    uint32_t batch;
+};
+
+static const struct ws_conf_key score_keys[] = {
+    {WS_CONF_UINT(struct ws_score_keys, batch), .unit = "images", .min = 1, .max = 65536, .fallback = "256",
+     .help = "Images per forward pass. Does not change any score."},
+    {.name = NULL},
+};
+
+const struct ws_conf_section ws_score_section = {
+    .name = "score",
+    .title = "store and one model -> scores/*.safetensors",
+    WS_CONF_KEYS(struct ws_score_keys, score_keys),
+};
+
+static const struct ws_score_keys *keys_of(const struct ws_config *config)
+{
+    return ws_config_keys(config, &ws_score_section);
+}
 
 enum { BATCHES_PER_PIECE = 16, SECONDS_PER_SAVE = 60 };
 
@@ -55,20 +77,20 @@ static enum ws_status choose_target(struct target *target, const struct ws_run *
             status = ws_fail(err, WS_E_CONFIG, "--model %s: its scores would overwrite the teacher's; rename it", path);
     } else {
         snprintf(target->name, sizeof target->name, "teacher");
-        status = ws_work_path(target->model, run->work, err, "teacher/teacher.safetensors");
+        status = ws_path_join(target->model, run->work, err, "teacher/teacher.safetensors");
     }
     snprintf(target->output, sizeof target->output, "scores/%s.safetensors", target->name);
     return status;
 }
 
-static enum ws_status note_inputs(struct ws_job *job, const struct target *target, struct ws_err *err)
+static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err *err)
 {
-    enum ws_status status = ws_job_input_stage(job, "store/manifest.json", NULL, NULL, err);
+    const struct target *target = self;
+    enum ws_status status = ws_job_input_stage(job, "store", NULL, NULL, NULL, err);
     if (status != WS_OK)
         return status;
-    return target->is_teacher
-               ? ws_job_input_stage(job, "teacher/manifest.json", "teacher/teacher.safetensors", NULL, err)
-               : ws_job_input_file(job, target->model, err);
+    return target->is_teacher ? ws_job_input_stage(job, "teacher", NULL, "teacher/teacher.safetensors", NULL, err)
+                              : ws_job_input_file(job, target->model, err);
 }
 
 static enum ws_status write_scores(const struct ws_run *run, const struct target *target, const struct ws_model *model,
@@ -76,7 +98,7 @@ static enum ws_status write_scores(const struct ws_run *run, const struct target
                                    struct ws_err *err)
 {
     char path[WS_PATH_BYTES], hex[WS_DIGEST_HEX];
-    enum ws_status status = ws_work_path(path, run->work, err, "%s", target->output);
+    enum ws_status status = ws_path_join(path, run->work, err, "%s", target->output);
     if (status != WS_OK)
         return status;
     const int64_t n = (int64_t)data->n, n_classes = model->card.n_classes;
@@ -177,9 +199,9 @@ static enum ws_status predict_store(const struct ws_run *run, const struct ws_jo
     for (size_t i = 0; i < data->n; i++)
         images[i] = (uint32_t)i;
     ws_job_key(job, partial.key);
-    enum ws_status status = ws_work_path(partial.path, run->work, err, "scores/%s.part.safetensors", target->name);
+    enum ws_status status = ws_path_join(partial.path, run->work, err, "scores/%s.part.safetensors", target->name);
     if (status == WS_OK)
-        status = ws_predictor_open(&predictor, model, pool, (int)run->config->score.batch, true, err);
+        status = ws_predictor_open(&predictor, model, pool, (int)keys_of(run->config)->batch, true, err);
     if (status == WS_OK)
         status = predict_pieces(&predictor, data, images, &partial, target->name, logits, err);
     ws_predictor_close(&predictor);
@@ -207,7 +229,7 @@ static void remove_partial(const char *work, const struct target *target)
 {
     char path[WS_PATH_BYTES];
     struct ws_err ignored = {0};
-    if (ws_work_path(path, work, &ignored, "scores/%s.part.safetensors", target->name) == WS_OK)
+    if (ws_path_join(path, work, &ignored, "scores/%s.part.safetensors", target->name) == WS_OK)
         remove(path);
 }
 
@@ -220,7 +242,7 @@ static enum ws_status score_store(const struct ws_run *run, struct ws_job *job, 
     struct ws_pool *pool = NULL;
     struct ws_digest digest;
     float *logits = NULL;
-    enum ws_status status = ws_work_path(store, run->work, err, "store");
+    enum ws_status status = ws_path_join(store, run->work, err, "store");
     if (status == WS_OK)
         status = ws_model_load(&model, target->model, NULL, err);
     if (status == WS_OK)
@@ -232,7 +254,7 @@ static enum ws_status score_store(const struct ws_run *run, struct ws_job *job, 
     if (status == WS_OK && !(logits = ws_calloc(data.n, (size_t)model->card.n_classes * sizeof *logits)))
         status = ws_fail(err, WS_E_MEMORY, "out of memory for the logits of %zu images", data.n);
     if (status == WS_OK)
-        status = ws_job_pool_open(&pool, run->config, err);
+        status = ws_machine_pool_open(&pool, run->config, err);
     if (status == WS_OK)
         status = predict_store(run, job, target, model, &data, pool, logits, err);
     if (status == WS_OK)
@@ -251,30 +273,33 @@ static enum ws_status score_store(const struct ws_run *run, struct ws_job *job, 
     return status;
 }
 
+static enum ws_status tell_plan(struct ws_job *job, void *self, struct ws_err *err)
+{
+    const struct target *target = self;
+    (void)job;
+    (void)err;
+    printf("score: would write %s\n", target->output);
+    return WS_OK;
+}
+
+static enum ws_status make_scores(struct ws_job *job, void *self, struct ws_err *err)
+{
+    const enum ws_status status = ws_job_start(job, err);
+    return status == WS_OK ? score_store(job->run, job, self, err) : status;
+}
+
 enum ws_status ws_score_command(const struct ws_run *run, struct ws_err *err)
 {
+    static const struct ws_job_steps steps = {.inputs = note_inputs, .plan = tell_plan, .make = make_scores};
     struct target target = {.is_teacher = true};
-    struct ws_job job;
-    enum ws_status status = ws_job_refuse_limit(run, "score", err);
+    char file[100];
+    enum ws_status status = ws_run_refuse_limit(run, "score", err);
     if (status == WS_OK)
         status = choose_target(&target, run, err);
-    if (status == WS_OK)
-        status = ws_job_open(&job, run, target.name, "score", "scores", run->config, err);
     if (status != WS_OK)
         return status;
-    if (!target.is_teacher)
-        status = ws_work_path(job.manifest_path, run->work, err, "scores/manifest-%s.json", target.name);
-    if (status == WS_OK)
-        status = note_inputs(&job, &target, err);
-    if (status == WS_OK && ws_job_is_current(&job))
-        ws_job_tell_current(&job, !run->dry_run);
-    else if (status == WS_OK && run->dry_run)
-        printf("score: would write %s\n", target.output);
-    else if (status == WS_OK) {
-        status = ws_job_start(&job, err);
-        if (status == WS_OK)
-            status = score_store(run, &job, &target, err);
-    }
-    ws_job_close(&job);
-    return status;
+    snprintf(file, sizeof file, "manifest-%s.json", target.name);
+    const struct ws_job_setup setup = {
+        .stage = ws_stage_find("score"), .file = target.is_teacher ? NULL : file, .title = target.name};
+    return ws_machine_run(run, setup, &steps, &target, err);
 }

@@ -1,10 +1,13 @@
-/* The stage `teacher`: train on labelled images with the students' own loop and method ce, or import a file. */
-#include "teacher.h"
+/* The stage `teacher`: train on labelled images with the students' own loop and the method teacher.method, or import a
+ * file. */
+#include "keys/teacher.h"
 #include "commands.h"
 #include "learn/train.h"
 #include "method/methods.h"
+#include "teacher.h"
 
 #include "webstill/base/log.h"
+#include "webstill/base/path.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -17,14 +20,16 @@ const struct ws_option ws_teacher_options[] = {
     {NULL, NULL, NULL},
 };
 
-static enum ws_status note_inputs(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
+static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err *err)
 {
-    const struct ws_conf_teacher *teacher = &config->teacher;
+    const struct ws_config *config = job->run->config;
+    const struct ws_teacher_keys *teacher = ws_teacher_keys(config);
+    (void)self;
     enum ws_status status = ws_job_input_classes(job, config, err);
     if (status != WS_OK)
         return status;
     if (teacher->kind == WS_TEACHER_IMPORT) {
-        status = ws_job_require(teacher->import_path, "teacher.import_path", err);
+        status = ws_data_require(teacher->import_path, "teacher.import_path", err);
         return status == WS_OK ? ws_job_input_file(job, teacher->import_path, err) : status;
     }
     return teacher_data_input(job, config, err);
@@ -34,6 +39,7 @@ static enum ws_status note_inputs(struct ws_job *job, const struct ws_config *co
 struct task {
     const struct ws_run *run;
     struct ws_job *job;
+    const struct ws_method *method;
     struct ws_dataset data;
     struct ws_pool *pool;
     uint32_t *train, *held;
@@ -55,7 +61,7 @@ static void close_task(struct task *task)
 static enum ws_status open_data(struct task *task, struct ws_err *err)
 {
     const struct ws_config *config = task->run->config;
-    const struct ws_conf_teacher *teacher = &config->teacher;
+    const struct ws_teacher_keys *teacher = ws_teacher_keys(config);
     const enum ws_status status = teacher_data_open(&task->data, config, err);
     if (status != WS_OK)
         return status;
@@ -78,15 +84,16 @@ static enum ws_status fill_card(struct task *task, const char *key, struct ws_er
 {
     const struct ws_config *config = task->run->config;
     struct ws_card *card = &task->card;
-    if (strlen(config->teacher.arch) >= sizeof card->arch)
-        return ws_fail(err, WS_E_CONFIG, "teacher.arch: unknown architecture \"%.60s\"", config->teacher.arch);
+    if (strlen(ws_teacher_keys(config)->part.arch) >= sizeof card->arch)
+        return ws_fail(err, WS_E_CONFIG, "teacher.arch: unknown architecture \"%.60s\"",
+                       ws_teacher_keys(config)->part.arch);
     *card = (struct ws_card){.height = task->data.height,
                              .width = task->data.width,
                              .channels = task->data.channels,
-                             .method = "ce",
                              .seed = config->seed,
                              .accuracy = -1.0};
-    snprintf(card->arch, sizeof card->arch, "%s", config->teacher.arch);
+    snprintf(card->arch, sizeof card->arch, "%s", ws_teacher_keys(config)->part.arch);
+    snprintf(card->method, sizeof card->method, "%s", task->method->name);
     snprintf(card->config_sha256, sizeof card->config_sha256, "%s", key);
     if (!ws_card_set_classes(card, config))
         return ws_fail(err, WS_E_MEMORY, "out of memory for the class names");
@@ -100,7 +107,7 @@ static enum ws_status fill_card(struct task *task, const char *key, struct ws_er
 static struct ws_session make_session(const struct task *task)
 {
     const struct ws_config *config = task->run->config;
-    const struct ws_conf_teacher *teacher = &config->teacher;
+    const struct ws_teacher_keys *teacher = ws_teacher_keys(config);
     struct ws_session session = {
         .config = config,
         .dir = task->job->dir,
@@ -141,7 +148,7 @@ static enum ws_status describe_result(struct ws_job *job, bool is_import, struct
 {
     char path[WS_PATH_BYTES];
     struct ws_model *model = NULL;
-    enum ws_status status = ws_work_path(path, job->work, err, TEACHER_FILE);
+    enum ws_status status = ws_path_join(path, job->run->work, err, TEACHER_FILE);
     if (status == WS_OK)
         status = ws_model_load(&model, path, NULL, err);
     if (status != WS_OK)
@@ -157,26 +164,36 @@ static enum ws_status describe_result(struct ws_job *job, bool is_import, struct
     return status;
 }
 
+static enum ws_status find_method(struct task *task, struct ws_err *err)
+{
+    const enum ws_status status = ws_method_find(ws_teacher_keys(task->run->config)->method, &task->method, err);
+    if (status != WS_OK)
+        ws_err_note(err, "teacher.method");
+    return status;
+}
+
 static enum ws_status train_teacher(struct task *task, struct ws_err *err)
 {
     const struct ws_config *config = task->run->config;
     char key[WS_DIGEST_HEX], path[WS_PATH_BYTES];
     ws_job_key(task->job, key);
-    enum ws_status status = ws_work_path(path, task->run->work, err, TEACHER_FILE);
+    enum ws_status status = ws_path_join(path, task->run->work, err, TEACHER_FILE);
+    if (status == WS_OK)
+        status = find_method(task, err);
     if (status == WS_OK)
         status = open_data(task, err);
     if (status == WS_OK)
         status = fill_card(task, key, err);
     if (status == WS_OK)
-        status = ws_job_pool_open(&task->pool, config, err);
+        status = ws_machine_pool_open(&task->pool, config, err);
     if (status != WS_OK)
         return status;
     struct ws_session session = make_session(task);
     const struct ws_train_options options = {
         .name = "teacher",
-        .steps = config->teacher.steps,
+        .steps = ws_teacher_keys(config)->steps,
         .limit = task->run->limit,
-        .checkpoint_s = config->teacher.checkpoint_s,
+        .checkpoint_s = ws_teacher_keys(config)->checkpoint_s,
         .key = key,
         .held = task->held,
         .n_held = task->n_held,
@@ -187,7 +204,7 @@ static enum ws_status train_teacher(struct task *task, struct ws_err *err)
         .replay_out = stdout,
     };
     struct ws_train_result result;
-    status = ws_train(&ws_method_ce, &session, &options, &result, err);
+    status = ws_train(task->method, &session, &options, &result, err);
     if (status != WS_OK || options.replay)
         return status;
     ws_job_fact(task->job, "steps", json_integer(result.steps));
@@ -199,63 +216,51 @@ static enum ws_status train_teacher(struct task *task, struct ws_err *err)
     return WS_OK;
 }
 
-static void tell_plan(const struct ws_config *config)
+static enum ws_status tell_plan(struct ws_job *job, void *self, struct ws_err *err)
 {
-    const struct ws_conf_teacher *teacher = &config->teacher;
+    const struct ws_teacher_keys *teacher = ws_teacher_keys(job->run->config);
+    (void)self;
+    (void)err;
     if (teacher->kind == WS_TEACHER_IMPORT)
         printf("teacher: would import %s\n", teacher->import_path);
     else if (teacher->steps > 0)
-        printf("teacher: would train %s for %" PRIu32 " steps of %" PRIu32 " images\n", teacher->arch, teacher->steps,
-               teacher->batch);
+        printf("teacher: would train %s for %" PRIu32 " steps of %" PRIu32 " images\n", teacher->part.arch,
+               teacher->steps, teacher->batch);
     else
-        printf("teacher: would train %s for %" PRIu32 " epochs in steps of %" PRIu32 " images\n", teacher->arch,
+        printf("teacher: would train %s for %" PRIu32 " epochs in steps of %" PRIu32 " images\n", teacher->part.arch,
                teacher->epochs, teacher->batch);
+    return WS_OK;
 }
 
-static enum ws_status make_teacher(const struct ws_run *run, struct ws_job *job, struct ws_err *err)
+static enum ws_status import_teacher(struct ws_job *job, struct ws_err *err)
 {
-    enum ws_status status = note_inputs(job, run->config, err);
-    if (status != WS_OK)
-        return status;
-    if (ws_job_is_current(job)) {
-        ws_job_tell_current(job, !run->dry_run);
-        return WS_OK;
-    }
-    if (run->dry_run) {
-        tell_plan(run->config);
-        return WS_OK;
-    }
+    char path[WS_PATH_BYTES];
+    const enum ws_status status = ws_path_join(path, job->run->work, err, TEACHER_FILE);
+    return status == WS_OK ? teacher_import(job->run->config, path, err) : status;
+}
+
+static enum ws_status make_teacher(struct ws_job *job, void *self, struct ws_err *err)
+{
+    const struct ws_run *run = job->run;
+    const bool is_import = ws_teacher_keys(run->config)->kind == WS_TEACHER_IMPORT;
     const bool is_replay = ws_run_option(run, "replay", NULL) != NULL;
-    if (is_replay && run->config->teacher.kind == WS_TEACHER_IMPORT)
+    struct task task = {.run = run, .job = job};
+    (void)self;
+    if (is_replay && is_import)
         return ws_fail(err, WS_E_CONFIG, "--replay: this teacher is imported, not trained");
-    if (!is_replay)
-        status = ws_job_start(job, err);
-    if (status != WS_OK)
-        return status;
-    if (run->config->teacher.kind == WS_TEACHER_IMPORT) {
-        char path[WS_PATH_BYTES];
-        status = ws_work_path(path, run->work, err, TEACHER_FILE);
-        if (status == WS_OK)
-            status = teacher_import(run->config, path, err);
-    } else {
-        struct task task = {.run = run, .job = job};
-        status = train_teacher(&task, err);
-        close_task(&task);
-    }
-    if (is_replay)
-        return status;
+    enum ws_status status = is_replay ? WS_OK : ws_job_start(job, err);
     if (status == WS_OK)
-        status = describe_result(job, run->config->teacher.kind == WS_TEACHER_IMPORT, err);
+        status = is_import ? import_teacher(job, err) : train_teacher(&task, err);
+    close_task(&task);
+    if (status != WS_OK || is_replay)
+        return status;
+    status = describe_result(job, is_import, err);
     return status == WS_OK ? ws_job_finish(job, err) : status;
 }
 
 enum ws_status ws_teacher_command(const struct ws_run *run, struct ws_err *err)
 {
-    struct ws_job job;
-    enum ws_status status = ws_job_open(&job, run, "teacher", "teacher", "teacher", run->config, err);
-    if (status != WS_OK)
-        return status;
-    status = make_teacher(run, &job, err);
-    ws_job_close(&job);
-    return status;
+    static const struct ws_job_steps steps = {.inputs = note_inputs, .plan = tell_plan, .make = make_teacher};
+    const struct ws_job_setup setup = {.stage = ws_stage_find("teacher")};
+    return ws_machine_run(run, setup, &steps, NULL, err);
 }

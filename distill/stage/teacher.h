@@ -3,7 +3,7 @@
 #define WEBSTILL_DISTILL_STAGE_TEACHER_H
 
 #include "data/set.h"
-#include "job.h"
+#include "machine.h"
 #include "model/network.h"
 
 #include <jansson.h>

@@ -23,3 +23,14 @@ int ws_hex_value(char c)
         return c - 'A' + 10;
     return -1;
 }
+
+bool ws_line_next(struct ws_span *rest, struct ws_span *line)
+{
+    if (rest->len == 0)
+        return false;
+    const uint8_t *stop = memchr(rest->ptr, '\n', rest->len);
+    const size_t len = stop ? (size_t)(stop - rest->ptr) : rest->len, taken = stop ? len + 1 : len;
+    *line = (struct ws_span){rest->ptr, len};
+    *rest = (struct ws_span){rest->ptr + taken, rest->len - taken};
+    return true;
+}

@@ -1,123 +1,137 @@
-/** Scalars of the configuration: from text, and back. */
+/** Single values of the configuration: from text, and back. */
 #include "value.h"
 
 #include "webstill/base/text.h"
-#include "webstill/conf/config.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-enum { MAX_WORDS = 16 }; /* words of one enumeration */
+enum { MAX_WORDS = 32 }; /* words of one enumeration, for the nearest of them */
 
 /** "expected one of pad, crop, stretch", and the nearest of them. */
-static bool refuse_word(const char *const *words, const char *text, struct ws_conf_complaint *complaint)
+static bool refuse_word(const struct ws_conf_word *words, const char *text, struct ws_conf_complaint *complaint)
 {
-    size_t used = (size_t)snprintf(complaint->expected, sizeof complaint->expected, "one of ");
-    for (const char *const *word = words; *word && used < sizeof complaint->expected; word++)
-        used += (size_t)snprintf(complaint->expected + used, sizeof complaint->expected - used, "%s%s",
-                                 word == words ? "" : ", ", *word);
-    const char *nearest = ws_nearest_name(text, words);
+    const char *names[MAX_WORDS + 1];
+    size_t n = 0, used = (size_t)snprintf(complaint->expected, sizeof complaint->expected, "one of ");
+    for (; n < MAX_WORDS && words[n].word && used < sizeof complaint->expected; n++) {
+        names[n] = words[n].word;
+        used += (size_t)snprintf(complaint->expected + used, sizeof complaint->expected - used, "%s%s", n ? ", " : "",
+                                 words[n].word);
+    }
+    names[n] = NULL;
+    const char *nearest = ws_nearest_name(text, names);
     if (nearest)
         snprintf(complaint->advice, sizeof complaint->advice, "; did you mean \"%s\"?", nearest);
     return false;
 }
 
-static bool check_choice(const struct ws_conf_rule *rule, const char *text, struct ws_conf_complaint *complaint)
+static bool read_word(const struct ws_conf_key *key, const char *text, unsigned *value,
+                      struct ws_conf_complaint *complaint)
 {
-    for (const char *const *choice = rule->choices; *choice; choice++)
-        if (strcmp(*choice, text) == 0)
-            return true;
-    return refuse_word(rule->choices, text, complaint);
-}
-
-static bool check_enum(const struct cyaml_schema_value *schema, const char *text, char *plain,
-                       struct ws_conf_complaint *complaint)
-{
-    const char *words[MAX_WORDS + 1];
-    uint32_t n = 0;
-    for (; n < schema->enumeration.count && n < MAX_WORDS; n++) {
-        words[n] = schema->enumeration.strings[n].str;
-        if (strcmp(words[n], text) == 0) {
-            snprintf(plain, WS_CONF_PLAIN, "%s", text);
+    for (const struct ws_conf_word *word = key->words; word->word; word++)
+        if (strcmp(word->word, text) == 0) {
+            *value = word->value;
             return true;
         }
-    }
-    words[n] = NULL;
-    return refuse_word(words, text, complaint);
+    return refuse_word(key->words, text, complaint);
 }
 
-static bool check_bool(const char *text, char *plain, struct ws_conf_complaint *complaint)
+static bool read_bool(const char *text, bool *value, struct ws_conf_complaint *complaint)
 {
     static const char *const yes[] = {"true", "yes", "on"}, *const no[] = {"false", "no", "off"};
     for (size_t i = 0; i < 3; i++) {
-        bool is_yes = strcasecmp(text, yes[i]) == 0;
-        if (is_yes || strcasecmp(text, no[i]) == 0) {
-            snprintf(plain, WS_CONF_PLAIN, "%s", is_yes ? "true" : "false");
+        *value = strcasecmp(text, yes[i]) == 0;
+        if (*value || strcasecmp(text, no[i]) == 0)
             return true;
-        }
     }
     snprintf(complaint->expected, sizeof complaint->expected, "true or false");
     return false;
 }
 
-static bool refuse_number(const struct ws_conf_rule *rule, const char *kind, struct ws_conf_complaint *complaint)
+static bool admits(const struct ws_conf_key *key, double value)
+{
+    bool high_enough = key->excluded & WS_CONF_ABOVE ? value > key->min : value >= key->min;
+    bool low_enough = key->excluded & WS_CONF_BELOW ? value < key->max : value <= key->max;
+    return high_enough && low_enough;
+}
+
+static bool refuse_number(const struct ws_conf_key *key, const char *kind, struct ws_conf_complaint *complaint)
 {
     char range[80];
-    ws_conf_rule_range(rule, range, sizeof range);
+    ws_conf_value_range(key, range, sizeof range);
     snprintf(complaint->expected, sizeof complaint->expected, "%s in %s", kind, range);
     return false;
 }
 
 /** Decimal digits only: libyaml's users write 010 for ten, and strtoull() would read eight. */
-static bool check_uint(const struct ws_conf_rule *rule, const char *text, char *plain,
+static bool read_whole(const struct ws_conf_key *key, const char *text, uint64_t *value,
                        struct ws_conf_complaint *complaint)
 {
     errno = 0;
     bool is_number = *text && strspn(text, "0123456789") == strlen(text);
-    unsigned long long value = is_number ? strtoull(text, NULL, 10) : 0;
-    if (!is_number || errno == ERANGE || !ws_conf_rule_admits(rule, (double)value))
-        return refuse_number(rule, "a whole number", complaint);
-    snprintf(plain, WS_CONF_PLAIN, "%llu", value);
+    *value = is_number ? strtoull(text, NULL, 10) : 0;
+    if (!is_number || errno == ERANGE || !admits(key, (double)*value))
+        return refuse_number(key, "a whole number", complaint);
     return true;
 }
 
-static bool check_float(const struct ws_conf_rule *rule, const char *text, char *plain,
+static bool read_number(const struct ws_conf_key *key, const char *text, double *value,
                         struct ws_conf_complaint *complaint)
 {
     char *end = NULL;
     bool is_number = *text && strspn(text, "0123456789+-.eE") == strlen(text);
-    double value = is_number ? strtod(text, &end) : 0;
-    if (!is_number || *end || !isfinite(value) || !ws_conf_rule_admits(rule, value))
-        return refuse_number(rule, "a number", complaint);
-    snprintf(plain, WS_CONF_PLAIN, "%.17g", value);
+    *value = is_number ? strtod(text, &end) : 0;
+    if (!is_number || *end || !isfinite(*value) || !admits(key, *value))
+        return refuse_number(key, "a number", complaint);
     return true;
 }
 
-bool ws_conf_value_check(const struct cyaml_schema_value *schema, const char *rule_key, const char *text,
-                         char plain[WS_CONF_PLAIN], struct ws_conf_complaint *complaint)
+bool ws_conf_value_read(const struct ws_conf_key *key, const char *text, union ws_conf_scalar *value,
+                        struct ws_conf_complaint *complaint)
 {
-    const struct ws_conf_rule *rule = ws_conf_rule_find(rule_key);
+    uint64_t whole;
     complaint->expected[0] = complaint->advice[0] = '\0';
-    if (rule && rule->choices && !check_choice(rule, text, complaint))
-        return false;
-    switch (schema->type) {
-    case CYAML_UINT:
-        ws_assert(rule != NULL);
-        return check_uint(rule, text, plain, complaint);
-    case CYAML_FLOAT:
-        ws_assert(rule != NULL);
-        return check_float(rule, text, plain, complaint);
-    case CYAML_BOOL:
-        return check_bool(text, plain, complaint);
-    case CYAML_ENUM:
-        return check_enum(schema, text, plain, complaint);
-    default:
+    switch (key->type) {
+    case WS_CONF_TYPE_UINT:
+        if (!read_whole(key, text, &whole, complaint))
+            return false;
+        value->u32 = (uint32_t)whole;
         return true;
+    case WS_CONF_TYPE_ULONG:
+        return read_whole(key, text, &value->u64, complaint);
+    case WS_CONF_TYPE_NUMBER:
+        return read_number(key, text, &value->number, complaint);
+    case WS_CONF_TYPE_BOOL:
+        return read_bool(text, &value->flag, complaint);
+    default:
+        ws_assert(key->type == WS_CONF_TYPE_WORD);
+        return read_word(key, text, &value->word, complaint);
+    }
+}
+
+size_t ws_conf_value_bytes(const struct ws_conf_key *key)
+{
+    switch (key->type) {
+    case WS_CONF_TYPE_UINT:
+        return sizeof(uint32_t);
+    case WS_CONF_TYPE_ULONG:
+        return sizeof(uint64_t);
+    case WS_CONF_TYPE_NUMBER:
+        return sizeof(double);
+    case WS_CONF_TYPE_BOOL:
+        return sizeof(bool);
+    case WS_CONF_TYPE_WORD:
+        return sizeof(unsigned);
+    case WS_CONF_TYPE_TEXT:
+        return sizeof(char *);
+    default:
+        ws_assert(key->type == WS_CONF_TYPE_RECORD);
+        return key->record->size_bytes;
     }
 }
 
@@ -153,7 +167,8 @@ bool ws_conf_value_quote(struct ws_buf *out, const char *text)
     return ok && ws_buf_add_str(out, "\"");
 }
 
-bool ws_conf_value_number(struct ws_buf *out, double value)
+/** The fewest digits that read back as the same double: with six, two configurations could have one hash. */
+static bool print_number(struct ws_buf *out, double value)
 {
     char text[40];
     for (int digits = 15; digits <= 17; digits++) {
@@ -162,4 +177,49 @@ bool ws_conf_value_number(struct ws_buf *out, double value)
             break;
     }
     return ws_buf_add_str(out, text);
+}
+
+static const char *find_word(const struct ws_conf_word *words, unsigned value)
+{
+    for (; words->word; words++)
+        if (words->value == value)
+            break;
+    ws_assert(words->word != NULL); /* else the struct holds what no configuration can say */
+    return words->word;
+}
+
+bool ws_conf_value_print(const struct ws_conf_key *key, const void *data, struct ws_buf *out)
+{
+    union ws_conf_scalar value;
+    const char *text;
+    if (key->type == WS_CONF_TYPE_TEXT) {
+        memcpy(&text, data, sizeof text);
+        return ws_conf_value_quote(out, text);
+    }
+    memcpy(&value, data, ws_conf_value_bytes(key));
+    switch (key->type) {
+    case WS_CONF_TYPE_UINT:
+        return ws_buf_addf(out, "%" PRIu32, value.u32);
+    case WS_CONF_TYPE_ULONG:
+        return ws_buf_addf(out, "%" PRIu64, value.u64);
+    case WS_CONF_TYPE_NUMBER:
+        return print_number(out, value.number);
+    case WS_CONF_TYPE_BOOL:
+        return ws_buf_add_str(out, value.flag ? "true" : "false");
+    default:
+        ws_assert(key->type == WS_CONF_TYPE_WORD);
+        return ws_buf_add_str(out, find_word(key->words, value.word));
+    }
+}
+
+void ws_conf_value_range(const struct ws_conf_key *key, char *text, size_t size_bytes)
+{
+    if (key->type == WS_CONF_TYPE_WORD) {
+        size_t used = 0;
+        for (const struct ws_conf_word *word = key->words; word->word && used < size_bytes; word++)
+            used += (size_t)snprintf(text + used, size_bytes - used, "%s%s", used ? " or " : "", word->word);
+        return;
+    }
+    snprintf(text, size_bytes, "%c%.16g, %.16g%c", key->excluded & WS_CONF_ABOVE ? '(' : '[', key->min, key->max,
+             key->excluded & WS_CONF_BELOW ? ')' : ']');
 }

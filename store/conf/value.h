@@ -1,21 +1,12 @@
-/** One scalar of the configuration: does its text fit its type and rule, and what is its canonical text. */
+/** One value of the configuration: does its text fit its row, and what is its canonical text. */
 #ifndef WEBSTILL_STORE_CONF_VALUE_H
 #define WEBSTILL_STORE_CONF_VALUE_H
 
-#include "schema.h"
-
 #include "webstill/base/buf.h"
+#include "webstill/conf/section.h"
 
 #include <stdbool.h>
 #include <stddef.h>
-
-/** Where a value stands. */
-struct ws_conf_place {
-    char shown[168]; /**< "crawl.sources[2].kind", for messages */
-    char rule[128];  /**< "crawl.sources.kind", for ws_conf_rule_find() */
-};
-
-enum { WS_CONF_PLAIN = 64 }; /**< room for the canonical text of a number or a word */
 
 /** Why a value was refused. */
 struct ws_conf_complaint {
@@ -23,19 +14,29 @@ struct ws_conf_complaint {
     char advice[80];    /**< "; did you mean \"pad\"?", or empty */
 };
 
-/**
- * Check a text against its schema and rule.
- *
- * `plain` gets the canonical text of whole numbers, numbers, booleans and words; it is not touched for CYAML_STRING.
- * On false `complaint` says why. A number without a rule is a broken contract.
- */
-bool ws_conf_value_check(const struct cyaml_schema_value *schema, const char *rule_key, const char *text,
-                         char plain[WS_CONF_PLAIN], struct ws_conf_complaint *complaint);
+/** What a text means. */
+union ws_conf_scalar {
+    uint32_t u32;
+    uint64_t u64;
+    double number;
+    bool flag;
+    unsigned word;
+};
+
+/** Read a text by its row (not a text's, whose text is its value). On false `complaint` says why. */
+bool ws_conf_value_read(const struct ws_conf_key *key, const char *text, union ws_conf_scalar *value,
+                        struct ws_conf_complaint *complaint);
+
+/** Bytes of a value of the row's type in its struct. */
+size_t ws_conf_value_bytes(const struct ws_conf_key *key);
+
+/** Append the value at `data` as YAML. */
+WS_MUST_USE bool ws_conf_value_print(const struct ws_conf_key *key, const void *data, struct ws_buf *out);
 
 /** Append a text as YAML: plain where every reader takes it for a text, else in double quotes. */
 WS_MUST_USE bool ws_conf_value_quote(struct ws_buf *out, const char *text);
 
-/** Append a number with the fewest digits that read back as the same double. */
-WS_MUST_USE bool ws_conf_value_number(struct ws_buf *out, double value);
+/** The range as mathematics writes it: "(0, 10]", "[1, 65536]"; "1 or 3" of words. */
+void ws_conf_value_range(const struct ws_conf_key *key, char *text, size_t size_bytes);
 
 #endif

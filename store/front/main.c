@@ -2,6 +2,8 @@
  * webstill: the thin front. `webstill CMD …` becomes `webstill-<program> CMD …`, found beside this executable, else on
  * PATH, the way git does it. It reads no configuration and links no stage.
  */
+#include "stage/sibling.h"
+
 #include "webstill/base/text.h"
 #include "webstill/stage/cli.h"
 #include "webstill/stage/table.h"
@@ -26,7 +28,7 @@ static const struct command tools[] = {
     {"explain", "store", "tell one picture's story, from its URL to the students"},
     {"config", "store", "print the resolved configuration"},
 };
-enum { N_TOOLS = sizeof tools / sizeof tools[0], MAX_COMMANDS = WS_STAGES_MAX + N_TOOLS, USAGE = 2, PATH_BYTES = 4096 };
+enum { N_TOOLS = sizeof tools / sizeof tools[0], MAX_COMMANDS = WS_STAGES_MAX + N_TOOLS, USAGE = 2 };
 
 /** All commands, the stages first; returns how many. */
 static size_t list_commands(struct command commands[MAX_COMMANDS])
@@ -61,27 +63,14 @@ static void print_help(FILE *out)
     fprintf(out, "\n`webstill COMMAND --help` tells more, `webstill --version` the versions.\n");
 }
 
-/** The sibling's path, or its bare name for a search on PATH. False when it is nowhere beside us. */
-static bool sibling_path(const char *program, char path[PATH_BYTES])
-{
-    char folder[PATH_BYTES];
-    if (ws_cli_program_dir(folder, sizeof folder)) {
-        int n = snprintf(path, PATH_BYTES, "%s/webstill-%s", folder, program);
-        if (n < PATH_BYTES && access(path, X_OK) == 0)
-            return true;
-    }
-    snprintf(path, PATH_BYTES, "webstill-%s", program);
-    return false;
-}
-
 /** Become the sibling; returns only when that fails. */
 static void exec_sibling(const char *program, char **argv)
 {
-    char path[PATH_BYTES];
-    if (sibling_path(program, path))
+    char path[WS_SIBLING_PATH];
+    if (ws_sibling_find(program, path))
         execv(path, argv);
     else
-        execvp(path, argv);
+        errno = ENOENT;
 }
 
 static int run_sibling(const char *program, char **argv)

@@ -120,7 +120,7 @@ enum ws_status ws_images_open(struct ws_images **out, const char *store_dir, str
     }
     struct ws_images *images = ws_calloc(1, sizeof *images);
     if (!images)
-        return ws_fail(err, WS_E_MEMORY, "out of memory for the store %s", store_dir);
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the store in %s", store_dir);
     ws_tables_guard(store_dir);
     enum ws_status status = ws_tables_open_snapshot(&images->tables, &ws_images_kind, store_dir, err);
     if (status == WS_OK)

@@ -63,7 +63,7 @@ enum ws_status ws_images_label(struct ws_tables *store, const struct ws_image_id
     record.label = (int16_t)label;
     uint8_t *copy = malloc(value.len); /* a value must not be written from the page it lies in */
     if (!copy)
-        return ws_fail(err, WS_E_MEMORY, "out of memory");
+        return ws_fail(err, WS_E_MEMORY, "out of memory for an image of %zu bytes", value.len);
     memcpy(copy, value.ptr, value.len);
     ws_images_record_encode(&record, copy);
     status = ws_tables_put(store, WS_IMAGES_PIXELS, key, ws_span_of(copy, value.len), err);

@@ -1,6 +1,8 @@
 /** One record into the store's tables: images, origins, URLs, refusals. */
 #include "apply.h"
 
+#include "webstill/base/json.h"
+
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -12,12 +14,6 @@ struct url_value {
     size_t len;
     char bytes[128];
 };
-
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
-}
 
 static enum ws_status get_url(const struct ws_apply *apply, const char *url, struct url_value *value,
                               struct ws_err *err)
@@ -92,7 +88,7 @@ static enum ws_status put_json(const struct ws_apply *apply, enum ws_images_tabl
 {
     char *text = value ? json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     if (!text)
-        return ws_fail(err, WS_E_MEMORY, "out of memory");
+        return ws_fail(err, WS_E_MEMORY, "out of memory for a row of the store");
     const enum ws_status status = ws_tables_put(apply->db, table, key, ws_span_of(text, strlen(text)), err);
     free(text);
     return status;
@@ -120,7 +116,7 @@ static void make_origin_key(const struct ws_image_id *id, const json_t *origin, 
     static const char *const names[] = {"url", "page", "query", "class_name", "source"};
     uint64_t hash = 0;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        const char *text = text_of(origin, names[i]);
+        const char *text = ws_json_text(origin, names[i]);
         hash = ws_xxh64(text, strlen(text), hash + i);
     }
     memcpy(key, id->bytes, sizeof id->bytes);
@@ -159,7 +155,7 @@ static enum ws_status find_same_url(void *argument, struct ws_span key, struct w
     (void)key;
     (void)err;
     json_t *origin = json_loadb((const char *)value.ptr, value.len, 0, NULL);
-    if (origin && strcmp(text_of(origin, "url"), same->url) == 0) {
+    if (origin && strcmp(ws_json_text(origin, "url"), same->url) == 0) {
         same->found = origin;
         return WS_DONE;
     }
@@ -179,7 +175,7 @@ static enum ws_status add_origin(const struct ws_apply *apply, const struct ws_i
     enum ws_status status = WS_OK;
     if (!origin || !bare || json_object_set_new(origin, "url", json_string(url)) != 0 ||
         json_object_set_new(origin, "class", label == WS_LABEL_NONE ? json_null() : json_integer(label)) != 0)
-        status = ws_fail(err, WS_E_MEMORY, "out of memory");
+        status = ws_fail(err, WS_E_MEMORY, "out of memory for the origin of %s", url);
     if (status == WS_OK)
         status = ws_tables_each(apply->db, WS_IMAGES_ORIGINS, ws_span_of(id->bytes, sizeof id->bytes), find_same_url,
                                 &same, err);
@@ -187,7 +183,7 @@ static enum ws_status add_origin(const struct ws_apply *apply, const struct ws_i
     for (size_t i = 0; status == WS_OK && i < sizeof fetch / sizeof fetch[0]; i++) {
         json_t *from = json_object_get(same.found ? same.found : bare, fetch[i]);
         if (from && json_object_set(origin, fetch[i], from) != 0)
-            status = ws_fail(err, WS_E_MEMORY, "out of memory");
+            status = ws_fail(err, WS_E_MEMORY, "out of memory for the origin of %s", url);
     }
     if (status == WS_OK) {
         make_origin_key(id, origin, key);
@@ -216,7 +212,7 @@ static enum ws_status refuse(const struct ws_apply *apply, const struct ws_item 
         json_t *value = make_bare_origin(item, url);
         if (!value || json_object_set_new(value, "reason", json_string(ws_image_reason_name(reason))) != 0 ||
             json_object_set_new(value, "detail", json_string(detail)) != 0)
-            status = ws_fail(err, WS_E_MEMORY, "out of memory");
+            status = ws_fail(err, WS_E_MEMORY, "out of memory for why %s was refused", url);
         else
             status = put_json(apply, WS_IMAGES_REFUSED, row, value, err);
         json_decref(value);
@@ -250,7 +246,8 @@ static enum ws_status add_to_refused(const struct ws_apply *apply, const struct 
             origins = json_object_get(row, "origins");
         ok = ok && json_array_append(origins, (json_t *)(uintptr_t)metadata) == 0;
     }
-    status = ok ? put_json(apply, WS_IMAGES_REFUSED, span, row, err) : ws_fail(err, WS_E_MEMORY, "out of memory");
+    status = ok ? put_json(apply, WS_IMAGES_REFUSED, span, row, err)
+                : ws_fail(err, WS_E_MEMORY, "out of memory for why a picture was refused");
     json_decref(row);
     return status;
 }
@@ -319,7 +316,7 @@ static enum ws_status apply_metadata(const struct ws_apply *apply, const struct 
         apply->shard->damaged++;
         return WS_OK;
     }
-    const char *url = text_of(metadata, "url");
+    const char *url = ws_json_text(metadata, "url");
     if (!url[0])
         url = item->url;
     const enum ws_status status = url[0] ? attach(apply, item, url, metadata, err) : WS_OK;
@@ -330,7 +327,7 @@ static enum ws_status apply_metadata(const struct ws_apply *apply, const struct 
 static enum ws_status put_image(const struct ws_apply *apply, const struct ws_item *item, const struct ws_image_id *id,
                                 struct ws_err *err)
 {
-    const struct ws_conf_store *conf = &apply->config->store;
+    const struct ws_store_keys *conf = ws_store_keys(apply->config);
     const struct ws_image_record record = {
         .channels = (uint8_t)conf->channels,
         .format = (uint8_t)item->result.format,
@@ -351,7 +348,7 @@ static enum ws_status add_fetch(const struct ws_apply *apply, const struct ws_it
     json_t *bare = make_bare_origin(item, item->url);
     struct same_url same = {.url = item->url};
     uint8_t key[WS_ORIGIN_KEY_BYTES];
-    enum ws_status status = bare ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory");
+    enum ws_status status = bare ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for the origin of %s", item->url);
     if (status == WS_OK)
         status = put_url(apply, item->url, id->bytes, sizeof id->bytes, err);
     if (status == WS_OK)
@@ -391,7 +388,7 @@ static enum ws_status apply_image(const struct ws_apply *apply, const struct ws_
         apply->shard->refused_again++;
         status =
             get_json(apply, WS_IMAGES_REFUSED, ws_span_of(item->digest.bytes, sizeof item->digest.bytes), &row, err);
-        const char *reason = row ? text_of(row, "reason") : "corrupt";
+        const char *reason = row ? ws_json_text(row, "reason") : "corrupt";
         if (status == WS_OK)
             status = put_url_mark(apply, item->url, '-', reason, &item->digest, err);
         json_decref(row);

@@ -4,6 +4,7 @@
 
 #include "picture/decode.h"
 #include "walk.h"
+#include "webstill/picture/keys.h"
 
 #include "webstill/base/mem.h"
 

@@ -3,21 +3,20 @@
 #include "images/format.h"
 #include "picture/decode.h"
 #include "walk.h"
+#include "webstill/picture/keys.h"
 
 #include "webstill/base/file.h"
+#include "webstill/base/json.h"
 #include "webstill/base/log.h"
 #include "webstill/base/mem.h"
 #include "webstill/base/text.h"
-#include "webstill/stage/manifest.h"
-#include "webstill/stage/table.h"
+#include "webstill/stage/job.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <jpeglib.h> /* after stdio.h, which it needs */
 #include <png.h>
@@ -25,13 +24,10 @@
 #include <webp/decode.h>
 #include <zlib.h>
 
-enum { PATH_BYTES = 4096 };
-
-/** The run: where it works, what it reads. */
-struct stage {
+/** The run: what it reads. */
+struct intake {
     const struct ws_run *run;
-    char dir[WS_TABLES_DIR_BYTES]; /**< work/X/store */
-    char manifest_path[PATH_BYTES];
+    const char *dir;                /**< borrowed from the job: work/X/store */
     struct ws_ingest_input *inputs; /**< owned */
     size_t n_inputs;
 };
@@ -51,11 +47,11 @@ void ws_store_libraries(char *text, size_t size_bytes)
     const int webp = WebPGetDecoderVersion();
     const struct scmp_version *filter = seccomp_version();
     char lmdb[32];
-    snprintf(text, size_bytes,
-             "libjpeg-turbo %s, libpng %s, libwebp %d.%d.%d, LMDB %s, libseccomp %u.%u.%u, "
-             "zlib %s",
-             EXPANDED(LIBJPEG_TURBO_VERSION), png_get_libpng_ver(NULL), webp >> 16, webp >> 8 & 0xff, webp & 0xff,
-             ws_tables_library(lmdb), filter->major, filter->minor, filter->micro, zlibVersion());
+    (void)snprintf(text, size_bytes,
+                   "libjpeg-turbo %s, libpng %s, libwebp %d.%d.%d, LMDB %s, libseccomp %u.%u.%u, "
+                   "zlib %s",
+                   EXPANDED(LIBJPEG_TURBO_VERSION), png_get_libpng_ver(NULL), webp >> 16, webp >> 8 & 0xff, webp & 0xff,
+                   ws_tables_library(lmdb), filter->major, filter->minor, filter->micro, zlibVersion());
 }
 
 /* --- inputs --- */
@@ -65,53 +61,59 @@ static bool is_warc_name(const char *name)
     return ws_text_ends_with(name, ".warc") || ws_text_ends_with(name, ".warc.gz");
 }
 
-static enum ws_status add_input(struct stage *stage, const char *name, const char *path, const char *sha256,
+static enum ws_status add_input(struct intake *intake, const char *name, const char *path, const char *sha256,
                                 int64_t n_records, struct ws_err *err)
 {
-    for (size_t i = 0; i < stage->n_inputs; i++)
-        if (strcmp(stage->inputs[i].name, name) == 0)
+    for (size_t i = 0; i < intake->n_inputs; i++)
+        if (strcmp(intake->inputs[i].name, name) == 0)
             return WS_OK; /* named twice, read once */
-    struct ws_ingest_input *inputs = ws_realloc(stage->inputs, stage->n_inputs + 1, sizeof *inputs);
+    struct ws_ingest_input *inputs = ws_realloc(intake->inputs, intake->n_inputs + 1, sizeof *inputs);
     if (inputs)
-        stage->inputs = inputs;
+        intake->inputs = inputs;
     struct ws_ingest_input input = {.name = strdup(name), .path = strdup(path), .n_records = n_records};
     if (!inputs || !input.name || !input.path) {
         free(input.name);
         free(input.path);
-        return ws_fail(err, WS_E_MEMORY, "out of memory");
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the list of %zu WARC files", intake->n_inputs + 1);
     }
     (void)snprintf(input.sha256, sizeof input.sha256, "%s", sha256);
-    stage->inputs[stage->n_inputs++] = input;
+    intake->inputs[intake->n_inputs++] = input;
     return WS_OK;
 }
 
-/** The finished shards that the crawl's manifest names. */
-static enum ws_status add_crawl(struct stage *stage, struct ws_err *err)
+/** A finished shard, as the crawl's manifest names it. */
+static enum ws_status add_shard(struct intake *intake, const json_t *output, struct ws_err *err)
 {
-    char path[PATH_BYTES];
-    (void)snprintf(path, sizeof path, "%s/crawl/manifest.json", stage->run->work);
-    if (!ws_file_exists(path) && stage->run->config->store.n_warc > 0)
-        return WS_OK; /* other people's WARC files alone are fine */
+    const char *name = ws_json_text(output, "path"), *sha256 = ws_json_text(output, "sha256");
+    char file[WS_PATH_BYTES];
+    if (!sha256[0] || !is_warc_name(name))
+        return WS_OK;
+    const enum ws_status status = ws_path_join(file, intake->run->work, err, "%s", name);
+    if (status != WS_OK)
+        return status;
+    return add_input(intake, name, file, sha256, json_integer_value(json_object_get(output, "count")), err);
+}
+
+static enum ws_status add_crawl(struct intake *intake, struct ws_err *err)
+{
+    char path[WS_PATH_BYTES];
+    enum ws_status status = ws_path_join(path, intake->run->work, err, "crawl/manifest.json");
+    if (status != WS_OK || (!ws_file_exists(path) && ws_store_keys(intake->run->config)->n_warc > 0))
+        return status; /* other people's WARC files alone are fine */
     json_t *manifest = NULL;
-    enum ws_status status = ws_manifest_read(path, &manifest, err);
+    status = ws_manifest_read(path, &manifest, err);
     size_t i;
     const json_t *output;
     json_array_foreach(json_object_get(manifest, "outputs"), i, output)
     {
-        const char *name = json_string_value(json_object_get(output, "path"));
-        const char *sha256 = json_string_value(json_object_get(output, "sha256"));
-        char file[PATH_BYTES];
-        if (status != WS_OK || !name || !sha256 || !is_warc_name(name))
-            continue;
-        (void)snprintf(file, sizeof file, "%s%s%s", name[0] == '/' ? "" : stage->run->work, name[0] == '/' ? "" : "/",
-                       name);
-        status = add_input(stage, name, file, sha256, json_integer_value(json_object_get(output, "count")), err);
+        if (status == WS_OK)
+            status = add_shard(intake, output, err);
     }
     json_decref(manifest);
     return status;
 }
 
-static enum ws_status add_file(struct stage *stage, const char *path, struct ws_err *err)
+static enum ws_status add_file(struct intake *intake, const char *path, struct ws_err *err)
 {
     struct ws_digest digest;
     char hex[WS_DIGEST_HEX];
@@ -119,11 +121,11 @@ static enum ws_status add_file(struct stage *stage, const char *path, struct ws_
     if (status != WS_OK)
         return status;
     ws_digest_hex(&digest, hex);
-    return add_input(stage, path, path, hex, 0, err);
+    return add_input(intake, path, path, hex, 0, err);
 }
 
 /** store.warc: files, or folders of files. */
-static enum ws_status add_foreign(struct stage *stage, const char *path, struct ws_err *err)
+static enum ws_status add_foreign(struct intake *intake, const char *path, struct ws_err *err)
 {
     struct stat about;
     if (stat(path, &about) != 0) {
@@ -132,17 +134,18 @@ static enum ws_status add_foreign(struct stage *stage, const char *path, struct 
         return status;
     }
     if (!S_ISDIR(about.st_mode))
-        return add_file(stage, path, err);
+        return add_file(intake, path, err);
     struct ws_dir_list list = {0};
     enum ws_status status = ws_dir_list_open(&list, path, "", err);
     size_t n_found = 0;
     for (size_t i = 0; status == WS_OK && i < list.n; i++) {
-        char file[PATH_BYTES];
-        (void)snprintf(file, sizeof file, "%s/%s", path, list.names[i]);
+        char file[WS_PATH_BYTES];
         if (!is_warc_name(list.names[i]))
             continue;
         n_found++;
-        status = add_file(stage, file, err);
+        status = ws_path_join(file, path, err, "%s", list.names[i]);
+        if (status == WS_OK)
+            status = add_file(intake, file, err);
     }
     ws_dir_list_close(&list);
     if (status == WS_OK && n_found == 0)
@@ -150,15 +153,15 @@ static enum ws_status add_foreign(struct stage *stage, const char *path, struct 
     return status;
 }
 
-static enum ws_status collect_inputs(struct stage *stage, struct ws_err *err)
+static enum ws_status collect_inputs(struct intake *intake, struct ws_err *err)
 {
-    const struct ws_conf_store *conf = &stage->run->config->store;
-    enum ws_status status = add_crawl(stage, err);
+    const struct ws_store_keys *conf = ws_store_keys(intake->run->config);
+    enum ws_status status = add_crawl(intake, err);
     for (unsigned i = 0; status == WS_OK && i < conf->n_warc; i++)
-        status = add_foreign(stage, conf->warc[i], err);
-    if (status == WS_OK && stage->n_inputs == 0) {
+        status = add_foreign(intake, conf->warc[i], err);
+    if (status == WS_OK && intake->n_inputs == 0) {
         status =
-            ws_fail(err, WS_E_FORMAT, "nothing to read: %s/crawl/manifest.json names no WARC file", stage->run->work);
+            ws_fail(err, WS_E_FORMAT, "nothing to read: %s/crawl/manifest.json names no WARC file", intake->run->work);
         ws_err_hint(err, "look into the crawl's own messages, or name WARC files in store.warc");
     }
     return status;
@@ -169,7 +172,7 @@ static enum ws_status collect_inputs(struct stage *stage, struct ws_err *err)
 /** Everything that the pixels and labels depend on, as one line. */
 static bool describe_rule(const struct ws_config *config, struct ws_buf *out)
 {
-    const struct ws_conf_store *s = &config->store;
+    const struct ws_store_keys *s = ws_store_keys(config);
     bool ok = ws_buf_addf(out,
                           "size=%u channels=%u fit=%d background=%d invert=%d min_side=%u max_megapixels=%.9g "
                           "max_aspect=%.9g classes=",
@@ -181,7 +184,7 @@ static bool describe_rule(const struct ws_config *config, struct ws_buf *out)
 }
 
 struct shard_check {
-    const struct stage *stage;
+    const struct intake *intake;
     struct ws_tables *db;
     char reason[200]; /**< why the store must be made anew, or empty */
 };
@@ -191,8 +194,8 @@ static enum ws_status check_shard(void *argument, struct ws_span key, struct ws_
 {
     struct shard_check *check = argument;
     (void)value;
-    for (size_t i = 0; i < check->stage->n_inputs; i++) {
-        const struct ws_ingest_input *input = &check->stage->inputs[i];
+    for (size_t i = 0; i < check->intake->n_inputs; i++) {
+        const struct ws_ingest_input *input = &check->intake->inputs[i];
         char name[WS_URL_KEY_BYTES];
         if (ws_images_url_key(input->name, name) != key.len || memcmp(name, key.ptr, key.len) != 0)
             continue;
@@ -208,10 +211,10 @@ static enum ws_status check_shard(void *argument, struct ws_span key, struct ws_
 }
 
 /** Decide whether what is on disk can be gone on with. `reason` stays empty when it can, or is new. */
-static enum ws_status check_store(const struct stage *stage, struct ws_tables *db, const struct ws_buf *rule,
+static enum ws_status check_store(const struct intake *intake, struct ws_tables *db, const struct ws_buf *rule,
                                   char reason[200], struct ws_err *err)
 {
-    struct shard_check check = {.stage = stage, .db = db};
+    struct shard_check check = {.intake = intake, .db = db};
     struct ws_span value;
     reason[0] = 0;
     enum ws_status status = ws_tables_begin(db, err);
@@ -229,8 +232,8 @@ static enum ws_status check_store(const struct stage *stage, struct ws_tables *d
     }
     const char *const meta[][2] = {{"format", "1"}, {"rule", rule->ptr}};
     char size[16], channels[16];
-    (void)snprintf(size, sizeof size, "%u", stage->run->config->store.size);
-    (void)snprintf(channels, sizeof channels, "%u", stage->run->config->store.channels);
+    (void)snprintf(size, sizeof size, "%u", ws_store_keys(intake->run->config)->size);
+    (void)snprintf(channels, sizeof channels, "%u", ws_store_keys(intake->run->config)->channels);
     for (int i = 0; status == WS_OK && !reason[0] && i < 2; i++)
         status = ws_tables_put(db, WS_IMAGES_META, ws_text_span(meta[i][0]), ws_text_span(meta[i][1]), err);
     if (status == WS_OK && !reason[0])
@@ -241,25 +244,26 @@ static enum ws_status check_store(const struct stage *stage, struct ws_tables *d
 }
 
 /** Open the store on disk, or make it anew when it belongs to another configuration or other inputs. */
-static enum ws_status open_store(const struct stage *stage, struct ws_tables **db, struct ws_err *err)
+static enum ws_status open_store(const struct intake *intake, struct ws_tables **db, struct ws_err *err)
 {
-    const double map_gib = stage->run->config->store.map_gib;
+    const double map_gib = ws_store_keys(intake->run->config)->map_gib;
     struct ws_buf rule = {0};
     char reason[200];
-    enum ws_status status =
-        describe_rule(stage->run->config, &rule) ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory");
+    enum ws_status status = describe_rule(intake->run->config, &rule)
+                                ? WS_OK
+                                : ws_fail(err, WS_E_MEMORY, "out of memory for the store's rule");
     if (status == WS_OK)
-        status = ws_images_create(db, stage->dir, map_gib, err);
+        status = ws_images_create(db, intake->dir, map_gib, err);
     if (status == WS_OK)
-        status = check_store(stage, *db, &rule, reason, err);
+        status = check_store(intake, *db, &rule, reason, err);
     if (status == WS_OK && reason[0]) {
         ws_log(WS_LOG_INFO, "the store is made anew: %s", reason);
         ws_tables_close(db);
-        status = ws_images_remove(stage->dir, err);
+        status = ws_images_remove(intake->dir, err);
         if (status == WS_OK)
-            status = ws_images_create(db, stage->dir, map_gib, err);
+            status = ws_images_create(db, intake->dir, map_gib, err);
         if (status == WS_OK)
-            status = check_store(stage, *db, &rule, reason, err);
+            status = check_store(intake, *db, &rule, reason, err);
     }
     ws_buf_fini(&rule);
     return status;
@@ -280,23 +284,29 @@ static enum ws_status count_refused(void *argument, struct ws_span key, struct w
     return WS_OK;
 }
 
-static enum ws_status add_up(const struct stage *stage, struct ws_tables *db, struct ws_manifest *manifest,
+/** What one WARC file came to; a file that --limit cut is no input of what is published. */
+static enum ws_status add_shard_up(struct ws_job *job, const struct ws_ingest_input *input, struct ws_tables *db,
+                                   struct totals *totals, struct ws_err *err)
+{
+    struct ws_ingest_shard shard;
+    struct ws_digest digest;
+    const enum ws_status status = ws_ingest_shard_read(db, input->name, &shard, err);
+    if (status != WS_OK)
+        return status;
+    totals->sums.records += shard.records;
+    totals->sums.damaged += shard.damaged;
+    totals->sums.images += shard.images;
+    totals->sums.duplicates += shard.duplicates;
+    totals->sums.refused_again += shard.refused_again;
+    return shard.done && ws_digest_parse(input->sha256, &digest) ? ws_job_input(job, input->name, &digest, err) : WS_OK;
+}
+
+static enum ws_status add_up(const struct intake *intake, struct ws_job *job, struct ws_tables *db,
                              struct totals *totals, struct ws_err *err)
 {
     enum ws_status status = ws_tables_begin(db, err);
-    for (size_t i = 0; status == WS_OK && i < stage->n_inputs; i++) {
-        struct ws_ingest_shard shard;
-        struct ws_digest digest;
-        status = ws_ingest_shard_read(db, stage->inputs[i].name, &shard, err);
-        totals->sums.records += shard.records;
-        totals->sums.damaged += shard.damaged;
-        totals->sums.images += shard.images;
-        totals->sums.duplicates += shard.duplicates;
-        totals->sums.refused_again += shard.refused_again;
-        if (status == WS_OK && shard.done && ws_digest_parse(stage->inputs[i].sha256, &digest) && manifest &&
-            !ws_manifest_input(manifest, stage->inputs[i].name, &digest))
-            status = ws_fail(err, WS_E_MEMORY, "out of memory");
-    }
+    for (size_t i = 0; status == WS_OK && i < intake->n_inputs; i++)
+        status = add_shard_up(job, &intake->inputs[i], db, totals, err);
     if (status == WS_OK)
         status = ws_tables_count(db, WS_IMAGES_PIXELS, &totals->n_images, err);
     if (status == WS_OK)
@@ -320,14 +330,14 @@ static void describe_refused(const struct totals *totals, char *text, size_t siz
     }
 }
 
-static enum ws_status fail_empty(const struct stage *stage, const struct totals *totals, struct ws_err *err)
+static enum ws_status fail_empty(const struct intake *intake, const struct totals *totals, struct ws_err *err)
 {
     char reasons[500];
     describe_refused(totals, reasons, sizeof reasons);
     (void)ws_fail(err, WS_E_FORMAT,
                   "no image in %" PRId64 " records of %zu WARC file%s (the first is %s): %" PRId64
                   " bodies were pictures or wanted as such%s%s",
-                  totals->sums.records, stage->n_inputs, stage->n_inputs == 1 ? "" : "s", stage->inputs[0].path,
+                  totals->sums.records, intake->n_inputs, intake->n_inputs == 1 ? "" : "s", intake->inputs[0].path,
                   totals->sums.images, reasons[0] ? "; refused: " : "", reasons);
     ws_err_hint(err, "%s",
                 totals->n_refused > 0 ? "look at store.min_side, max_megapixels and max_aspect; `webstill explain "
@@ -373,153 +383,131 @@ static json_t *make_formats(const struct ws_images *images)
                      (json_int_t)n[WS_IMAGE_WEBP]);
 }
 
+static bool describe(struct ws_manifest *manifest, const struct ws_config *config, const struct ws_images *images,
+                     const struct ws_digest *digest, const struct totals *totals)
+{
+    return ws_manifest_output(manifest, "store", digest, totals->n_images) &&
+           ws_manifest_count(manifest, "records", totals->sums.records) &&
+           ws_manifest_count(manifest, "damaged_records", totals->sums.damaged) &&
+           ws_manifest_count(manifest, "pictures", totals->sums.images) &&
+           ws_manifest_count(manifest, "images", totals->n_images) &&
+           ws_manifest_count(manifest, "duplicates", totals->sums.duplicates) &&
+           ws_manifest_count(manifest, "refused", totals->n_refused) &&
+           ws_manifest_count(manifest, "refused_again", totals->sums.refused_again) &&
+           ws_manifest_fact(manifest, "refused_by_reason", make_reasons(totals)) &&
+           ws_manifest_fact(manifest, "images_per_class", make_classes(config, images)) &&
+           ws_manifest_fact(manifest, "images_per_format", make_formats(images));
+}
+
 /** Check what was written by reading it, and publish the manifest. */
-static enum ws_status publish(const struct stage *stage, struct ws_manifest *manifest, const struct totals *totals,
-                              struct ws_err *err)
+static enum ws_status publish(struct ws_job *job, const struct totals *totals, struct ws_err *err)
 {
     struct ws_images *images = NULL;
     struct ws_digest digest;
-    enum ws_status status = ws_images_open(&images, stage->dir, err);
+    enum ws_status status = ws_images_open(&images, job->dir, err);
     if (status == WS_OK)
         status = ws_images_digest(images, &digest, err);
-    if (status == WS_OK && (!ws_manifest_output(manifest, "store", &digest, totals->n_images) ||
-                            !ws_manifest_count(manifest, "records", totals->sums.records) ||
-                            !ws_manifest_count(manifest, "damaged_records", totals->sums.damaged) ||
-                            !ws_manifest_count(manifest, "pictures", totals->sums.images) ||
-                            !ws_manifest_count(manifest, "images", totals->n_images) ||
-                            !ws_manifest_count(manifest, "duplicates", totals->sums.duplicates) ||
-                            !ws_manifest_count(manifest, "refused", totals->n_refused) ||
-                            !ws_manifest_count(manifest, "refused_again", totals->sums.refused_again) ||
-                            !ws_manifest_fact(manifest, "refused_by_reason", make_reasons(totals)) ||
-                            !ws_manifest_fact(manifest, "images_per_class", make_classes(stage->run->config, images)) ||
-                            !ws_manifest_fact(manifest, "images_per_format", make_formats(images))))
-        status = ws_fail(err, WS_E_MEMORY, "out of memory");
+    if (status == WS_OK && !describe(&job->manifest, job->run->config, images, &digest, totals))
+        status = ws_fail(err, WS_E_MEMORY, "out of memory for the manifest");
     ws_images_close(&images);
-    return status == WS_OK ? ws_manifest_finish(manifest, stage->manifest_path, err) : status;
+    return status == WS_OK ? ws_job_finish(job, err) : status;
 }
 
 /* --- the command --- */
 
-/** A manifest with every input: what a complete run would write. */
-static enum ws_status begin_manifest(const struct stage *stage, struct ws_manifest *manifest, bool with_inputs,
-                                     struct ws_err *err)
+/** Every WARC file: what a complete run would read. */
+static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err *err)
 {
-    char libraries[256];
-    ws_store_libraries(libraries, sizeof libraries);
-    enum ws_status status =
-        ws_manifest_begin(manifest, "store", libraries, stage->run->config, ws_stage_find("store")->sections, err);
-    for (size_t i = 0; status == WS_OK && with_inputs && i < stage->n_inputs; i++) {
+    struct intake *intake = self;
+    intake->dir = job->dir;
+    enum ws_status status = collect_inputs(intake, err);
+    for (size_t i = 0; status == WS_OK && i < intake->n_inputs; i++) {
         struct ws_digest digest;
-        if (!ws_digest_parse(stage->inputs[i].sha256, &digest))
-            status = ws_fail(err, WS_E_FORMAT, "%s: its SHA-256 in the crawl's manifest is no digest",
-                             stage->inputs[i].name);
-        else if (!ws_manifest_input(manifest, stage->inputs[i].name, &digest))
-            status = ws_fail(err, WS_E_MEMORY, "out of memory");
+        status = ws_digest_parse(intake->inputs[i].sha256, &digest)
+                     ? ws_job_input(job, intake->inputs[i].name, &digest, err)
+                     : ws_fail(err, WS_E_FORMAT, "%s: its SHA-256 in the crawl's manifest is no digest",
+                               intake->inputs[i].name);
     }
     return status;
 }
 
-static enum ws_status is_current(const struct stage *stage, bool *current, struct ws_err *err)
+static enum ws_status tell_plan(struct ws_job *job, void *self, struct ws_err *err)
 {
-    struct ws_manifest manifest = {0};
-    const enum ws_status status = begin_manifest(stage, &manifest, true, err);
-    *current = status == WS_OK && ws_manifest_is_current(&manifest, stage->manifest_path, stage->run->work);
-    ws_manifest_fini(&manifest);
-    return status;
-}
-
-static void print_plan(const struct stage *stage, bool current)
-{
-    const struct ws_conf_store *conf = &stage->run->config->store;
-    if (current) {
-        printf("store: up to date; nothing would be done\n");
-        return;
-    }
-    printf("store: would read %zu WARC file%s into %s, %u x %u pixels, %u channel%s\n", stage->n_inputs,
-           stage->n_inputs == 1 ? "" : "s", stage->dir, conf->size, conf->size, conf->channels,
+    const struct intake *intake = self;
+    const struct ws_store_keys *conf = ws_store_keys(job->run->config);
+    (void)err;
+    printf("store: would read %zu WARC file%s into %s, %u x %u pixels, %u channel%s\n", intake->n_inputs,
+           intake->n_inputs == 1 ? "" : "s", job->dir, conf->size, conf->size, conf->channels,
            conf->channels == 1 ? "" : "s");
-    for (size_t i = 0; i < stage->n_inputs; i++)
-        printf("  %s, %" PRId64 " bytes\n", stage->inputs[i].path, ws_file_size(stage->inputs[i].path));
+    for (size_t i = 0; i < intake->n_inputs; i++)
+        printf("  %s, %" PRId64 " bytes\n", intake->inputs[i].path, ws_file_size(intake->inputs[i].path));
+    return WS_OK;
 }
 
-/** Do the work under the lock. */
-static enum ws_status run_locked(const struct stage *stage, struct ws_err *err)
+static void tell_totals(const struct totals *totals, bool is_limited)
 {
-    struct ws_tables *db = NULL;
-    struct ws_manifest manifest = {0};
-    struct totals totals = {0};
-    char crash_dir[PATH_BYTES];
-    (void)snprintf(crash_dir, sizeof crash_dir, "%s/crashes", stage->dir);
-    bool limited = false;
-    /* The manifest says that the folder is whole: from here on it is not. */
-    if (unlink(stage->manifest_path) == 0)
-        ws_log(WS_LOG_DEBUG, "removed the old manifest");
-    enum ws_status status = begin_manifest(stage, &manifest, false, err);
-    if (status == WS_OK)
-        status = open_store(stage, &db, err);
-    if (status == WS_OK) {
-        const struct ws_ingest_setup setup = {db, stage->run->config, crash_dir, stage->run->limit};
-        status = ws_ingest_run(&setup, stage->inputs, stage->n_inputs, &limited, err);
-    }
-    if (status == WS_OK)
-        status = add_up(stage, db, &manifest, &totals, err);
-    ws_tables_close(&db);
-    if (status == WS_OK && totals.n_images == 0)
-        status = fail_empty(stage, &totals, err);
-    if (status == WS_OK)
-        status = publish(stage, &manifest, &totals, err);
-    ws_manifest_fini(&manifest);
-    if (status != WS_OK)
-        return status;
     char reasons[500];
-    describe_refused(&totals, reasons, sizeof reasons);
+    describe_refused(totals, reasons, sizeof reasons);
     ws_log(WS_LOG_INFO,
            "%" PRId64 " image%s from %" PRId64 " pictures: %" PRId64 " duplicates, %" PRId64 " refused%s%s%s%s",
-           totals.n_images, totals.n_images == 1 ? "" : "s", totals.sums.images, totals.sums.duplicates,
-           totals.n_refused, reasons[0] ? " (" : "", reasons, reasons[0] ? ")" : "",
-           limited ? "; stopped at --limit" : "");
-    if (totals.sums.damaged > 0)
-        ws_log(WS_LOG_WARN, "%" PRId64 " damaged WARC records were stepped over", totals.sums.damaged);
-    return WS_OK;
+           totals->n_images, totals->n_images == 1 ? "" : "s", totals->sums.images, totals->sums.duplicates,
+           totals->n_refused, reasons[0] ? " (" : "", reasons, reasons[0] ? ")" : "",
+           is_limited ? "; stopped at --limit" : "");
+    if (totals->sums.damaged > 0)
+        ws_log(WS_LOG_WARN, "%" PRId64 " damaged WARC records were stepped over", totals->sums.damaged);
+}
+
+/** Read every input into the store, and add up what it holds. */
+static enum ws_status fill_store(const struct intake *intake, struct ws_job *job, struct totals *totals,
+                                 bool *is_limited, struct ws_err *err)
+{
+    struct ws_tables *db = NULL;
+    char crash_dir[WS_PATH_BYTES];
+    enum ws_status status = ws_path_join(crash_dir, job->dir, err, "crashes");
+    if (status == WS_OK)
+        status = open_store(intake, &db, err);
+    if (status == WS_OK) {
+        const struct ws_ingest_setup setup = {db, job->run->config, crash_dir, job->run->limit};
+        status = ws_ingest_run(&setup, intake->inputs, intake->n_inputs, is_limited, err);
+    }
+    if (status == WS_OK)
+        status = add_up(intake, job, db, totals, err);
+    ws_tables_close(&db);
+    return status;
+}
+
+static enum ws_status make_store(struct ws_job *job, void *self, struct ws_err *err)
+{
+    const struct intake *intake = self;
+    struct totals totals = {0};
+    bool is_limited = false;
+    enum ws_status status = ws_job_start(job, err);
+    if (status == WS_OK)
+        status = ws_job_forget_inputs(job, err);
+    if (status == WS_OK)
+        status = fill_store(intake, job, &totals, &is_limited, err);
+    if (status == WS_OK && totals.n_images == 0)
+        status = fail_empty(intake, &totals, err);
+    if (status == WS_OK)
+        status = publish(job, &totals, err);
+    if (status == WS_OK)
+        tell_totals(&totals, is_limited);
+    return status;
 }
 
 enum ws_status ws_store_command(const struct ws_run *run, struct ws_err *err)
 {
-    struct stage stage = {.run = run};
-    struct ws_lock lock = {0};
-    char lock_path[PATH_BYTES];
-    const int len = snprintf(stage.dir, sizeof stage.dir, "%s/store", run->work);
-    if (len < 0 || (size_t)len >= sizeof stage.dir)
-        return ws_fail(err, WS_E_CONFIG, "the working directory's path is too long");
-    (void)snprintf(stage.manifest_path, sizeof stage.manifest_path, "%s/manifest.json", stage.dir);
-    (void)snprintf(lock_path, sizeof lock_path, "%s/lock", stage.dir);
-    bool current = false;
-    enum ws_status status = collect_inputs(&stage, err);
-    if (status == WS_OK && run->dry_run) {
-        status = is_current(&stage, &current, err);
-        if (status == WS_OK)
-            print_plan(&stage, current);
-        goto done;
+    static const struct ws_job_steps steps = {.inputs = note_inputs, .plan = tell_plan, .make = make_store};
+    struct intake intake = {.run = run};
+    char libraries[256];
+    ws_store_libraries(libraries, sizeof libraries);
+    const struct ws_job_setup setup = {
+        .stage = ws_stage_find("store"), .program = "webstill-store", .libraries = libraries};
+    const enum ws_status status = ws_job_run(run, &setup, &steps, &intake, err);
+    for (size_t i = 0; i < intake.n_inputs; i++) {
+        free(intake.inputs[i].name);
+        free(intake.inputs[i].path);
     }
-    if (status == WS_OK)
-        status = ws_dir_make(stage.dir, err);
-    if (status == WS_OK)
-        status = ws_lock_take(&lock, lock_path, "webstill-store", err);
-    if (status == WS_OK)
-        status = is_current(&stage, &current, err);
-    if (status == WS_OK && current) {
-        ws_log(WS_LOG_INFO, "up to date");
-        (void)utimensat(AT_FDCWD, stage.manifest_path, NULL,
-                        0); /* make need not ask again; failing costs one more look */
-    } else if (status == WS_OK) {
-        status = run_locked(&stage, err);
-    }
-    ws_lock_release(&lock);
-done:
-    for (size_t i = 0; i < stage.n_inputs; i++) {
-        free(stage.inputs[i].name);
-        free(stage.inputs[i].path);
-    }
-    free(stage.inputs);
+    free(intake.inputs);
     return status;
 }

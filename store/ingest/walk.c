@@ -5,6 +5,7 @@
 
 #include "webstill/base/file.h"
 #include "webstill/base/log.h"
+#include "webstill/base/path.h"
 #include "webstill/base/stop.h"
 
 #include <inttypes.h>
@@ -98,11 +99,11 @@ static void take_result(void *argument, size_t ticket, const struct ws_image_res
         memcpy(item->square, square, ingest->square_bytes);
     if (result->reason != WS_IMAGE_DECODER_CRASH && result->reason != WS_IMAGE_DECODER_TIMEOUT)
         return;
-    char hex[WS_DIGEST_HEX], path[4096];
+    char hex[WS_DIGEST_HEX], path[WS_PATH_BYTES];
     struct ws_err err = {0};
     ws_digest_hex(&item->digest, hex);
-    (void)snprintf(path, sizeof path, "%s/%s.bin", ingest->setup->crash_dir, hex);
-    if (ws_file_replace(path, body.ptr, body.len, &err) == WS_OK)
+    if (ws_path_join(path, ingest->setup->crash_dir, &err, "%s.bin", hex) == WS_OK &&
+        ws_file_replace(path, body.ptr, body.len, &err) == WS_OK)
         ws_log(WS_LOG_WARN, "%s of %s (%s); its bytes are kept in %s", ws_image_reason_name(result->reason), item->url,
                result->detail, path);
     else
@@ -162,7 +163,7 @@ static enum ws_status add_body(struct ingest *ingest, const struct ws_warc_recor
     }
     item->square = ws_arena_alloc(&ingest->arena, ingest->square_bytes, 1);
     if (!item->square)
-        return ws_fail(err, WS_E_MEMORY, "out of memory");
+        return ws_fail(err, WS_E_MEMORY, "out of memory for a picture of %zu bytes", ingest->square_bytes);
     return ws_sandbox_decode(ingest->sandbox, (size_t)(item - ingest->items), record->payload, err);
 }
 
@@ -203,7 +204,7 @@ static enum ws_status add_record(struct ingest *ingest, const char *name, const 
     item->date = copy_text(ingest, record->date);
     item->sniffed = "unknown";
     if (!item->url || !item->date)
-        return ws_fail(err, WS_E_MEMORY, "out of memory");
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the URL of a record");
     enum ws_status status = WS_OK;
     if (kind == WS_ITEM_BODY && item->url[0])
         status = add_body(ingest, record, item, err);
@@ -211,7 +212,7 @@ static enum ws_status add_record(struct ingest *ingest, const char *name, const 
         item->json = ws_arena_strndup(&ingest->arena, (const char *)record->payload.ptr, record->payload.len);
         item->json_len = record->payload.len;
         if (!item->json)
-            return ws_fail(err, WS_E_MEMORY, "out of memory");
+            return ws_fail(err, WS_E_MEMORY, "out of memory for metadata of %zu bytes", record->payload.len);
     }
     if (kind == WS_ITEM_REVISIT) {
         item->has_digest = record->payload_digest && ws_warc_digest_parse(record->payload_digest, &item->digest);
@@ -353,9 +354,9 @@ static enum ws_status open_sandbox(struct ingest *ingest, struct ws_err *err)
     const struct ws_config *config = ingest->setup->config;
     const struct ws_sandbox_setup setup = {
         .n_workers = (int)config->threads,
-        .rule = ws_image_rule_of(&config->store),
+        .rule = ws_image_rule_of(ws_store_keys(config)),
         .max_body_bytes = MAX_BODY_BYTES,
-        .timeout_s = config->store.decode_timeout_s,
+        .timeout_s = ws_store_keys(config)->decode_timeout_s,
         .done = take_result,
         .argument = ingest,
     };
@@ -373,7 +374,7 @@ enum ws_status ws_ingest_run(const struct ws_ingest_setup *setup, const struct w
     *limited = false;
     struct ingest *ingest = ws_calloc(1, sizeof *ingest);
     if (!ingest)
-        return ws_fail(err, WS_E_MEMORY, "out of memory");
+        return ws_fail(err, WS_E_MEMORY, "out of memory for reading %zu WARC files", n_inputs);
     ingest->setup = setup;
     enum ws_status status = open_sandbox(ingest, err);
     int64_t total = 0, before = 0;

@@ -4,9 +4,10 @@
 #define WEBSTILL_STORE_INGEST_WALK_H
 
 #include "images/format.h"
+#include "webstill/picture/keys.h"
 
 #include "webstill/base/err.h"
-#include "webstill/conf/config.h"
+#include "webstill/stage/config.h"
 
 #include <stdint.h>
 

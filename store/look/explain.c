@@ -3,6 +3,9 @@
 #include "stage/stages.h"
 #include "story.h"
 
+#include "webstill/base/json.h"
+#include "webstill/base/path.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +43,7 @@ static enum ws_status find_prefix(const struct ws_images *images, const char *pr
         *index = i;
         if (n_matches++ < MATCHES_SHOWN) {
             const size_t used = strlen(list);
-            snprintf(list + used, sizeof(list) - used, " %s", hex);
+            snprintf(list + used, sizeof list - used, " %s", hex);
         }
     }
     if (n_matches == 1)
@@ -107,7 +110,8 @@ static enum ws_status find_url(const struct ws_run *run, const struct ws_images 
         break;
     case WS_URL_OTHER:
         row = json_pack("{s:s}", "reason", "fetched, but no image and not wanted as one (a page, robots.txt, an API)");
-        status = row ? print_refusal(run, url, "store", row, err) : ws_fail(err, WS_E_MEMORY, "out of memory");
+        status = row ? print_refusal(run, url, "store", row, err)
+                     : ws_fail(err, WS_E_MEMORY, "out of memory for the story of %s", url);
         break;
     case WS_URL_UNKNOWN:
         row = ws_story_find_failure(run->work, url);
@@ -148,11 +152,12 @@ enum ws_status ws_explain_command(const struct ws_run *run, struct ws_err *err)
         return ws_fail(err, WS_E_CONFIG,
                        "\"%s\" is neither an image id (%d to 32 hexadecimal digits) nor a URL (with \"://\")", what,
                        PREFIX_MIN);
-    char folder[WS_PATH_MAX];
+    char folder[WS_PATH_BYTES];
     struct ws_images *images = NULL;
-    if (!ws_path_join(folder, run->work, "store"))
-        return ws_fail(err, WS_E_CONFIG, "the path of the working directory is too long");
-    enum ws_status status = ws_images_open(&images, folder, err);
+    enum ws_status status = ws_path_join(folder, run->work, err, "store");
+    if (status != WS_OK)
+        return status;
+    status = ws_images_open(&images, folder, err);
     if (status != WS_OK) {
         /* Without a store the crawl's own books can still tell why a URL failed. */
         json_t *row = is_id ? NULL : ws_story_find_failure(run->work, what);

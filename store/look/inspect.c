@@ -5,6 +5,8 @@
 #include "tensors/format.h"
 
 #include "webstill/base/file.h"
+#include "webstill/base/json.h"
+#include "webstill/base/path.h"
 #include "webstill/base/text.h"
 #include "webstill/tensors/file.h"
 #include "webstill/warc/file.h"
@@ -81,7 +83,7 @@ static enum ws_status inspect_tensors(const char *path, struct ws_err *err)
         char shape[200] = "";
         for (int d = 0; d < e->rank; d++) {
             const size_t used = strlen(shape);
-            snprintf(shape + used, sizeof(shape) - used, "%s%" PRId64, d > 0 ? "x" : "", e->shape[d]);
+            snprintf(shape + used, sizeof shape - used, "%s%" PRId64, d > 0 ? "x" : "", e->shape[d]);
         }
         printf("  %-40s %-4s %-16s", e->name, ws_dtype_name(e->dtype), e->rank > 0 ? shape : "scalar");
         print_values(e);
@@ -223,14 +225,16 @@ static enum ws_status inspect_lines(const char *path, struct ws_err *err)
 
 static enum ws_status inspect_folder(const char *path, struct ws_err *err)
 {
-    char inner[WS_PATH_MAX];
+    char inner[WS_PATH_BYTES];
     bool is_known = false;
-    enum ws_status status = WS_OK;
-    if (ws_path_join(inner, path, "data.mdb") && ws_file_exists(inner)) {
+    enum ws_status status = ws_path_join(inner, path, err, "data.mdb");
+    if (status == WS_OK && ws_file_exists(inner)) {
         is_known = true;
         status = ws_inspect_lmdb(path, err);
     }
-    if (status == WS_OK && ws_path_join(inner, path, "manifest.json") && ws_file_exists(inner)) {
+    if (status == WS_OK)
+        status = ws_path_join(inner, path, err, "manifest.json");
+    if (status == WS_OK && ws_file_exists(inner)) {
         is_known = true;
         status = inspect_json(inner, err);
     }
@@ -247,7 +251,7 @@ static enum ws_status inspect_file(const char *path, struct ws_err *err)
     FILE *stream = fopen(path, "rb");
     if (!stream)
         return ws_fail_errno(err, "cannot open %s", path);
-    const size_t len = fread(head, 1, sizeof(head), stream);
+    const size_t len = fread(head, 1, sizeof head, stream);
     fclose(stream);
     if ((len >= 2 && head[0] == 0x1f && head[1] == 0x8b) || memcmp(head, "WARC/", 5) == 0)
         return inspect_warc(path, err);
@@ -263,8 +267,10 @@ static enum ws_status inspect_file(const char *path, struct ws_err *err)
         return WS_OK;
     }
     if (ws_text_ends_with(path, "data.mdb")) {
-        char folder[WS_PATH_MAX];
-        snprintf(folder, sizeof(folder), "%.*s", (int)(strlen(path) - strlen("data.mdb")), path);
+        char folder[WS_PATH_BYTES];
+        if (snprintf(folder, sizeof folder, "%.*s", (int)(strlen(path) - strlen("data.mdb")), path) >=
+            (int)sizeof folder)
+            return ws_fail(err, WS_E_CONFIG, "%.200s… is too long for a path", path);
         return ws_inspect_lmdb(folder[0] ? folder : ".", err);
     }
     return ws_fail(err, WS_E_UNSUPPORTED, "%s: neither safetensors, WARC, LMDB, ONNX nor JSON; none of our files",

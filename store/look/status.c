@@ -2,6 +2,8 @@
 #include "commands.h"
 #include "stage/stages.h"
 
+#include "webstill/base/json.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -50,7 +52,7 @@ static void print_table(const struct ws_stage_folder *places, const struct ws_st
         const double seconds = ws_json_number(manifest, "seconds");
         char text[32] = "";
         if (isfinite(seconds))
-            snprintf(text, sizeof(text), "%.1f", seconds);
+            snprintf(text, sizeof text, "%.1f", seconds);
         printf("%-*s  %-8s %-20s %9s", width, places[i].title, ws_stage_state_name(views[i].state),
                ws_json_text(manifest, "finished"), text);
         if (views[i].reason[0])
@@ -88,7 +90,7 @@ enum ws_status ws_status_command(const struct ws_run *run, struct ws_err *err)
 {
     struct ws_stage_folder places[WS_STAGES_MAX];
     struct ws_stage_view views[WS_STAGES_MAX];
-    const size_t n = ws_stages_list(run->config, places, WS_STAGES_MAX);
+    const size_t n = ws_stages_list(run->config, run->work, places, WS_STAGES_MAX);
     enum ws_status status = ws_stages_look(places, n, run->work, run->config, views, err);
     if (status != WS_OK)
         return status;

@@ -4,7 +4,11 @@
 #include "stage/stages.h"
 
 #include "webstill/base/file.h"
+#include "webstill/base/json.h"
 #include "webstill/base/mem.h"
+#include "webstill/base/path.h"
+#include "webstill/base/text.h"
+#include "webstill/tensors/file.h"
 #include "webstill/tensors/selection.h"
 
 #include <math.h>
@@ -97,11 +101,12 @@ static json_t *rank_classes(const struct ws_config *config, const float *logits,
 
 static enum ws_status tell_scores(const struct ws_story_place *place, size_t i, json_t *story, struct ws_err *err)
 {
-    char path[WS_PATH_MAX];
-    if (!ws_path_join(path, place->work, "scores/teacher.safetensors") || !ws_file_exists(path))
-        return WS_OK;
+    char path[WS_PATH_BYTES];
     struct ws_scores_file scores;
-    enum ws_status status = ws_scores_open(&scores, path, err);
+    enum ws_status status = ws_path_join(path, place->work, err, "scores/teacher.safetensors");
+    if (status != WS_OK || !ws_file_exists(path))
+        return status;
+    status = ws_scores_open(&scores, path, err);
     if (status != WS_OK)
         return status;
     const int64_t row = ws_id_find(scores.ids, scores.n, ws_images_id(place->images, i));
@@ -159,18 +164,18 @@ static enum ws_status read_fate(const struct ws_story_place *place, size_t i, co
 static enum ws_status read_fates(const struct ws_story_place *place, size_t i, const char *folder, json_t *fates,
                                  int64_t *n_files, struct ws_err *err)
 {
-    char path[WS_PATH_MAX];
+    char path[WS_PATH_BYTES];
     struct ws_dir_list list = {0};
     *n_files = 0;
-    if (!ws_path_join(path, place->work, folder))
-        return ws_fail(err, WS_E_CONFIG, "the path of the working directory is too long");
-    enum ws_status status = ws_dir_list_open(&list, path, ".safetensors", err);
+    enum ws_status status = ws_path_join(path, place->work, err, "%s", folder);
+    if (status == WS_OK)
+        status = ws_dir_list_open(&list, path, ".safetensors", err);
     for (size_t k = 0; status == WS_OK && k < list.n; k++) {
-        char file[WS_PATH_MAX];
+        char file[WS_PATH_BYTES];
         json_t *fate = NULL;
-        if (!ws_path_join(file, path, list.names[k]))
-            continue;
-        status = read_fate(place, i, file, &fate, err);
+        status = ws_path_join(file, path, err, "%s", list.names[k]);
+        if (status == WS_OK)
+            status = read_fate(place, i, file, &fate, err);
         if (status == WS_OK && fate && json_array_append_new(fates, fate) != 0)
             status = ws_fail(err, WS_E_MEMORY, "out of memory for the story's epochs");
         (*n_files)++;
@@ -192,14 +197,16 @@ static int64_t count_kept(const json_t *fates)
 static enum ws_status tell_run(const struct ws_story_place *place, size_t i, const char *run, json_t *runs,
                                struct ws_err *err)
 {
-    char folder[512], manifest[WS_PATH_MAX];
-    snprintf(folder, sizeof(folder), "runs/%.200s/manifest.json", run);
-    const bool is_finished = ws_path_join(manifest, place->work, folder) && ws_file_exists(manifest);
-    snprintf(folder, sizeof(folder), "runs/%.200s/selection", run);
+    char folder[512], manifest[WS_PATH_BYTES];
+    enum ws_status status = ws_path_join(manifest, place->work, err, "runs/%.200s/manifest.json", run);
+    if (status != WS_OK)
+        return status;
+    const bool is_finished = ws_file_exists(manifest);
+    snprintf(folder, sizeof folder, "runs/%.200s/selection", run);
     int64_t n_files = 0;
     json_t *fates = json_array();
-    enum ws_status status =
-        fates ? read_fates(place, i, folder, fates, &n_files, err) : ws_fail(err, WS_E_MEMORY, "out of memory");
+    status = fates ? read_fates(place, i, folder, fates, &n_files, err)
+                   : ws_fail(err, WS_E_MEMORY, "out of memory for the story of run %s", run);
     if (status == WS_OK && (n_files > 0 || is_finished)) {
         const int64_t n_kept = count_kept(fates);
         json_t *entry = json_pack("{s:s,s:O,s:I,s:I,s:b,s:b}", "run", run, "epochs", fates, "n_kept",
@@ -218,8 +225,8 @@ static enum ws_status tell_selections(const struct ws_story_place *place, size_t
     int64_t n_files = 0;
     enum ws_status status = fates && runs ? read_fates(place, i, "selection", fates, &n_files, err)
                                           : ws_fail(err, WS_E_MEMORY, "out of memory for the story");
-    for (unsigned m = 0; status == WS_OK && m < place->config->distill.n_methods; m++)
-        status = tell_run(place, i, place->config->distill.methods[m], runs, err);
+    for (unsigned m = 0; status == WS_OK && m < ws_config_runs(place->config)->n_methods; m++)
+        status = tell_run(place, i, ws_config_runs(place->config)->methods[m], runs, err);
     if (status == WS_OK && n_files > 0)
         status = set_member(story, "curate", json_incref(fates), err);
     if (status == WS_OK && json_array_size(runs) > 0)
@@ -229,17 +236,73 @@ static enum ws_status tell_selections(const struct ws_story_place *place, size_t
     return status;
 }
 
+/** Where a part of what was prepared shows the image: {"step","file","row"}, or nothing. */
+static enum ws_status find_in_part(const struct ws_story_place *place, size_t i, const struct ws_stage_folder *prepared,
+                                   const char *name, json_t *list, struct ws_err *err)
+{
+    char path[WS_PATH_BYTES], relative[WS_PATH_BYTES];
+    struct ws_tensors *file = NULL;
+    enum ws_status status = ws_path_join(relative, prepared->folder, err, "%s", name);
+    if (status == WS_OK)
+        status = ws_path_join(path, place->work, err, "%s", relative);
+    if (status == WS_OK)
+        status = ws_tensors_open(&file, path, err);
+    if (status != WS_OK)
+        return status;
+    const struct ws_tensor_entry *ids = ws_tensors_find(file, "ids");
+    const size_t id_bytes = sizeof(struct ws_image_id), n = ids ? ids->size_bytes / id_bytes : 0;
+    for (size_t row = 0; row < n; row++) {
+        if (memcmp((const uint8_t *)ids->data + row * id_bytes, ws_images_id(place->images, i), id_bytes) != 0)
+            continue;
+        json_t *entry = json_pack("{s:s,s:s,s:s,s:I}", "for", prepared->run, "folder", prepared->folder, "file",
+                                  relative, "row", (json_int_t)row);
+        if (!entry || json_array_append_new(list, entry) != 0)
+            status = ws_fail(err, WS_E_MEMORY, "out of memory for the story's prepared pictures");
+        break;
+    }
+    ws_tensors_close(&file);
+    return status;
+}
+
+/** What was made of the image before a training: refined pictures, and the like. */
+static enum ws_status tell_prepared(const struct ws_story_place *place, size_t i, json_t *story, struct ws_err *err)
+{
+    struct ws_stage_folder places[WS_STAGES_MAX];
+    const size_t n = ws_stages_list(place->config, place->work, places, WS_STAGES_MAX);
+    json_t *list = json_array();
+    enum ws_status status = list ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for the story");
+    for (size_t k = 0; status == WS_OK && k < n; k++) {
+        char path[WS_PATH_BYTES];
+        struct ws_dir_list parts = {0};
+        if (!places[k].is_prepared)
+            continue;
+        status = ws_path_join(path, place->work, err, "%s", places[k].folder);
+        if (status == WS_OK)
+            status = ws_dir_list_open(&parts, path, ".safetensors", err);
+        for (size_t p = 0; status == WS_OK && p < parts.n; p++)
+            status = find_in_part(place, i, &places[k], parts.names[p], list, err);
+        ws_dir_list_close(&parts);
+    }
+    if (status == WS_OK && json_array_size(list) > 0)
+        status = set_member(story, "prepared", json_incref(list), err);
+    json_decref(list);
+    return status;
+}
+
 enum ws_status ws_story_tell(const struct ws_story_place *place, size_t i, json_t **out, struct ws_err *err)
 {
     *out = NULL;
     json_t *story = json_object();
-    enum ws_status status = story ? tell_record(place, i, story, err) : ws_fail(err, WS_E_MEMORY, "out of memory");
+    enum ws_status status = story ? tell_record(place, i, story, err)
+                                  : ws_fail(err, WS_E_MEMORY, "out of memory for the story of a picture");
     if (status == WS_OK)
         status = tell_origins(place, i, story, err);
     if (status == WS_OK)
         status = tell_scores(place, i, story, err);
     if (status == WS_OK)
         status = tell_selections(place, i, story, err);
+    if (status == WS_OK)
+        status = tell_prepared(place, i, story, err);
     if (status != WS_OK) {
         json_decref(story);
         return status;
@@ -250,9 +313,9 @@ enum ws_status ws_story_tell(const struct ws_story_place *place, size_t i, json_
 
 json_t *ws_story_find_failure(const char *work, const char *url)
 {
-    char path[WS_PATH_MAX];
+    char path[WS_PATH_BYTES];
     struct ws_file_map map = {0};
-    if (!ws_path_join(path, work, "crawl/failures.jsonl") || !ws_file_exists(path) ||
+    if (ws_path_join(path, work, NULL, "crawl/failures.jsonl") != WS_OK || !ws_file_exists(path) ||
         ws_file_map_open(&map, path, NULL) != WS_OK)
         return NULL;
     json_t *found = NULL;

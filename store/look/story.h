@@ -3,8 +3,8 @@
 #define WEBSTILL_STORE_LOOK_STORY_H
 
 #include "webstill/base/hash.h"
-#include "webstill/conf/config.h"
 #include "webstill/images/read.h"
+#include "webstill/stage/config.h"
 
 #include <jansson.h>
 

@@ -3,6 +3,8 @@
 
 #include "stage/stages.h"
 
+#include "webstill/base/json.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -61,7 +63,7 @@ static void print_origins(const json_t *story)
     json_array_foreach(origins, i, origin)
     {
         printf("    %s\n", ws_json_text(origin, "url"));
-        for (size_t k = 0; k < sizeof(fields) / sizeof(fields[0]); k++)
+        for (size_t k = 0; k < sizeof fields / sizeof fields[0]; k++)
             print_field(origin, fields[k]);
         if (ws_json_text(origin, "warc")[0])
             printf("      %-11s %s at byte %" PRId64 "\n", "warc", ws_json_text(origin, "warc"),
@@ -135,10 +137,20 @@ static void print_runs(const json_t *story)
     }
 }
 
+static void print_prepared(const json_t *story)
+{
+    size_t i;
+    const json_t *part;
+    json_array_foreach(json_object_get(story, "prepared"), i, part)
+        printf("  prepared   for %s: row %" PRId64 " of %s\n", ws_json_text(part, "for"), get_integer(part, "row"),
+               ws_json_text(part, "file"));
+}
+
 void ws_story_print(const json_t *story)
 {
     print_decoded(story);
     print_origins(story);
     print_teacher(story);
+    print_prepared(story);
     print_runs(story);
 }

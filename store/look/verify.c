@@ -3,6 +3,8 @@
 #include "stage/stages.h"
 
 #include "webstill/base/file.h"
+#include "webstill/base/json.h"
+#include "webstill/base/path.h"
 #include "webstill/base/stop.h"
 #include "webstill/base/text.h"
 #include "webstill/images/read.h"
@@ -15,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { WARC_BLOCK_MAX = 256 << 20 };
 
@@ -56,11 +59,11 @@ static enum ws_status compute_digest(const char *path, struct ws_digest *out, st
         ws_tensors_close(&tensors);
         return status;
     }
-    char inner[WS_PATH_MAX], folder[WS_PATH_MAX];
-    snprintf(folder, sizeof(folder), "%s", path);
+    char inner[WS_PATH_BYTES], folder[WS_PATH_BYTES];
+    snprintf(folder, sizeof folder, "%s", path);
     if (ws_text_ends_with(path, "/data.mdb"))
         folder[strlen(path) - strlen("/data.mdb")] = '\0';
-    if (!ws_path_join(inner, folder, "data.mdb") || !ws_file_exists(inner))
+    if (ws_path_join(inner, folder, NULL, "data.mdb") != WS_OK || !ws_file_exists(inner))
         return ws_sha256_file(path, out, err);
     struct ws_images *images = NULL;
     enum ws_status status = ws_images_open(&images, folder, err);
@@ -87,10 +90,10 @@ static bool is_digest_of(const char *path, const struct ws_digest *digest, const
 static void verify_output(struct tally *tally, const json_t *output)
 {
     const char *relative = ws_json_text(output, "path"), *expected = ws_json_text(output, "sha256");
-    char path[WS_PATH_MAX];
+    char path[WS_PATH_BYTES];
     struct ws_err err = {0};
     struct ws_digest digest;
-    if (!ws_path_join(path, tally->work, relative) || !ws_file_exists(path)) {
+    if (ws_path_join(path, tally->work, NULL, "%s", relative) != WS_OK || !ws_file_exists(path)) {
         report_bad(tally, relative, "the manifest names it, but it is gone");
     } else if (compute_digest(path, &digest, &err) != WS_OK) {
         report_bad(tally, relative, err.text);
@@ -99,7 +102,7 @@ static void verify_output(struct tally *tally, const json_t *output)
     } else {
         char hex[WS_DIGEST_HEX], why[300];
         ws_digest_hex(&digest, hex);
-        snprintf(why, sizeof(why), "SHA-256 is %s, the manifest says %.64s", hex, expected);
+        snprintf(why, sizeof why, "SHA-256 is %s, the manifest says %.64s", hex, expected);
         report_bad(tally, relative, why);
     }
 }
@@ -107,14 +110,14 @@ static void verify_output(struct tally *tally, const json_t *output)
 /** Reading a shard to its end checks the length and the digests of each record. */
 static void verify_warc(struct tally *tally, const char *relative)
 {
-    char path[WS_PATH_MAX];
+    char path[WS_PATH_BYTES];
     struct ws_warc_reader *reader = NULL;
     struct ws_warc_record record;
     struct ws_err err = {0};
     int64_t n_records = 0, n_damaged = 0;
-    enum ws_status status = ws_path_join(path, tally->work, relative)
-                                ? ws_warc_reader_open(&reader, path, 0, WARC_BLOCK_MAX, &err)
-                                : ws_fail(&err, WS_E_CONFIG, "the path is too long");
+    enum ws_status status = ws_path_join(path, tally->work, &err, "%s", relative);
+    if (status == WS_OK)
+        status = ws_warc_reader_open(&reader, path, 0, WARC_BLOCK_MAX, &err);
     while (status == WS_OK || status == WS_E_FORMAT) {
         status = ws_warc_next(reader, &record, &err);
         n_records += status == WS_OK;
@@ -134,10 +137,11 @@ static void verify_warc(struct tally *tally, const char *relative)
 
 static void verify_tensors(struct tally *tally, const char *relative)
 {
-    char path[WS_PATH_MAX];
+    char path[WS_PATH_BYTES];
     struct ws_tensors *tensors = NULL;
     struct ws_err err = {0};
-    if (!ws_path_join(path, tally->work, relative) || ws_tensors_open(&tensors, path, &err) != WS_OK)
+    if (ws_path_join(path, tally->work, &err, "%s", relative) != WS_OK ||
+        ws_tensors_open(&tensors, path, &err) != WS_OK)
         report_bad(tally, relative, err.text);
     else if (!ws_tensors_metadata(tensors, "webstill.digest"))
         report_ok(tally, relative, "%zu arrays; carries no digest", ws_tensors_count(tensors));
@@ -149,10 +153,10 @@ static void verify_tensors(struct tally *tally, const char *relative)
 /** JSON and JSON lines carry no digest of their own: they must at least be whole. */
 static void verify_json(struct tally *tally, const char *relative)
 {
-    char path[WS_PATH_MAX];
+    char path[WS_PATH_BYTES];
     struct ws_file_map map = {0};
     struct ws_err err = {0};
-    if (!ws_path_join(path, tally->work, relative) || ws_file_map_open(&map, path, &err) != WS_OK) {
+    if (ws_path_join(path, tally->work, &err, "%s", relative) != WS_OK || ws_file_map_open(&map, path, &err) != WS_OK) {
         report_bad(tally, relative, err.text);
         return;
     }
@@ -166,7 +170,7 @@ static void verify_json(struct tally *tally, const char *relative)
         n_parts++;
         if (!value) {
             char why[300];
-            snprintf(why, sizeof(why), "line %" PRId64 ": %s", is_lines ? n_parts : (int64_t)error.line, error.text);
+            snprintf(why, sizeof why, "line %" PRId64 ": %s", is_lines ? n_parts : (int64_t)error.line, error.text);
             report_bad(tally, relative, why);
             is_good = false;
         }
@@ -188,20 +192,20 @@ static enum ws_status verify_folder(struct tally *tally, const char *folder, str
                  {".safetensors", verify_tensors},
                  {".json", verify_json},
                  {".jsonl", verify_json}};
-    char path[WS_PATH_MAX], relative[WS_PATH_MAX];
-    if (!ws_path_join(path, tally->work, folder))
-        return ws_fail(err, WS_E_CONFIG, "the path of the working directory is too long");
-    for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+    char path[WS_PATH_BYTES], relative[WS_PATH_BYTES];
+    enum ws_status status = ws_path_join(path, tally->work, err, "%s", folder);
+    for (size_t k = 0; status == WS_OK && k < sizeof kinds / sizeof kinds[0]; k++) {
         struct ws_dir_list list = {0};
-        const enum ws_status status = ws_dir_list_open(&list, path, kinds[k].suffix, err);
-        if (status != WS_OK)
-            return status;
-        for (size_t i = 0; i < list.n && !ws_stop_asked(); i++) {
-            if (ws_path_join(relative, folder, list.names[i]))
+        status = ws_dir_list_open(&list, path, kinds[k].suffix, err);
+        for (size_t i = 0; status == WS_OK && i < list.n && !ws_stop_asked(); i++) {
+            status = ws_path_join(relative, folder, err, "%s", list.names[i]);
+            if (status == WS_OK)
                 kinds[k].verify(tally, relative);
         }
         ws_dir_list_close(&list);
     }
+    if (status != WS_OK)
+        return status;
     return ws_stop_asked() ? ws_fail(err, WS_E_STOPPED, "stopped by a signal before everything was checked") : WS_OK;
 }
 
@@ -223,9 +227,33 @@ static enum ws_status verify_stage(struct tally *tally, const struct ws_stage_fo
     status = verify_folder(tally, place->folder, err);
     if (status == WS_OK && place->run) {
         char selection[400];
-        snprintf(selection, sizeof(selection), "%s/selection", place->folder);
+        snprintf(selection, sizeof selection, "%s/selection", place->folder);
         status = verify_folder(tally, selection, err);
     }
+    return status;
+}
+
+/** Folders beside the runs' that no place names: what an older program prepared, or another configuration trained. */
+static enum ws_status verify_others(struct tally *tally, const struct ws_stage_folder *places, size_t n,
+                                    const char *folder, struct ws_err *err)
+{
+    char path[WS_PATH_BYTES], inner[WS_PATH_BYTES];
+    struct ws_dir_list list = {0};
+    enum ws_status status = ws_path_join(path, tally->work, err, "%s", folder);
+    if (status == WS_OK)
+        status = ws_dir_list_open(&list, path, "", err);
+    for (size_t i = 0; status == WS_OK && i < list.n; i++) {
+        bool is_known = false;
+        struct stat facts;
+        status = ws_path_join(inner, folder, err, "%s", list.names[i]);
+        for (size_t k = 0; status == WS_OK && k < n; k++)
+            is_known = is_known || strcmp(places[k].folder, inner) == 0;
+        if (status == WS_OK)
+            status = ws_path_join(path, tally->work, err, "%s", inner);
+        if (status == WS_OK && !is_known && stat(path, &facts) == 0 && S_ISDIR(facts.st_mode))
+            status = verify_folder(tally, inner, err);
+    }
+    ws_dir_list_close(&list);
     return status;
 }
 
@@ -233,7 +261,7 @@ enum ws_status ws_verify_command(const struct ws_run *run, struct ws_err *err)
 {
     struct tally tally = {.work = run->work};
     struct ws_stage_folder places[WS_STAGES_MAX];
-    const size_t n = ws_stages_list(run->config, places, WS_STAGES_MAX);
+    const size_t n = ws_stages_list(run->config, run->work, places, WS_STAGES_MAX);
     if (!ws_file_exists(run->work)) {
         const enum ws_status status = ws_fail(err, WS_E_IO, "%s does not exist: there is nothing to verify", run->work);
         ws_err_hint(err, "run `webstill crawl %s` first, or name the working directory with --work", run->config_path);
@@ -242,8 +270,9 @@ enum ws_status ws_verify_command(const struct ws_run *run, struct ws_err *err)
     enum ws_status status = WS_OK;
     for (size_t i = 0; status == WS_OK && i < n; i++)
         status = verify_stage(&tally, &places[i], err);
-    if (status == WS_OK)
-        status = verify_folder(&tally, "runs/refined", err); /* kd3+'s, which no manifest names */
+    for (size_t i = 0; status == WS_OK && i < n; i++)
+        if (places[i].stage->has_runs && !places[i].run)
+            status = verify_others(&tally, places, n, places[i].folder, err);
     if (status != WS_OK)
         return status;
     printf("%" PRId64 " ok, %" PRId64 " bad\n", tally.n_ok, tally.n_bad);

@@ -31,7 +31,7 @@ const char *ws_image_reason_name(enum ws_image_reason reason)
     return names[reason];
 }
 
-struct ws_image_rule ws_image_rule_of(const struct ws_conf_store *conf)
+struct ws_image_rule ws_image_rule_of(const struct ws_store_keys *conf)
 {
     return (struct ws_image_rule){
         .size = conf->size,

@@ -17,8 +17,8 @@
 #define WEBSTILL_STORE_PICTURE_DECODE_H
 
 #include "webstill/base/buf.h"
-#include "webstill/conf/config.h"
 #include "webstill/images/read.h"
+#include "webstill/picture/keys.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -56,7 +56,7 @@ struct ws_image_rule {
     uint64_t max_pixels;
     double max_aspect;
 };
-struct ws_image_rule ws_image_rule_of(const struct ws_conf_store *conf);
+struct ws_image_rule ws_image_rule_of(const struct ws_store_keys *conf);
 
 enum { WS_IMAGE_FLAG_INVERTED = 1, WS_IMAGE_FLAG_ALPHA = 2, WS_IMAGE_FLAG_ORIENTED = 4 };
 enum { WS_IMAGE_DETAIL = 120, WS_IMAGE_MAX_SCANS = 100 };

@@ -237,7 +237,7 @@ enum ws_status ws_sandbox_open(struct ws_sandbox **out, const struct ws_sandbox_
     *out = NULL;
     struct ws_sandbox *sandbox = ws_calloc(1, sizeof *sandbox);
     if (!sandbox)
-        return ws_fail(err, WS_E_MEMORY, "out of memory");
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the decoder");
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     sandbox->setup = *setup;
     sandbox->filtered = true;
@@ -249,7 +249,7 @@ enum ws_status ws_sandbox_open(struct ws_sandbox **out, const struct ws_sandbox_
     sandbox->polls = ws_calloc((size_t)sandbox->n_workers, sizeof *sandbox->polls);
     enum ws_status status = WS_OK;
     if (!sandbox->workers || !sandbox->polls)
-        status = ws_fail(err, WS_E_MEMORY, "out of memory");
+        status = ws_fail(err, WS_E_MEMORY, "out of memory for %d decoders", sandbox->n_workers);
     for (int i = 0; status == WS_OK && i < sandbox->n_workers; i++) {
         void *map =
             mmap(NULL, sandbox->slot_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-bool ws_decode_square(struct ws_span body, const struct ws_conf_store *conf, uint8_t *square,
+bool ws_decode_square(struct ws_span body, const struct ws_store_keys *conf, uint8_t *square,
                       char reason[WS_DECODE_REASON])
 {
     const struct ws_image_rule rule = ws_image_rule_of(conf);

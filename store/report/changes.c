@@ -3,6 +3,7 @@
 
 #include "chart.h"
 #include "picture.h"
+#include "section.h"
 #include "turnover.h"
 
 #include "webstill/base/mem.h"
@@ -16,7 +17,7 @@ enum { SHOWN_MIN = 3, SHOWN_MAX = 25, FIVE = 5 }; /* five fill a line of the she
 /** How many pictures stand in one strip. */
 static size_t count_shown(const struct ws_report *report, size_t n)
 {
-    const size_t share = report->config->report.contact / 4;
+    const size_t share = ws_report_keys(report->config)->contact / 4;
     const size_t n_shown = share < SHOWN_MIN ? SHOWN_MIN : share > SHOWN_MAX ? SHOWN_MAX : share;
     return n < n_shown ? n : n_shown - (n_shown > FIVE ? n_shown % FIVE : 0);
 }
@@ -26,7 +27,7 @@ static size_t count_shown(const struct ws_report *report, size_t n)
 static bool draw_steps(const struct ws_report_changes *changes, struct ws_html *html)
 {
     const size_t n = changes->n_steps;
-    double *values = n > 1 ? ws_calloc(3 * n, sizeof(*values)) : NULL;
+    double *values = n > 1 ? ws_calloc(3 * n, sizeof *values) : NULL;
     if (n < 2)
         return true;
     if (!values)
@@ -61,13 +62,13 @@ static enum ws_status add_changed(const struct ws_report *report, struct ws_html
     const struct ws_selection_file *before = &pair->before, *after = &pair->after;
     const int was = before->predicted[row], is = after->predicted[row];
     char why[500], caption[48];
-    snprintf(why, sizeof(why),
+    snprintf(why, sizeof why,
              "newly %s: epoch %d, confidence %.3f, threshold %.3f of %.80s; epoch %d, confidence %.3f, threshold "
              "%.3f of %.80s",
              after->keep[row] ? "kept" : "dropped", before->epoch, (double)before->confidence[row],
              before->threshold[was], ws_report_class_name(report, was), after->epoch, (double)after->confidence[row],
              after->threshold[is], ws_report_class_name(report, is));
-    snprintf(caption, sizeof(caption), "%.2f→%.2f", (double)before->confidence[row], (double)after->confidence[row]);
+    snprintf(caption, sizeof caption, "%.2f→%.2f", (double)before->confidence[row], (double)after->confidence[row]);
     const struct ws_report_picture picture = {.id = &after->ids[row], .why = why, .caption = caption};
     return ws_report_add_picture(report, html, &picture, err);
 }
@@ -137,13 +138,13 @@ static enum ws_status add_disputed(const struct ws_report *report, struct ws_htm
     const struct ws_selection_file *file = &report->last;
     const int c = file->predicted[row];
     char why[400], caption[400], names[2][120];
-    write_name(names[0], sizeof(names[0]), ws_report_class_name(report, teacher->predicted));
-    write_name(names[1], sizeof(names[1]), ws_report_class_name(report, c));
-    snprintf(why, sizeof(why),
+    write_name(names[0], sizeof names[0], ws_report_class_name(report, teacher->predicted));
+    write_name(names[1], sizeof names[1], ws_report_class_name(report, c));
+    snprintf(why, sizeof why,
              "disputed: the teacher says %.80s, confidence %.3f; the selection says %.80s, confidence %.3f, %s",
              ws_report_class_name(report, teacher->predicted), teacher->confidence, ws_report_class_name(report, c),
              (double)file->confidence[row], file->keep[row] ? "kept" : "dropped");
-    snprintf(caption, sizeof(caption), "%s %.2f<br><b>%s %.2f</b>", names[0], teacher->confidence, names[1],
+    snprintf(caption, sizeof caption, "%s %.2f<br><b>%s %.2f</b>", names[0], teacher->confidence, names[1],
              (double)file->confidence[row]);
     const struct ws_report_picture picture = {.id = &file->ids[row], .why = why, .caption = caption};
     return ws_report_add_picture(report, html, &picture, err);
@@ -171,7 +172,7 @@ static enum ws_status add_disputes(const struct ws_report *report, struct ws_htm
     const struct ws_scores_file *teacher = &report->changes.teacher;
     if (teacher->n == 0 || teacher->n_classes != report->last.n_classes)
         return WS_OK;
-    struct ws_verdict *verdicts = ws_calloc(report->last.n, sizeof(*verdicts));
+    struct ws_verdict *verdicts = ws_calloc(report->last.n, sizeof *verdicts);
     if (!verdicts)
         return ws_fail(err, WS_E_MEMORY, "out of memory for the disputes");
     const size_t n = ws_dispute_list(&report->last, teacher, verdicts, scratch), n_shown = count_shown(report, n);
@@ -185,22 +186,24 @@ static enum ws_status add_disputes(const struct ws_report *report, struct ws_htm
     return status;
 }
 
+bool ws_report_has_changes(const struct ws_report *report)
+{
+    const struct ws_report_changes *changes = &report->changes;
+    return report->images && report->last.n > 0 && (changes->n_pairs > 0 || changes->teacher.n > 0);
+}
+
 enum ws_status ws_report_add_changes(const struct ws_report *report, struct ws_html *html, struct ws_err *err)
 {
     const struct ws_report_changes *changes = &report->changes;
-    if (!report->images || report->last.n == 0 || (changes->n_pairs == 0 && changes->teacher.n == 0))
-        return WS_OK;
-    struct ws_turnover_row *scratch = ws_calloc(report->last.n, sizeof(*scratch));
+    struct ws_turnover_row *scratch = ws_calloc(report->last.n, sizeof *scratch);
     if (!scratch)
         return ws_fail(err, WS_E_MEMORY, "out of memory for the changes between epochs");
-    ws_html_add(html, "<section id=\"changes\">\n<h2>What changed sides</h2>\n");
     enum ws_status status =
         draw_steps(changes, html) ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for the changes between epochs");
-    if (status == WS_OK && changes->n_pairs > 0 && report->config->report.contact > 0)
+    if (status == WS_OK && changes->n_pairs > 0 && ws_report_keys(report->config)->contact > 0)
         status = add_pairs(report, html, scratch, err);
-    if (status == WS_OK && report->config->report.contact > 0)
+    if (status == WS_OK && ws_report_keys(report->config)->contact > 0)
         status = add_disputes(report, html, scratch, err);
-    ws_html_add(html, "</section>\n");
     free(scratch);
     return status;
 }

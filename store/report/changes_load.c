@@ -6,16 +6,16 @@
 
 #include "webstill/base/file.h"
 #include "webstill/base/mem.h"
+#include "webstill/base/path.h"
 
 #include <stdlib.h>
 
 static enum ws_status open_named(struct ws_selection_file *file, const char *folder, const char *name,
                                  struct ws_err *err)
 {
-    char path[WS_PATH_MAX];
-    if (!ws_path_join(path, folder, name))
-        return ws_fail(err, WS_E_IO, "%s: the path is too long", folder);
-    return ws_selection_open(file, path, err);
+    char path[WS_PATH_BYTES];
+    const enum ws_status status = ws_path_join(path, folder, err, "%s", name);
+    return status == WS_OK ? ws_selection_open(file, path, err) : status;
 }
 
 /** Count each step; two files are open at a time. */
@@ -94,7 +94,7 @@ enum ws_status ws_report_changes_load(struct ws_report_changes *changes, const c
     *changes = (struct ws_report_changes){0};
     enum ws_status status = ws_dir_list_open(&list, folder, ".safetensors", err);
     if (status == WS_OK && list.n > 1) {
-        changes->steps = ws_calloc(list.n, sizeof(*changes->steps));
+        changes->steps = ws_calloc(list.n, sizeof *changes->steps);
         if (!changes->steps)
             status = ws_fail(err, WS_E_MEMORY, "out of memory for %s", folder);
         if (status == WS_OK)

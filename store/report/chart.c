@@ -110,7 +110,7 @@ static void draw_x_ticks(struct ws_html *html, const struct axis *x)
     if (!x->is_log)
         return;
     for (double power = pow(10, floor(log10(x->lo))); power <= x->hi; power *= 10) {
-        for (size_t i = 0; i < sizeof(digits) / sizeof(digits[0]); i++) {
+        for (size_t i = 0; i < sizeof digits / sizeof digits[0]; i++) {
             const double value = digits[i] * power;
             if (value >= x->lo * (1 - 1e-9) && value <= x->hi * (1 + 1e-9))
                 draw_x_tick(html, x, value, power);
@@ -216,7 +216,7 @@ static void draw_labels(struct ws_html *html, const struct ws_chart *chart, cons
         if (last > 0 && series->slot != WS_CHART_SOFT)
             labels[n++] = (struct label){place(y, series->y[last - 1]), series->y[last - 1], series->slot};
     }
-    qsort(labels, n, sizeof(*labels), compare_labels);
+    qsort(labels, n, sizeof *labels, compare_labels);
     for (size_t i = 1; i < n; i++) {
         if (labels[i].at < labels[i - 1].at + 12)
             labels[i].at = labels[i - 1].at + 12;

@@ -1,6 +1,7 @@
 /** The report's funnel class by class: what each class's searches found, and how much of it a student learned from. */
-#include "page.h"
+#include "section.h"
 
+#include "webstill/base/json.h"
 #include "webstill/base/mem.h"
 
 #include <stdlib.h>
@@ -88,7 +89,7 @@ static enum ws_status count_store(const struct ws_report *report, struct funnel 
     for (size_t i = 0; status == WS_OK && i < ws_images_count(report->images); i++) {
         const struct ws_image_id *id = ws_images_id(report->images, i);
         int order = -1;
-        while (row < file->n && (order = memcmp(&file->ids[row], id, sizeof(*id))) < 0)
+        while (row < file->n && (order = memcmp(&file->ids[row], id, sizeof *id)) < 0)
             row++;
         status = count_origins(report, i, row < file->n && order == 0 ? (int64_t)row : -1, &text, funnels, err);
     }
@@ -162,12 +163,14 @@ enum ws_status ws_report_add_class_funnel(const struct ws_report *report, struct
 {
     if (!report->images)
         return WS_OK;
-    struct funnel *funnels = ws_calloc(report->config->n_classes, sizeof(*funnels));
+    struct funnel *funnels = ws_calloc(report->config->n_classes, sizeof *funnels);
     if (!funnels)
         return ws_fail(err, WS_E_MEMORY, "out of memory for the funnel of %u classes", report->config->n_classes);
     for (unsigned c = 0; c < report->config->n_classes; c++) {
-        funnels[c].n[FOUND] = get_fact(report->crawl, "found_per_class", report->config->classes[c].name);
-        funnels[c].n[FETCHED] = get_fact(report->crawl, "images_per_class", report->config->classes[c].name);
+        funnels[c].n[FOUND] =
+            get_fact(ws_report_manifest(report, "crawl"), "found_per_class", report->config->classes[c].name);
+        funnels[c].n[FETCHED] =
+            get_fact(ws_report_manifest(report, "crawl"), "images_per_class", report->config->classes[c].name);
     }
     const enum ws_status status = count_store(report, funnels, err);
     if (status == WS_OK)

@@ -1,8 +1,9 @@
 /** The report's curves: how each run went, epoch by epoch. */
-#include "page.h"
+#include "section.h"
 
 #include "chart.h"
 
+#include "webstill/base/json.h"
 #include "webstill/base/mem.h"
 
 #include <math.h>
@@ -16,7 +17,7 @@ static bool take_series(struct ws_arena *arena, const struct ws_report_run *run,
                         struct ws_chart_series *out)
 {
     const size_t n = json_array_size(run->epochs);
-    double *x = ws_arena_alloc(arena, n + 1, sizeof(*x)), *y = ws_arena_alloc(arena, n + 1, sizeof(*y));
+    double *x = ws_arena_alloc(arena, n + 1, sizeof *x), *y = ws_arena_alloc(arena, n + 1, sizeof *y);
     if (!x || !y)
         return false;
     for (size_t i = 0; i < n; i++) {
@@ -61,7 +62,7 @@ static bool draw_loss(struct ws_html *html, struct ws_arena *arena, const struct
     if (run->n_steps == 0)
         return true;
     const size_t n = run->n_steps < LOSS_POINTS ? run->n_steps : LOSS_POINTS;
-    double *x = ws_arena_alloc(arena, n, sizeof(*x)), *y = ws_arena_alloc(arena, n, sizeof(*y));
+    double *x = ws_arena_alloc(arena, n, sizeof *x), *y = ws_arena_alloc(arena, n, sizeof *y);
     char *title = ws_arena_printf(arena, "Training loss, %s", run->name);
     if (!x || !y || !title)
         return false;
@@ -91,7 +92,7 @@ static double *take_table(struct ws_arena *arena, const struct ws_report_run *ru
     const size_t n = json_array_size(run->epochs);
     if (n == 0 || json_array_size(json_object_get(json_array_get(run->epochs, n - 1), key)) != n_classes)
         return NULL;
-    double *values = ws_arena_alloc(arena, n * n_classes, sizeof(*values));
+    double *values = ws_arena_alloc(arena, n * n_classes, sizeof *values);
     *is_short = *is_short || !values;
     for (size_t e = 0; values && e < n; e++) {
         const json_t *list = json_object_get(json_array_get(run->epochs, e), key);
@@ -106,7 +107,7 @@ static double *take_table(struct ws_arena *arena, const struct ws_report_run *ru
 /** Counts differ by orders between classes: their shades go by the square root. */
 static double *shade_counts(struct ws_arena *arena, const double *values, size_t n, bool *is_short)
 {
-    double *shades = ws_arena_alloc(arena, n, sizeof(*shades)), largest = 0;
+    double *shades = ws_arena_alloc(arena, n, sizeof *shades), largest = 0;
     *is_short = *is_short || !shades;
     for (size_t i = 0; i < n; i++)
         largest = isfinite(values[i]) ? fmax(largest, values[i]) : largest;
@@ -184,7 +185,7 @@ static bool draw_all(const struct ws_report *report, struct ws_html *html, struc
          {.title = "Alpha, the teacher’s say in the selection", .from_zero = true, .y_top = 1, .decimals = 2}},
     };
     ws_html_add(html, "<div class=\"charts\">\n");
-    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         if (!draw_member(report, html, arena, members[i].key, members[i].scale, members[i].chart))
             return false;
     }
@@ -201,7 +202,6 @@ enum ws_status ws_report_add_curves(const struct ws_report *report, struct ws_ht
     bool is_any = false;
     for (size_t r = 0; r < report->n_runs; r++)
         is_any = is_any || json_array_size(report->runs[r].epochs) > 0 || report->runs[r].n_steps > 0;
-    ws_html_add(html, "<section id=\"training\">\n<h2>How the students learned</h2>\n");
     bool is_drawn = true;
     if (is_any) {
         struct ws_arena arena = {0};
@@ -211,6 +211,5 @@ enum ws_status ws_report_add_curves(const struct ws_report *report, struct ws_ht
     } else {
         ws_report_add_missing(html, "No student has been trained.", "distill");
     }
-    ws_html_add(html, "</section>\n");
     return is_drawn ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for the report's curves");
 }

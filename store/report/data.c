@@ -1,8 +1,12 @@
 /** Reading what the report is made of. */
-#include "page.h"
+#include "data.h"
 
 #include "webstill/base/file.h"
+#include "webstill/base/json.h"
+#include "webstill/base/log.h"
 #include "webstill/base/mem.h"
+#include "webstill/base/path.h"
+#include "webstill/base/text.h"
 #include "webstill/stage/manifest.h"
 #include "webstill/tensors/file.h"
 
@@ -14,30 +18,44 @@
 static void note_problem(struct ws_report *report, const char *text)
 {
     const size_t used = strlen(report->problems);
-    snprintf(report->problems + used, sizeof(report->problems) - used, "%s%.400s", used > 0 ? "\n" : "", text);
+    snprintf(report->problems + used, sizeof report->problems - used, "%s%.400s", used > 0 ? "\n" : "", text);
 }
 
 static json_t *read_json(struct ws_report *report, const char *relative, bool is_manifest)
 {
-    char path[WS_PATH_MAX];
+    char path[WS_PATH_BYTES];
     struct ws_err err = {0};
     json_t *root = NULL;
-    if (!ws_path_join(path, report->work, relative) || !ws_file_exists(path))
-        return NULL;
-    const enum ws_status status = is_manifest ? ws_manifest_read(path, &root, &err) : ws_json_read(path, &root, &err);
+    enum ws_status status = ws_path_join(path, report->work, &err, "%s", relative);
+    if (status == WS_OK && ws_file_exists(path))
+        status = is_manifest ? ws_manifest_read(path, &root, &err) : ws_json_read(path, &root, &err);
     if (status != WS_OK)
         note_problem(report, err.text);
     return root;
 }
 
+/** Of each stage but the report itself, and of those with runs each run's alone. */
+static void load_manifests(struct ws_report *report)
+{
+    for (size_t i = 0; ws_stage_table[i].name; i++) {
+        const struct ws_stage *stage = &ws_stage_table[i];
+        char relative[512];
+        if (stage->has_runs || strcmp(stage->name, "report") == 0)
+            continue;
+        snprintf(relative, sizeof relative, "%s/manifest.json", stage->folder);
+        report->manifests[i] = read_json(report, relative, true);
+    }
+}
+
 static json_t *read_card(struct ws_report *report)
 {
-    char path[WS_PATH_MAX];
+    char path[WS_PATH_BYTES];
     struct ws_err err = {0};
     struct ws_tensors *tensors = NULL;
-    if (!ws_path_join(path, report->work, "teacher/teacher.safetensors") || !ws_file_exists(path))
+    enum ws_status status = ws_path_join(path, report->work, &err, "teacher/teacher.safetensors");
+    if (status == WS_OK && !ws_file_exists(path))
         return NULL;
-    if (ws_tensors_open(&tensors, path, &err) != WS_OK) {
+    if (status != WS_OK || ws_tensors_open(&tensors, path, &err) != WS_OK) {
         note_problem(report, err.text);
         return NULL;
     }
@@ -67,22 +85,23 @@ static bool take_line(struct ws_report_run *run, const char *text, size_t len)
 static enum ws_status read_metrics(struct ws_report *report, struct ws_report_run *run, const char *relative,
                                    struct ws_err *err)
 {
-    char path[WS_PATH_MAX];
+    char path[WS_PATH_BYTES];
     struct ws_file_map map = {0};
     run->epochs = json_array();
     if (!run->epochs)
         return ws_fail(err, WS_E_MEMORY, "out of memory for the metrics");
-    if (!ws_path_join(path, report->work, relative) || !ws_file_exists(path))
-        return WS_OK;
-    enum ws_status status = ws_file_map_open(&map, path, err);
+    enum ws_status status = ws_path_join(path, report->work, err, "%s", relative);
+    if (status != WS_OK || !ws_file_exists(path))
+        return status;
+    status = ws_file_map_open(&map, path, err);
     if (status != WS_OK)
         return status;
     struct ws_span rest = map.bytes, line;
     size_t n_lines = 1;
     while (ws_line_next(&rest, &line))
         n_lines++;
-    run->step_x = ws_calloc(n_lines, sizeof(*run->step_x));
-    run->step_loss = ws_calloc(n_lines, sizeof(*run->step_loss));
+    run->step_x = ws_calloc(n_lines, sizeof *run->step_x);
+    run->step_loss = ws_calloc(n_lines, sizeof *run->step_loss);
     bool is_whole = run->step_x && run->step_loss;
     rest = map.bytes;
     while (is_whole && ws_line_next(&rest, &line))
@@ -98,13 +117,13 @@ static enum ws_status load_run(struct ws_report *report, const char *name, struc
     run->name = name;
     run->slot = (int)(report->n_runs % WS_SLOTS);
     report->n_runs++;
-    snprintf(relative, sizeof(relative), "runs/%.200s/manifest.json", name);
+    snprintf(relative, sizeof relative, "runs/%.200s/manifest.json", name);
     run->manifest = read_json(report, relative, true);
-    snprintf(relative, sizeof(relative), "runs/%.200s/eval.json", name);
+    snprintf(relative, sizeof relative, "runs/%.200s/eval.json", name);
     run->eval = read_json(report, relative, false);
-    snprintf(relative, sizeof(relative), "runs/%.200s/best-eval.json", name);
+    snprintf(relative, sizeof relative, "runs/%.200s/best-eval.json", name);
     run->best_eval = read_json(report, relative, false);
-    snprintf(relative, sizeof(relative), "runs/%.200s/metrics.jsonl", name);
+    snprintf(relative, sizeof relative, "runs/%.200s/metrics.jsonl", name);
     return read_metrics(report, run, relative, err);
 }
 
@@ -115,62 +134,121 @@ static void open_selection(struct ws_report *report, struct ws_selection_file *f
         note_problem(report, err.text);
 }
 
+static enum ws_status open_selection_in(struct ws_report *report, struct ws_selection_file *file, const char *folder,
+                                        const char *name, struct ws_err *err)
+{
+    char path[WS_PATH_BYTES];
+    const enum ws_status status = ws_path_join(path, folder, err, "%s", name);
+    if (status == WS_OK && ws_file_exists(path))
+        open_selection(report, file, path);
+    return status;
+}
+
+/** First and last epoch that a run has selected, if it has. */
+static enum ws_status load_selections_of(struct ws_report *report, const char *run, struct ws_err *err)
+{
+    char folder[WS_PATH_BYTES];
+    struct ws_dir_list list = {0};
+    enum ws_status status = ws_path_join(folder, report->work, err, "runs/%.200s/selection", run);
+    if (status == WS_OK)
+        status = ws_dir_list_open(&list, folder, ".safetensors", err);
+    if (status == WS_OK && list.n > 0) {
+        report->selection_run = run;
+        status = open_selection_in(report, &report->last, folder, list.names[list.n - 1], err);
+    }
+    if (status == WS_OK && list.n > 1)
+        status = open_selection_in(report, &report->first, folder, list.names[0], err);
+    ws_dir_list_close(&list);
+    return status;
+}
+
 /** First and last epoch of the first run that selects, else what `webstill curate` chose. */
 static enum ws_status load_selections(struct ws_report *report, struct ws_err *err)
 {
-    char folder[WS_PATH_MAX], relative[512], path[WS_PATH_MAX];
-    for (size_t r = 0; r < report->n_runs && report->last.n == 0; r++) {
-        struct ws_dir_list list = {0};
-        snprintf(relative, sizeof(relative), "runs/%.200s/selection", report->runs[r].name);
-        if (!ws_path_join(folder, report->work, relative))
-            continue;
-        const enum ws_status status = ws_dir_list_open(&list, folder, ".safetensors", err);
-        if (status != WS_OK)
-            return status;
-        if (list.n > 0 && ws_path_join(path, folder, list.names[list.n - 1])) {
-            open_selection(report, &report->last, path);
-            report->selection_run = report->runs[r].name;
-        }
-        if (list.n > 1 && ws_path_join(path, folder, list.names[0]))
-            open_selection(report, &report->first, path);
-        ws_dir_list_close(&list);
+    enum ws_status status = WS_OK;
+    for (size_t r = 0; status == WS_OK && r < report->n_runs && report->last.n == 0; r++)
+        status = load_selections_of(report, report->runs[r].name, err);
+    if (status == WS_OK && report->last.n == 0) {
+        status = open_selection_in(report, &report->last, report->work, "selection/epoch.safetensors", err);
+        if (report->last.n > 0)
+            report->selection_run = NULL;
     }
-    if (report->last.n == 0 && ws_path_join(path, report->work, "selection/epoch.safetensors") &&
-        ws_file_exists(path)) {
-        report->selection_run = NULL;
-        open_selection(report, &report->last, path);
-    }
-    return WS_OK;
+    return status;
 }
 
 /** What changed between the epochs of the run whose selection is shown, and what the teacher says alone. */
 static void load_changes(struct ws_report *report)
 {
-    char folder[WS_PATH_MAX], scores[WS_PATH_MAX], relative[512];
+    char folder[WS_PATH_BYTES], scores[WS_PATH_BYTES];
     struct ws_err err = {0};
-    snprintf(relative, sizeof(relative), "runs/%.200s/selection", report->selection_run ? report->selection_run : "-");
-    if (!ws_path_join(folder, report->work, relative) ||
-        !ws_path_join(scores, report->work, "scores/teacher.safetensors"))
-        return;
-    if (ws_report_changes_load(&report->changes, folder, scores, &err) != WS_OK)
+    const char *run = report->selection_run ? report->selection_run : "-";
+    if (ws_path_join(folder, report->work, &err, "runs/%.200s/selection", run) != WS_OK ||
+        ws_path_join(scores, report->work, &err, "scores/teacher.safetensors") != WS_OK ||
+        ws_report_changes_load(&report->changes, folder, scores, &err) != WS_OK)
         note_problem(report, err.text);
 }
 
 static void load_images(struct ws_report *report)
 {
-    char path[WS_PATH_MAX];
+    char path[WS_PATH_BYTES];
     struct ws_err err = {0};
-    if (!ws_path_join(path, report->work, "store/data.mdb") || !ws_file_exists(path))
+    if (ws_path_join(path, report->work, &err, "store/data.mdb") != WS_OK) {
+        note_problem(report, err.text);
+        return;
+    }
+    if (!ws_file_exists(path))
         return;
     path[strlen(path) - strlen("/data.mdb")] = '\0';
     if (ws_images_open(&report->images, path, &err) != WS_OK)
         note_problem(report, err.text);
 }
 
+static bool has_run(const struct ws_report *report, const char *name)
+{
+    for (size_t r = 0; r < report->n_runs; r++)
+        if (strcmp(report->runs[r].name, name) == 0)
+            return true;
+    return false;
+}
+
+/** True when the part holds pictures in the shape of the store's. */
+static bool is_ours(const struct ws_report *report, const struct ws_tensor_entry *ids,
+                    const struct ws_tensor_entry *pixels)
+{
+    const int64_t side = ws_images_size(report->images), channels = ws_images_channels(report->images);
+    return ids && pixels && ids->dtype == WS_U8 && ids->rank == 2 && ids->shape[0] > 0 && ids->shape[1] == 16 &&
+           pixels->dtype == WS_U8 && pixels->rank == 4 && pixels->shape[0] == ids->shape[0] &&
+           pixels->shape[1] == side && pixels->shape[2] == side && pixels->shape[3] == channels;
+}
+
+/** The pool as kd3+ shows it to its student, when it has made some and the page shows pictures. */
+static void load_refined(struct ws_report *report)
+{
+    char path[WS_PATH_BYTES];
+    struct ws_tensors *part = NULL;
+    struct ws_err err = {0};
+    if (!report->images || !has_run(report, "kd3+") || ws_report_keys(report->config)->contact == 0)
+        return;
+    enum ws_status status = ws_path_join(path, report->work, &err, "runs/refined/part-001.safetensors");
+    if (status == WS_OK && !ws_file_exists(path))
+        return;
+    if (status == WS_OK)
+        status = ws_tensors_open(&part, path, &err);
+    if (status != WS_OK) {
+        ws_log(WS_LOG_WARN, "the page shows no refined pictures: %s", err.text);
+    } else if (is_ours(report, ws_tensors_find(part, "ids"), ws_tensors_find(part, "pixels"))) {
+        report->refined = part;
+        return;
+    } else {
+        ws_log(WS_LOG_WARN, "the page shows no refined pictures: those of %s are not in the store's shape", path);
+    }
+    ws_tensors_close(&part);
+}
+
 /** The experiments over seeds, when the configuration names a file of them. */
 static void load_results(struct ws_report *report)
 {
-    const char *path = report->config->report.results;
+    const char *path = ws_report_keys(report->config)->results;
     struct ws_err err = {0};
     if (!path[0])
         return;
@@ -185,7 +263,7 @@ static void load_results(struct ws_report *report)
 static enum ws_status hash_config(struct ws_report *report, struct ws_err *err)
 {
     struct ws_buf yaml = {0};
-    const enum ws_status status = ws_config_dump(report->config, NULL, &yaml, err);
+    const enum ws_status status = ws_config_print(report->config, NULL, &yaml, err);
     if (status == WS_OK) {
         const struct ws_digest digest = ws_sha256(yaml.ptr, yaml.len);
         ws_digest_hex(&digest, report->config_sha256);
@@ -198,26 +276,21 @@ enum ws_status ws_report_load(struct ws_report *report, const struct ws_config *
                               struct ws_err *err)
 {
     *report = (struct ws_report){.config = config, .work = work};
-    report->crawl = read_json(report, "crawl/manifest.json", true);
-    report->store = read_json(report, "store/manifest.json", true);
-    report->teacher = read_json(report, "teacher/manifest.json", true);
-    report->score = read_json(report, "scores/manifest.json", true);
-    report->curate = read_json(report, "selection/manifest.json", true);
-    report->eval = read_json(report, "eval/manifest.json", true);
-    report->export_ = read_json(report, "export/manifest.json", true);
+    load_manifests(report);
     report->teacher_eval = read_json(report, "teacher/eval.json", false);
     report->card = read_card(report);
     report->teacher_run.name = "teacher";
     enum ws_status status = hash_config(report, err);
     if (status == WS_OK)
         status = read_metrics(report, &report->teacher_run, "teacher/metrics.jsonl", err);
-    for (unsigned i = 0; status == WS_OK && i < config->distill.n_methods && i < WS_RUNS_MAX; i++)
-        status = load_run(report, config->distill.methods[i], err);
+    for (unsigned i = 0; status == WS_OK && i < ws_config_runs(config)->n_methods && i < WS_RUNS_MAX; i++)
+        status = load_run(report, ws_config_runs(config)->methods[i], err);
     if (status == WS_OK)
         status = load_selections(report, err);
     if (status == WS_OK) {
         load_changes(report);
         load_images(report);
+        load_refined(report);
         load_results(report);
     }
     if (status != WS_OK)
@@ -237,13 +310,9 @@ static void fini_run(struct ws_report_run *run)
 
 void ws_report_fini(struct ws_report *report)
 {
-    json_decref(report->crawl);
-    json_decref(report->store);
-    json_decref(report->teacher);
-    json_decref(report->score);
-    json_decref(report->curate);
-    json_decref(report->eval);
-    json_decref(report->export_);
+    for (size_t i = 0; i < WS_STAGES_MAX; i++)
+        json_decref(report->manifests[i]);
+    ws_tensors_close(&report->refined);
     json_decref(report->teacher_eval);
     json_decref(report->card);
     fini_run(&report->teacher_run);
@@ -274,4 +343,14 @@ int64_t ws_report_count(const json_t *manifest, const char *const *keys)
             return (int64_t)json_integer_value(value);
     }
     return -1;
+}
+
+const json_t *ws_report_manifest(const struct ws_report *report, const char *stage)
+{
+    return report->manifests[ws_stage_find(stage) - ws_stage_table];
+}
+
+const char *ws_report_class_name(const struct ws_report *report, int c)
+{
+    return c >= 0 && c < (int)report->config->n_classes ? report->config->classes[c].name : "?";
 }

@@ -1,5 +1,5 @@
 /** The report's funnel: from what was found to what a student learned from, with the reasons for each loss. */
-#include "page.h"
+#include "section.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,20 +21,21 @@ static int64_t sum_kept(const struct ws_selection_file *file)
 
 static size_t list_steps(const struct ws_report *report, struct step steps[STEPS_MAX])
 {
+    const json_t *crawl = ws_report_manifest(report, "crawl"), *store = ws_report_manifest(report, "store");
     static const char *const found[] = {"found", NULL}, *const fetched[] = {"images", NULL},
                              *const pictures[] = {"pictures", NULL}, *const stored[] = {"images", NULL};
     const struct step all[] = {
-        {"Picture addresses found", ws_report_count(report->crawl, found)},
-        {report->crawl ? "Fetched" : "Pictures read",
-         report->crawl ? ws_report_count(report->crawl, fetched) : ws_report_count(report->store, pictures)},
-        {"Stored, each once", ws_report_count(report->store, stored)},
+        {"Picture addresses found", ws_report_count(crawl, found)},
+        {crawl ? "Fetched" : "Pictures read",
+         crawl ? ws_report_count(crawl, fetched) : ws_report_count(store, pictures)},
+        {"Stored, each once", ws_report_count(store, stored)},
         {"Pool to learn from", report->last.n > 0 ? (int64_t)report->last.n : -1},
         {"Kept, first epoch", report->first.n > 0 ? sum_kept(&report->first) : -1},
         {report->selection_run ? "Kept, last epoch" : "Kept by curate",
          report->last.n > 0 ? sum_kept(&report->last) : -1},
     };
     size_t n = 0;
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (all[i].n >= 0)
             steps[n++] = all[i];
     }
@@ -76,7 +77,7 @@ static int compare_reasons(const void *a, const void *b)
 static void add_name(struct ws_html *html, const char *name)
 {
     char text[100];
-    snprintf(text, sizeof(text), "%.99s", name);
+    snprintf(text, sizeof text, "%.99s", name);
     for (char *c = text; *c; c++)
         *c = *c == '_' ? ' ' : *c;
     ws_html_text(html, text);
@@ -96,7 +97,7 @@ static void add_reasons(struct ws_html *html, const char *title, json_t *counts)
     }
     if (n == 0)
         return;
-    qsort(reasons, n, sizeof(*reasons), compare_reasons);
+    qsort(reasons, n, sizeof *reasons, compare_reasons);
     ws_html_add(html, "<h3>");
     ws_html_text(html, title);
     ws_html_add(html, "</h3>\n<ul class=\"why\">\n");
@@ -134,29 +135,27 @@ static json_t *get_fact(const json_t *manifest, const char *key)
 enum ws_status ws_report_add_funnel(const struct ws_report *report, struct ws_html *html, struct ws_err *err)
 {
     struct step steps[STEPS_MAX];
+    const json_t *crawl = ws_report_manifest(report, "crawl"), *store = ws_report_manifest(report, "store");
     const size_t n = list_steps(report, steps);
-    ws_html_add(html, "<section id=\"funnel\">\n<h2>From the web to the lesson</h2>\n");
     if (n > 0)
         add_steps(html, steps, n);
-    if (!report->crawl)
+    if (!crawl)
         ws_report_add_missing(html, "Nothing has been fetched by webstill itself.", "crawl");
-    add_reasons(html, "Not kept by the crawl, and why", get_fact(report->crawl, "failed_by_reason"));
-    add_reasons(html, "Not stored, and why", get_fact(report->store, "refused_by_reason"));
-    if (!report->store)
+    add_reasons(html, "Not kept by the crawl, and why", get_fact(crawl, "failed_by_reason"));
+    add_reasons(html, "Not stored, and why", get_fact(store, "refused_by_reason"));
+    if (!store)
         ws_report_add_missing(html, "Nothing has been stored.", "store");
     json_t *reasons = count_reasons(&report->last);
     add_reasons(html, report->selection_run ? "Not kept in the last epoch, and why" : "Not kept by curate, and why",
                 reasons);
     json_decref(reasons);
     static const char *const duplicates[] = {"duplicates", NULL};
-    if (ws_report_count(report->store, duplicates) > 0) {
+    if (ws_report_count(store, duplicates) > 0) {
         ws_html_add(html, "<p class=\"soft\" style=\"margin-top:14px\">");
-        ws_html_count(html, ws_report_count(report->store, duplicates));
+        ws_html_count(html, ws_report_count(store, duplicates));
         ws_html_add(
             html,
             " pictures were met again under another address, byte for byte the same: they are stored once.</p>\n");
     }
-    const enum ws_status status = ws_report_add_class_funnel(report, html, err);
-    ws_html_add(html, "</section>\n");
-    return status;
+    return ws_report_add_class_funnel(report, html, err);
 }

@@ -24,9 +24,9 @@ void ws_html_addf(struct ws_html *html, const char *format, ...)
     char text[1024];
     va_list list;
     va_start(list, format);
-    const int len = vsnprintf(text, sizeof(text), format, list);
+    const int len = vsnprintf(text, sizeof text, format, list);
     va_end(list);
-    ws_assert(len >= 0 && (size_t)len < sizeof(text));
+    ws_assert(len >= 0 && (size_t)len < sizeof text);
     add_bytes(html, text, (size_t)len);
 }
 
@@ -103,7 +103,7 @@ void ws_html_text(struct ws_html *html, const char *text)
 void ws_html_count(struct ws_html *html, int64_t value)
 {
     char digits[32];
-    const int len = snprintf(digits, sizeof(digits), "%lld", (long long)value);
+    const int len = snprintf(digits, sizeof digits, "%lld", (long long)value);
     for (int i = 0; i < len; i++) {
         if (i > 0 && digits[i - 1] != '-' && (len - i) % 3 == 0)
             ws_html_add(html, "\xe2\x80\xaf"); /* narrow no-break space */
@@ -150,7 +150,7 @@ void ws_html_base64(struct ws_html *html, const void *bytes, size_t len)
         const uint32_t group = (uint32_t)s[i] << 16 | b1 << 8 | b2;
         const char text[4] = {ALPHABET[group >> 18], ALPHABET[group >> 12 & 63],
                               i + 1 < len ? ALPHABET[group >> 6 & 63] : '=', i + 2 < len ? ALPHABET[group & 63] : '='};
-        add_bytes(html, text, sizeof(text));
+        add_bytes(html, text, sizeof text);
     }
 }
 

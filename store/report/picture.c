@@ -3,14 +3,11 @@
 
 #include "png.h"
 
+#include "webstill/base/json.h"
+
 #include <string.h>
 
 enum { PICTURE_SIDE = 96 };
-
-const char *ws_report_class_name(const struct ws_report *report, int c)
-{
-    return c >= 0 && c < (int)report->config->n_classes ? report->config->classes[c].name : "?";
-}
 
 /** The tooltip: why, and where the picture comes from. */
 static void add_title(struct ws_html *html, const char *why, const json_t *origin)

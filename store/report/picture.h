@@ -2,7 +2,8 @@
 #ifndef WEBSTILL_STORE_REPORT_PICTURE_H
 #define WEBSTILL_STORE_REPORT_PICTURE_H
 
-#include "page.h"
+#include "data.h"
+#include "html.h"
 
 /** What stands below and behind a picture. */
 struct ws_report_picture {
@@ -18,8 +19,5 @@ struct ws_report_picture {
  */
 WS_MUST_USE enum ws_status ws_report_add_picture(const struct ws_report *report, struct ws_html *html,
                                                  const struct ws_report_picture *picture, struct ws_err *err);
-
-/** The name of a class, or "?". */
-const char *ws_report_class_name(const struct ws_report *report, int c);
 
 #endif

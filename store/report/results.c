@@ -4,6 +4,8 @@
 #include "stage/stages.h"
 
 #include "webstill/base/file.h"
+#include "webstill/base/json.h"
+#include "webstill/base/text.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -78,11 +80,11 @@ static void take_result(struct ws_results *results, const struct ws_result *resu
 static void note_line(struct ws_results *results, const char *path, size_t number, size_t n_bad)
 {
     if (n_bad == 1)
-        snprintf(results->problem, sizeof(results->problem),
+        snprintf(results->problem, sizeof results->problem,
                  "%.300s:%zu: expected a JSON object with experiment, row and seed; the line is left out", path,
                  number);
     else if (n_bad == 2)
-        strncat(results->problem, ", and further ones", sizeof(results->problem) - strlen(results->problem) - 1);
+        strncat(results->problem, ", and further ones", sizeof results->problem - strlen(results->problem) - 1);
 }
 
 static bool read_lines(struct ws_results *results, const char *path, struct ws_span rest)
@@ -122,7 +124,7 @@ static void group_results(struct ws_results *results)
         results->groups[results->n_groups++] =
             (struct ws_result_group){.experiment = item->experiment, .row = item->row, .x = item->x, .order = i};
     }
-    qsort(results->items, results->n, sizeof(*results->items), compare_results);
+    qsort(results->items, results->n, sizeof *results->items, compare_results);
     for (size_t g = 0; g < results->n_groups; g++) {
         struct ws_result_group *group = &results->groups[g];
         const struct ws_result kind = {.experiment = group->experiment, .row = group->row, .x = group->x};
@@ -152,14 +154,14 @@ enum ws_status ws_results_read(struct ws_results *out, const char *path, struct 
     while (ws_line_next(&rest, &line))
         n_lines++;
     out->lines = json_array();
-    out->items = ws_calloc(n_lines, sizeof(*out->items));
-    out->groups = ws_calloc(n_lines, sizeof(*out->groups));
+    out->items = ws_calloc(n_lines, sizeof *out->items);
+    out->groups = ws_calloc(n_lines, sizeof *out->groups);
     if (!out->lines || !out->items || !out->groups || !read_lines(out, path, map.bytes))
         status = ws_fail(err, WS_E_MEMORY, "out of memory for %s", path);
     ws_file_map_close(&map);
     if (status == WS_OK) {
         group_results(out);
-        qsort(out->groups, out->n_groups, sizeof(*out->groups), compare_groups);
+        qsort(out->groups, out->n_groups, sizeof *out->groups, compare_groups);
     } else {
         ws_results_fini(out);
     }

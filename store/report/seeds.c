@@ -2,7 +2,7 @@
 #include "seeds.h"
 
 #include "chart.h"
-#include "page.h"
+#include "section.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -30,7 +30,7 @@ static const struct column columns[] = {
     {"Training,<br>seconds", WS_MEASURE_SECONDS, 1, 0, NULL},
     {"Steps", WS_MEASURE_STEPS, 1, 0, NULL},
 };
-enum { N_COLUMNS = sizeof(columns) / sizeof(columns[0]) };
+enum { N_COLUMNS = sizeof columns / sizeof columns[0] };
 
 /** An experiment: what is said of it, and how it is drawn. */
 struct experiment {
@@ -64,48 +64,6 @@ static const struct experiment experiments[] = {
 };
 
 /* --- rows --- */
-
-static int compare_accuracies(const void *a, const void *b)
-{
-    const struct ws_seed_row *x = a, *y = b;
-    if (x->accuracy > y->accuracy || (isfinite(x->accuracy) && !isfinite(y->accuracy)))
-        return -1;
-    if (x->accuracy < y->accuracy || (isfinite(y->accuracy) && !isfinite(x->accuracy)))
-        return 1;
-    return x->group->order < y->group->order ? -1 : x->group->order > y->group->order;
-}
-
-/** Where each row has a line of its own the others stay grey, so that the eye finds the three. */
-static int choose_slot(const char *row, bool is_each_x, size_t *n_others)
-{
-    static const char *const known[] = {"kd3", "kd", "kd3+"};
-    for (int i = 0; i < 3; i++) {
-        if (strcmp(row, known[i]) == 0)
-            return i;
-    }
-    return is_each_x ? 3 + (int)((*n_others)++ % 3) : WS_CHART_NEUTRAL;
-}
-
-size_t ws_seed_rows(const struct ws_results *results, const char *experiment, bool is_each_x,
-                    struct ws_seed_row rows[WS_SEED_ROWS_MAX])
-{
-    size_t n = 0, n_others = 0;
-    for (size_t g = 0; g < results->n_groups && n < WS_SEED_ROWS_MAX; g++) {
-        const struct ws_result_group *group = &results->groups[g];
-        const bool is_known = n > 0 && strcmp(rows[n - 1].group->row, group->row) == 0;
-        if (strcmp(group->experiment, experiment) != 0 || (is_known && !is_each_x))
-            continue;
-        rows[n] = (struct ws_seed_row){
-            .group = group,
-            .accuracy = ws_results_spread(results, group, WS_MEASURE_ACCURACY).mean,
-            .slot = is_known ? rows[n - 1].slot : choose_slot(group->row, is_each_x, &n_others),
-        };
-        n++;
-    }
-    if (!is_each_x)
-        qsort(rows, n, sizeof(*rows), compare_accuracies);
-    return n;
-}
 
 /* --- tables --- */
 
@@ -294,17 +252,14 @@ static void add_origin(const struct ws_results *results, struct ws_html *html)
 enum ws_status ws_report_add_seeds(const struct ws_report *report, struct ws_html *html, struct ws_err *err)
 {
     const struct ws_results *results = &report->results;
-    if (results->n == 0)
-        return WS_OK;
-    ws_html_add(html, "<section id=\"seeds\">\n<h2>Over seeds</h2>\n<p>Every figure is the mean over seeds, ± one "
+    ws_html_add(html, "<p>Every figure is the mean over seeds, ± one "
                       "standard deviation; bands and bars show the same. A run meets the clean test images once, after "
                       "its training. “Last” is the last epoch, “best” the one that agreed most with the teacher on "
                       "held-out images of the web.</p>\n");
     add_origin(results, html);
     bool is_whole = true;
-    for (size_t i = 0; is_whole && i < sizeof(experiments) / sizeof(experiments[0]); i++)
+    for (size_t i = 0; is_whole && i < sizeof experiments / sizeof experiments[0]; i++)
         is_whole = add_experiment(results, html, &experiments[i]);
     add_runs(results, html);
-    ws_html_add(html, "</section>\n");
     return is_whole ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for the results over seeds");
 }

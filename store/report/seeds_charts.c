@@ -17,7 +17,7 @@ bool ws_seeds_draw_spreads(struct ws_html *html, const struct ws_results *result
     for (size_t r = 0; r < n; r++) {
         const struct ws_result_group *group = rows[r].group;
         const struct ws_spread spread = ws_results_spread(results, group, WS_MEASURE_ACCURACY);
-        double *points = ws_arena_alloc(&arena, group->n, sizeof(*points));
+        double *points = ws_arena_alloc(&arena, group->n, sizeof *points);
         is_whole = is_whole && points;
         for (size_t i = 0; points && i < group->n; i++)
             points[i] = 100 * results->items[group->first + i].values[WS_MEASURE_ACCURACY];
@@ -40,8 +40,8 @@ bool ws_seeds_draw_spreads(struct ws_html *html, const struct ws_results *result
 /** mean - sd and mean + sd; a mean without a deviation has no band. */
 static bool make_band(struct ws_arena *arena, const double *mean, const double *sd, struct ws_chart_series *series)
 {
-    double *lo = ws_arena_alloc(arena, series->n + 1, sizeof(*lo)),
-           *hi = ws_arena_alloc(arena, series->n + 1, sizeof(*hi));
+    double *lo = ws_arena_alloc(arena, series->n + 1, sizeof *lo),
+           *hi = ws_arena_alloc(arena, series->n + 1, sizeof *hi);
     if (!lo || !hi)
         return false;
     for (size_t i = 0; i < series->n; i++) {
@@ -70,8 +70,8 @@ static void add_legend(struct ws_html *html, const struct ws_chart_series *serie
 static bool take_against(struct ws_arena *arena, const struct ws_results *results, const struct ws_seed_row *rows,
                          size_t n_rows, enum ws_measure measure, double x_scale, struct ws_chart_series *out)
 {
-    double *x = ws_arena_alloc(arena, n_rows, sizeof(*x)), *mean = ws_arena_alloc(arena, n_rows, sizeof(*mean));
-    double *sd = ws_arena_alloc(arena, n_rows, sizeof(*sd));
+    double *x = ws_arena_alloc(arena, n_rows, sizeof *x), *mean = ws_arena_alloc(arena, n_rows, sizeof *mean);
+    double *sd = ws_arena_alloc(arena, n_rows, sizeof *sd);
     if (!x || !mean || !sd)
         return false;
     *out = (struct ws_chart_series){.name = rows[0].group->row, .slot = rows[0].slot, .x = x, .y = mean};
@@ -110,7 +110,7 @@ bool ws_seeds_draw_against(struct ws_html *html, const struct ws_results *result
     struct ws_arena arena = {0};
     const size_t n = ws_seed_rows(results, experiment, true, rows);
     bool is_whole = true;
-    for (size_t c = 0; is_whole && c < (is_shifted ? 1 : sizeof(charts) / sizeof(charts[0])); c++) {
+    for (size_t c = 0; is_whole && c < (is_shifted ? 1 : sizeof charts / sizeof charts[0]); c++) {
         size_t n_series = 0;
         for (size_t r = 0; is_whole && r < n; r += count_alike(&rows[r], n - r)) {
             is_whole = take_against(&arena, results, &rows[r], count_alike(&rows[r], n - r), charts[c].measure,
@@ -216,7 +216,7 @@ static void put_known_first(struct ws_seed_row *rows, size_t n)
         const struct ws_seed_row row = rows[r];
         if (row.slot == WS_CHART_NEUTRAL)
             continue;
-        memmove(&rows[n_known + 1], &rows[n_known], (r - n_known) * sizeof(row));
+        memmove(&rows[n_known + 1], &rows[n_known], (r - n_known) * sizeof row);
         rows[n_known++] = row;
     }
 }

@@ -21,9 +21,9 @@ static bool find_part(const struct ws_results *results, const struct ws_result_g
 {
     const char *no = strstr(group->row, "-no-"), *with = strstr(group->row, "-with-"), *mark = no ? no : with;
     char name[64];
-    if (!mark || mark == group->row || (size_t)(mark - group->row) >= sizeof(name))
+    if (!mark || mark == group->row || (size_t)(mark - group->row) >= sizeof name)
         return false;
-    snprintf(name, sizeof(name), "%.*s", (int)(mark - group->row), group->row);
+    snprintf(name, sizeof name, "%.*s", (int)(mark - group->row), group->row);
     const struct ws_result_group *method = ws_results_find(results, group->experiment, name, group->x);
     *out = no ? (struct part){.whole = method, .without = group, .name = no + strlen("-no-")}
               : (struct part){.whole = group, .without = method, .name = with + strlen("-with-")};
@@ -32,7 +32,7 @@ static bool find_part(const struct ws_results *results, const struct ws_result_g
 
 static double find_paper(const char *whole, const char *part)
 {
-    for (size_t i = 0; strcmp(whole, "kd3") == 0 && i < sizeof(paper) / sizeof(paper[0]); i++) {
+    for (size_t i = 0; strcmp(whole, "kd3") == 0 && i < sizeof paper / sizeof paper[0]; i++) {
         if (strcmp(part, paper[i].part) == 0)
             return paper[i].gain;
     }

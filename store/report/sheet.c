@@ -1,5 +1,5 @@
 /** The report's contact sheet: kept and dropped pictures of the last epoch, class by class. */
-#include "page.h"
+#include "section.h"
 
 #include "picture.h"
 
@@ -33,16 +33,16 @@ static enum ws_status add_picture(const struct ws_report *report, struct ws_html
     const int reason = file->reason ? file->reason[row] : file->keep[row] ? 0 : 1;
     char why[400], caption[16], rest[80] = "";
     if (reason > 1) /* the threshold is told anyway */
-        snprintf(rest, sizeof(rest), ", left out by %.40s", ws_selection_reason_name(reason));
+        snprintf(rest, sizeof rest, ", left out by %.40s", ws_selection_reason_name(reason));
     else if (file->keep[row] && file->weight && fabs((double)file->weight[row] - 1) > 1e-6)
-        snprintf(rest, sizeof(rest), ", weight %.3g", (double)file->weight[row]);
-    snprintf(why, sizeof(why), "%s: confidence %.3f %s threshold %.3f of %.120s%s",
-             file->keep[row] ? "kept" : "dropped", (double)file->confidence[row],
+        snprintf(rest, sizeof rest, ", weight %.3g", (double)file->weight[row]);
+    snprintf(why, sizeof why, "%s: confidence %.3f %s threshold %.3f of %.120s%s", file->keep[row] ? "kept" : "dropped",
+             (double)file->confidence[row],
              (double)file->confidence[row] > file->threshold[c] ? "is above"
              : file->keep[row]                                  ? "is at" /* dfnd's: that of the last one kept */
                                                                 : "is not above",
              file->threshold[c], ws_report_class_name(report, c), rest);
-    snprintf(caption, sizeof(caption), "%.2f", (double)file->confidence[row]);
+    snprintf(caption, sizeof caption, "%.2f", (double)file->confidence[row]);
     const struct ws_report_picture picture = {.id = &file->ids[row], .why = why, .caption = caption};
     return ws_report_add_picture(report, html, &picture, err);
 }
@@ -57,7 +57,7 @@ static enum ws_status add_strip(const struct ws_report *report, struct ws_html *
         if (file->predicted[row] == c && (file->keep[row] != 0) == is_kept)
             scratch[n++] = (struct candidate){file->confidence[row], row};
     }
-    qsort(scratch, n, sizeof(*scratch), compare_candidates);
+    qsort(scratch, n, sizeof *scratch, compare_candidates);
     n_shown = n < n_shown ? n : n_shown;
     ws_html_add(html, "<div class=\"strip\">");
     if (n == 0)
@@ -123,17 +123,16 @@ static void add_intro(const struct ws_report *report, struct ws_html *html)
 enum ws_status ws_report_add_sheet(const struct ws_report *report, struct ws_html *html, struct ws_err *err)
 {
     const struct ws_selection_file *file = &report->last;
-    ws_html_add(html, "<section id=\"sheet\">\n<h2>Kept and dropped</h2>\n");
     enum ws_status status = WS_OK;
     if (!report->images) {
         ws_report_add_missing(html, "There are no pictures to show.", "store");
     } else if (file->n == 0) {
         ws_report_add_missing(html, "Nothing has been selected.", "curate");
-    } else if (report->config->report.contact > 0) {
+    } else if (ws_report_keys(report->config)->contact > 0) {
         const int n_classes = file->n_classes < CLASSES_SHOWN ? file->n_classes : CLASSES_SHOWN;
-        size_t n_shown = report->config->report.contact / (unsigned)n_classes;
+        size_t n_shown = ws_report_keys(report->config)->contact / (unsigned)n_classes;
         n_shown = n_shown < PER_CLASS_MIN ? PER_CLASS_MIN : n_shown > PER_CLASS_MAX ? PER_CLASS_MAX : n_shown;
-        struct candidate *scratch = ws_calloc(file->n, sizeof(*scratch));
+        struct candidate *scratch = ws_calloc(file->n, sizeof *scratch);
         if (!scratch)
             return ws_fail(err, WS_E_MEMORY, "out of memory for the contact sheet");
         add_intro(report, html);
@@ -144,6 +143,5 @@ enum ws_status ws_report_add_sheet(const struct ws_report *report, struct ws_htm
         ws_html_add(html, "</div>\n");
         free(scratch);
     }
-    ws_html_add(html, "</section>\n");
     return status;
 }

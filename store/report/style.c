@@ -1,5 +1,5 @@
 /** The report's style sheet: one column of text, wide tables that scroll by themselves, light and dark. */
-#include "page.h"
+#include "section.h"
 
 const char ws_report_style[] =
     ":root{color-scheme:light dark;--page:#faf9f6;--card:#ffffff;--ink:#22211e;--soft:#6d6a62;--line:#e3dfd5;"

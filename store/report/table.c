@@ -1,8 +1,9 @@
 /** The report's tables: results, classes, confusions. */
-#include "page.h"
+#include "section.h"
 
 #include "chart.h"
 
+#include "webstill/base/json.h"
 #include "webstill/base/mem.h"
 
 #include <math.h>
@@ -91,16 +92,15 @@ static const struct ws_report_run *find_best(const struct ws_report *report)
     return best;
 }
 
-void ws_report_add_results(const struct ws_report *report, struct ws_html *html)
+enum ws_status ws_report_add_results(const struct ws_report *report, struct ws_html *html, struct ws_err *err)
 {
     const struct ws_report_run *best = find_best(report);
-    ws_html_add(html, "<section id=\"results\">\n<h2>Results</h2>\n");
+    (void)err;
     if (!best && !report->teacher_eval) {
         ws_report_add_missing(html, "No model has been tried on the clean test images.", "eval");
-        if (!report->teacher)
+        if (!ws_report_manifest(report, "teacher"))
             ws_report_add_missing(html, "There is no teacher yet.", "teacher");
-        ws_html_add(html, "</section>\n");
-        return;
+        return WS_OK;
     }
     const double images = ws_json_number(best ? best->eval : report->teacher_eval, "images");
     ws_html_add(html, "<p>Measured on ");
@@ -117,23 +117,24 @@ void ws_report_add_results(const struct ws_report *report, struct ws_html *html)
                 "scope=\"col\">NLL</th><th scope=\"col\">ECE %</th>"
                 "<th scope=\"col\">Training</th><th scope=\"col\">Images seen</th></tr></thead><tbody>\n");
     const char *teacher_arch = ws_json_text(report->card, "arch");
-    add_result_row(html, &report->teacher_run, "kt", teacher_arch[0] ? teacher_arch : report->config->teacher.arch,
-                   report->teacher, report->teacher_eval, NULL, false);
+    add_result_row(html, &report->teacher_run, "kt",
+                   teacher_arch[0] ? teacher_arch : ws_config_teacher(report->config)->arch,
+                   ws_report_manifest(report, "teacher"), report->teacher_eval, NULL, false);
     for (size_t r = 0; r < report->n_runs; r++) {
         const struct ws_report_run *run = &report->runs[r];
         char key[8];
-        snprintf(key, sizeof(key), "k%d", run->slot);
-        add_result_row(html, run, key, report->config->distill.arch, run->manifest, run->eval, run->best_eval,
+        snprintf(key, sizeof key, "k%d", run->slot);
+        add_result_row(html, run, key, ws_config_runs(report->config)->arch, run->manifest, run->eval, run->best_eval,
                        run == best);
     }
     ws_html_add(html, "</tbody></table></div>\n");
     for (size_t r = 0; r < report->n_runs; r++) {
         char text[300];
-        snprintf(text, sizeof(text), "Run %.200s has no evaluation yet.", report->runs[r].name);
+        snprintf(text, sizeof text, "Run %.200s has no evaluation yet.", report->runs[r].name);
         if (!report->runs[r].eval)
             ws_report_add_missing(html, text, report->runs[r].manifest ? "eval" : "distill");
     }
-    ws_html_add(html, "</section>\n");
+    return WS_OK;
 }
 
 /** Accuracy on one class of an evaluation, or NaN. */
@@ -147,7 +148,7 @@ static int64_t *count_labels(const struct ws_report *report)
 {
     if (!report->images)
         return NULL;
-    int64_t *counts = ws_calloc(report->config->n_classes + 1u, sizeof(*counts));
+    int64_t *counts = ws_calloc(report->config->n_classes + 1u, sizeof *counts);
     for (size_t i = 0; counts && i < ws_images_count(report->images); i++) {
         const int label = ws_images_record(report->images, i)->label;
         counts[label >= 0 && label < (int)report->config->n_classes ? label : (int)report->config->n_classes]++;
@@ -203,18 +204,18 @@ static void add_class_table(const struct ws_report *report, struct ws_html *html
     }
 }
 
-void ws_report_add_classes(const struct ws_report *report, struct ws_html *html)
+enum ws_status ws_report_add_classes(const struct ws_report *report, struct ws_html *html, struct ws_err *err)
 {
+    (void)err;
     int64_t *labels = count_labels(report);
-    ws_html_add(html, "<section id=\"classes\">\n<h2>Class by class</h2>\n");
     if (labels || report->last.n > 0 || report->teacher_eval || find_best(report))
         add_class_table(report, html, labels);
     if (!report->images)
         ws_report_add_missing(html, "Nothing has been stored.", "store");
     if (report->last.n == 0)
         ws_report_add_missing(html, "Nothing has been selected.", "curate");
-    ws_html_add(html, "</section>\n");
     free(labels);
+    return WS_OK;
 }
 
 /** Row by row the share of a class's test images that got each answer. */
@@ -225,7 +226,7 @@ static void add_confusion_of(const struct ws_report *report, struct ws_html *htm
     const size_t n = json_array_size(rows);
     if (n == 0 || n > WS_REPORT_CLASSES_MAX || n != report->config->n_classes)
         return;
-    double *shares = ws_calloc(n * n, sizeof(*shares));
+    double *shares = ws_calloc(n * n, sizeof *shares);
     const char *names[WS_REPORT_CLASSES_MAX];
     for (size_t i = 0; shares && i < n; i++) {
         const json_t *row = json_array_get(rows, i);
@@ -253,17 +254,22 @@ static void add_confusion_of(const struct ws_report *report, struct ws_html *htm
     free(shares);
 }
 
-void ws_report_add_confusion(const struct ws_report *report, struct ws_html *html)
+bool ws_report_has_confusion(const struct ws_report *report)
 {
     const struct ws_report_run *lead = ws_report_lead(report);
-    if (!lead || !json_object_get(lead->eval, "confusion") || report->config->n_classes > WS_REPORT_CLASSES_MAX)
-        return;
+    return lead && json_object_get(lead->eval, "confusion") && report->config->n_classes <= WS_REPORT_CLASSES_MAX;
+}
+
+enum ws_status ws_report_add_confusion(const struct ws_report *report, struct ws_html *html, struct ws_err *err)
+{
+    const struct ws_report_run *lead = ws_report_lead(report);
+    (void)err;
     char title[120];
-    snprintf(title, sizeof(title), "%.80s student", lead->name);
-    ws_html_add(html, "<section id=\"confusion\">\n<h2>What is taken for what</h2>\n"
-                      "<p>Each row shows how the test images of one class were answered, in per cent.</p>\n"
+    snprintf(title, sizeof title, "%.80s student", lead->name);
+    ws_html_add(html, "<p>Each row shows how the test images of one class were answered, in per cent.</p>\n"
                       "<div class=\"charts two\">\n");
     add_confusion_of(report, html, title, lead->eval);
     add_confusion_of(report, html, "teacher", report->teacher_eval);
-    ws_html_add(html, "</div>\n</section>\n");
+    ws_html_add(html, "</div>\n");
+    return WS_OK;
 }

@@ -8,7 +8,7 @@
 bool ws_turnover_is_comparable(const struct ws_selection_file *before, const struct ws_selection_file *after)
 {
     return before->n > 0 && before->n == after->n && before->n_classes == after->n_classes &&
-           memcmp(before->ids, after->ids, after->n * sizeof(*after->ids)) == 0;
+           memcmp(before->ids, after->ids, after->n * sizeof *after->ids) == 0;
 }
 
 static bool is_changed(const struct ws_selection_file *before, const struct ws_selection_file *after, bool is_kept,
@@ -48,7 +48,7 @@ size_t ws_turnover_list(const struct ws_selection_file *before, const struct ws_
         if (is_changed(before, after, is_kept, row))
             out[n++] = (struct ws_turnover_row){row, fabs(get_margin(after, row) - get_margin(before, row))};
     }
-    qsort(out, n, sizeof(*out), compare_rows);
+    qsort(out, n, sizeof *out, compare_rows);
     return n;
 }
 
@@ -70,7 +70,7 @@ size_t ws_dispute_list(const struct ws_selection_file *selection, const struct w
     size_t n = 0, at = 0;
     for (size_t row = 0; row < selection->n; row++) {
         int order = -1;
-        while (at < teacher->n && (order = memcmp(&teacher->ids[at], &selection->ids[row], sizeof(*teacher->ids))) < 0)
+        while (at < teacher->n && (order = memcmp(&teacher->ids[at], &selection->ids[row], sizeof *teacher->ids)) < 0)
             at++;
         if (at == teacher->n || order != 0)
             continue;
@@ -79,6 +79,6 @@ size_t ws_dispute_list(const struct ws_selection_file *selection, const struct w
             out[n++] =
                 (struct ws_turnover_row){row, fmin(verdicts[row].confidence, (double)selection->confidence[row])};
     }
-    qsort(out, n, sizeof(*out), compare_rows);
+    qsort(out, n, sizeof *out, compare_rows);
     return n;
 }

@@ -92,7 +92,20 @@ static enum ws_status default_work(const char *config_path, char *work, size_t s
     return WS_OK;
 }
 
-static enum ws_status run_command(const struct ws_command *command, struct ws_cli_line *line, struct ws_err *err)
+/** Load this program's part of the configuration, and have the others check theirs. */
+static enum ws_status load_config(struct ws_run *run, const struct ws_program *program,
+                                  const struct ws_command *command, const struct ws_cli_line *line, struct ws_err *err)
+{
+    enum ws_status status =
+        ws_config_load(&run->config, program, run->config_path, line->overrides, line->n_overrides, err);
+    /* One that is itself asked does not ask. */
+    if (status == WS_OK && (command->run != ws_config_command || !ws_run_option(run, "own", NULL)))
+        status = ws_config_ask_others(run->config, err);
+    return status;
+}
+
+static enum ws_status run_command(const struct ws_program *program, const struct ws_command *command,
+                                  struct ws_cli_line *line, struct ws_err *err)
 {
     struct ws_run run = {
         .work = line->work,
@@ -107,7 +120,7 @@ static enum ws_status run_command(const struct ws_command *command, struct ws_cl
         run.config_path = line->args[0];
         run.args++;
         run.n_args--;
-        enum ws_status status = ws_config_load(&run.config, run.config_path, line->overrides, line->n_overrides, err);
+        enum ws_status status = load_config(&run, program, command, line, err);
         if (status == WS_OK && !run.work) {
             status = default_work(run.config_path, work, sizeof work, err);
             run.work = work;
@@ -137,7 +150,8 @@ static void print_failure(const struct ws_err *err, enum ws_status status, const
         ws_err_print(&shown, program, stderr);
 }
 
-static int run_line(const char *program, const char *versions, const struct ws_command *command, int argc, char **argv)
+static int run_line(const struct ws_program *program, const char *name, const char *versions,
+                    const struct ws_command *command, int argc, char **argv)
 {
     struct ws_cli_line line;
     struct ws_err err = {0};
@@ -146,47 +160,50 @@ static int run_line(const char *program, const char *versions, const struct ws_c
     if (status == WS_OK && line.help) {
         ws_cli_help_command(command, stdout);
     } else if (status == WS_OK && line.version) {
-        print_version(program, versions);
+        print_version(name, versions);
     } else if (status == WS_OK) {
         format = line.log_format;
         ws_log_open(command->name, format, line.progress);
         ws_stop_install();
         status = check_arguments(command, line.n_args, line.args, &err);
         if (status == WS_OK)
-            status = run_command(command, &line, &err);
+            status = run_command(program, command, &line, &err);
     }
     if (status != WS_OK && status != WS_DONE)
-        print_failure(&err, status, program, format);
+        print_failure(&err, status, name, format);
     ws_cli_line_fini(&line);
     return ws_status_exit_code(status);
 }
 
-int ws_cli_main(const char *program, const char *versions, const struct ws_command *commands, int argc, char **argv)
+int ws_cli_main(const struct ws_program *program, const char *versions, const struct ws_command *commands, int argc,
+                char **argv)
 {
     int code;
+    char name[64];
+    snprintf(name, sizeof name, "webstill-%s", program->name);
     struct ws_err err = {0};
     const char *first = argc > 1 ? argv[1] : NULL;
     const struct ws_command *command;
     if (!first) {
-        ws_cli_help_program(program, commands, stderr);
+        ws_cli_help_program(name, commands, stderr);
         return ws_status_exit_code(WS_E_CONFIG);
     }
     if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0) {
-        ws_cli_help_program(program, commands, stdout);
+        ws_cli_help_program(name, commands, stdout);
         code = ws_status_exit_code(WS_OK);
     } else if (strcmp(first, "--version") == 0) {
-        print_version(program, versions);
+        print_version(name, versions);
         code = ws_status_exit_code(WS_OK);
-    } else if (find_command(commands, program, first, &command, &err) != WS_OK) {
-        ws_err_print(&err, program, stderr);
+    } else if (find_command(commands, name, first, &command, &err) != WS_OK) {
+        ws_err_print(&err, name, stderr);
         return ws_status_exit_code(WS_E_CONFIG);
     } else {
-        code = run_line(program, versions, command, argc, argv);
+        code = run_line(program, name, versions, command, argc, argv);
     }
     /* What was printed must have arrived: `webstill config … > full-disk/x` is a failure. */
     if ((fflush(stdout) != 0 || ferror(stdout)) && code == 0) {
         (void)ws_fail_errno(&err, "standard output");
-        ws_err_print(&err, program, stderr);
+        ws_err_print(&err, name, stderr);
         code = ws_status_exit_code(WS_E_IO);
     }
     return code;

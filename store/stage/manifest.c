@@ -1,5 +1,7 @@
 /** Manifests: built as one JSON object, written last, by rename. */
 #include "webstill/stage/manifest.h"
+#include "webstill/base/json.h"
+#include "webstill/base/path.h"
 
 #include "webstill/base/buf.h"
 #include "webstill/base/clock.h"
@@ -22,7 +24,7 @@ static void read_cpu_name(char *name, size_t size_bytes, const char *fallback)
     if (!stream)
         return;
     char line[512];
-    while (fgets(line, sizeof(line), stream)) {
+    while (fgets(line, sizeof line, stream)) {
         const char *colon = strchr(line, ':');
         if (strncmp(line, "model name", 10) != 0 || !colon)
             continue;
@@ -39,18 +41,18 @@ static json_t *describe_machine(void)
     if (uname(&system) != 0)
         return json_object();
     char cpu[256], kernel[256];
-    read_cpu_name(cpu, sizeof(cpu), system.machine);
-    snprintf(kernel, sizeof(kernel), "%.60s %.100s %.60s", system.sysname, system.release, system.machine);
+    read_cpu_name(cpu, sizeof cpu, system.machine);
+    snprintf(kernel, sizeof kernel, "%.60s %.100s %.60s", system.sysname, system.release, system.machine);
     json_t *machine =
         json_pack("{s:s,s:I,s:s}", "cpu", cpu, "cores", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "system", kernel);
     return machine ? machine : json_object();
 }
 
 static enum ws_status set_config(struct ws_manifest *manifest, const struct ws_config *config,
-                                 const char *const *sections, struct ws_err *err)
+                                 const struct ws_stage *stage, const char *run, struct ws_err *err)
 {
     struct ws_buf yaml = {0};
-    enum ws_status status = ws_config_dump(config, sections, &yaml, err);
+    enum ws_status status = ws_config_part(config, stage, run, &yaml, err);
     if (status == WS_OK) {
         const struct ws_digest digest = ws_sha256(yaml.ptr, yaml.len);
         char hex[WS_DIGEST_HEX];
@@ -63,25 +65,25 @@ static enum ws_status set_config(struct ws_manifest *manifest, const struct ws_c
     return status;
 }
 
-enum ws_status ws_manifest_begin(struct ws_manifest *manifest, const char *stage, const char *libraries,
-                                 const struct ws_config *config, const char *const *sections, struct ws_err *err)
+enum ws_status ws_manifest_begin(struct ws_manifest *manifest, const struct ws_stage *stage, const char *libraries,
+                                 const struct ws_config *config, const char *run, struct ws_err *err)
 {
     char started[WS_TIME_TEXT];
     ws_clock_text(ws_clock_unix_s(), started);
     manifest->start_s = ws_clock_mono_s();
     manifest->root =
-        json_pack("{s:i,s:s,s:s,s:s,s:o,s:s,s:I,s:I}", "webstill", MANIFEST_FORMAT, "stage", stage, "version",
+        json_pack("{s:i,s:s,s:s,s:s,s:o,s:s,s:I,s:I}", "webstill", MANIFEST_FORMAT, "stage", stage->name, "version",
                   WS_VERSION, "libraries", libraries ? libraries : "", "machine", describe_machine(), "started",
                   started, "seed", (json_int_t)config->seed, "threads", (json_int_t)config->threads);
     if (!manifest->root)
-        return ws_fail(err, WS_E_MEMORY, "out of memory for the manifest of stage %s", stage);
-    enum ws_status status = set_config(manifest, config, sections, err);
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the manifest of stage %s", stage->name);
+    enum ws_status status = set_config(manifest, config, stage, run, err);
     static const char *const lists[] = {"inputs", "outputs"};
     static const char *const objects[] = {"counts", "facts"};
     for (int i = 0; status == WS_OK && i < 2; i++) {
         if (json_object_set_new(manifest->root, lists[i], json_array()) != 0 ||
             json_object_set_new(manifest->root, objects[i], json_object()) != 0)
-            status = ws_fail(err, WS_E_MEMORY, "out of memory for the manifest of stage %s", stage);
+            status = ws_fail(err, WS_E_MEMORY, "out of memory for the manifest of stage %s", stage->name);
     }
     if (status != WS_OK)
         ws_manifest_fini(manifest);
@@ -122,15 +124,16 @@ bool ws_manifest_fact(struct ws_manifest *manifest, const char *key, json_t *val
     return json_object_set_new(json_object_get(manifest->root, "facts"), key, value) == 0;
 }
 
-static const char *get_text(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
 static bool is_same_text(const json_t *a, const json_t *b, const char *key)
 {
-    return strcmp(get_text(a, key), get_text(b, key)) == 0;
+    return strcmp(ws_json_text(a, key), ws_json_text(b, key)) == 0;
+}
+
+/** One input as a key: its digest, then its path. */
+static const char *name_input(struct ws_buf *name, const json_t *input)
+{
+    ws_buf_clear(name);
+    return ws_buf_addf(name, "%s %s", ws_json_text(input, "sha256"), ws_json_text(input, "path")) ? name->ptr : NULL;
 }
 
 /** The same inputs in any order: as many, and each with the same digest. */
@@ -138,22 +141,24 @@ static bool is_same_inputs(const json_t *ours, const json_t *theirs)
 {
     if (!json_is_array(theirs) || json_array_size(ours) != json_array_size(theirs))
         return false;
-    size_t i, j;
-    const json_t *our, *their;
-    json_array_foreach(ours, i, our)
+    struct ws_buf name = {0};
+    json_t *known = json_object();
+    bool is_same = known != NULL;
+    size_t i;
+    const json_t *input;
+    json_array_foreach(theirs, i, input)
     {
-        bool is_found = false;
-        json_array_foreach(theirs, j, their)
-        {
-            if (is_same_text(our, their, "path") && is_same_text(our, their, "sha256")) {
-                is_found = true;
-                break;
-            }
-        }
-        if (!is_found)
-            return false;
+        const char *key = name_input(&name, input);
+        is_same = is_same && key && json_object_set_new(known, key, json_true()) == 0;
     }
-    return true;
+    json_array_foreach(ours, i, input)
+    {
+        const char *key = name_input(&name, input);
+        is_same = is_same && key && json_object_get(known, key);
+    }
+    json_decref(known);
+    ws_buf_fini(&name);
+    return is_same;
 }
 
 static bool do_outputs_exist(const json_t *outputs, const char *work)
@@ -162,11 +167,8 @@ static bool do_outputs_exist(const json_t *outputs, const char *work)
     const json_t *output;
     json_array_foreach(outputs, i, output)
     {
-        const char *path = get_text(output, "path");
-        char full[4096];
-        const int len =
-            snprintf(full, sizeof(full), "%s%s%s", path[0] == '/' ? "" : work, path[0] == '/' ? "" : "/", path);
-        if (len < 0 || (size_t)len >= sizeof(full) || !ws_file_exists(full))
+        char full[WS_PATH_BYTES];
+        if (ws_path_join(full, work, NULL, "%s", ws_json_text(output, "path")) != WS_OK || !ws_file_exists(full))
             return false;
     }
     return json_is_array(outputs);
@@ -243,12 +245,13 @@ enum ws_status ws_manifest_output_digest(const json_t *manifest, const char *out
     const json_t *entry;
     json_array_foreach(json_object_get(manifest, "outputs"), i, entry)
     {
-        if (strcmp(get_text(entry, "path"), output) != 0)
+        if (strcmp(ws_json_text(entry, "path"), output) != 0)
             continue;
-        if (ws_digest_parse(get_text(entry, "sha256"), digest))
+        if (ws_digest_parse(ws_json_text(entry, "sha256"), digest))
             return WS_OK;
-        return ws_fail(err, WS_E_DAMAGED, "manifest of stage %s: output %s has no SHA-256", get_text(manifest, "stage"),
-                       output);
+        return ws_fail(err, WS_E_DAMAGED, "manifest of stage %s: output %s has no SHA-256",
+                       ws_json_text(manifest, "stage"), output);
     }
-    return ws_fail(err, WS_E_DAMAGED, "manifest of stage %s names no output %s", get_text(manifest, "stage"), output);
+    return ws_fail(err, WS_E_DAMAGED, "manifest of stage %s names no output %s", ws_json_text(manifest, "stage"),
+                   output);
 }

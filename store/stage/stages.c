@@ -3,6 +3,8 @@
 #include "stages.h"
 
 #include "webstill/base/file.h"
+#include "webstill/base/json.h"
+#include "webstill/base/path.h"
 #include "webstill/stage/manifest.h"
 
 #include <errno.h>
@@ -16,8 +18,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { JSON_MAX_BYTES = 64 << 20 };
-
 static void set_place(struct ws_stage_folder *place, const struct ws_stage *stage, const char *run)
 {
     const char *name = run ? run : "";
@@ -28,72 +28,64 @@ static void set_place(struct ws_stage_folder *place, const struct ws_stage *stag
     snprintf(place->lock, sizeof place->lock, "%s/lock", place->folder);
 }
 
-size_t ws_stages_list(const struct ws_config *config, struct ws_stage_folder *out, size_t n_max)
+/** The run that the folder's manifest says it was made for, of those that there are today; else NULL. */
+static const char *find_prepared(const struct ws_config *config, const char *work, const struct ws_stage *stage,
+                                 const char *name)
+{
+    char path[WS_PATH_BYTES];
+    json_t *manifest = NULL;
+    const char *found = NULL;
+    if (ws_path_join(path, work, NULL, "%s/%s/manifest.json", stage->folder, name) != WS_OK || !ws_file_exists(path) ||
+        ws_manifest_read(path, &manifest, NULL) != WS_OK)
+        return NULL;
+    const char *run = ws_json_text(json_object_get(manifest, "facts"), "prepares");
+    for (unsigned m = 0; !found && m < ws_config_runs(config)->n_methods; m++)
+        found = strcmp(ws_config_runs(config)->methods[m], run) == 0 ? ws_config_runs(config)->methods[m] : NULL;
+    json_decref(manifest);
+    return found;
+}
+
+static size_t list_prepared(const struct ws_stage *stage, const struct ws_config *config, const char *work,
+                            struct ws_stage_folder *out, size_t n_max)
+{
+    char path[WS_PATH_BYTES];
+    struct ws_dir_list list = {0};
+    size_t n = 0;
+    if (ws_path_join(path, work, NULL, "%s", stage->folder) != WS_OK ||
+        ws_dir_list_open(&list, path, "", NULL) != WS_OK)
+        return 0;
+    for (size_t i = 0; i < list.n && n < n_max; i++) {
+        const char *run = find_prepared(config, work, stage, list.names[i]);
+        if (!run)
+            continue;
+        set_place(&out[n], stage, list.names[i]);
+        out[n].run = run;
+        out[n++].is_prepared = true;
+    }
+    ws_dir_list_close(&list);
+    return n;
+}
+
+size_t ws_stages_list(const struct ws_config *config, const char *work, struct ws_stage_folder *out, size_t n_max)
 {
     size_t n = 0;
     for (const struct ws_stage *stage = ws_stage_table; stage->name; stage++) {
-        for (unsigned m = 0; stage->has_runs && m < config->distill.n_methods && n < n_max; m++)
-            set_place(&out[n++], stage, config->distill.methods[m]);
+        if (stage->has_runs && work)
+            n += list_prepared(stage, config, work, out + n, n_max - n);
+        for (unsigned m = 0; stage->has_runs && m < ws_config_runs(config)->n_methods && n < n_max; m++)
+            set_place(&out[n++], stage, ws_config_runs(config)->methods[m]);
         if (n < n_max)
             set_place(&out[n++], stage, NULL);
     }
     return n;
 }
 
-bool ws_path_join(char path[WS_PATH_MAX], const char *work, const char *relative)
-{
-    const bool is_absolute = relative[0] == '/';
-    const int len = snprintf(path, WS_PATH_MAX, "%s%s%s", is_absolute ? "" : work, is_absolute ? "" : "/", relative);
-    return len >= 0 && len < WS_PATH_MAX;
-}
-
-const char *ws_json_text(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
-double ws_json_number(const json_t *object, const char *key)
-{
-    const json_t *value = json_object_get(object, key);
-    return json_is_number(value) ? json_number_value(value) : (double)NAN;
-}
-
-bool ws_line_next(struct ws_span *rest, struct ws_span *line)
-{
-    if (rest->len == 0)
-        return false;
-    const uint8_t *stop = memchr(rest->ptr, '\n', rest->len);
-    const size_t len = stop ? (size_t)(stop - rest->ptr) : rest->len, taken = stop ? len + 1 : len;
-    *line = (struct ws_span){rest->ptr, len};
-    *rest = (struct ws_span){rest->ptr + taken, rest->len - taken};
-    return true;
-}
-
-enum ws_status ws_json_read(const char *path, json_t **out, struct ws_err *err)
-{
-    *out = NULL;
-    if (!ws_file_exists(path))
-        return WS_OK;
-    struct ws_buf text = {0};
-    enum ws_status status = ws_file_read(path, JSON_MAX_BYTES, &text, err);
-    if (status == WS_OK) {
-        json_error_t error;
-        *out = json_loadb(text.len > 0 ? text.ptr : "", text.len, JSON_REJECT_DUPLICATES, &error);
-        if (!*out)
-            status = ws_fail(err, WS_E_DAMAGED, "%s:%d: %s", path, error.line, error.text);
-    }
-    ws_buf_fini(&text);
-    return status;
-}
-
 enum ws_status ws_stage_read(const struct ws_stage_folder *place, const char *work, json_t **out, struct ws_err *err)
 {
     *out = NULL;
-    char path[WS_PATH_MAX];
-    if (!ws_path_join(path, work, place->manifest))
-        return ws_fail(err, WS_E_CONFIG, "the path of the working directory is too long: %.100s…", work);
-    return ws_file_exists(path) ? ws_manifest_read(path, out, err) : WS_OK;
+    char path[WS_PATH_BYTES];
+    const enum ws_status status = ws_path_join(path, work, err, "%s", place->manifest);
+    return status == WS_OK && ws_file_exists(path) ? ws_manifest_read(path, out, err) : status;
 }
 
 const char *ws_stage_state_name(enum ws_stage_state state)
@@ -146,7 +138,7 @@ WS_PRINTF(2, 3) static void set_stale(struct ws_stage_view *view, const char *fo
     view->state = WS_STAGE_STALE;
     va_list list;
     va_start(list, format);
-    vsnprintf(view->reason, sizeof(view->reason), format, list);
+    vsnprintf(view->reason, sizeof view->reason, format, list);
     va_end(list);
 }
 
@@ -154,19 +146,18 @@ WS_PRINTF(2, 3) static void set_stale(struct ws_stage_view *view, const char *fo
 static enum ws_status check_config(struct ws_stage_view *view, const struct ws_stage_folder *place,
                                    const struct ws_config *config, struct ws_err *err)
 {
-    const char *const *sections = place->stage->sections;
+    const char *const *reads = place->stage->reads;
     struct ws_buf yaml = {0};
-    struct ws_config_view view_of_run;
-    if (place->run)
-        ws_config_view_init(&view_of_run, config, place->run);
-    const enum ws_status status = ws_config_dump(place->run ? &view_of_run.config : config, sections, &yaml, err);
+    const enum ws_status status = ws_config_part(config, place->stage, place->run, &yaml, err);
     if (status == WS_OK) {
         const struct ws_digest digest = ws_sha256(yaml.ptr, yaml.len);
         char hex[WS_DIGEST_HEX], names[200] = "";
         ws_digest_hex(&digest, hex);
-        for (size_t i = 0; sections[i]; i++) {
-            const size_t used = strlen(names);
-            snprintf(names + used, sizeof(names) - used, "%s%s", i > 0 ? ", " : "", sections[i]);
+        for (size_t i = 0; reads[i]; i++) {
+            const size_t used = strlen(names), len = strcspn(reads[i], "*");
+            if (reads[i][0] != '-') /* "distill.*" is told as distill */
+                snprintf(names + used, sizeof names - used, "%s%.*s", i > 0 ? ", " : "",
+                         (int)(reads[i][len] ? len - 1 : len), reads[i]);
         }
         if (strcmp(hex, ws_json_text(view->manifest, "config_sha256")) != 0)
             set_stale(view, "the configuration changed since (%s)", names);
@@ -197,9 +188,9 @@ static void check_outputs(struct ws_stage_view *view, const char *work)
     const json_t *output;
     json_array_foreach(json_object_get(view->manifest, "outputs"), i, output)
     {
-        char path[WS_PATH_MAX];
+        char path[WS_PATH_BYTES];
         const char *relative = ws_json_text(output, "path");
-        if (!ws_path_join(path, work, relative) || !ws_file_exists(path))
+        if (ws_path_join(path, work, NULL, "%s", relative) != WS_OK || !ws_file_exists(path))
             set_stale(view, "an output is gone: %.300s", relative);
     }
 }
@@ -213,7 +204,7 @@ static enum ws_status look_at(struct ws_stage_view *view, const struct ws_stage_
     enum ws_status status = ws_stage_read(place, work, &view->manifest, &local);
     if (status == WS_E_DAMAGED || status == WS_E_FORMAT) {
         view->state = WS_STAGE_DAMAGED;
-        snprintf(view->reason, sizeof(view->reason), "%.500s", local.text);
+        snprintf(view->reason, sizeof view->reason, "%.500s", local.text);
         status = WS_OK;
     } else if (status != WS_OK) {
         return ws_fail(err, status, "%s", local.text);
@@ -226,10 +217,10 @@ static enum ws_status look_at(struct ws_stage_view *view, const struct ws_stage_
         if (status == WS_OK && view->state == WS_STAGE_DONE)
             check_inputs(view, views, n_before);
     }
-    char lock[WS_PATH_MAX], holder[200];
-    if (ws_path_join(lock, work, place->lock) && find_holder(lock, holder, sizeof(holder))) {
+    char lock[WS_PATH_BYTES], holder[200];
+    if (ws_path_join(lock, work, NULL, "%s", place->lock) == WS_OK && find_holder(lock, holder, sizeof holder)) {
         view->state = WS_STAGE_RUNNING;
-        snprintf(view->reason, sizeof(view->reason), "%s", holder);
+        snprintf(view->reason, sizeof view->reason, "%s", holder);
     }
     return status;
 }

@@ -3,29 +3,29 @@
 #ifndef WEBSTILL_STORE_STAGE_STAGES_H
 #define WEBSTILL_STORE_STAGE_STAGES_H
 
-#include "webstill/conf/config.h"
+#include "webstill/stage/config.h"
 #include "webstill/stage/table.h"
 
 #include <jansson.h>
 #include <stddef.h>
 
-enum { WS_PATH_MAX = 4096 };
-
 /** Where a stage, or one run of `distill`, keeps what it made. */
 struct ws_stage_folder {
     const struct ws_stage *stage; /**< borrowed: its row */
     const char *run;              /**< borrowed from the configuration: "kd3"; NULL: the stage as a whole */
+    bool is_prepared;             /**< not that run itself, but what was prepared for it: "runs/refined" */
     char title[80];               /**< "distill kd3" */
     char folder[256];             /**< relative to the working directory: "runs/kd3" */
     char manifest[300];           /**< relative: "runs/kd3/manifest.json" */
     char lock[300];               /**< relative: "runs/kd3/lock" */
 };
 
-/** Fill in the stages of a configuration in the order in which they run; returns how many (at most `n_max`). */
-size_t ws_stages_list(const struct ws_config *config, struct ws_stage_folder *out, size_t n_max);
-
-/** "WORK/RELATIVE" (or `relative` when it is absolute); false when that is too long. */
-bool ws_path_join(char path[WS_PATH_MAX], const char *work, const char *relative);
+/**
+ * Fill in the stages of a configuration in the order in which they run; returns how many (at most `n_max`). With `work`
+ * (may be NULL) also what lies there prepared for the configuration's runs: folders beside theirs whose manifest says
+ * so (facts.prepares).
+ */
+size_t ws_stages_list(const struct ws_config *config, const char *work, struct ws_stage_folder *out, size_t n_max);
 
 /** Like ws_manifest_read(), but a stage that has not been run is WS_OK with NULL. */
 WS_MUST_USE enum ws_status ws_stage_read(const struct ws_stage_folder *place, const char *work, json_t **out,
@@ -50,14 +50,5 @@ WS_MUST_USE enum ws_status ws_stages_look(const struct ws_stage_folder *places, 
                                           const struct ws_config *config, struct ws_stage_view *views,
                                           struct ws_err *err);
 void ws_stage_view_fini(struct ws_stage_view *view);
-
-/** The text of a member, or "" when there is none. */
-const char *ws_json_text(const json_t *object, const char *key);
-/** A number member, or NaN. */
-double ws_json_number(const json_t *object, const char *key);
-/** Take the next line (without its end) off `rest`; false at the end. Both are borrowed from the same bytes. */
-bool ws_line_next(struct ws_span *rest, struct ws_span *line);
-/** Read a JSON file of at most 64 MiB; a missing file is WS_OK with NULL. WS_E_DAMAGED names the line. */
-WS_MUST_USE enum ws_status ws_json_read(const char *path, json_t **out, struct ws_err *err);
 
 #endif

@@ -3,19 +3,13 @@
 
 #include <string.h>
 
-/** Without a place to crawl, the store is made of the WARC files under store.warc alone. */
-static bool has_no_source(const struct ws_config *config)
-{
-    return config->crawl.n_sources == 0;
-}
-
 #define POOL "From the web to a pool of images"
 #define STUDENT "From a teacher to a student"
 #define LOOK "Look into it"
 
 /*
- * Sections: only what changes a stage's output. `threads` never does, and what an earlier stage depends on reaches a
- * later one through the digest of its input. The Makefile reads the names off this file, one a line.
+ * What a stage reads: only what changes a stage's output. `threads` never does, and what an earlier stage depends on
+ * reaches a later one through the digest of its input. The Makefile reads the names off this file, one a line.
  */
 const struct ws_stage ws_stage_table[] = {
     {
@@ -24,8 +18,8 @@ const struct ws_stage ws_stage_table[] = {
         .folder = "crawl",
         .part = POOL,
         .summary = "fetch what the web shows for the class names, into WARC files",
-        .sections = {"classes", "crawl"},
-        .is_idle = has_no_source,
+        .reads = {"classes", "crawl"},
+        .idle = "  sources: []\n", /* the store is then made of the WARC files under store.warc alone */
     },
     {
         .name = "store",
@@ -33,7 +27,7 @@ const struct ws_stage ws_stage_table[] = {
         .folder = "store",
         .part = POOL,
         .summary = "decode WARC files into the image store",
-        .sections = {"classes", "store"},
+        .reads = {"classes", "store"},
         .inputs = {"crawl"},
     },
     {
@@ -42,7 +36,7 @@ const struct ws_stage ws_stage_table[] = {
         .folder = "teacher",
         .part = STUDENT,
         .summary = "train the teacher, or import one",
-        .sections = {"seed", "teacher"},
+        .reads = {"seed", "teacher"},
     },
     {
         .name = "score",
@@ -50,7 +44,7 @@ const struct ws_stage ws_stage_table[] = {
         .folder = "scores",
         .part = STUDENT,
         .summary = "write a network's predictions for every stored image",
-        .sections = {"score"},
+        .reads = {"score"},
         .inputs = {"teacher", "store"},
     },
     {
@@ -59,8 +53,8 @@ const struct ws_stage ws_stage_table[] = {
         .folder = "selection",
         .part = STUDENT,
         .summary = "select images by the predictions of teacher and student",
-        .sections = {"curate", "distill"},
-        .inputs = {"score"},
+        .reads = {"curate", "distill.epochs", "distill.pool"},
+        .inputs = {"score", "store"},
     },
     {
         .name = "distill",
@@ -68,7 +62,8 @@ const struct ws_stage ws_stage_table[] = {
         .folder = "runs",
         .part = STUDENT,
         .summary = "train the students without the teacher's own data",
-        .sections = {"classes", "seed", "curate", "distill"},
+        /* and what its methods read: struct ws_program */
+        .reads = {"classes", "seed", "distill.*", "-distill.checkpoint_s", "-curate.epoch", "-curate.drift_warn"},
         .inputs = {"teacher", "store"},
         .has_runs = true,
     },
@@ -78,8 +73,8 @@ const struct ws_stage ws_stage_table[] = {
         .folder = "eval",
         .part = STUDENT,
         .summary = "measure teacher and students on the clean test set",
-        .sections = {"eval"},
-        .inputs = {"distill"},
+        .reads = {"eval"},
+        .inputs = {"teacher", "distill"},
     },
     {
         .name = "export",
@@ -87,7 +82,7 @@ const struct ws_stage ws_stage_table[] = {
         .folder = "export",
         .part = STUDENT,
         .summary = "write a student as ONNX",
-        .sections = {"export"},
+        .reads = {"export"},
         .inputs = {"distill"},
     },
     {
@@ -96,7 +91,7 @@ const struct ws_stage ws_stage_table[] = {
         .folder = "report",
         .part = LOOK,
         .summary = "write report/index.html from the manifests",
-        .sections = {"report"},
+        .reads = {"report"},
         .inputs = {"eval", "export", "curate"},
     },
     {.name = NULL},
@@ -135,23 +130,43 @@ const struct ws_stage *ws_stage_of_path(const char *path)
     return innermost;
 }
 
-static bool add_rule(const struct ws_stage *stage, const struct ws_config *config, struct ws_buf *out)
+static enum ws_status find_idle(const struct ws_config *config, const struct ws_stage *stage, bool *is_idle,
+                                struct ws_err *err)
+{
+    struct ws_buf text = {0};
+    *is_idle = false;
+    enum ws_status status = stage->idle ? ws_config_part(config, stage, NULL, &text, err) : WS_OK;
+    if (status == WS_OK && stage->idle)
+        *is_idle = text.ptr && strstr(text.ptr, stage->idle);
+    ws_buf_fini(&text);
+    return status;
+}
+
+static enum ws_status add_rule(const struct ws_stage *stage, const struct ws_config *config, struct ws_buf *out,
+                               struct ws_err *err)
 {
     bool is_whole = ws_buf_addf(out, "\n%s: $(WORK)/%s/manifest.json\n$(WORK)/%s/manifest.json:", stage->name,
                                 stage->folder, stage->folder);
     for (size_t i = 0; stage->inputs[i]; i++) {
         const struct ws_stage *input = ws_stage_find(stage->inputs[i]);
-        if (!input->is_idle || !input->is_idle(config))
+        bool is_idle;
+        const enum ws_status status = find_idle(config, input, &is_idle, err);
+        if (status != WS_OK)
+            return status;
+        if (!is_idle)
             is_whole = is_whole && ws_buf_addf(out, " $(WORK)/%s/manifest.json", input->folder);
     }
-    return is_whole &&
-           ws_buf_addf(out, " $(WORK)/config/%s.yaml | all\n\t$(call stage,%s)\n", stage->name, stage->name);
+    is_whole =
+        is_whole && ws_buf_addf(out, " $(WORK)/config/%s.yaml | all\n\t$(call stage,%s)\n", stage->name, stage->name);
+    return is_whole ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for the rules of the stages");
 }
 
-bool ws_stage_rules(const struct ws_config *config, struct ws_buf *out)
+enum ws_status ws_stage_rules(const struct ws_config *config, struct ws_buf *out, struct ws_err *err)
 {
-    bool is_whole = ws_buf_addf(out, "# What each stage is made from: written by `webstill config --write`.\n");
-    for (const struct ws_stage *stage = ws_stage_table; is_whole && stage->name; stage++)
-        is_whole = add_rule(stage, config, out);
-    return is_whole;
+    enum ws_status status = ws_buf_addf(out, "# What each stage is made from: written by `webstill config --write`.\n")
+                                ? WS_OK
+                                : ws_fail(err, WS_E_MEMORY, "out of memory for the rules of the stages");
+    for (const struct ws_stage *stage = ws_stage_table; status == WS_OK && stage->name; stage++)
+        status = add_rule(stage, config, out, err);
+    return status;
 }

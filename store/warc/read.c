@@ -29,11 +29,11 @@ enum ws_status ws_warc_reader_open(struct ws_warc_reader **out, const char *path
     *out = NULL;
     struct ws_warc_reader *reader = ws_calloc(1, sizeof *reader);
     if (!reader)
-        return ws_fail(err, WS_E_MEMORY, "out of memory");
+        return ws_fail(err, WS_E_MEMORY, "out of memory for reading %s", path);
     reader->max_block_bytes = max_block_bytes;
     reader->path = strdup(path);
     const enum ws_status status = reader->path ? ws_warc_source_open(&reader->source, path, start_bytes, err)
-                                               : ws_fail(err, WS_E_MEMORY, "out of memory");
+                                               : ws_fail(err, WS_E_MEMORY, "out of memory for reading %s", path);
     if (status == WS_OK)
         *out = reader;
     else
@@ -160,7 +160,7 @@ static enum ws_status parse_header(struct ws_warc_reader *reader, struct ws_span
 {
     ws_buf_clear(&reader->header);
     if (!ws_buf_add(&reader->header, header.ptr, header.len))
-        return ws_fail(err, WS_E_MEMORY, "out of memory");
+        return ws_fail(err, WS_E_MEMORY, "out of memory for a header of %zu bytes in %s", header.len, reader->path);
     char *text = reader->header.ptr;
     const char *length = NULL;
     if (memchr(text, 0, header.len))

@@ -71,13 +71,13 @@ enum ws_status ws_warc_source_open(struct ws_warc_source **out, const char *path
     *out = NULL;
     struct ws_warc_source *source = ws_calloc(1, sizeof *source);
     if (!source)
-        return ws_fail(err, WS_E_MEMORY, "out of memory");
+        return ws_fail(err, WS_E_MEMORY, "out of memory for reading %s", path);
     enum ws_status status = WS_OK;
     source->path = strdup(path);
     source->fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat about;
     if (!source->path)
-        status = ws_fail(err, WS_E_MEMORY, "out of memory");
+        status = ws_fail(err, WS_E_MEMORY, "out of memory for reading %s", path);
     else if (source->fd < 0 || fstat(source->fd, &about) != 0)
         status = ws_fail_errno(err, "cannot open %s", path);
     else if (!S_ISREG(about.st_mode))
@@ -90,7 +90,8 @@ enum ws_status ws_warc_source_open(struct ws_warc_source **out, const char *path
     if (status == WS_OK) {
         source->gzip = pread(source->fd, magic, 2, 0) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
         source->z_ready = inflateInit2(&source->z, GZIP_WINDOW) == Z_OK;
-        status = source->z_ready ? seek_to(source, start_bytes, err) : ws_fail(err, WS_E_MEMORY, "out of memory");
+        status = source->z_ready ? seek_to(source, start_bytes, err)
+                                 : ws_fail(err, WS_E_MEMORY, "out of memory for reading %s", path);
     }
     if (status == WS_OK)
         *out = source;

@@ -5,6 +5,7 @@
 #include "webstill/base/file.h"
 #include "webstill/base/hash.h"
 #include "webstill/base/mem.h"
+#include "webstill/base/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,9 +32,10 @@ struct ws_warc_writer {
     struct ws_buf packed; /**< its gzip member */
 };
 
-static void shard_path(const struct ws_warc_writer *writer, uint32_t shard, const char *suffix, char path[4096])
+static void shard_path(const struct ws_warc_writer *writer, uint32_t shard, const char *suffix,
+                       char path[WS_PATH_BYTES])
 {
-    (void)snprintf(path, 4096, "%s/webstill-%05" PRIu32 ".warc.gz%s", writer->dir, shard, suffix);
+    (void)snprintf(path, WS_PATH_BYTES, "%s/webstill-%05" PRIu32 ".warc.gz%s", writer->dir, shard, suffix);
 }
 
 /** Number of "webstill-NNNNN.warc.gz" and of its ".part"; false for other names. */
@@ -201,7 +203,7 @@ static enum ws_status write_record(struct ws_warc_writer *writer, const struct w
 /** Create the .part of writer->shard with its warcinfo. */
 static enum ws_status begin_shard(struct ws_warc_writer *writer, struct ws_err *err)
 {
-    char path[4096], name[64];
+    char path[WS_PATH_BYTES], name[64];
     shard_path(writer, writer->shard, ".part", path);
     writer->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (writer->fd < 0)
@@ -225,7 +227,7 @@ static enum ws_status begin_shard(struct ws_warc_writer *writer, struct ws_err *
 /** Sync, close, and give the open shard its final name; one that holds only a warcinfo is removed. */
 static enum ws_status end_shard(struct ws_warc_writer *writer, struct ws_err *err)
 {
-    char part[4096], path[4096];
+    char part[WS_PATH_BYTES], path[WS_PATH_BYTES];
     shard_path(writer, writer->shard, ".part", part);
     shard_path(writer, writer->shard, "", path);
     if (writer->bytes > writer->info_bytes && fsync(writer->fd) != 0)
@@ -253,14 +255,14 @@ static enum ws_status clear_unvouched(struct ws_warc_writer *writer, bool books,
     for (size_t i = 0; status == WS_OK && i < list.n; i++) {
         uint32_t shard = 0;
         bool part = false;
-        char path[4096];
+        char path[WS_PATH_BYTES];
         if (!parse_shard_name(list.names[i], &shard, &part))
             continue;
         if (!books && !part && shard >= next)
             next = shard + 1;
         if (books ? shard > last : part) {
-            (void)snprintf(path, sizeof path, "%s/%s", writer->dir, list.names[i]);
-            if (unlink(path) != 0)
+            status = ws_path_join(path, writer->dir, err, "%s", list.names[i]);
+            if (status == WS_OK && unlink(path) != 0)
                 status = ws_fail_errno(err, "cannot remove %s, which no committed state vouches for", path);
         }
     }
@@ -273,7 +275,7 @@ static enum ws_status clear_unvouched(struct ws_warc_writer *writer, bool books,
 /** Open the .part at the vouched length. */
 static enum ws_status reopen_shard(struct ws_warc_writer *writer, uint64_t resume_bytes, struct ws_err *err)
 {
-    char path[4096];
+    char path[WS_PATH_BYTES];
     shard_path(writer, writer->shard, ".part", path);
     struct ws_warc_reader *reader = NULL;
     struct ws_warc_record record;
@@ -303,7 +305,7 @@ static enum ws_status resume(struct ws_warc_writer *writer, uint64_t resume_byte
     enum ws_status status = clear_unvouched(writer, books, err);
     if (status != WS_OK || !books)
         return status == WS_OK ? begin_shard(writer, err) : status;
-    char path[4096], part[4096];
+    char path[WS_PATH_BYTES], part[WS_PATH_BYTES];
     shard_path(writer, writer->shard, "", path);
     shard_path(writer, writer->shard, ".part", part);
     const int64_t whole = ws_file_size(path);
@@ -330,12 +332,15 @@ enum ws_status ws_warc_writer_open(struct ws_warc_writer **out, const char *dir,
                                    uint64_t max_bytes, uint32_t shard, uint64_t resume_bytes, struct ws_err *err)
 {
     *out = NULL;
-    enum ws_status status = ws_dir_make(dir, err);
+    char longest[WS_PATH_BYTES]; /* so that no name of a shard is ever cut */
+    enum ws_status status = ws_path_join(longest, dir, err, "webstill-%05" PRIu32 ".warc.gz.part", UINT32_MAX);
+    if (status == WS_OK)
+        status = ws_dir_make(dir, err);
     if (status != WS_OK)
         return status;
     struct ws_warc_writer *writer = ws_calloc(1, sizeof *writer);
     if (!writer)
-        return ws_fail(err, WS_E_MEMORY, "out of memory");
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the WARC writer of %s", dir);
     writer->fd = -1;
     writer->max_bytes = max_bytes;
     writer->shard = shard;
@@ -345,7 +350,7 @@ enum ws_status ws_warc_writer_open(struct ws_warc_writer **out, const char *dir,
     writer->z_ready =
         deflateInit2(&writer->z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP_WINDOW, 8, Z_DEFAULT_STRATEGY) == Z_OK;
     if (!writer->dir || !writer->info_fields || !writer->z_ready)
-        status = ws_fail(err, WS_E_MEMORY, "out of memory");
+        status = ws_fail(err, WS_E_MEMORY, "out of memory for the WARC writer of %s", dir);
     else
         status = resume(writer, resume_bytes, err);
     if (status == WS_OK)

@@ -8,7 +8,9 @@
  * bench.py does the same work in PyTorch. Pictures are random and the same for every step: the step is measured, not
  * the data. README.md tells what the figures mean.
  */
+#include "../../distill/learn/update.h"
 #include "../../distill/method/kd3/state.h"
+#include "../unit/program.h"
 
 #include "webstill/base/clock.h"
 #include "webstill/nn/blas.h"
@@ -75,24 +77,24 @@ struct bench {
     double planned_bytes;
 };
 
-static char rule[] = "kd3", contrast[] = "self";
 static char *class_names[CLASSES] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
 
 static void set_config(struct ws_config *config)
 {
-    *config = (struct ws_config){.seed = 1};
-    config->curate.rule = rule;
-    config->distill.kd3 = (struct ws_conf_kd3){.contrast = contrast,
-                                               .contrast_weight = .001,
-                                               .contrast_temperature = .3,
-                                               .embedding = EMBEDDING,
-                                               .projector_factor = FACTOR,
-                                               .mix_alpha = .1,
-                                               .mix_eps = 1e-6,
-                                               .mixed_memory_mib = 192,
-                                               .share = true,
-                                               .weights = true};
-    config->distill.optim = (struct ws_conf_optim){.lr = 1e-3, .momentum = .9, .weight_decay = 5e-4};
+    test_config_init(config);
+    KEYS(config, curate)->rule = WS_RULE_KD3;
+    *KEYS(config, kd3) = (struct ws_kd3_keys){.contrast = WS_CONTRAST_SELF,
+                                              .contrast_weight = .001,
+                                              .contrast_temperature = .3,
+                                              .embedding = EMBEDDING,
+                                              .projector_factor = FACTOR,
+                                              .mix_alpha = .1,
+                                              .mix_eps = 1e-6,
+                                              .mixed_memory_mib = 192,
+                                              .share = true,
+                                              .weights = true};
+    KEYS(config, distill)->optim =
+        (struct ws_optim_keys){.options = {.momentum = .9, .weight_decay = 5e-4}, .lr = 1e-3};
 }
 
 static void make_pictures(struct bench *b)
@@ -150,7 +152,7 @@ static void open_method(struct bench *b)
                                      .card = make_card(b->row, b->row->arch),
                                      .teacher = b->frozen,
                                      .teacher_predictor = b->frozen ? &b->predictor : NULL,
-                                     .optim = &b->config.distill.optim,
+                                     .optim = &KEYS(&b->config, distill)->optim,
                                      .augment = {.kind = WS_AUGMENT_NONE},
                                      .seed = 1,
                                      .batch = b->row->batch,
@@ -160,6 +162,7 @@ static void open_method(struct bench *b)
     b->method = b->row->kind == KD3 ? &ws_method_kd3 : &ws_method_ce;
     check(ws_method_open(b->method, &b->training, &b->session, &err), &err);
     b->model = b->training.model;
+    check(b->training.supply->kind->begin(b->training.supply, 1, &err), &err);
 }
 
 static void run_step(struct bench *b)

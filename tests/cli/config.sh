@@ -37,6 +37,30 @@ check "an unknown key ends with code 2" equal 2 $?
 check "an unknown key is told with file, line and the nearest name" equal \
     "webstill-store: $scratch/wrong.yaml:3: unknown key \"batchsize\" in section \"distill\"; did you mean \"batch\"?
 webstill-store: hint: configs/reference.yaml documents every key" "$said"
+# Each program knows its own keys, and every command has the others check theirs: a typo anywhere stops any of them.
+for typo in crawl:retires:retries store:sise:size teacher:ephocs:epochs score:bach:batch curate:quata:quota \
+    distill:holdut:holdout distill.kd3:mixalpha:mix_alpha eval:shft:shift export:opst:opset report:titel:title; do
+    IFS=: read -r section key known <<<"$typo"
+    for command in crawl curate status distill; do
+        said=$("$bin/webstill" "$command" configs/web-small.yaml --work "$scratch/none" -o "$section.$key=1" 2>&1)
+        code=$?
+        program=$command
+        [ "$command" = status ] && program=store
+        check "webstill $command refuses a typo in section $section" equal \
+            "2 webstill-$program: -o $section.$key=1: unknown key \"$key\" in section \"$section\"; did you mean \"$known\"?
+webstill-$program: hint: configs/reference.yaml documents every key" "$code $said"
+    done
+done
+mkdir "$scratch/alone" && cp "$bin/webstill-curate" "$bin/webstill-store" "$scratch/alone"
+said=$(env PATH=/usr/bin:/bin "$scratch/alone/webstill-curate" config configs/web-small.yaml 2>&1)
+check "without the program that owns a section, the whole cannot be printed" equal "3 webstill-curate: webstill-crawl, \
+beside webstill or on PATH: No such file or directory" "$? $(head -n 1 <<<"$said")"
+said=$(env PATH=/usr/bin:/bin "$scratch/alone/webstill-curate" config configs/web-small.yaml --section curate 2>&1 | head -n 1)
+check "one's own section can" equal "curate:" "$said"
+
+config configs/web-small.yaml --reference >"$scratch/reference.yaml"
+check "configs/reference.yaml is what the programs print (make reference writes it)" \
+    cmp configs/reference.yaml "$scratch/reference.yaml"
 config "$scratch/absent.yaml" >"$scratch/said" 2>&1
 check "an absent file ends with code 2" equal 2 $?
 

@@ -6,6 +6,7 @@
 #include "../../distill/commands.h"
 #include "../../distill/learn/predict.h"
 #include "../../distill/model/network.h"
+#include "../unit/program.h"
 #include "../unit/temp.h"
 
 #include "webstill/base/buf.h"
@@ -52,7 +53,7 @@ static struct ws_config *load_config(const char *folder)
                             "teacher: {kind: import, import_path: " PACKAGE "model.onnx, mean: [0], std: [1]}\n",
                             list, SIDE));
     temp_write(temp_join(path, folder, "c.yaml"), text.ptr, text.len);
-    check(ws_config_load(&config, path, NULL, 0, &err), &err);
+    check(ws_config_load(&config, test_program(), path, NULL, 0, &err), &err);
     free(list);
     json_decref(names);
     json_decref(symbols);

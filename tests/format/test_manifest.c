@@ -1,8 +1,10 @@
 /* Manifests: what makes one current, what is in it, and what is said when one is missing or damaged. */
+#include "../unit/program.h"
 #include "../unit/temp.h"
 
 #include "webstill/base/file.h"
 #include "webstill/stage/manifest.h"
+#include "webstill/stage/table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,8 +12,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static const char *const SECTIONS[] = {"store", "classes", NULL};
 
 static struct ws_config *load_config(const char *folder, const char *override)
 {
@@ -21,7 +21,7 @@ static struct ws_config *load_config(const char *folder, const char *override)
     struct ws_err err = {0};
     temp_join(path, folder, "c.yaml");
     temp_write(path, text, strlen(text));
-    if (ws_config_load(&config, path, override ? &override : NULL, override ? 1 : 0, &err) != WS_OK)
+    if (ws_config_load(&config, test_program(), path, override ? &override : NULL, override ? 1 : 0, &err) != WS_OK)
         fail_msg("%s", err.text);
     return config;
 }
@@ -30,7 +30,7 @@ static void begin(struct ws_manifest *manifest, const struct ws_config *config, 
 {
     struct ws_err err = {0};
     const struct ws_digest digest = ws_sha256(input_text, strlen(input_text)), other = ws_sha256("b", 1);
-    if (ws_manifest_begin(manifest, "store", "libpng 1", config, SECTIONS, &err) != WS_OK)
+    if (ws_manifest_begin(manifest, ws_stage_find("store"), "libpng 1", config, NULL, &err) != WS_OK)
         fail_msg("%s", err.text);
     assert_true(ws_manifest_input(manifest, "crawl/a.warc.gz", &digest));
     assert_true(ws_manifest_input(manifest, "crawl/b.warc.gz", &other));

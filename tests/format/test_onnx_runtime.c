@@ -472,7 +472,7 @@ static void train(struct ws_model *model)
     struct ws_pool *pool = NULL;
     struct ws_exec *exec = NULL;
     struct ws_optim optim = {0};
-    const struct ws_conf_optim sgd = {.kind = WS_OPTIM_SGD, .momentum = 0.9};
+    const struct ws_optim_options sgd = {.kind = WS_OPTIM_SGD, .momentum = 0.9};
     const struct ws_exec_options options = {.max_batch = BATCH, .backward = true};
     const int32_t labels[BATCH] = {0, 1, 2, 3, 4};
     const size_t image = (size_t)model->card.height * (size_t)model->card.width * (size_t)model->card.channels;

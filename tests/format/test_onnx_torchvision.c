@@ -182,7 +182,7 @@ static void train(struct ws_net *net, struct ws_exec *exec, int logits, const st
 {
     struct ws_err err = {0};
     struct ws_optim optim = {0};
-    const struct ws_conf_optim sgd = {.kind = WS_OPTIM_SGD};
+    const struct ws_optim_options sgd = {.kind = WS_OPTIM_SGD};
     const int32_t labels[BATCH] = {3, 7, 0, 4};
     const int n_classes = (int)(stored->n_logits / (size_t)stored->batch);
     double rate = 0;

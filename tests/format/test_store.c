@@ -2,10 +2,11 @@
 #include "../../store/commands.h"
 #include "../../store/images/format.h"
 #include "../unit/picture.h"
+#include "../unit/program.h"
 #include "../unit/temp.h"
 
 #include "webstill/base/log.h"
-#include "webstill/conf/config.h"
+#include "webstill/stage/config.h"
 #include "webstill/stage/manifest.h"
 #include "webstill/warc/file.h"
 
@@ -137,7 +138,7 @@ static struct ws_config *load_config(const char *dir, const char *web, const cha
              "store: {size: 8, channels: 1, min_side: 8, map_gib: 0.25, warc: [%s/%s]%s}\n",
              dir, web, more);
     temp_write(temp_join(path, dir, "config.yaml"), text, strlen(text));
-    if (ws_config_load(&config, path, NULL, 0, &err) != WS_OK)
+    if (ws_config_load(&config, test_program(), path, NULL, 0, &err) != WS_OK)
         fail_msg("%s", err.text);
     return config;
 }

@@ -146,7 +146,7 @@ static void check_resnet8(const char *golden)
     check(ws_zoo_build(&net, &taps, "resnet8", side, side, ch, 10, &err), &err);
     check(ws_net_alloc(net, &err), &err);
     check(ws_net_alloc_gradients(net, &err), &err);
-    const struct ws_conf_optim sgd = {.momentum = 0.9, .weight_decay = 5e-4, .nesterov = true};
+    const struct ws_optim_options sgd = {.momentum = 0.9, .weight_decay = 5e-4, .nesterov = true};
     check(ws_optim_init(&optim, net, &sgd, &err), &err);
     struct ws_exec *exec = open_exec(net, pool, batch, NULL, 0);
     const size_t n_logits = (size_t)batch * 10;
@@ -220,7 +220,7 @@ static void ten_steps_of_each_optimiser_are_pytorchs(void **state)
     static const struct {
         const char *name;
         double lr;
-        struct ws_conf_optim options;
+        struct ws_optim_options options;
     } cases[] = {
         {"momentum", 0.02, {.momentum = 0.9}},
         {"nesterov", 0.02, {.momentum = 0.9, .nesterov = true}},

@@ -4,6 +4,7 @@
  */
 #include "../../distill/model/hint.h"
 #include "../unit/method_bench.h"
+#include "../unit/program.h"
 #include "../unit/temp.h"
 
 enum { SIDE = 16 };
@@ -49,7 +50,7 @@ static void check_kd(const struct ws_method *method)
     static struct method_bench b;
     static const char *const names[] = {"conv1.weight", "layer2.0.conv2.weight", "fc.weight", NULL};
     method_bench_init(&b, "resnet8", "resnet8", SIDE);
-    b.config.distill.kd.temperature = 3;
+    KEYS(&b.config, kd)->temperature = 3;
     method_bench_open(&b, method);
     const struct ws_step step = method_bench_step(&b);
     const struct ws_network student = method_bench_network(&b, "student");
@@ -81,7 +82,7 @@ static void noise_is_uniform_over_the_bytes_and_new_in_each_step(void **state)
     static float first[PIXELS];
     int counts[16] = {0};
     method_bench_init(&b, "resnet8", "resnet8", SIDE);
-    b.config.distill.kd.temperature = 4;
+    KEYS(&b.config, kd)->temperature = 4;
     method_bench_open(&b, &ws_method_noise);
     struct ws_exec *exec = method_bench_network(&b, "student").exec;
     for (int k = 0; k < STEPS; k++) {
@@ -116,7 +117,7 @@ static void noise_does_not_depend_on_the_pool(void **state)
     struct ws_step steps[2];
     for (int k = 0; k < 2; k++) {
         method_bench_init(&b, "resnet8", "resnet8", SIDE);
-        b.config.distill.kd.temperature = 4;
+        KEYS(&b.config, kd)->temperature = 4;
         memset(b.data.block, k ? 200 : 7, b.data.n * ws_dataset_image_bytes(&b.data));
         method_bench_open(&b, &ws_method_noise);
         steps[k] = method_bench_step(&b);
@@ -155,7 +156,7 @@ static void check_simkd(const char *teacher, const char *student, const char *co
 {
     static struct method_bench b;
     method_bench_init(&b, teacher, student, SIDE);
-    b.config.distill.simkd.projector_factor = 2;
+    KEYS(&b.config, simkd)->projector_factor = 2;
     method_bench_open(&b, &ws_method_simkd);
     const struct ws_step step = method_bench_step(&b);
     const struct ws_model *t = b.predictor.model;
@@ -184,7 +185,7 @@ static void the_classifier_that_simkd_shares_has_no_gradient(void **state)
     (void)state;
     static struct method_bench b;
     method_bench_init(&b, "resnet8", "resnet8", SIDE);
-    b.config.distill.simkd.projector_factor = 2;
+    KEYS(&b.config, simkd)->projector_factor = 2;
     method_bench_open(&b, &ws_method_simkd);
     method_bench_learn(&b, .1);
     static const char *const names[] = {"fc.weight", "fc.bias"};
@@ -212,10 +213,10 @@ static void simkd_says_what_it_cannot_serve(void **state)
     (void)state;
     static struct method_bench b;
     method_bench_init(&b, "resnet8", "resnet8", SIDE);
-    b.config.distill.simkd.projector_factor = 65;
+    KEYS(&b.config, simkd)->projector_factor = 65;
     assert_refused(&ws_method_simkd, &b, WS_E_CONFIG,
                    "distill.simkd.projector_factor: expected 1 to 64 (the teacher's channels), found 65");
-    b.config.distill.simkd.projector_factor = 2;
+    KEYS(&b.config, simkd)->projector_factor = 2;
     struct ws_model other = *b.teacher;
     other.head_pooled = other.features; /* as if further layers stood between */
     b.session.teacher = &other;
@@ -228,7 +229,8 @@ static void simkd_says_what_it_cannot_serve(void **state)
 static void open_dfnd(struct method_bench *b, double noise_lr)
 {
     method_bench_init(b, "resnet8", "resnet8", SIDE);
-    b->config.distill.dfnd = (struct ws_conf_dfnd){.share = .4, .temperature = 3, .accuracy = .8, .noise_lr = noise_lr};
+    *KEYS(&b->config, dfnd) =
+        (struct ws_dfnd_keys){.share = .4, .temperature = 3, .accuracy = .8, .noise_lr = noise_lr};
     method_bench_open(b, &ws_method_dfnd);
 }
 
@@ -322,7 +324,7 @@ static void dfnd_asks_for_the_accuracy_that_a_card_does_not_tell(void **state)
     (void)state;
     static struct method_bench b;
     method_bench_init(&b, "resnet8", "resnet8", SIDE);
-    b.config.distill.dfnd = (struct ws_conf_dfnd){.share = .4, .temperature = 3, .noise_lr = .01};
+    *KEYS(&b.config, dfnd) = (struct ws_dfnd_keys){.share = .4, .temperature = 3, .noise_lr = .01};
     assert_refused(&ws_method_dfnd, &b, WS_E_CONFIG, "which this teacher's card does not tell");
     method_bench_close(&b);
 }
@@ -371,7 +373,7 @@ static void check_fitnet(const char *teacher, const char *student, const char *c
     static struct method_bench b;
     static const char *const regressor[] = {"regressor.0.weight", "regressor.1.bias", NULL};
     method_bench_init(&b, teacher, student, SIDE);
-    b.config.distill.fitnet = (struct ws_conf_fitnet){.temperature = 3, .hint_weight = 7};
+    *KEYS(&b.config, fitnet) = (struct ws_fitnet_keys){.temperature = 3, .hint_weight = 7};
     method_bench_open(&b, &ws_method_fitnet);
     const struct ws_step step = method_bench_step(&b);
     const struct ws_network t = method_bench_network(&b, "teacher"), r = method_bench_network(&b, "regressor");
@@ -403,7 +405,7 @@ static void fitnet_says_what_it_cannot_compare(void **state)
     (void)state;
     static struct method_bench b;
     method_bench_init(&b, "resnet8", "resnet8", SIDE);
-    b.config.distill.fitnet = (struct ws_conf_fitnet){.temperature = 3, .hint_weight = 7};
+    *KEYS(&b.config, fitnet) = (struct ws_fitnet_keys){.temperature = 3, .hint_weight = 7};
     struct ws_net *net = b.predictor.folded->net;
     for (int i = 1; i < net->n_nodes; i++) /* as if the teacher's maps had another size */
         if (net->nodes[i].height == 8)

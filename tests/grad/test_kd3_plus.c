@@ -1,13 +1,11 @@
 /* What kd3+ adds to a step of kd3: the slope of its loss, what it is without its parts, and whose pixels it shows. */
 #include "../unit/kd3_bench.h"
 
-static char contrast_self[] = "self", contrast_off[] = "off";
-
 static void softened_outputs_add_their_slope_to_the_students(void **state)
 {
     (void)state;
     static struct method_bench b;
-    const struct ws_conf_kd3_plus plus = {.contrast = contrast_off, .kl_weight = 2.0, .kl_temperature = 4.0};
+    const struct ws_kd3_plus_keys plus = {.contrast = WS_CONTRAST_OFF, .kl_weight = 2.0, .kl_temperature = 4.0};
     kd3_bench_open_plus(&b, kd3_bench_options(0, false), &plus);
     static const char *const names[] = {"conv1.weight", "layer3.0.conv1.weight", "projector.0.weight",
                                         "projector.7.bias"};
@@ -20,7 +18,7 @@ static void the_loss_grows_by_the_weighted_divergence(void **state)
 {
     (void)state;
     static struct method_bench b;
-    const struct ws_conf_kd3_plus plus = {.contrast = contrast_off, .kl_weight = 3.0, .kl_temperature = 4.0};
+    const struct ws_kd3_plus_keys plus = {.contrast = WS_CONTRAST_OFF, .kl_weight = 3.0, .kl_temperature = 4.0};
     kd3_bench_open_plus(&b, kd3_bench_options(0, true), &plus);
     const struct ws_step step = method_bench_step(&b);
     assert_int_equal(step.n_losses, 2);
@@ -30,7 +28,7 @@ static void the_loss_grows_by_the_weighted_divergence(void **state)
     method_bench_close(&b);
 }
 
-static float *learn(const struct ws_conf_kd3_plus *plus, size_t *n)
+static float *learn(const struct ws_kd3_plus_keys *plus, size_t *n)
 {
     static struct method_bench b;
     kd3_bench_open_plus(&b, kd3_bench_options(1.0, true), plus);
@@ -44,7 +42,7 @@ static float *learn(const struct ws_conf_kd3_plus *plus, size_t *n)
 static void without_its_parts_it_is_kd3_byte_for_byte(void **state)
 {
     (void)state;
-    const struct ws_conf_kd3_plus nothing = {.contrast = contrast_self, .kl_temperature = 4.0};
+    const struct ws_kd3_plus_keys nothing = {.contrast = WS_CONTRAST_SELF, .kl_temperature = 4.0};
     size_t n;
     float *kd3 = learn(NULL, &n), *plus = learn(&nothing, &n);
     assert_memory_equal(kd3, plus, n * sizeof *kd3);

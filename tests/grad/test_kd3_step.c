@@ -44,7 +44,7 @@ static void gradients_of_pooled_alignment_are_slopes_too(void **state)
 {
     (void)state;
     static struct method_bench b;
-    struct ws_conf_kd3 options = kd3_bench_options(.5, false);
+    struct ws_kd3_keys options = kd3_bench_options(.5, false);
     options.align = WS_ALIGN_POOLED;
     kd3_bench_open(&b, options);
     static const char *const names[] = {"conv1.weight", "layer2.0.bn1.bias", "projector.3.weight",
@@ -108,7 +108,7 @@ static void pooled_alignment_compares_what_the_classifier_reads(void **state)
 {
     (void)state;
     static struct method_bench b;
-    struct ws_conf_kd3 options = kd3_bench_options(0, false);
+    struct ws_kd3_keys options = kd3_bench_options(0, false);
     options.align = WS_ALIGN_POOLED;
     kd3_bench_open(&b, options);
     const struct ws_step step = method_bench_step(&b);
@@ -203,7 +203,7 @@ static void a_step_of_rate_zero_is_a_pure_function_of_its_index(void **state)
 static float *learn_within(uint32_t mixed_memory_mib, bool *is_lodger, size_t *n)
 {
     static struct method_bench b;
-    struct ws_conf_kd3 options = kd3_bench_options(1.0, true);
+    struct ws_kd3_keys options = kd3_bench_options(1.0, true);
     options.mixed_memory_mib = mixed_memory_mib;
     kd3_bench_open(&b, options);
     *is_lodger = ws_exec_is_lodger(((struct kd3 *)b.state)->mixed->exec);

@@ -71,7 +71,7 @@ static struct outcome run(const char *arch, int n_threads, int batch, int channe
     check(ws_net_alloc(net, &err), &err);
     check(ws_net_alloc_gradients(net, &err), &err);
     ws_net_init(net, 1);
-    const struct ws_conf_optim sgd = {.momentum = 0.9, .weight_decay = 5e-4, .nesterov = true};
+    const struct ws_optim_options sgd = {.momentum = 0.9, .weight_decay = 5e-4, .nesterov = true};
     check(ws_optim_init(&optim, net, &sgd, &err), &err);
     const struct ws_exec_options options = {.max_batch = batch, .backward = true, .input_gradient = true};
     check(ws_exec_open(&exec, net, pool, &options, &err), &err);

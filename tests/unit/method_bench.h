@@ -3,7 +3,7 @@
  *
  *   static struct method_bench b;
  *   method_bench_init(&b, "resnet14", "resnet8", 16);
- *   b.config.distill.simkd.projector_factor = 2;
+ *   KEYS(&b.config, simkd)->projector_factor = 2;
  *   method_bench_open(&b, &ws_method_simkd);
  *   const struct ws_step step = method_bench_step(&b);
  *   method_bench_check_slope(&b, net, "conv1.weight");
@@ -18,6 +18,7 @@
 #include "../../distill/learn/update.h"
 #include "../../distill/method/methods.h"
 #include "pool_data.h"
+#include "program.h"
 
 #include <stdlib.h>
 
@@ -44,8 +45,9 @@ static inline void method_bench_init(struct method_bench *b, const char *teacher
     struct ws_err err = {0};
     memset(b, 0, sizeof *b);
     b->reach = 5e-4;
-    b->config.distill.optim.momentum = .9;
-    b->config.distill.optim.weight_decay = 5e-4;
+    test_config_init(&b->config);
+    KEYS(&b->config, distill)->optim.options.momentum = .9;
+    KEYS(&b->config, distill)->optim.options.weight_decay = 5e-4;
     pool_data_make(&b->data, BENCH_IMAGES, side, 1, BENCH_CLASSES);
     for (uint32_t i = 0; i < BENCH_IMAGES; i++)
         b->images[i] = i;
@@ -72,7 +74,7 @@ static inline void method_bench_init(struct method_bench *b, const char *teacher
                                      .card = card,
                                      .teacher = b->teacher,
                                      .teacher_predictor = &b->predictor,
-                                     .optim = &b->config.distill.optim,
+                                     .optim = &KEYS(&b->config, distill)->optim,
                                      .augment = {.mean = {.4f}, .std = {.3f}},
                                      .seed = 3,
                                      .batch = BENCH_BATCH,
@@ -91,6 +93,7 @@ static inline void method_bench_open(struct method_bench *b, const struct ws_met
 
 static inline void method_bench_close(struct method_bench *b)
 {
+    ws_config_fini(&b->config);
     if (b->method)
         ws_method_close(b->method, &b->training);
     ws_predictor_close(&b->predictor);
@@ -107,8 +110,8 @@ static inline struct ws_step method_bench_run(struct method_bench *b, int64_t in
     struct ws_err err = {0};
     struct ws_supply *supply = b->training.supply;
     struct ws_step step = {.training = &b->training, .place = {.epoch = 1, .epochs = 1, .step = index}, .n_right = -1};
-    b->config.distill.optim.lr = lr;
-    b->config.distill.optim.schedule = WS_SCHEDULE_CONSTANT;
+    KEYS(&b->config, distill)->optim.lr = lr;
+    KEYS(&b->config, distill)->optim.schedule = WS_SCHEDULE_CONSTANT;
     if (supply->kind->take)
         assert_int_equal(supply->kind->take(supply, b->images + first, BENCH_BATCH, 1, &step.batch, &err), WS_OK);
     else

@@ -1,4 +1,5 @@
 /* The command line all programs share: what a command gets, what a slip is told, which code ends the program. */
+#include "program.h"
 #include "temp.h"
 
 #include "webstill/base/file.h"
@@ -29,8 +30,9 @@ static enum ws_status run_probe(const struct ws_run *run, struct ws_err *err)
                         run->work ? run->work : "-", (long long)run->limit, run->dry_run,
                         ws_run_option(run, "run", "last"), ws_run_option(run, "all", "-"));
     if (run->config)
-        used += snprintf(probe.text + used, sizeof probe.text - (size_t)used, " seed=%llu threads=%u batch=%u",
-                         (unsigned long long)run->config->seed, run->config->threads, run->config->distill.batch);
+        used +=
+            snprintf(probe.text + used, sizeof probe.text - (size_t)used, " seed=%llu threads=%u batch=%u",
+                     (unsigned long long)run->config->seed, run->config->threads, KEYS(run->config, distill)->batch);
     for (int i = 0; i < run->n_args; i++)
         used += snprintf(probe.text + used, sizeof probe.text - (size_t)used, " [%s]", run->args[i]);
     if (probe.answer != WS_OK) {
@@ -106,7 +108,9 @@ static struct outcome run_program(const char *folder, ...)
     temp_join(out_path, folder, "out");
     temp_join(err_path, folder, "err");
     int saved_out = redirect(STDOUT_FILENO, out_path), saved_err = redirect(STDERR_FILENO, err_path);
-    struct outcome outcome = {.code = ws_cli_main("webstill-distill", "libdemo 1.2", commands, argc, argv)};
+    struct ws_program program = *test_program();
+    program.name = "distill";
+    struct outcome outcome = {.code = ws_cli_main(&program, "libdemo 1.2", commands, argc, argv)};
     restore(STDERR_FILENO, saved_err);
     restore(STDOUT_FILENO, saved_out);
     assert_int_equal(ws_file_read(out_path, 1 << 20, &outcome.out, NULL), WS_OK);
@@ -274,7 +278,7 @@ static void full_disk_behind_standard_output_is_a_failure(void **state)
     temp_join(path, *state, "err");
     char *argv[] = {program, command, config, NULL};
     int saved_err = redirect(STDERR_FILENO, path), saved_out = redirect(STDOUT_FILENO, "/dev/full");
-    int code = ws_cli_main(program, "", commands, 3, argv);
+    int code = ws_cli_main(test_program(), "", commands, 3, argv);
     restore(STDOUT_FILENO, saved_out);
     restore(STDERR_FILENO, saved_err);
     clearerr(stdout);

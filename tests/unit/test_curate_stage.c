@@ -2,6 +2,7 @@
 #include "../../curate/commands.h"
 #include "../../store/commands.h"
 #include "near.h"
+#include "program.h"
 #include "workdir.h"
 
 #include "webstill/tensors/selection.h"
@@ -63,12 +64,12 @@ static void every_image_has_a_reason_and_the_kept_ones_weigh_one_on_average(void
     struct workdir work;
     struct ws_selection_file file;
     workdir_make(&work, *state, N, 1);
-    work.config->curate.density = WS_DENSITY_WEIGHT;
-    work.config->curate.source_precision = WS_BY_QUERY;
-    work.config->curate.quota = .4;
-    work.config->curate.quota_of = WS_BY_QUERY;
-    work.config->curate.quota_at_least = 1;
-    work.config->curate.p_cutoff = .6;
+    KEYS(work.config, curate)->density = WS_DENSITY_WEIGHT;
+    KEYS(work.config, curate)->source_precision = WS_BY_QUERY;
+    KEYS(work.config, curate)->quota = .4;
+    KEYS(work.config, curate)->quota_of = WS_BY_QUERY;
+    KEYS(work.config, curate)->quota_at_least = 1;
+    KEYS(work.config, curate)->p_cutoff = .6;
     must_curate(&work);
     open_selection(&work, &file);
     double sum = 0;
@@ -106,7 +107,7 @@ static void without_such_rules_the_selection_is_kd3s_alone(void **state)
     struct workdir work;
     struct ws_selection_file file;
     workdir_make(&work, *state, N, 1);
-    work.config->curate.p_cutoff = .6;
+    KEYS(work.config, curate)->p_cutoff = .6;
     must_curate(&work);
     open_selection(&work, &file);
     for (size_t i = 0; i < N; i++) {
@@ -202,7 +203,7 @@ static void explain_lists_a_class_by_rank_with_threshold_and_fate(void **state)
     struct ws_selection_file file;
     char *text;
     workdir_make(&work, *state, N, 1);
-    work.config->curate.p_cutoff = .6;
+    KEYS(work.config, curate)->p_cutoff = .6;
     assert_int_equal(curate(&work, "Trouser", &text, &err), WS_OK);
     assert_null(strstr(text, "predicted")); /* the table stays away: the output is for programs */
     open_selection(&work, &file);
@@ -257,10 +258,10 @@ static void a_story_tells_which_rule_dropped_an_image(void **state)
     struct ws_selection_file file;
     struct ws_err err = {0};
     workdir_make(&work, *state, N, 1);
-    work.config->curate.quota = .4;
-    work.config->curate.quota_of = WS_BY_QUERY;
-    work.config->curate.quota_at_least = 1;
-    work.config->curate.p_cutoff = .6;
+    KEYS(work.config, curate)->quota = .4;
+    KEYS(work.config, curate)->quota_of = WS_BY_QUERY;
+    KEYS(work.config, curate)->quota_at_least = 1;
+    KEYS(work.config, curate)->p_cutoff = .6;
     must_curate(&work);
     open_selection(&work, &file);
     bool is_told[5] = {false};
@@ -298,7 +299,7 @@ static void scores_of_another_pool_are_refused_where_the_store_is_needed(void **
     workdir_scores(&work);
     workdir_manifest(&work, "score", "scores", "store", "scores/teacher.safetensors", N);
     must_curate(&work);
-    work.config->curate.density = WS_DENSITY_DROP;
+    KEYS(work.config, curate)->density = WS_DENSITY_DROP;
     assert_int_equal(curate(&work, NULL, &text, &err), WS_E_CONFIG);
     assert_non_null(strstr(err.text, "the store does not hold it"));
     assert_non_null(strstr(err.hint, "webstill score"));
@@ -322,7 +323,7 @@ static void the_rule_looks_at_the_images_of_distill_pool_alone(void **state)
     }
     workdir_path(&work, path, "pool.txt");
     WORKDIR_OK(ws_file_replace(path, list.ptr, list.len, err));
-    work.config->distill.pool = path;
+    KEYS(work.config, distill)->runs.pool = path;
     must_curate(&work);
     WORKDIR_OK(ws_selection_open(&file, workdir_path(&work, (char[TEMP_PATH]){0}, "selection/epoch.safetensors"), err));
     assert_int_equal(file.n, LISTED);
@@ -339,7 +340,7 @@ static void the_rule_looks_at_the_images_of_distill_pool_alone(void **state)
     }
     assert_int_equal(n_predicted, LISTED);
     ws_selection_close(&file);
-    work.config->distill.pool = NULL;
+    KEYS(work.config, distill)->runs.pool = NULL;
     ws_buf_fini(&list);
     workdir_free(&work);
 }
@@ -351,8 +352,8 @@ static void a_pool_that_cannot_be_read_is_named_with_its_key(void **state)
     char path[TEMP_PATH], *text;
     static const char foreign[] = "00000000000000000000000000000000\n";
     workdir_make(&work, *state, N, 1);
-    char *before = work.config->distill.pool;
-    work.config->distill.pool = workdir_path(&work, path, "pool.txt");
+    char *before = KEYS(work.config, distill)->runs.pool;
+    KEYS(work.config, distill)->runs.pool = workdir_path(&work, path, "pool.txt");
     assert_int_equal(curate(&work, NULL, &text, &why), WS_E_CONFIG);
     assert_non_null(strstr(why.text, "distill.pool"));
     assert_non_null(strstr(why.text, "does not exist"));
@@ -362,7 +363,7 @@ static void a_pool_that_cannot_be_read_is_named_with_its_key(void **state)
     assert_non_null(strstr(why.text, "distill.pool"));
     assert_non_null(strstr(why.text, "pool.txt:1"));
     free(text);
-    work.config->distill.pool = before;
+    KEYS(work.config, distill)->runs.pool = before;
     workdir_free(&work);
 }
 

@@ -532,7 +532,7 @@ static void no_rule_changes_nothing(void **state)
     (void)state;
     static struct small_selection a, b;
     struct ws_curation curation = {0};
-    const struct ws_conf_curate off = {.quota = 1, .quota_of = WS_BY_HOST};
+    const struct ws_curate_keys off = {.quota = 1, .quota_of = WS_BY_HOST};
     make_selection(&a, 70, N);
     make_selection(&b, 70, N);
     assert_false(ws_curation_is_on(&off));
@@ -551,7 +551,7 @@ static void weights_share_one_images_worth_and_have_mean_one(void **state)
     static struct small_selection a;
     struct ws_curation curation;
     struct ws_err err = {0};
-    const struct ws_conf_curate rule = {.density = WS_DENSITY_WEIGHT, .density_distance = 4, .quota = 1};
+    const struct ws_curate_keys rule = {.density = WS_DENSITY_WEIGHT, .density_distance = 4, .quota = 1};
     for (uint32_t i = 0; i < COUNT; i++) { /* 30 copies of drawing 0, 30 drawings of their own */
         draw(pixels[i], i < 30 ? 0 : i, false);
         rows[i] = pixels[i];
@@ -585,7 +585,7 @@ static void each_dropped_image_has_the_rule_that_dropped_it(void **state)
     static struct small_selection a;
     struct ws_curation curation;
     struct ws_err err = {0};
-    const struct ws_conf_curate rule = {.density = WS_DENSITY_DROP, .density_distance = 4, .quota = 1};
+    const struct ws_curate_keys rule = {.density = WS_DENSITY_DROP, .density_distance = 4, .quota = 1};
     for (uint32_t i = 0; i < COUNT; i++) {
         draw(pixels[i], i < 30 ? 0 : i, false);
         rows[i] = pixels[i];

@@ -2,6 +2,7 @@
 #include "../../distill/data/set.h"
 #include "../../store/report/png.h"
 #include "near.h"
+#include "program.h"
 #include "temp.h"
 
 enum { SIDE = 20 };
@@ -12,15 +13,18 @@ static struct ws_config make_config(struct ws_conf_class classes[2])
 {
     classes[0] = (struct ws_conf_class){.name = one};
     classes[1] = (struct ws_conf_class){.name = slashed};
-    return (struct ws_config){.classes = classes,
-                              .n_classes = 2,
-                              .store = {.size = SIDE,
-                                        .channels = 1,
-                                        .min_side = 16,
-                                        .max_megapixels = 1,
-                                        .max_aspect = 4,
-                                        .decode_timeout_s = 10,
-                                        .map_gib = 1}};
+    struct ws_config config;
+    test_config_init(&config);
+    config.classes = classes;
+    config.n_classes = 2;
+    *KEYS(&config, store) = (struct ws_store_keys){.size = SIDE,
+                                                   .channels = 1,
+                                                   .min_side = 16,
+                                                   .max_megapixels = 1,
+                                                   .max_aspect = 4,
+                                                   .decode_timeout_s = 10,
+                                                   .map_gib = 1};
+    return config;
 }
 
 static void write_png(const char *folder, const char *name, uint8_t value)
@@ -45,7 +49,7 @@ static void fill(const char *folder)
 static void folders_become_labels_in_the_classes_order(void **state)
 {
     struct ws_conf_class classes[2];
-    const struct ws_config config = make_config(classes);
+    struct ws_config config = make_config(classes);
     struct ws_dataset set;
     struct ws_err err = {0};
     fill(*state);
@@ -64,7 +68,7 @@ static void folders_become_labels_in_the_classes_order(void **state)
 static void a_class_without_images_is_named(void **state)
 {
     struct ws_conf_class classes[2];
-    const struct ws_config config = make_config(classes);
+    struct ws_config config = make_config(classes);
     struct ws_dataset set;
     struct ws_err err = {0};
     write_png(*state, "one/a.png", 10);
@@ -76,7 +80,7 @@ static void a_class_without_images_is_named(void **state)
 static void a_folder_of_no_class_is_told_its_nearest(void **state)
 {
     struct ws_conf_class classes[2];
-    const struct ws_config config = make_config(classes);
+    struct ws_config config = make_config(classes);
     struct ws_dataset set;
     struct ws_err err = {0};
     fill(*state);
@@ -89,7 +93,7 @@ static void a_folder_of_no_class_is_told_its_nearest(void **state)
 static void a_file_that_is_no_image_is_named(void **state)
 {
     struct ws_conf_class classes[2];
-    const struct ws_config config = make_config(classes);
+    struct ws_config config = make_config(classes);
     struct ws_dataset set;
     struct ws_err err = {0};
     char path[TEMP_PATH];
@@ -114,7 +118,7 @@ static void the_digest_follows_files_and_settings(void **state)
     assert_int_equal(ws_dataset_folder_digest(*state, &config, &other, &err), WS_OK);
     assert_memory_not_equal(&first, &other, sizeof first);
     write_png(*state, "one/b.png", 20);
-    config.store.fit = WS_FIT_CROP;
+    KEYS(&config, store)->fit = WS_FIT_CROP;
     assert_int_equal(ws_dataset_folder_digest(*state, &config, &other, &err), WS_OK);
     assert_memory_not_equal(&first, &other, sizeof first);
 }

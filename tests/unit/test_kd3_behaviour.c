@@ -9,6 +9,7 @@
  */
 #include "../../distill/learn/train.h"
 #include "../../distill/method/methods.h"
+#include "program.h"
 #include "shapes.h"
 #include "temp.h"
 
@@ -21,7 +22,6 @@
 enum { N_CLEAN = 2000, N_TEST = 1000, N_POOL = 1000, BATCH = 64, EPOCHS = 8, STEPS = 20, SEEDS = 3, RARE = 3 };
 
 static char *class_names[] = {"across", "down", "rise", "fall", "plus", "cross", "ring", "disc", "box", "triangle"};
-static char rule_kd3[] = "kd3", contrast_self[] = "self", contrast_off[] = "off";
 static const float mean[3] = {.4f, .4f, .4f}, deviation[3] = {.3f, .3f, .3f};
 
 static struct ws_pool *pool;
@@ -42,30 +42,29 @@ static struct task calm = {.noise = 20}, noisy = {.noise = 40};
 
 static struct ws_config settings(void)
 {
-    struct ws_config config = {.seed = 1};
-    config.curate = (struct ws_conf_curate){.rule = rule_kd3,
-                                            .p_cutoff = .95,
-                                            .alpha_zero_share = .5,
-                                            .alpha_horizon_share = 2 / 3.0,
-                                            .alpha_steepness = 5};
-    config.distill.kd3 = (struct ws_conf_kd3){.contrast = contrast_off,
-                                              .contrast_temperature = .3,
-                                              .embedding = 64,
-                                              .projector_factor = 2,
-                                              .share = true,
-                                              .kl_temperature = 4,
-                                              .mix_alpha = .1,
-                                              .mix_eps = 1e-6,
-                                              .mixed_memory_mib = 192,
-                                              .select = true,
-                                              .weights = true};
-    config.distill.optim = (struct ws_conf_optim){.kind = WS_OPTIM_ADAM,
-                                                  .lr = .02,
-                                                  .beta1 = .9,
-                                                  .beta2 = .99,
-                                                  .eps = 1e-8,
-                                                  .schedule = WS_SCHEDULE_ONECYCLE,
-                                                  .warmup = .3};
+    struct ws_config config;
+    test_config_init(&config);
+    *KEYS(&config, curate) = (struct ws_curate_keys){.rule = WS_RULE_KD3,
+                                                     .p_cutoff = .95,
+                                                     .alpha_zero_share = .5,
+                                                     .alpha_horizon_share = 2 / 3.0,
+                                                     .alpha_steepness = 5};
+    *KEYS(&config, kd3) = (struct ws_kd3_keys){.contrast = WS_CONTRAST_OFF,
+                                               .contrast_temperature = .3,
+                                               .embedding = 64,
+                                               .projector_factor = 2,
+                                               .share = true,
+                                               .kl_temperature = 4,
+                                               .mix_alpha = .1,
+                                               .mix_eps = 1e-6,
+                                               .mixed_memory_mib = 192,
+                                               .select = true,
+                                               .weights = true};
+    KEYS(&config, distill)->optim =
+        (struct ws_optim_keys){.options = {.kind = WS_OPTIM_ADAM, .beta1 = .9, .beta2 = .99, .eps = 1e-8},
+                               .lr = .02,
+                               .schedule = WS_SCHEDULE_ONECYCLE,
+                               .warmup = .3};
     return config;
 }
 
@@ -94,7 +93,7 @@ static void train(struct task *task, const char *name, const struct ws_method *m
                  .accuracy = -1},
         .teacher = task ? task->teacher : NULL,
         .teacher_predictor = task ? &task->predictor : NULL,
-        .optim = &config->distill.optim,
+        .optim = &ws_distill_keys(config)->optim,
         .augment = {.kind = WS_AUGMENT_SHIFT, .pad = 1},
         .label_smoothing = task ? 0 : .1,
         .seed = seed,
@@ -171,7 +170,7 @@ static void open_task(struct task *task)
 {
     struct ws_err err = {0};
     char name[32], last[TEMP_PATH];
-    const struct ws_config config = settings();
+    struct ws_config config = settings();
     shapes_make(&task->clean, N_CLEAN, &(struct shapes_kind){.stream = 1, .noise = task->noise, .rare = -1});
     shapes_make(&task->test, N_TEST, &(struct shapes_kind){.stream = 2, .noise = task->noise, .rare = -1});
     shapes_make(&task->shifted, N_TEST, &(struct shapes_kind){.stream = 2, .noise = task->noise, .rare = -1});
@@ -183,6 +182,7 @@ static void open_task(struct task *task)
     const double right = accuracy(&task->predictor, &task->test);
     print_message("%-24s test %.3f, shifted %.3f\n", name, right, accuracy(&task->predictor, &task->shifted));
     assert_true(right > .9);
+    ws_config_fini(&config);
 }
 
 static void close_task(struct task *task)
@@ -262,8 +262,8 @@ static void selection_is_richer_in_shapes_than_the_pool_from_epoch_one_on(void *
     struct ws_dataset web;
     char last[TEMP_PATH];
     struct ws_config config = settings();
-    config.curate.alpha_zero_share = .75;
-    config.curate.alpha_horizon_share = 1;
+    KEYS(&config, curate)->alpha_zero_share = .75;
+    KEYS(&config, curate)->alpha_horizon_share = 1;
     shapes_make(&web, N_POOL, &(struct shapes_kind){.stream = 3, .is_web = true, .noise = 20, .junk = .5, .rare = -1});
     size_t n_shapes = 0;
     for (size_t i = 0; i < web.n; i++)
@@ -281,6 +281,7 @@ static void selection_is_richer_in_shapes_than_the_pool_from_epoch_one_on(void *
         if (precision[e] <= base)
             fail_msg("epoch %d: precision %.3f, pool %.3f", e, precision[e], base);
     ws_dataset_close(&web);
+    ws_config_fini(&config);
 }
 
 /* Up to .9: at .99 this teacher, surer of some stripes than of most discs, is at .52 again, behind .55. */
@@ -318,7 +319,7 @@ static void every_class_keeps_images_and_a_rare_one_more_than_under_one_threshol
     struct ws_dataset web;
     char last[TEMP_PATH];
     struct ws_config config = settings();
-    config.curate.p_cutoff = .8;
+    KEYS(&config, curate)->p_cutoff = .8;
     shapes_make(
         &web, N_POOL,
         &(struct shapes_kind){.stream = 4, .is_web = true, .noise = 20, .junk = .5, .rare = RARE, .rare_share = .2});
@@ -341,6 +342,7 @@ static void every_class_keeps_images_and_a_rare_one_more_than_under_one_threshol
         ws_tensors_close(&file.file);
     }
     ws_dataset_close(&web);
+    ws_config_fini(&config);
 }
 
 /* --- 11 to 13: what the students are worth --- */
@@ -356,7 +358,7 @@ static void selection_makes_better_students_in_as_many_updates(void **state)
     (void)state;
     struct ws_dataset web;
     struct ws_config with = settings(), without = settings();
-    without.distill.kd3.select = false;
+    KEYS(&without, kd3)->select = false;
     shapes_make(
         &web, N_POOL,
         &(struct shapes_kind){.stream = 3, .is_web = true, .noise = 20, .junk = .8, .is_junk_dull = true, .rare = -1});
@@ -365,6 +367,8 @@ static void selection_makes_better_students_in_as_many_updates(void **state)
     if (a.mean_test <= b.mean_test)
         fail_msg("with selection %.3f, without %.3f", a.mean_test, b.mean_test);
     ws_dataset_close(&web);
+    ws_config_fini(&with);
+    ws_config_fini(&without);
 }
 
 /*
@@ -376,8 +380,8 @@ static void the_teachers_classifier_makes_better_students_than_an_own_one_taught
     (void)state;
     struct ws_dataset web;
     struct ws_config config = settings(), apart = settings();
-    config.distill.kd3.select = apart.distill.kd3.select = false;
-    apart.distill.kd3.share = false;
+    KEYS(&config, kd3)->select = KEYS(&apart, kd3)->select = false;
+    KEYS(&apart, kd3)->share = false;
     open_task(&noisy);
     shapes_make(&web, N_POOL, &(struct shapes_kind){.stream = 3, .is_web = true, .noise = 40, .junk = .8, .rare = -1});
     const struct students shared = train_students(&noisy, "shared-classifier", &ws_method_kd3, &config, &web);
@@ -386,6 +390,8 @@ static void the_teachers_classifier_makes_better_students_than_an_own_one_taught
         fail_msg("shared classifier %.3f, own classifier by KL %.3f", shared.mean_test, own.mean_test);
     ws_dataset_close(&web);
     close_task(&noisy);
+    ws_config_fini(&config);
+    ws_config_fini(&apart);
 }
 
 /*
@@ -397,9 +403,9 @@ static void contrast_loses_less_to_random_channel_statistics(void **state)
     (void)state;
     struct ws_dataset web;
     struct ws_config with = settings(), without = settings();
-    with.distill.kd3.select = without.distill.kd3.select = false;
-    with.distill.kd3.contrast = without.distill.kd3.contrast = contrast_self;
-    with.distill.kd3.contrast_weight = .1;
+    KEYS(&with, kd3)->select = KEYS(&without, kd3)->select = false;
+    KEYS(&with, kd3)->contrast = KEYS(&without, kd3)->contrast = WS_CONTRAST_SELF;
+    KEYS(&with, kd3)->contrast_weight = .1;
     shapes_make(&web, N_POOL, &(struct shapes_kind){.stream = 3, .is_web = true, .noise = 20, .junk = .5, .rare = -1});
     const struct students a = train_students(&calm, "contrast-.1", &ws_method_kd3, &with, &web);
     const struct students b = train_students(&calm, "contrast-0", &ws_method_kd3, &without, &web);
@@ -408,6 +414,8 @@ static void contrast_loses_less_to_random_channel_statistics(void **state)
         fail_msg("with contrast %.3f falls to %.3f, without %.3f to %.3f", a.mean_test, a.mean_shifted, b.mean_test,
                  b.mean_shifted);
     ws_dataset_close(&web);
+    ws_config_fini(&with);
+    ws_config_fini(&without);
 }
 
 int main(void)

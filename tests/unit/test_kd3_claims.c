@@ -521,7 +521,7 @@ static void a_student_with_the_teachers_weights_has_no_loss_and_its_accuracy(voi
     (void)state;
     static struct method_bench b;
     struct ws_err err = {0};
-    struct ws_conf_kd3 options = kd3_bench_options(0, true);
+    struct ws_kd3_keys options = kd3_bench_options(0, true);
     struct ws_predictor student, teacher;
     options.projector_factor = 1;
     kd3_bench_open(&b, options);

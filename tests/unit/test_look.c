@@ -140,12 +140,64 @@ static void damage(const struct workdir *work, const char *name, long at)
     assert_int_equal(fclose(stream), 0);
 }
 
-/* What kd3+ refined; no manifest names it. */
+/* What an older program refined; no manifest names it. */
 static void write_refined(const struct workdir *work)
 {
     char path[TEMP_PATH];
     const struct ws_tensor_entry ids = {"ids", WS_U8, 2, {12, 16}, work->ids, (size_t)12 * 16};
     WORKDIR_OK(ws_tensors_write(workdir_path(work, path, "runs/refined/part-001.safetensors"), &ids, 1, NULL, 0, err));
+}
+
+/* The same, with the manifest that says whom it was made for. */
+static void write_prepared(const struct workdir *work, const char *run)
+{
+    char path[TEMP_PATH];
+    static const char part[] = "runs/refined/part-001.safetensors";
+    struct ws_manifest manifest = {0};
+    write_refined(work);
+    const struct ws_digest digest = workdir_digest(work, part);
+    WORKDIR_OK(ws_manifest_begin(&manifest, ws_stage_find("distill"), "test 1", work->config, run, err));
+    assert_true(ws_manifest_output(&manifest, part, &digest, 12));
+    assert_true(ws_manifest_fact(&manifest, "prepares", json_string(run)));
+    WORKDIR_OK(ws_manifest_finish(&manifest, workdir_path(work, path, "runs/refined/manifest.json"), err));
+    ws_manifest_fini(&manifest);
+}
+
+static void what_was_prepared_for_a_run_is_known_by_its_manifest(void **state)
+{
+    struct workdir work;
+    char path[TEMP_PATH], hex[WS_IMAGE_ID_HEX], *out = NULL;
+    struct ws_err failure = {0};
+    workdir_make(&work, *state, 12, 2);
+    write_prepared(&work, "kd3");
+    expect_state(&work, "distill refined", "done", "");
+    assert_int_equal(workdir_run(&work, ws_verify_command, NULL, false, &out, &failure), WS_OK);
+    assert_non_null(strstr(out, "ok   runs/refined/part-001.safetensors: SHA-256"));
+    assert_non_null(strstr(out, "ok   runs/refined/manifest.json"));
+    free(out);
+    ws_image_id_hex(&work.ids[3], hex);
+    assert_int_equal(workdir_run(&work, ws_explain_command, hex, false, &out, &failure), WS_OK);
+    assert_non_null(strstr(out, "  prepared   for kd3: row 3 of runs/refined/part-001.safetensors\n"));
+    free(out);
+    temp_remove(workdir_path(&work, path, "runs/refined/part-001.safetensors"));
+    expect_state(&work, "distill refined", "stale", "an output is gone: runs/refined/part-001.safetensors");
+    assert_int_equal(workdir_run(&work, ws_verify_command, NULL, false, &out, &failure), WS_E_DAMAGED);
+    free(out);
+    workdir_free(&work);
+}
+
+/* Of a run that the configuration no longer has, status says nothing. */
+static void what_was_prepared_for_no_run_of_today_is_not_listed(void **state)
+{
+    struct workdir work;
+    char *out = NULL;
+    struct ws_err failure = {0};
+    workdir_make(&work, *state, 12, 2);
+    write_prepared(&work, "ce");
+    assert_int_equal(workdir_run(&work, ws_status_command, NULL, false, &out, &failure), WS_OK);
+    assert_null(strstr(out, "refined"));
+    free(out);
+    workdir_free(&work);
 }
 
 static void verify_finds_damage_in_every_kind_of_file(void **state)
@@ -388,6 +440,8 @@ int main(void)
         TEST(status_sees_who_holds_a_lock),
         TEST(status_prints_a_table_for_people),
         TEST(verify_passes_what_is_whole),
+        TEST(what_was_prepared_for_a_run_is_known_by_its_manifest),
+        TEST(what_was_prepared_for_no_run_of_today_is_not_listed),
         TEST(verify_finds_damage_in_every_kind_of_file),
         TEST(verify_finds_a_pixel_that_changed_in_the_store),
         TEST(explain_tells_a_story_from_url_to_student),

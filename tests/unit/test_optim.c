@@ -44,7 +44,7 @@ static void fill_gradients(struct ws_net *net, uint32_t step)
 }
 
 /* PyTorch's formula for one value, in double. */
-static void step_twin(const struct ws_conf_optim *o, double g, double lr, int t, double *w, double *m, double *v)
+static void step_twin(const struct ws_optim_options *o, double g, double lr, int t, double *w, double *m, double *v)
 {
     if (o->kind == WS_OPTIM_ADAMW)
         *w *= 1.0 - lr * o->weight_decay;
@@ -61,7 +61,7 @@ static void step_twin(const struct ws_conf_optim *o, double g, double lr, int t,
     *w -= lr * (*m / (1.0 - pow(o->beta1, t))) / (sqrt(corrected) + o->eps);
 }
 
-static void check_optim(const struct ws_conf_optim *options)
+static void check_optim(const struct ws_optim_options *options)
 {
     struct ws_err err = {0};
     struct ws_net *net = make_net();
@@ -106,32 +106,32 @@ static void check_optim(const struct ws_conf_optim *options)
 static void plain_sgd_follows_its_formula(void **state)
 {
     (void)state;
-    check_optim(&(struct ws_conf_optim){.kind = WS_OPTIM_SGD});
+    check_optim(&(struct ws_optim_options){.kind = WS_OPTIM_SGD});
 }
 
 static void momentum_and_decay_follow_their_formula(void **state)
 {
     (void)state;
-    check_optim(&(struct ws_conf_optim){.momentum = 0.9, .weight_decay = 5e-2});
+    check_optim(&(struct ws_optim_options){.momentum = 0.9, .weight_decay = 5e-2});
 }
 
 static void nesterov_follows_its_formula(void **state)
 {
     (void)state;
-    check_optim(&(struct ws_conf_optim){.momentum = 0.9, .weight_decay = 5e-2, .nesterov = true});
+    check_optim(&(struct ws_optim_options){.momentum = 0.9, .weight_decay = 5e-2, .nesterov = true});
 }
 
 static void adam_follows_its_formula(void **state)
 {
     (void)state;
-    check_optim(
-        &(struct ws_conf_optim){.kind = WS_OPTIM_ADAM, .weight_decay = 5e-2, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-2});
+    check_optim(&(struct ws_optim_options){
+        .kind = WS_OPTIM_ADAM, .weight_decay = 5e-2, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-2});
 }
 
 static void adamw_follows_its_formula(void **state)
 {
     (void)state;
-    check_optim(&(struct ws_conf_optim){
+    check_optim(&(struct ws_optim_options){
         .kind = WS_OPTIM_ADAMW, .weight_decay = 0.5, .beta1 = 0.8, .beta2 = 0.999, .eps = 1e-8});
 }
 
@@ -176,7 +176,7 @@ static void first_momentum_step_equals_a_plain_step(void **state)
     struct ws_err err = {0};
     struct ws_net *a = make_net(), *b = make_net();
     struct ws_optim plain, heavy;
-    const struct ws_conf_optim none = {0}, momentum = {.momentum = 0.9};
+    const struct ws_optim_options none = {0}, momentum = {.momentum = 0.9};
     assert_int_equal(ws_optim_init(&plain, a, &none, &err), WS_OK);
     assert_int_equal(ws_optim_init(&heavy, b, &momentum, &err), WS_OK);
     fill_gradients(a, 9);

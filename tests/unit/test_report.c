@@ -1,4 +1,5 @@
 /* The report: what is in it, what is said of what is missing, and that nothing of the web's text becomes markup. */
+#include "program.h"
 #include "workdir.h"
 
 #include "../../store/commands.h"
@@ -155,7 +156,7 @@ static char *make_page_under(struct workdir *work, const char *key, const char *
     const char *options[1] = {option};
     snprintf(option, sizeof(option), "%s=%s", key, value);
     ws_config_free(&work->config);
-    WORKDIR_OK(ws_config_load(&work->config, work->config_path, options, 1, err));
+    WORKDIR_OK(ws_config_load(&work->config, test_program(), work->config_path, options, 1, err));
     return make_page(work);
 }
 

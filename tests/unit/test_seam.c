@@ -5,6 +5,7 @@
  */
 #include "../../distill/learn/ring.h"
 #include "../../distill/learn/update.h"
+#include "program.h"
 #include "train_bench.h"
 
 #include "webstill/nn/loss.h"
@@ -14,7 +15,7 @@ enum { LATENT = 6, CAPACITY = 48, STUDENT = 1, MAKERS = 2 | 4 };
 
 struct toy {
     const struct ws_session *session;
-    struct ws_conf_optim adam;              /* of generator and latents */
+    struct ws_optim_keys adam;              /* of generator and latents */
     struct ws_network *generator, *teacher; /* the teacher as it was, with a gradient for its input */
     struct ws_learner *latent;
     struct ws_ring *ring;
@@ -46,8 +47,9 @@ static enum ws_status open_toy(struct ws_training *training, struct ws_err *err)
     if (status != WS_OK)
         return status;
     toy->session = session;
-    toy->adam = (struct ws_conf_optim){
-        .kind = WS_OPTIM_ADAM, .lr = .02, .beta1 = .5, .beta2 = .999, .eps = 1e-8, .schedule = WS_SCHEDULE_CONSTANT};
+    toy->adam = (struct ws_optim_keys){.options = {.kind = WS_OPTIM_ADAM, .beta1 = .5, .beta2 = .999, .eps = 1e-8},
+                                       .lr = .02,
+                                       .schedule = WS_SCHEDULE_CONSTANT};
     const struct ws_exec_options both = {.max_batch = BATCH, .backward = true, .input_gradient = true};
     const struct ws_ring_options ring = {
         .capacity = CAPACITY, .correction = .4, .note = remember_losses, .argument = toy};
@@ -297,8 +299,8 @@ static void a_phase_that_leaves_the_numbers_is_kept_and_run_again(void **state)
     struct ws_method method = toy_method;
     method.phases = spoilt;
     open_bench(&b, *state, "toy", 2, the_teacher);
-    b.config.distill.optim.lr = 1e30;
-    b.config.distill.optim.schedule = WS_SCHEDULE_CONSTANT;
+    KEYS(&b.config, distill)->optim.lr = 1e30;
+    KEYS(&b.config, distill)->optim.schedule = WS_SCHEDULE_CONSTANT;
     assert_int_equal(run(&b, &method, &err), WS_E_NUMERIC);
     assert_non_null(strstr(err.text, "it began in the student's"));
     const char *at = strstr(err.hint, "--replay ");

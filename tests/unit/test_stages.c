@@ -3,6 +3,8 @@
 #include "../../distill/commands.h"
 #include "../../distill/learn/predict.h"
 #include "../../distill/model/network.h"
+#include "../../store/stage/stages.h"
+#include "program.h"
 #include "workdir.h"
 
 #include "webstill/base/clock.h"
@@ -92,7 +94,7 @@ static void set_methods(struct place *place, const char *from, const char *to)
     snprintf(changed, sizeof changed, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
     temp_write(path, changed, strlen(changed));
     ws_config_free(&place->work.config);
-    WORKDIR_OK(ws_config_load(&place->work.config, path, NULL, 0, err));
+    WORKDIR_OK(ws_config_load(&place->work.config, test_program(), path, NULL, 0, err));
 }
 
 typedef enum ws_status command_fn(const struct ws_run *run, struct ws_err *err);
@@ -327,6 +329,31 @@ static void a_renamed_class_is_told_before_anything_is_trained(void **state)
     free_place(&place);
 }
 
+/* The key is younger than teachers that there are: their manifests do not name it, and stay current. */
+static void the_teachers_method_is_a_row_of_the_table(void **state)
+{
+    struct place place;
+    struct ws_err err;
+    char path[TEMP_PATH];
+    make_place(&place, *state, "kd");
+    must(&place, ws_teacher_command);
+    struct ws_buf text = {0};
+    assert_int_equal(ws_file_read(temp_join(path, place.folder, "teacher/manifest.json"), 1 << 20, &text, &err), WS_OK);
+    assert_null(strstr(text.ptr, "method: ce"));
+    ws_buf_fini(&text);
+    const int64_t before = modified_ns(&place, "teacher/teacher.safetensors");
+    set_methods(&place, "teacher: {", "teacher: {method: ce, ");
+    must(&place, ws_teacher_command);
+    assert_true(before == modified_ns(&place, "teacher/teacher.safetensors"));
+    set_methods(&place, "method: ce, ", "method: kd, ");
+    assert_int_equal(run_with(&place, ws_teacher_command, NULL, 0, &err), WS_E_CONFIG);
+    assert_non_null(strstr(err.text, "method kd learns from a teacher"));
+    set_methods(&place, "method: kd, ", "method: cd, ");
+    assert_int_equal(run_with(&place, ws_teacher_command, NULL, 0, &err), WS_E_CONFIG);
+    assert_non_null(strstr(err.text, "teacher.method: unknown method \"cd\""));
+    free_place(&place);
+}
+
 static void a_held_lock_is_respected(void **state)
 {
     struct place place;
@@ -339,6 +366,26 @@ static void a_held_lock_is_respected(void **state)
     ws_lock_release(&lock);
     must(&place, ws_teacher_command);
     free_place(&place);
+}
+
+/* What `webstill status` says of what was prepared for kd3+. */
+static void expect_prepared(const struct place *place, enum ws_stage_state state)
+{
+    struct ws_stage_folder places[WS_STAGES_MAX];
+    struct ws_stage_view views[WS_STAGES_MAX];
+    int n_found = 0;
+    const size_t n = ws_stages_list(place->work.config, place->folder, places, WS_STAGES_MAX);
+    WORKDIR_OK(ws_stages_look(places, n, place->folder, place->work.config, views, err));
+    for (size_t i = 0; i < n; i++) {
+        if (places[i].is_prepared) {
+            assert_string_equal(places[i].title, "distill refined");
+            assert_string_equal(places[i].run, "kd3+");
+            assert_int_equal(views[i].state, state);
+            n_found++;
+        }
+        ws_stage_view_fini(&views[i]);
+    }
+    assert_int_equal(n_found, 1);
 }
 
 /* What is prepared for a training has a folder, a lock and a manifest of its own, and is not made twice. */
@@ -366,8 +413,10 @@ static void refining_is_a_step_of_its_own(void **state)
     const int64_t made_ns = modified_ns(&place, part);
 
     /* Another loss on the same pictures: they are read. */
+    expect_prepared(&place, WS_STAGE_DONE);
     set_methods(&place, "refine_steps: 2", "refine_steps: 2, kl_weight: 3");
     must(&place, ws_distill_command);
+    expect_prepared(&place, WS_STAGE_DONE);
     assert_int_equal(modified_ns(&place, part), made_ns);
     const struct ws_digest other = digest_of(&place, "runs/kd3+/student.safetensors");
     assert_memory_not_equal(&student, &other, sizeof student);
@@ -518,7 +567,7 @@ static double train_steps(struct ws_model *model, int n_steps)
     struct ws_pool *pool = NULL;
     struct ws_exec *exec = NULL;
     struct ws_optim optim = {0};
-    const struct ws_conf_optim options = {.kind = WS_OPTIM_SGD, .momentum = 0.9};
+    const struct ws_optim_options options = {.kind = WS_OPTIM_SGD, .momentum = 0.9};
     const int32_t labels[BATCH] = {0, 1, 2, 0, 1, 2, 0, 1};
     double loss = 0;
     WORKDIR_OK(ws_pool_open(&pool, 2, err));
@@ -632,7 +681,7 @@ static void a_students_scores_can_be_curated_with(void **state)
     must(&place, ws_curate_command);
     const struct ws_digest alone = digest_of(&place, "selection/epoch.safetensors");
     const struct ws_option_value with[] = {{"student", scores}, {NULL, NULL}};
-    place.work.config->curate.epoch = 2;
+    KEYS(place.work.config, curate)->epoch = 2;
     assert_int_equal(run_with(&place, ws_curate_command, with, 0, &err), WS_OK);
     const struct ws_digest both = digest_of(&place, "selection/epoch.safetensors");
     assert_memory_not_equal(&alone, &both, sizeof alone);
@@ -681,7 +730,7 @@ static void killed_at_any_instant_the_bytes_end_up_the_same(void **state)
     make_place(&killed, folder, "kd3, ce, kd3+");
     must(&whole, ws_teacher_command);
     must(&whole, ws_distill_command);
-    killed.work.config->teacher.checkpoint_s = killed.work.config->distill.checkpoint_s = 0;
+    KEYS(killed.work.config, teacher)->checkpoint_s = KEYS(killed.work.config, distill)->checkpoint_s = 0;
     int n_kills = 0;
     static command_fn *const commands[] = {ws_teacher_command, ws_distill_command};
     for (int i = 0; i < 2; i++)
@@ -733,6 +782,7 @@ int main(void)
         IN_FOLDER(a_stage_without_its_forerunner_names_it),
         IN_FOLDER(a_missing_labelled_set_says_where_data_comes_from),
         IN_FOLDER(a_renamed_class_is_told_before_anything_is_trained),
+        IN_FOLDER(the_teachers_method_is_a_row_of_the_table),
         IN_FOLDER(a_held_lock_is_respected),
         IN_FOLDER(refining_is_a_step_of_its_own),
         IN_FOLDER(an_imported_teacher_is_the_same_teacher),

@@ -1,6 +1,7 @@
 /* What `webstill distill` warns of before it begins: a student as large as its teacher, ten images, a pool of junk. */
 #include "../../distill/learn/start_check.h"
 #include "pool_data.h"
+#include "program.h"
 
 enum { N = 240, CLASSES = 3, SIDE = 8 };
 
@@ -22,10 +23,11 @@ static void open_bench(struct bench *b, size_t n)
     struct ws_card card = {
         .arch = "resnet14", .classes = class_names, .n_classes = CLASSES, .height = SIDE, .width = SIDE, .channels = 1};
     memset(b, 0, sizeof *b);
+    test_config_init(&b->config);
     pool_data_make(&b->data, n, SIDE, 1, CLASSES);
     assert_int_equal(ws_model_build(&b->teacher, &card, &err), WS_OK);
-    b->config.distill.arch = student;
-    b->config.distill.batch = 16;
+    KEYS(&b->config, distill)->runs.arch = student;
+    KEYS(&b->config, distill)->batch = 16;
     for (uint32_t i = 0; i < n; i++) { /* the teacher is asked of half of the pool, and agrees with the search words */
         b->asked[i] = i;
         b->choices[i] = b->data.labels[i];
@@ -42,6 +44,7 @@ static void open_bench(struct bench *b, size_t n)
 
 static void close_bench(struct bench *b)
 {
+    ws_config_fini(&b->config);
     ws_model_free(&b->teacher);
     ws_dataset_close(&b->data);
 }
@@ -62,7 +65,7 @@ static void a_student_as_large_as_its_teacher_is_told(void **state)
     (void)state;
     open_bench(&b, N);
     for (int i = 0; i < 2; i++) {
-        b.config.distill.arch = students[i];
+        KEYS(&b.config, distill)->runs.arch = students[i];
         assert_int_equal(ws_start_check(&b.start), 1);
     }
     close_bench(&b);

@@ -277,7 +277,7 @@ static void the_step_schedule_falls_behind_its_milestones(void **state)
 {
     (void)state;
     double milestones[] = {.625, .75, .875};
-    const struct ws_conf_optim optim = {
+    const struct ws_optim_keys optim = {
         .lr = .05, .schedule = WS_SCHEDULE_STEP, .milestones = milestones, .n_milestones = 3, .gamma = .1};
     assert_near(ws_rate_at(&optim, &(struct ws_place){.epoch = 150, .epochs = 240}), .05, 1e-15);
     assert_near(ws_rate_at(&optim, &(struct ws_place){.epoch = 151, .epochs = 240}), .005, 1e-15);

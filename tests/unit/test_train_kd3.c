@@ -1,4 +1,5 @@
 /* KD3 in the loop: what it selects and keeps each epoch, which pairs and options it takes, and how these resume. */
+#include "program.h"
 #include "train_bench.h"
 
 /* Ten copies of one picture among the pool, which share one image's weight. */
@@ -6,9 +7,9 @@ static void use_density(struct bench *b, enum ws_density_mode mode)
 {
     for (int i = 1; i < 10; i++)
         memcpy(b->data.block + (size_t)i * SIDE * SIDE, b->data.block, SIDE * SIDE);
-    b->config.curate.density = mode;
-    b->config.curate.density_distance = 0;
-    b->config.curate.p_cutoff = .3;
+    KEYS(&b->config, curate)->density = mode;
+    KEYS(&b->config, curate)->density_distance = 0;
+    KEYS(&b->config, curate)->p_cutoff = .3;
 }
 
 static void weights_of_an_epoch_survive_a_cut_inside_it(void **state)
@@ -47,10 +48,10 @@ static void rules_beyond_kd3s_do_not_need_its_threshold(void **state)
     struct ws_err err = {0};
     open_bench(&b, *state, "alone", 2, the_teacher);
     use_density(&b, WS_DENSITY_DROP);
-    b.config.distill.kd3.select = false;
-    b.config.curate.alpha_steepness = 1000; /* alpha = 1: the teacher alone is asked */
+    KEYS(&b.config, kd3)->select = false;
+    KEYS(&b.config, curate)->alpha_steepness = 1000; /* alpha = 1: the teacher alone is asked */
     b.session.epochs = 100;
-    assert_int_equal(kd3_selection_open(&selection, &b.session, &b.config.distill.kd3, &err), WS_OK);
+    assert_int_equal(kd3_selection_open(&selection, &b.session, KEYS(&b.config, kd3), &err), WS_OK);
     assert_int_equal(kd3_select(&selection, 1, &epoch, &err), WS_OK);
     int n_pool = 0, n_copies = 0, n_others = 0;
     for (size_t i = 0; i < b.n_train; i++)
@@ -84,7 +85,7 @@ static void kd3_takes_any_pair_of_the_zoo(void **state)
         ws_net_init(teacher->net, 3);
         open_bench(&b, *state, pairs[i][1], 2, teacher);
         snprintf(b.session.card.arch, sizeof b.session.card.arch, "%s", pairs[i][1]);
-        b.config.distill.kd3.select = false;
+        KEYS(&b.config, kd3)->select = false;
         b.session.epochs = 1;
         b.options.steps_per_epoch = 2;
         must_run(&b, &ws_method_kd3);
@@ -122,8 +123,8 @@ static void pooled_alignment_takes_pairs_whose_maps_do_not_fit(void **state)
     assert_int_equal(run(&b, &ws_method_kd3, &err), WS_E_UNSUPPORTED);
     assert_non_null(strstr(err.text, "integer ratio"));
     assert_non_null(strstr(err.hint, "distill.kd3.align: pooled"));
-    b.config.distill.kd3.align = WS_ALIGN_POOLED;
-    b.config.distill.kd3.select = false;
+    KEYS(&b.config, kd3)->align = WS_ALIGN_POOLED;
+    KEYS(&b.config, kd3)->select = false;
     must_run(&b, &ws_method_kd3);
     close_bench(&b);
     ws_model_free(&teacher);
@@ -132,19 +133,18 @@ static void pooled_alignment_takes_pairs_whose_maps_do_not_fit(void **state)
 /* contrast: cross and align: pooled, as for the released code's choices above. */
 static void runs_with_the_other_contrast_and_alignment_resume_and_ignore_threads(void **state)
 {
-    static char contrast_cross[] = "cross";
     static struct bench whole, cut;
     enum ws_status status = WS_E_BUDGET;
     open_bench(&whole, *state, "whole", 1, the_teacher);
-    whole.config.distill.kd3.contrast = contrast_cross;
-    whole.config.distill.kd3.contrast_weight = .5;
-    whole.config.distill.kd3.align = WS_ALIGN_POOLED;
-    whole.config.distill.kd3.select = false; /* the student would decide before it has learnt anything */
+    KEYS(&whole.config, kd3)->contrast = WS_CONTRAST_CROSS;
+    KEYS(&whole.config, kd3)->contrast_weight = .5;
+    KEYS(&whole.config, kd3)->align = WS_ALIGN_POOLED;
+    KEYS(&whole.config, kd3)->select = false; /* the student would decide before it has learnt anything */
     must_run(&whole, &ws_method_kd3);
     for (int n_calls = 1; status == WS_E_BUDGET; n_calls++) {
         struct ws_err err;
         open_bench(&cut, *state, "cut", 1 + n_calls % 3, the_teacher);
-        cut.config = whole.config;
+        test_config_copy(&cut.config, &whole.config);
         cut.options.limit = n_calls;
         status = run(&cut, &ws_method_kd3, &err);
         close_bench(&cut);
@@ -176,8 +176,8 @@ static void contrast_reaches_the_student_through_its_own_embedding(void **state)
     static struct bench on, off;
     open_bench(&on, *state, "on", 2, the_teacher);
     open_bench(&off, *state, "off", 2, the_teacher);
-    on.config.distill.kd3.contrast_weight = 1;
-    off.config.distill.kd3.contrast = contrast_off;
+    KEYS(&on.config, kd3)->contrast_weight = 1;
+    KEYS(&off.config, kd3)->contrast = WS_CONTRAST_OFF;
     must_run(&on, &ws_method_kd3);
     must_run(&off, &ws_method_kd3);
     assert_memory_not_equal(&on.result.last, &off.result.last, sizeof on.result.last);
@@ -234,9 +234,10 @@ static void kept_teacher_logits_give_the_bytes_of_recomputed_ones(void **state)
     open_bench(&kept, *state, "kept", 2, the_teacher);
     open_bench(&recomputed, *state, "recomputed", 3, the_teacher);
     open_bench(&augmented, *state, "augmented", 2, the_teacher);
-    kept.config.distill.kd3.selection_view = recomputed.config.distill.kd3.selection_view = WS_SELECTION_CLEAN;
-    kept.config.distill.kd3.teacher_cache_mib = 1;
-    kept.config.curate.alpha_zero_share = recomputed.config.curate.alpha_zero_share = 1; /* asks in each epoch */
+    KEYS(&kept.config, kd3)->selection_view = KEYS(&recomputed.config, kd3)->selection_view = WS_SELECTION_CLEAN;
+    KEYS(&kept.config, kd3)->teacher_cache_mib = 1;
+    KEYS(&kept.config, curate)->alpha_zero_share = KEYS(&recomputed.config, curate)->alpha_zero_share =
+        1; /* asks in each epoch */
     must_run(&kept, &ws_method_kd3);
     must_run(&recomputed, &ws_method_kd3);
     must_run(&augmented, &ws_method_kd3);
@@ -250,7 +251,7 @@ static void kept_teacher_logits_give_the_bytes_of_recomputed_ones(void **state)
     enum ws_status status = WS_E_BUDGET;
     while (status == WS_E_BUDGET) {
         open_bench(&cut, *state, "cut", 2, the_teacher);
-        cut.config = kept.config;
+        test_config_copy(&cut.config, &kept.config);
         cut.options.limit = 7;
         status = run(&cut, &ws_method_kd3, &err);
         close_bench(&cut);
@@ -274,15 +275,15 @@ static void the_teacher_is_asked_once_where_its_logits_fit_under_the_cap(void **
         struct ws_predictor stranger;
         char path[TEMP_PATH], first[TEMP_PATH];
         open_bench(&b, *state, cap ? "kept" : "recomputed", 2, the_teacher);
-        b.config.distill.kd3.selection_view = WS_SELECTION_CLEAN;
-        b.config.distill.kd3.teacher_cache_mib = cap;
-        b.config.curate.alpha_steepness = 1000; /* alpha = 1 in both epochs */
-        b.config.curate.p_cutoff = .1;          /* which even a random network reaches */
+        KEYS(&b.config, kd3)->selection_view = WS_SELECTION_CLEAN;
+        KEYS(&b.config, kd3)->teacher_cache_mib = cap;
+        KEYS(&b.config, curate)->alpha_steepness = 1000; /* alpha = 1 in both epochs */
+        KEYS(&b.config, curate)->p_cutoff = .1;          /* which even a random network reaches */
         b.session.epochs = 100;
         assert_int_equal(ws_model_build(&other, &the_teacher->card, &err), WS_OK);
         ws_net_init(other->net, 3);
         assert_int_equal(ws_predictor_open(&stranger, other, b.pool, BATCH, false, &err), WS_OK);
-        assert_int_equal(kd3_selection_open(&selection, &b.session, &b.config.distill.kd3, &err), WS_OK);
+        assert_int_equal(kd3_selection_open(&selection, &b.session, KEYS(&b.config, kd3), &err), WS_OK);
         b.session.student = &stranger;
         assert_int_equal(kd3_select(&selection, 1, &epoch, &err), WS_OK);
         copy_file(selection_path(path, &b, 1), temp_join(first, b.dir, "first"));
@@ -308,7 +309,7 @@ static void combining_probabilities_selects_otherwise(void **state)
     struct ws_buf left = {0}, right = {0};
     open_bench(&of_logits, *state, "logits", 2, the_teacher);
     open_bench(&of_probabilities, *state, "probabilities", 2, the_teacher);
-    of_probabilities.config.curate.combine = WS_COMBINE_PROBABILITIES;
+    KEYS(&of_probabilities.config, curate)->combine = WS_COMBINE_PROBABILITIES;
     must_run(&of_logits, &ws_method_kd3);
     must_run(&of_probabilities, &ws_method_kd3);
     read_file(selection_path(a, &of_logits, 1), &left);
@@ -326,7 +327,7 @@ static void a_selection_of_fewer_than_two_says_what_to_do(void **state)
     struct ws_err err;
     open_bench(&b, *state, "kd3", 2, the_teacher);
     b.n_train = b.session.n_train = 2;
-    b.config.curate.p_cutoff = 1;
+    KEYS(&b.config, curate)->p_cutoff = 1;
     memset(the_teacher->net->values + the_teacher->net->params[ws_net_find_param(the_teacher->net, "fc.bias")].offset,
            0, sizeof(float) * CLASSES);
     const enum ws_status status = run(&b, &ws_method_kd3, &err);
@@ -341,8 +342,8 @@ static void kd3_without_sharing_selection_and_contrast_is_kd(void **state)
 {
     static struct bench kd3, kd;
     open_bench(&kd3, *state, "kd3", 2, the_teacher);
-    kd3.config.distill.kd3.share = kd3.config.distill.kd3.select = false;
-    kd3.config.distill.kd3.contrast = contrast_off;
+    KEYS(&kd3.config, kd3)->share = KEYS(&kd3.config, kd3)->select = false;
+    KEYS(&kd3.config, kd3)->contrast = WS_CONTRAST_OFF;
     open_bench(&kd, *state, "kd", 2, the_teacher);
     must_run(&kd3, &ws_method_kd3);
     must_run(&kd, &ws_method_kd);
@@ -355,7 +356,7 @@ static void kd3_without_sharing_trains_a_classifier_of_its_own_on_the_selection(
 {
     static struct bench own, shared;
     open_bench(&own, *state, "own", 2, the_teacher);
-    own.config.distill.kd3.share = false;
+    KEYS(&own.config, kd3)->share = false;
     open_bench(&shared, *state, "shared", 2, the_teacher);
     must_run(&own, &ws_method_kd3);
     must_run(&shared, &ws_method_kd3);
@@ -385,8 +386,8 @@ static void kd3_without_sharing_trains_a_classifier_of_its_own_on_the_selection(
 static void sample_pool(struct bench *b, const char *folder, const char *name, int n_threads)
 {
     open_bench(b, folder, name, n_threads, the_teacher);
-    b->config.distill.kd3_plus.refine_images = 40;
-    b->config.curate.p_cutoff = .3;
+    KEYS(&b->config, kd3_plus)->refine.images = 40;
+    KEYS(&b->config, curate)->p_cutoff = .3;
     assert_true(b->n_train > 50);
 }
 
@@ -452,13 +453,13 @@ static void a_sampled_run_that_selects_resumes_and_ignores_threads(void **state)
 {
     static struct bench whole, cut;
     sample_pool(&whole, *state, "whole-sample", 1);
-    whole.config.distill.kd3_plus.select = true;
+    KEYS(&whole.config, kd3_plus)->select = true;
     must_run(&whole, &ws_method_kd3_plus);
     enum ws_status status = WS_E_BUDGET;
     for (int n_calls = 0; status == WS_E_BUDGET; n_calls++) {
         struct ws_err err;
         sample_pool(&cut, *state, "cut-sample", 2 + n_calls % 2);
-        cut.config.distill.kd3_plus.select = true;
+        KEYS(&cut.config, kd3_plus)->select = true;
         cut.options.limit = 7;
         status = run(&cut, &ws_method_kd3_plus, &err);
         close_bench(&cut);

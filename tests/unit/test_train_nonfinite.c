@@ -1,4 +1,5 @@
 /* A training that leaves the numbers: where it began is told, its step is kept, and runs again. */
+#include "program.h"
 #include "train_bench.h"
 
 /* Cross entropy with one parameter spoilt before step 7. */
@@ -110,7 +111,7 @@ static void an_input_that_is_not_finite_is_blamed_on_no_layer(void **state)
     char path[TEMP_PATH];
     struct ws_tensors *kept;
     open_bench(&b, *state, "kd3", 2, the_teacher);
-    b.config.distill.kd3.select = false;
+    KEYS(&b.config, kd3)->select = false;
     b.session.augment.std[0] = 0;
     assert_int_equal(run(&b, &ws_method_kd3, &err), WS_E_NUMERIC);
     if (!strstr(err.text, "student's activation of input"))
@@ -130,8 +131,8 @@ static void a_rate_that_is_too_high_ends_in_an_error_not_in_a_student(void **sta
     static struct bench b;
     struct ws_err err;
     open_bench(&b, *state, "ce", 2, NULL);
-    b.config.distill.optim.lr = 1e30;
-    b.config.distill.optim.schedule = WS_SCHEDULE_CONSTANT;
+    KEYS(&b.config, distill)->optim.lr = 1e30;
+    KEYS(&b.config, distill)->optim.schedule = WS_SCHEDULE_CONSTANT;
     assert_int_equal(run(&b, &ws_method_ce, &err), WS_E_NUMERIC);
     assert_has(err.text, "it began in the student's");
     assert_has(err.hint, "lower the learning rate");

@@ -16,6 +16,7 @@
 #include "../../distill/method/kd3/state.h"
 #include "../../distill/prepare/refine.h"
 #include "pool_data.h"
+#include "program.h"
 #include "temp.h"
 
 #include "webstill/base/file.h"
@@ -43,38 +44,36 @@ struct bench {
 };
 
 static char teacher_path[TEMP_PATH]; /* a copy on disk of the teacher */
-static char rule_kd3[] = "kd3", contrast_self[] = "self", contrast_off[] = "off";
 
 static inline void set_config(struct ws_config *config)
 {
-    *config = (struct ws_config){.seed = 5};
-    config->curate = (struct ws_conf_curate){
-        .rule = rule_kd3, .p_cutoff = .95, .alpha_zero_share = .5, .alpha_horizon_share = .67, .alpha_steepness = 5};
-    config->distill.kd3 = (struct ws_conf_kd3){.contrast = contrast_self,
-                                               .contrast_weight = .001,
-                                               .contrast_temperature = .3,
-                                               .embedding = 16,
-                                               .projector_factor = 2,
-                                               .share = true,
-                                               .kl_temperature = 4,
-                                               .mix_alpha = .1,
-                                               .mix_eps = 1e-6,
-                                               .mixed_memory_mib = 192,
-                                               .select = true,
-                                               .weights = true};
-    config->distill.kd3_plus = (struct ws_conf_kd3_plus){.contrast = contrast_off,
-                                                         .kl_weight = 1,
-                                                         .kl_temperature = 4,
-                                                         .refine_steps = 2,
-                                                         .refine_lr = .05,
-                                                         .refine_statistics = 1,
-                                                         .refined_share = .5};
-    config->distill.kd.temperature = 4;
-    config->distill.simkd.projector_factor = 2;
-    config->distill.fitnet = (struct ws_conf_fitnet){.temperature = 4, .hint_weight = 100};
-    config->distill.dfnd = (struct ws_conf_dfnd){.share = .5, .temperature = 4, .noise_lr = .001};
-    config->distill.optim =
-        (struct ws_conf_optim){.lr = .05, .momentum = .9, .weight_decay = 5e-4, .schedule = WS_SCHEDULE_COSINE};
+    test_config_init(config);
+    config->seed = 5;
+    *KEYS(config, curate) = (struct ws_curate_keys){
+        .rule = WS_RULE_KD3, .p_cutoff = .95, .alpha_zero_share = .5, .alpha_horizon_share = .67, .alpha_steepness = 5};
+    *KEYS(config, kd3) = (struct ws_kd3_keys){.contrast = WS_CONTRAST_SELF,
+                                              .contrast_weight = .001,
+                                              .contrast_temperature = .3,
+                                              .embedding = 16,
+                                              .projector_factor = 2,
+                                              .share = true,
+                                              .kl_temperature = 4,
+                                              .mix_alpha = .1,
+                                              .mix_eps = 1e-6,
+                                              .mixed_memory_mib = 192,
+                                              .select = true,
+                                              .weights = true};
+    *KEYS(config, kd3_plus) =
+        (struct ws_kd3_plus_keys){.contrast = WS_CONTRAST_OFF,
+                                  .kl_weight = 1,
+                                  .kl_temperature = 4,
+                                  .refine = {.steps = 2, .lr = .05, .statistics = 1, .share = .5}};
+    KEYS(config, kd)->temperature = 4;
+    KEYS(config, simkd)->projector_factor = 2;
+    *KEYS(config, fitnet) = (struct ws_fitnet_keys){.temperature = 4, .hint_weight = 100};
+    *KEYS(config, dfnd) = (struct ws_dfnd_keys){.share = .5, .temperature = 4, .noise_lr = .001};
+    KEYS(config, distill)->optim = (struct ws_optim_keys){
+        .options = {.momentum = .9, .weight_decay = 5e-4}, .lr = .05, .schedule = WS_SCHEDULE_COSINE};
 }
 
 static inline void open_bench(struct bench *b, const char *folder, const char *run, int n_threads,
@@ -106,7 +105,7 @@ static inline void open_bench(struct bench *b, const char *folder, const char *r
                  .mean = {.4f},
                  .std = {.3f},
                  .accuracy = -1},
-        .optim = &b->config.distill.optim,
+        .optim = &KEYS(&b->config, distill)->optim,
         .augment = {.kind = WS_AUGMENT_RESIZED_CROP, .min_area = .5, .mean = {.4f}, .std = {.3f}},
         .seed = 5,
         .batch = BATCH,
@@ -135,6 +134,7 @@ static inline void open_bench(struct bench *b, const char *folder, const char *r
 
 static inline void close_bench(struct bench *b)
 {
+    ws_config_fini(&b->config);
     ws_predictor_close(&b->predictor);
     ws_dataset_close(&b->data);
     ws_pool_close(&b->pool);
@@ -235,14 +235,14 @@ static inline void assert_same_metrics(const char *a_dir, const char *b_dir)
 
 static inline void use_optimiser(struct bench *b, enum ws_optim_kind kind)
 {
-    struct ws_conf_optim *optim = &b->config.distill.optim;
-    optim->kind = kind;
+    struct ws_optim_keys *optim = &KEYS(&b->config, distill)->optim;
+    optim->options.kind = kind;
     if (kind == WS_OPTIM_SGD)
         return;
     optim->lr = .002;
-    optim->beta1 = .9;
-    optim->beta2 = .99;
-    optim->eps = 1e-8;
+    optim->options.beta1 = .9;
+    optim->options.beta2 = .99;
+    optim->options.eps = 1e-8;
 }
 
 static inline void copy_file(const char *from, const char *to)

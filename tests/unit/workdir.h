@@ -11,12 +11,13 @@
 #define WEBSTILL_TESTS_UNIT_WORKDIR_H
 
 #include "../../store/images/format.h"
+#include "program.h"
 #include "temp.h"
 
 #include "webstill/base/file.h"
 #include "webstill/base/rng.h"
-#include "webstill/conf/config.h"
 #include "webstill/stage/cli.h"
+#include "webstill/stage/config.h"
 #include "webstill/stage/manifest.h"
 #include "webstill/stage/table.h"
 #include "webstill/tensors/file.h"
@@ -65,7 +66,7 @@ static inline void workdir_config(struct workdir *work, const char *folder)
     temp_join(work->config_path, folder, "c.yaml");
     if (access(work->config_path, R_OK) != 0)
         temp_write(work->config_path, text, strlen(text));
-    WORKDIR_OK(ws_config_load(&work->config, work->config_path, NULL, 0, err));
+    WORKDIR_OK(ws_config_load(&work->config, test_program(), work->config_path, NULL, 0, err));
 }
 
 static inline int workdir_compare_ids(const void *a, const void *b)
@@ -333,11 +334,8 @@ static inline void workdir_manifest(const struct workdir *work, const char *stag
 {
     char path[TEMP_PATH], relative[300];
     struct ws_manifest manifest = {0};
-    struct ws_config_view view;
-    const bool is_run = strncmp(folder, "runs/", 5) == 0;
-    ws_config_view_init(&view, work->config, is_run ? folder + 5 : "");
-    WORKDIR_OK(ws_manifest_begin(&manifest, stage, "test 1", is_run ? &view.config : work->config,
-                                 ws_stage_find(stage)->sections, err));
+    const char *run = strncmp(folder, "runs/", 5) == 0 ? folder + 5 : NULL;
+    WORKDIR_OK(ws_manifest_begin(&manifest, ws_stage_find(stage), "test 1", work->config, run, err));
     if (input) {
         const struct ws_digest digest = workdir_digest(work, input);
         assert_true(ws_manifest_input(&manifest, input, &digest));

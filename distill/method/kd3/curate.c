@@ -1,5 +1,6 @@
 /* The rules beyond KD3's, prepared for the pool that a run trains on. */
 #include "state.h"
+#include "webstill/curate/keys.h"
 
 #include "webstill/base/log.h"
 
@@ -48,7 +49,7 @@ static enum ws_status judge_sources(struct ws_curation *curation, const struct w
 enum ws_status kd3_curation_open(struct kd3_selection *selection, struct ws_err *err)
 {
     const struct ws_session *session = selection->session;
-    const struct ws_conf_curate *rule = &session->config->curate;
+    const struct ws_curate_keys *rule = ws_curate_keys(session->config);
     const struct ws_dataset *data = session->data;
     const uint8_t **pixels = ws_calloc(session->n_train, sizeof *pixels);
     selection->weights = ws_calloc(session->n_train, sizeof *selection->weights);

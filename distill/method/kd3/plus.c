@@ -13,25 +13,27 @@
  */
 #include "prepare/refine.h"
 #include "state.h"
+#include "webstill/curate/keys.h"
 
 struct kd3_plus {
     struct kd3 kd3; /* first: kd3's verbs take it */
-    const struct ws_conf_kd3_plus *options;
-    struct ws_conf_kd3 settled; /* section kd3 with what kd3+ says otherwise */
+    const struct ws_kd3_plus_keys *options;
+    struct ws_kd3_keys settled; /* section kd3 with what kd3+ says otherwise */
 };
 
-static struct ws_conf_kd3 settle(const struct ws_config *config)
+static struct ws_kd3_keys settle(const struct ws_config *config)
 {
-    struct ws_conf_kd3 settled = config->distill.kd3;
-    settled.select = config->distill.kd3_plus.select;
-    settled.contrast = config->distill.kd3_plus.contrast;
+    struct ws_kd3_keys settled = *(const struct ws_kd3_keys *)ws_config_keys(config, &ws_kd3_section);
+    const struct ws_kd3_plus_keys *plus = ws_config_keys(config, &ws_kd3_plus_section);
+    settled.select = plus->select;
+    settled.contrast = plus->contrast;
     return settled;
 }
 
 static enum ws_status check_kd3_plus(const struct ws_method *method, const struct ws_session *session,
                                      struct ws_err *err)
 {
-    const struct ws_conf_kd3 settled = settle(session->config);
+    const struct ws_kd3_keys settled = settle(session->config);
     (void)method;
     return kd3_check(session, &settled, err);
 }
@@ -45,11 +47,11 @@ static enum ws_status open_kd3_plus(struct ws_training *training, struct ws_err 
     struct kd3_plus *plus = memory;
     if (status != WS_OK)
         return status;
-    plus->options = &session->config->distill.kd3_plus;
+    plus->options = ws_config_keys(session->config, &ws_kd3_plus_section);
     plus->settled = settle(session->config);
     status = kd3_open(&plus->kd3, training, &plus->settled, err);
     if (status == WS_OK && refined)
-        ws_supply_refine(training->supply, refined->pixels, plus->options->refined_share);
+        ws_supply_refine(training->supply, refined->pixels, plus->options->refine.share);
     return status;
 }
 
@@ -73,9 +75,13 @@ static const struct ws_need needs[] = {
     {0},
 };
 
+static const struct ws_conf_section *const sections[] = {&ws_curate_section, &ws_kd3_section, &ws_kd3_plus_section,
+                                                         NULL};
+
 const struct ws_method ws_method_kd3_plus = {
     .name = "kd3+",
     .summary = "kd3 on images refined towards what the teacher remembers of its data",
+    .sections = sections,
     .needs = needs,
     .prepare = prepare,
     .phases = phases,

@@ -1,7 +1,9 @@
 /* KD3's teacher-student dynamic instance selection, run on the networks of the epoch. */
 #include "state.h"
+#include "webstill/curate/keys.h"
 
 #include "webstill/base/log.h"
+#include "webstill/base/path.h"
 #include "webstill/curate/check.h"
 #include "webstill/curate/selection.h"
 
@@ -9,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void warn_of_unused_weights(const struct ws_conf_curate *curate, const struct ws_conf_kd3 *options)
+static void warn_of_unused_weights(const struct ws_curate_keys *curate, const struct ws_kd3_keys *options)
 {
     if (!options->share && (curate->density == WS_DENSITY_WEIGHT || curate->source_precision != WS_BY_NOTHING))
         ws_log(WS_LOG_WARN, "weights by density or source are not used: distill.kd3.share is false, and there is no "
@@ -17,18 +19,15 @@ static void warn_of_unused_weights(const struct ws_conf_curate *curate, const st
 }
 
 enum ws_status kd3_selection_open(struct kd3_selection *selection, const struct ws_session *session,
-                                  const struct ws_conf_kd3 *options, struct ws_err *err)
+                                  const struct ws_kd3_keys *options, struct ws_err *err)
 {
     *selection = (struct kd3_selection){.session = session};
     const struct ws_config *config = session->config;
-    const bool is_kd3 = strcmp(config->curate.rule, "kd3") == 0;
-    if (!is_kd3 && strcmp(config->curate.rule, "all") != 0)
-        return ws_fail(err, WS_E_CONFIG, "curate.rule: expected kd3 or all, found \"%s\"", config->curate.rule);
-    selection->has_threshold = options->select && is_kd3;
-    selection->is_off = !selection->has_threshold && !ws_curation_is_on(&config->curate);
+    selection->has_threshold = options->select && ws_curate_keys(config)->rule == WS_RULE_KD3;
+    selection->is_off = !selection->has_threshold && !ws_curation_is_on(ws_curate_keys(config));
     if (selection->is_off)
         return WS_OK;
-    warn_of_unused_weights(&config->curate, options);
+    warn_of_unused_weights(ws_curate_keys(config), options);
     const size_t n = session->n_train, n_classes = (size_t)session->card.n_classes;
     selection->is_clean = options->selection_view == WS_SELECTION_CLEAN;
     selection->piece = (size_t)session->batch;
@@ -47,7 +46,7 @@ enum ws_status kd3_selection_open(struct kd3_selection *selection, const struct 
     }
     for (size_t i = 0; i < n; i++)
         selection->ids[i] = session->data->ids[session->train[i]];
-    const enum ws_status status = ws_curation_is_on(&config->curate) ? kd3_curation_open(selection, err) : WS_OK;
+    const enum ws_status status = ws_curation_is_on(ws_curate_keys(config)) ? kd3_curation_open(selection, err) : WS_OK;
     if (status != WS_OK)
         kd3_selection_close(selection);
     return status;
@@ -139,17 +138,18 @@ static enum ws_status check_size(const struct ws_selection *found, uint32_t numb
 static enum ws_status write_selection(const struct kd3_selection *selection, const struct ws_session *session,
                                       const struct ws_selection *found, uint32_t number, struct ws_err *err)
 {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/selection/epoch-%03" PRIu32 ".safetensors", session->dir, number);
-    const struct ws_selection_facts facts = {selection->has_threshold ? "kd3" : "all", session->config->curate.p_cutoff,
-                                             number};
-    return ws_selection_write(path, selection->ids, found, &facts, err);
+    char path[WS_PATH_BYTES];
+    const enum ws_status status =
+        ws_path_join(path, session->dir, err, "selection/epoch-%03" PRIu32 ".safetensors", number);
+    const struct ws_selection_facts facts = {ws_rule_name(selection->has_threshold ? WS_RULE_KD3 : WS_RULE_ALL),
+                                             ws_curate_keys(session->config)->p_cutoff, number};
+    return status == WS_OK ? ws_selection_write(path, selection->ids, found, &facts, err) : status;
 }
 
 static enum ws_status apply_rule(struct kd3_selection *selection, const struct ws_session *session, uint32_t number,
                                  struct ws_selection *found, struct ws_err *err)
 {
-    const struct ws_conf_curate *curate = &session->config->curate;
+    const struct ws_curate_keys *curate = ws_curate_keys(session->config);
     const struct ws_alpha_schedule schedule = {
         .zero_epoch = curate->alpha_zero_share * (double)session->epochs,
         .horizon = curate->alpha_horizon_share * (double)session->epochs,
@@ -191,7 +191,7 @@ enum ws_status kd3_select(void *chooser, uint32_t number, struct ws_epoch *epoch
         (void)ws_pool_warn_missing(found.n_predicted, found.n, found.n_classes,
                                    (const char *const *)session->card.classes, warn, NULL);
     if (status == WS_OK)
-        status = check_size(&found, number, session->config->curate.p_cutoff, err);
+        status = check_size(&found, number, ws_curate_keys(session->config)->p_cutoff, err);
     if (status == WS_OK)
         status = write_selection(selection, session, &found, number, err);
     if (status != WS_OK)

@@ -3,6 +3,7 @@
 #ifndef WEBSTILL_DISTILL_METHOD_KD3_STATE_H
 #define WEBSTILL_DISTILL_METHOD_KD3_STATE_H
 
+#include "keys.h"
 #include "method/methods.h"
 #include "method/shared_head.h"
 
@@ -28,7 +29,7 @@ struct kd3_selection {
 };
 
 WS_MUST_USE enum ws_status kd3_selection_open(struct kd3_selection *selection, const struct ws_session *session,
-                                              const struct ws_conf_kd3 *options, struct ws_err *err);
+                                              const struct ws_kd3_keys *options, struct ws_err *err);
 void kd3_selection_close(struct kd3_selection *selection);
 
 /** Prepare the rules beyond KD3's for the training images; selection->ids are filled in. With source_precision the
@@ -44,7 +45,7 @@ WS_MUST_USE enum ws_status kd3_curation_open(struct kd3_selection *selection, st
 WS_MUST_USE enum ws_status kd3_select(void *selection, uint32_t number, struct ws_epoch *epoch, struct ws_err *err);
 
 struct kd3 {
-    const struct ws_conf_kd3 *options;    /**< borrowed */
+    const struct ws_kd3_keys *options;    /**< borrowed */
     struct ws_net backbone;               /**< the student's network up to its pooled features */
     struct ws_network *mixed;             /**< the backbone on X'; NULL: no X' is made */
     struct ws_network *embed_s, *embed_t; /**< NULL: no contrast */
@@ -59,10 +60,10 @@ struct kd3 {
 };
 
 /** As ws_method.open; `kd3` is zeroed and of the training's memory, `options` outlive it. */
-WS_MUST_USE enum ws_status kd3_open(struct kd3 *kd3, struct ws_training *training, const struct ws_conf_kd3 *options,
+WS_MUST_USE enum ws_status kd3_open(struct kd3 *kd3, struct ws_training *training, const struct ws_kd3_keys *options,
                                     struct ws_err *err);
 /** As ws_method.check, ws_need.applies and ws_method.close. */
-WS_MUST_USE enum ws_status kd3_check(const struct ws_session *session, const struct ws_conf_kd3 *options,
+WS_MUST_USE enum ws_status kd3_check(const struct ws_session *session, const struct ws_kd3_keys *options,
                                      struct ws_err *err);
 bool kd3_does_share(const struct ws_config *config);
 void kd3_close(void *state);

@@ -34,6 +34,7 @@
  */
 #include "data/mix.h"
 #include "state.h"
+#include "webstill/curate/keys.h"
 
 #include "webstill/curate/weight.h"
 #include "webstill/nn/loss.h"
@@ -110,7 +111,7 @@ static enum ws_status add_student(struct kd3 *kd3, struct ws_training *training,
     return ws_shared_head_open(&kd3->head, training, (int)kd3->options->projector_factor, kd3->options->align, err);
 }
 
-enum ws_status kd3_open(struct kd3 *kd3, struct ws_training *training, const struct ws_conf_kd3 *options,
+enum ws_status kd3_open(struct kd3 *kd3, struct ws_training *training, const struct ws_kd3_keys *options,
                         struct ws_err *err)
 {
     const struct ws_session *session = training->session;
@@ -118,8 +119,8 @@ enum ws_status kd3_open(struct kd3 *kd3, struct ws_training *training, const str
     void *weights = NULL;
     training->state = kd3;
     kd3->options = options;
-    kd3->is_cross = strcmp(options->contrast, "cross") == 0;
-    kd3->has_contrast = strcmp(options->contrast, "off") != 0;
+    kd3->is_cross = options->contrast == WS_CONTRAST_CROSS;
+    kd3->has_contrast = options->contrast != WS_CONTRAST_OFF;
     enum ws_status status = add_student(kd3, training, err);
     if (status == WS_OK && kd3->has_contrast && !kd3->is_cross)
         status = open_mix(kd3, training, err);
@@ -142,7 +143,8 @@ static enum ws_status open_kd3(struct ws_training *training, struct ws_err *err)
 {
     void *kd3 = NULL;
     const enum ws_status status = ws_training_alloc(training, &kd3, 1, sizeof(struct kd3), err);
-    return status == WS_OK ? kd3_open(kd3, training, &training->session->config->distill.kd3, err) : status;
+    return status == WS_OK ? kd3_open(kd3, training, ws_config_keys(training->session->config, &ws_kd3_section), err)
+                           : status;
 }
 
 void kd3_close(void *state)
@@ -154,14 +156,15 @@ void kd3_close(void *state)
 
 bool kd3_does_share(const struct ws_config *config)
 {
-    return config->distill.kd3.share;
+    const struct ws_kd3_keys *keys = ws_config_keys(config, &ws_kd3_section);
+    return keys->share;
 }
 
-enum ws_status kd3_check(const struct ws_session *session, const struct ws_conf_kd3 *options, struct ws_err *err)
+enum ws_status kd3_check(const struct ws_session *session, const struct ws_kd3_keys *options, struct ws_err *err)
 {
     if (options->share)
         return ws_shared_head_check(session, "kd3", (int)options->projector_factor, options->align, err);
-    if (strcmp(options->contrast, "off") == 0 || session->teacher_predictor->model->head_pooled >= 0)
+    if (options->contrast == WS_CONTRAST_OFF || session->teacher_predictor->model->head_pooled >= 0)
         return WS_OK;
     ws_fail(err, WS_E_UNSUPPORTED, "kd3's contrast compares pooled features; this teacher (%s) has no global pooling",
             session->teacher->card.arch);
@@ -172,7 +175,7 @@ enum ws_status kd3_check(const struct ws_session *session, const struct ws_conf_
 static enum ws_status check_kd3(const struct ws_method *method, const struct ws_session *session, struct ws_err *err)
 {
     (void)method;
-    return kd3_check(session, &session->config->distill.kd3, err);
+    return kd3_check(session, ws_config_keys(session->config, &ws_kd3_section), err);
 }
 
 /* --- a step --- */
@@ -290,9 +293,12 @@ static void losses(void *state, struct ws_step *step)
 static const struct ws_phase phases[] = {{.name = "distil", .losses = losses}, {0}};
 static const struct ws_need needs[] = {{.kind = WS_NEED_TEACHER}, {WS_NEED_LINEAR_LAYER, NULL, kd3_does_share}, {0}};
 
+static const struct ws_conf_section *const sections[] = {&ws_curate_section, &ws_kd3_section, NULL};
+
 const struct ws_method ws_method_kd3 = {
     .name = "kd3",
     .summary = "selection by teacher and student, shared classifier, feature alignment, contrast",
+    .sections = sections,
     .needs = needs,
     .phases = phases,
     .check = check_kd3,

@@ -12,7 +12,7 @@ static bool is_trained(const struct ws_param *param)
     return !param->is_buffer && !param->is_frozen;
 }
 
-enum ws_status ws_optim_init_numbers(struct ws_optim *optim, size_t n, const struct ws_conf_optim *options,
+enum ws_status ws_optim_init_numbers(struct ws_optim *optim, size_t n, const struct ws_optim_options *options,
                                      struct ws_err *err)
 {
     *optim = (struct ws_optim){.options = *options};
@@ -28,7 +28,7 @@ enum ws_status ws_optim_init_numbers(struct ws_optim *optim, size_t n, const str
     return WS_OK;
 }
 
-enum ws_status ws_optim_init(struct ws_optim *optim, const struct ws_net *net, const struct ws_conf_optim *options,
+enum ws_status ws_optim_init(struct ws_optim *optim, const struct ws_net *net, const struct ws_optim_options *options,
                              struct ws_err *err)
 {
     return ws_optim_init_numbers(optim, net->n_values, options, err);
@@ -37,7 +37,7 @@ enum ws_status ws_optim_init(struct ws_optim *optim, const struct ws_net *net, c
 /* The scalars are computed in double, as PyTorch does, and used in float. */
 static struct ws_adam prepare_adam(const struct ws_optim *optim, double lr)
 {
-    const struct ws_conf_optim *o = &optim->options;
+    const struct ws_optim_options *o = &optim->options;
     const bool is_decoupled = o->kind == WS_OPTIM_ADAMW;
     const double step = (double)optim->n_steps;
     return (struct ws_adam){
@@ -56,7 +56,7 @@ static void move(const struct ws_optim *optim, const struct ws_adam *adam, float
                  size_t n, double lr)
 {
     const struct ws_kernels *kernels = ws_kernels_get();
-    const struct ws_conf_optim *o = &optim->options;
+    const struct ws_optim_options *o = &optim->options;
     if (o->kind == WS_OPTIM_SGD)
         kernels->sgd(values + at, gradients + at, optim->moments[0] + at, n, (float)lr, (float)o->momentum,
                      (float)o->weight_decay, o->nesterov);

@@ -11,6 +11,9 @@ bool ws_text_ends_with(const char *text, const char *suffix);
 /** The text without its NUL, as bytes that borrow from it. */
 struct ws_span ws_text_span(const char *text);
 
+/** Take the next line (without its end) off `rest`; false at the end. Both are borrowed from the same bytes. */
+bool ws_line_next(struct ws_span *rest, struct ws_span *line);
+
 /** 0 to 15 for a hexadecimal digit of either case, else -1. */
 int ws_hex_value(char c);
 

@@ -6,8 +6,8 @@
 #ifndef WEBSTILL_CURATE_CURATION_H
 #define WEBSTILL_CURATE_CURATION_H
 
-#include "webstill/conf/config.h"
 #include "webstill/curate/density.h"
+#include "webstill/curate/keys.h"
 #include "webstill/curate/quota.h"
 #include "webstill/curate/select.h"
 #include "webstill/curate/source.h"
@@ -26,7 +26,7 @@ struct ws_curation_pool {
 
 /** All-zero is a valid closed one, whose rules are all off. */
 struct ws_curation {
-    const struct ws_conf_curate *rule; /**< borrowed */
+    const struct ws_curate_keys *rule; /**< borrowed */
     size_t n;
     int n_classes;
     struct ws_arena arena;             /**< owned: all arrays */
@@ -42,12 +42,12 @@ struct ws_curation {
 };
 
 /** True when at least one of the rules beyond KD3's is on. */
-bool ws_curation_is_on(const struct ws_conf_curate *rule);
+bool ws_curation_is_on(const struct ws_curate_keys *rule);
 /** True when the teacher has to judge sources, by ws_curation_judge(). */
-bool ws_curation_asks_teacher(const struct ws_conf_curate *rule);
+bool ws_curation_asks_teacher(const struct ws_curate_keys *rule);
 
 /** Read and index what the rules need. `rule` is borrowed until close. WS_E_CONFIG, WS_E_DAMAGED, WS_E_MEMORY. */
-WS_MUST_USE enum ws_status ws_curation_open(struct ws_curation *curation, const struct ws_conf_curate *rule,
+WS_MUST_USE enum ws_status ws_curation_open(struct ws_curation *curation, const struct ws_curate_keys *rule,
                                             const struct ws_curation_pool *pool, struct ws_err *err);
 void ws_curation_close(struct ws_curation *curation);
 

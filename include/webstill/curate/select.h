@@ -14,7 +14,7 @@
 
 #include "webstill/base/err.h"
 #include "webstill/base/mem.h"
-#include "webstill/conf/config.h"
+#include "webstill/curate/keys.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -13,7 +13,7 @@
 #ifndef WEBSTILL_CURATE_SOURCE_H
 #define WEBSTILL_CURATE_SOURCE_H
 
-#include "webstill/conf/config.h"
+#include "webstill/curate/keys.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,10 +2,21 @@
 #ifndef WEBSTILL_NN_OPTIM_H
 #define WEBSTILL_NN_OPTIM_H
 
-#include "webstill/conf/config.h"
+#include "webstill/base/err.h"
 #include "webstill/nn/graph.h"
 
 #include <stdbool.h>
+
+enum ws_optim_kind { WS_OPTIM_SGD, WS_OPTIM_ADAM, WS_OPTIM_ADAMW };
+
+struct ws_optim_options {
+    enum ws_optim_kind kind;
+    double momentum; /**< sgd */
+    double weight_decay;
+    bool nesterov;       /**< sgd */
+    double beta1, beta2; /**< adam, adamw: decay of the two moments */
+    double eps;          /**< adam, adamw: added to the root of the second moment */
+};
 
 /**
  * One network's optimiser. With g the gradient, w the weight, d the weight decay, t the step from 1:
@@ -18,17 +29,17 @@
  * (Sutskever et al. 2013; Kingma and Ba 2015; Loshchilov and Hutter 2019.) All-zero is a valid closed one.
  */
 struct ws_optim {
-    struct ws_conf_optim options; /**< the schedule in it belongs to the caller; milestones are borrowed and not read */
-    float *moments[2];            /**< owned: [net->n_values]; SGD has the first alone, its velocity */
-    int64_t n_steps;              /**< t of the last step: part of the state */
+    struct ws_optim_options options;
+    float *moments[2]; /**< owned: [net->n_values]; SGD has the first alone, its velocity */
+    int64_t n_steps;   /**< t of the last step: part of the state */
 };
 
 /** Zero moments. WS_E_MEMORY says how much was wanted. */
 WS_MUST_USE enum ws_status ws_optim_init(struct ws_optim *optim, const struct ws_net *net,
-                                         const struct ws_conf_optim *options, struct ws_err *err);
+                                         const struct ws_optim_options *options, struct ws_err *err);
 /** The same for `n` numbers that are no network's. */
-WS_MUST_USE enum ws_status ws_optim_init_numbers(struct ws_optim *optim, size_t n, const struct ws_conf_optim *options,
-                                                 struct ws_err *err);
+WS_MUST_USE enum ws_status ws_optim_init_numbers(struct ws_optim *optim, size_t n,
+                                                 const struct ws_optim_options *options, struct ws_err *err);
 /** One step along net->gradients at rate `lr`. Buffers and frozen parameters are skipped. */
 void ws_optim_step(struct ws_optim *optim, struct ws_net *net, double lr);
 /** One step of `n` numbers along their gradients. */

@@ -4,7 +4,7 @@
 #define WEBSTILL_PICTURE_SQUARE_H
 
 #include "webstill/base/buf.h"
-#include "webstill/conf/config.h"
+#include "webstill/picture/keys.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,7 +17,7 @@ enum { WS_DECODE_REASON = 160 };
  * False when it was refused; `reason` then says why ("corrupt: …"). Limits are checked before decoding, but there is no
  * sandbox around the decoder: give it files that the user vouches for, not the web's. Threads: any number.
  */
-WS_MUST_USE bool ws_decode_square(struct ws_span body, const struct ws_conf_store *conf, uint8_t *square,
+WS_MUST_USE bool ws_decode_square(struct ws_span body, const struct ws_store_keys *conf, uint8_t *square,
                                   char reason[WS_DECODE_REASON]);
 
 #endif

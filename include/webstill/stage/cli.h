@@ -11,7 +11,7 @@
 #define WEBSTILL_STAGE_CLI_H
 
 #include "webstill/base/err.h"
-#include "webstill/conf/config.h"
+#include "webstill/stage/config.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -60,7 +60,8 @@ struct ws_command {
  * Usage errors end with code 2 and name the nearest known command or option. Installs the stop handlers and opens
  * the log under the command's name. Leaves the environment alone (OPENBLAS_NUM_THREADS too).
  */
-int ws_cli_main(const char *program, const char *versions, const struct ws_command *commands, int argc, char **argv);
+int ws_cli_main(const struct ws_program *program, const char *versions, const struct ws_command *commands, int argc,
+                char **argv);
 
 /** The value of one of the command's own options, the last when it was given twice, or `fallback`. */
 const char *ws_run_option(const struct ws_run *run, const char *name, const char *fallback);

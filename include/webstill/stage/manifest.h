@@ -15,10 +15,12 @@
 
 #include "webstill/base/err.h"
 #include "webstill/base/hash.h"
-#include "webstill/conf/config.h"
+#include "webstill/stage/config.h"
 
 #include <jansson.h>
 #include <stdbool.h>
+
+struct ws_stage;
 
 /** A manifest under construction. All-zero is empty. */
 struct ws_manifest {
@@ -27,11 +29,11 @@ struct ws_manifest {
 };
 
 /**
- * Begin: stage name, and the sections of the configuration that the stage's output depends on (their dump and its
- * SHA-256 go in).
+ * Begin: the stage's name, and what of the configuration the output of the stage, or of one of its runs, depends on
+ * (its text and SHA-256 go in); `run` NULL: the whole stage's.
  */
-WS_MUST_USE enum ws_status ws_manifest_begin(struct ws_manifest *manifest, const char *stage, const char *libraries,
-                                             const struct ws_config *config, const char *const *sections,
+WS_MUST_USE enum ws_status ws_manifest_begin(struct ws_manifest *manifest, const struct ws_stage *stage,
+                                             const char *libraries, const struct ws_config *config, const char *run,
                                              struct ws_err *err);
 WS_MUST_USE bool ws_manifest_input(struct ws_manifest *manifest, const char *path, const struct ws_digest *digest);
 WS_MUST_USE bool ws_manifest_output(struct ws_manifest *manifest, const char *path, const struct ws_digest *digest,

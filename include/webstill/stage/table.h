@@ -8,7 +8,7 @@
 #define WEBSTILL_STAGE_TABLE_H
 
 #include "webstill/base/buf.h"
-#include "webstill/conf/config.h"
+#include "webstill/stage/config.h"
 
 #include <stdbool.h>
 
@@ -16,15 +16,17 @@ enum { WS_STAGE_LINKS = 8, WS_STAGES_MAX = 64 };
 
 /** One row. All-zero ends a table. */
 struct ws_stage {
-    const char *name;                     /**< the command, and make's target: "curate" */
-    const char *program;                  /**< whose command it is, behind "webstill-" */
-    const char *folder;                   /**< below the working directory: "selection" */
-    const char *part;                     /**< of the whole, a heading of help: the same in neighbouring rows */
-    const char *summary;                  /**< a line of help */
-    const char *sections[WS_STAGE_LINKS]; /**< of the configuration: what its output depends on; ends with NULL */
-    const char *inputs[WS_STAGE_LINKS];   /**< the stages whose output it reads, by name; ends with NULL */
-    bool has_runs;                        /**< FOLDER/METHOD for each of distill.methods, with a manifest of its own */
-    bool (*is_idle)(const struct ws_config *config); /**< true: there is nothing to do, nobody waits for it; or NULL */
+    const char *name;                   /**< the command, and make's target: "curate" */
+    const char *program;                /**< whose command it is, behind "webstill-" */
+    const char *folder;                 /**< below the working directory: "selection" */
+    const char *part;                   /**< of the whole, a heading of help: the same in neighbouring rows */
+    const char *summary;                /**< a line of help */
+    const char *reads[WS_STAGE_LINKS];  /**< of the configuration: what its output depends on, by name ("curate": a
+                                             section, "distill.pool": a key, "distill.*": a section without those in
+                                             it; with a minus: not that); ends with NULL */
+    const char *inputs[WS_STAGE_LINKS]; /**< the stages whose output it reads, by name; ends with NULL */
+    bool has_runs;                      /**< FOLDER/METHOD for each of distill.methods, with a manifest of its own */
+    const char *idle; /**< a line of what it reads that says there is nothing to do, nobody waits for it; or NULL */
 };
 
 /** In the order in which they run; ends with an all-zero row. */
@@ -36,7 +38,8 @@ const struct ws_stage *ws_stage_find(const char *name);
 /** The stage in whose folder, or in a run's, `path` lies: the innermost counts. NULL when in none. */
 const struct ws_stage *ws_stage_of_path(const char *path);
 
-/** Add the rules of make to `out`: a target a stage, and its manifest with what it is made from. False: no memory. */
-WS_MUST_USE bool ws_stage_rules(const struct ws_config *config, struct ws_buf *out);
+/** Add the rules of make to `out`: a target a stage, and its manifest with what it is made from. As ws_config_part().
+ */
+WS_MUST_USE enum ws_status ws_stage_rules(const struct ws_config *config, struct ws_buf *out, struct ws_err *err);
 
 #endif

@@ -1,0 +1,155 @@
+/** A configuration as the structs of its sections: opening at the defaults, looking up, checking. */
+#include "int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool ws_conf_row(const struct ws_conf_section *section, size_t i, struct ws_conf_visit *row)
+{
+    for (const struct ws_conf_key *key = section->keys; key->name; key++) {
+        if (key->type != WS_CONF_TYPE_GROUP) {
+            *row = (struct ws_conf_visit){key, key->offset, key->n_offset};
+            if (i-- == 0)
+                return true;
+            continue;
+        }
+        for (size_t k = 0; ws_conf_row(key->record, k, row); k++) {
+            row->offset += key->offset;
+            row->n_offset += key->offset;
+            if (i-- == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+bool ws_conf_row_find(const struct ws_conf_section *section, const char *name, struct ws_conf_visit *row)
+{
+    for (size_t i = 0; ws_conf_row(section, i, row); i++)
+        if (strcmp(row->key->name, name) == 0)
+            return true;
+    return false;
+}
+
+int ws_conf_find(const struct ws_conf_schema *schema, const char *name)
+{
+    for (int i = 0; schema->sections[i]; i++)
+        if (strcmp(schema->sections[i]->name, name) == 0)
+            return i;
+    return -1;
+}
+
+const char *ws_conf_child(const struct ws_conf_section *section, const char *parent)
+{
+    const size_t len = strlen(parent);
+    if (strncmp(section->name, parent, len) != 0 || section->name[0] == '\0')
+        return NULL;
+    const char *rest = section->name + len;
+    if (len > 0 && *rest++ != '.')
+        return NULL;
+    return *rest && !strchr(rest, '.') ? rest : NULL;
+}
+
+enum ws_status ws_conf_open(struct ws_conf **out, const struct ws_conf_schema *schema, struct ws_err *err)
+{
+    struct ws_conf *conf = ws_calloc(1, sizeof *conf);
+    *out = NULL;
+    if (!conf)
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the configuration");
+    conf->schema = schema;
+    enum ws_status status = WS_OK;
+    for (size_t i = 0; status == WS_OK && schema->sections[i]; i++) {
+        const struct ws_conf_section *section = schema->sections[i];
+        struct ws_conf_visit row;
+        ws_assert(i < WS_CONF_SECTIONS);
+        conf->keys[i] = ws_arena_alloc(&conf->arena, 1, section->size_bytes);
+        if (!conf->keys[i])
+            status = ws_fail(err, WS_E_MEMORY, "out of memory for the configuration");
+        for (size_t k = 0; status == WS_OK && ws_conf_row(section, k, &row); k++)
+            status = ws_conf_set_default(conf, conf->keys[i], &row, err);
+    }
+    if (status != WS_OK)
+        ws_conf_close(&conf);
+    *out = conf;
+    return status;
+}
+
+void ws_conf_close(struct ws_conf **conf)
+{
+    if (!conf || !*conf)
+        return;
+    ws_arena_fini(&(*conf)->arena);
+    free(*conf);
+    *conf = NULL;
+}
+
+/** Where in its struct `whole` embeds the keys of `part`, or false. */
+static bool find_group(const struct ws_conf_section *whole, const struct ws_conf_section *part, size_t *offset)
+{
+    for (const struct ws_conf_key *key = whole->keys; key->name; key++)
+        if (key->type == WS_CONF_TYPE_GROUP && key->record == part) {
+            *offset = key->offset;
+            return true;
+        }
+    return false;
+}
+
+void *ws_conf_edit(struct ws_conf *conf, const struct ws_conf_section *section)
+{
+    size_t offset;
+    for (int i = 0; conf->schema->sections[i]; i++)
+        if (conf->schema->sections[i] == section)
+            return conf->keys[i];
+    for (int i = 0; conf->schema->sections[i]; i++)
+        if (strcmp(conf->schema->sections[i]->name, section->name) == 0 &&
+            find_group(conf->schema->sections[i], section, &offset))
+            return (char *)conf->keys[i] + offset;
+    ws_assert(!"a section that this program registers");
+    return NULL;
+}
+
+const void *ws_conf_get(const struct ws_conf *conf, const struct ws_conf_section *section)
+{
+    union {
+        const struct ws_conf *in;
+        struct ws_conf *out;
+    } cast = {.in = conf}; /* looked up in one way; the result is const again */
+    return ws_conf_edit(cast.out, section);
+}
+
+bool ws_conf_has(const struct ws_conf *conf, const char *name)
+{
+    const int i = ws_conf_find(conf->schema, name);
+    return i >= 0 && !conf->schema->sections[i]->is_part;
+}
+
+static enum ws_status check_given(const struct ws_conf *conf, const struct ws_conf_section *section, struct ws_err *err)
+{
+    struct ws_conf_visit row;
+    for (size_t i = 0; ws_conf_row(section, i, &row); i++) {
+        bool is_given = row.key->must == NULL;
+        for (size_t k = 0; k < conf->n_given && !is_given; k++)
+            is_given = conf->given[k] == row.key;
+        if (is_given)
+            continue;
+        enum ws_status status = ws_fail(err, WS_E_CONFIG, "the key \"%s%s%s\" is missing", section->name,
+                                        section->name[0] ? "." : "", row.key->name);
+        ws_err_hint(err, "%s", row.key->must);
+        return status;
+    }
+    return WS_OK;
+}
+
+enum ws_status ws_conf_check(const struct ws_conf *conf, struct ws_err *err)
+{
+    enum ws_status status = WS_OK;
+    for (size_t i = 0; status == WS_OK && conf->schema->sections[i]; i++)
+        status = check_given(conf, conf->schema->sections[i], err);
+    for (size_t i = 0; status == WS_OK && conf->schema->sections[i]; i++) {
+        const struct ws_conf_section *section = conf->schema->sections[i];
+        if (section->check)
+            status = section->check(conf->keys[i], section->name, err);
+    }
+    return status;
+}
