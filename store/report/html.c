@@ -1,6 +1,8 @@
 /** HTML text, numbers and data URIs. */
 #include "html.h"
 
+#include "webstill/base/base64.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -143,15 +145,12 @@ void ws_html_seconds(struct ws_html *html, double seconds)
 
 void ws_html_base64(struct ws_html *html, const void *bytes, size_t len)
 {
-    static const char ALPHABET[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const uint8_t *s = bytes;
-    for (size_t i = 0; i < len; i += 3) {
-        const uint32_t b1 = i + 1 < len ? s[i + 1] : 0, b2 = i + 2 < len ? s[i + 2] : 0;
-        const uint32_t group = (uint32_t)s[i] << 16 | b1 << 8 | b2;
-        const char text[4] = {ALPHABET[group >> 18], ALPHABET[group >> 12 & 63],
-                              i + 1 < len ? ALPHABET[group >> 6 & 63] : '=', i + 2 < len ? ALPHABET[group & 63] : '='};
-        add_bytes(html, text, sizeof text);
-    }
+    char *text = ws_base64_encode(bytes, len);
+    if (text)
+        ws_html_add(html, text);
+    else
+        html->is_failed = true;
+    free(text);
 }
 
 bool ws_html_is_link(const char *url)
