@@ -6,9 +6,10 @@
 
 #include "webstill/base/file.h"
 #include "webstill/base/log.h"
-#include "webstill/curate/selection.h"
+#include "webstill/curate/select.h"
 #include "webstill/stage/job.h"
 #include "webstill/tensors/file.h"
+#include "webstill/tensors/selection.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -37,7 +38,7 @@ static enum ws_status check_match(const struct scores *teacher, const struct sco
     if (teacher->n_classes != (int)config->n_classes)
         return ws_fail(err, WS_E_CONFIG, "the teacher's scores have %d classes, the configuration lists %u",
                        teacher->n_classes, config->n_classes);
-    if (!student->file)
+    if (!student->file.tensors)
         return WS_OK;
     if (student->n != teacher->n || student->n_classes != teacher->n_classes ||
         memcmp(student->ids, teacher->ids, teacher->n * sizeof *teacher->ids) != 0) {
@@ -64,8 +65,9 @@ static enum ws_status apply_rule(struct ws_selection *out, struct ws_arena *aren
                                  const struct scores *student, const struct ws_config *config, struct ws_err *err)
 {
     const struct ws_curate_keys *curate = ws_curate_keys(config);
-    const struct ws_select_options options = {
-        .alpha = alpha_of(config, student->file != NULL), .combine = curate->combine, .p_cutoff = curate->p_cutoff};
+    const struct ws_select_options options = {.alpha = alpha_of(config, student->file.tensors != NULL),
+                                              .combine = curate->combine,
+                                              .p_cutoff = curate->p_cutoff};
     bool is_done;
     if (curate->rule == WS_RULE_KD3)
         is_done = ws_select_kd3(out, arena, teacher->logits, student->logits, teacher->n, teacher->n_classes, &options);

@@ -8,25 +8,19 @@
 
 enum ws_status scores_open(struct scores *scores, const char *path, struct ws_err *err)
 {
-    const enum ws_status status = ws_tensors_open(&scores->file, path, err);
+    const enum ws_status status = ws_scores_open(&scores->file, path, err);
     if (status != WS_OK)
         return status;
-    const struct ws_tensor_entry *ids = ws_tensors_find(scores->file, "ids");
-    const struct ws_tensor_entry *logits = ws_tensors_find(scores->file, "logits");
-    if (!ids || ids->dtype != WS_U8 || ids->rank != 2 || ids->shape[1] != 16 || !logits || logits->dtype != WS_F32 ||
-        logits->rank != 2 || logits->shape[0] != ids->shape[0] || ids->shape[0] < 1 || logits->shape[1] < 2 ||
-        logits->shape[1] > 1000000)
-        return ws_fail(err, WS_E_FORMAT, "%s: expected ids U8 [n,16] and logits F32 [n,classes] with n >= 1", path);
-    scores->ids = ids->data;
-    scores->logits = logits->data;
-    scores->n = (size_t)ids->shape[0];
-    scores->n_classes = (int)logits->shape[1];
+    scores->ids = scores->file.ids;
+    scores->logits = scores->file.logits;
+    scores->n = scores->file.n;
+    scores->n_classes = scores->file.n_classes;
     return WS_OK;
 }
 
 void scores_close(struct scores *scores)
 {
-    ws_tensors_close(&scores->file);
+    ws_scores_close(&scores->file);
     free(scores->kept);
     *scores = (struct scores){0};
 }
@@ -61,7 +55,7 @@ enum ws_status scores_restrict(struct scores *teacher, struct scores *student, c
         status = ws_id_list_mark(&list, pool, teacher->ids, teacher->n, is_listed, err);
     if (status == WS_OK)
         status = keep(teacher, is_listed, list.n, err);
-    if (status == WS_OK && student->file)
+    if (status == WS_OK && student->file.tensors)
         status = keep(student, is_listed, list.n, err);
     if (status != WS_OK)
         ws_err_note(err, "distill.pool");

@@ -4,11 +4,11 @@
 
 #include "webstill/base/err.h"
 #include "webstill/base/hash.h"
-#include "webstill/tensors/file.h"
+#include "webstill/tensors/scores.h"
 
 /** All-zero is a valid closed one. */
 struct scores {
-    struct ws_tensors *file;       /**< owned; NULL: closed */
+    struct ws_scores_file file;    /**< owned */
     const struct ws_image_id *ids; /**< borrowed: [n], ascending */
     const float *logits;           /**< borrowed: [n][n_classes] */
     size_t n;
@@ -16,7 +16,7 @@ struct scores {
     void *kept; /**< owned: what scores_restrict() left; NULL: all of the file */
 };
 
-/** Open scores/NAME.safetensors: ids U8 [n,16] and logits F32 [n,classes]. WS_E_IO, WS_E_FORMAT. */
+/** Open scores/NAME.safetensors. Errors as ws_scores_open() has them. */
 WS_MUST_USE enum ws_status scores_open(struct scores *scores, const char *path, struct ws_err *err);
 void scores_close(struct scores *scores);
 

@@ -22,8 +22,9 @@
 #include "methods.h"
 
 #include "webstill/base/path.h"
-#include "webstill/curate/selection.h"
+#include "webstill/curate/select.h"
 #include "webstill/nn/loss.h"
+#include "webstill/tensors/selection.h"
 
 #include <math.h>
 

@@ -7,7 +7,7 @@
 #include "webstill/base/log.h"
 #include "webstill/base/mem.h"
 #include "webstill/base/path.h"
-#include "webstill/tensors/file.h"
+#include "webstill/tensors/scores.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -97,28 +97,18 @@ static enum ws_status write_scores(const struct ws_run *run, const struct target
                                    const struct ws_dataset *data, const float *logits, struct ws_digest *digest,
                                    struct ws_err *err)
 {
-    char path[WS_PATH_BYTES], hex[WS_DIGEST_HEX];
+    char path[WS_PATH_BYTES];
     enum ws_status status = ws_path_join(path, run->work, err, "%s", target->output);
     if (status != WS_OK)
         return status;
-    const int64_t n = (int64_t)data->n, n_classes = model->card.n_classes;
-    const struct ws_tensor_entry entries[] = {
-        {"ids", WS_U8, 2, {n, 16}, data->ids, data->n * 16},
-        {"logits", WS_F32, 2, {n, n_classes}, logits, data->n * (size_t)n_classes * sizeof *logits},
-    };
-    ws_digest_hex(&model->digest, hex);
     char *card = ws_card_text(&model->card);
     if (!card)
         return ws_fail(err, WS_E_MEMORY, "out of memory for the model card");
-    const struct ws_metadata metadata[] = {{"webstill.model", hex}, {"webstill.card", card}};
-    status = ws_tensors_write(path, entries, 2, metadata, 2, err);
+    const struct ws_scores_file scores = {
+        .n = data->n, .n_classes = model->card.n_classes, .ids = data->ids, .logits = logits};
+    const struct ws_scores_facts facts = {&model->digest, card};
+    status = ws_scores_write(path, &scores, &facts, digest, err);
     free(card);
-    struct ws_tensors *written = NULL;
-    if (status == WS_OK)
-        status = ws_tensors_open(&written, path, err);
-    if (status == WS_OK)
-        *digest = *ws_tensors_digest(written);
-    ws_tensors_close(&written);
     return status;
 }
 

@@ -9,6 +9,7 @@
 #include "webstill/base/path.h"
 #include "webstill/base/text.h"
 #include "webstill/tensors/file.h"
+#include "webstill/tensors/scores.h"
 #include "webstill/tensors/selection.h"
 
 #include <math.h>

@@ -2,6 +2,7 @@
 #ifndef WEBSTILL_STORE_REPORT_CHANGES_H
 #define WEBSTILL_STORE_REPORT_CHANGES_H
 
+#include "webstill/tensors/scores.h"
 #include "webstill/tensors/selection.h"
 
 #include <stddef.h>

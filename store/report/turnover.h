@@ -2,6 +2,7 @@
 #ifndef WEBSTILL_STORE_REPORT_TURNOVER_H
 #define WEBSTILL_STORE_REPORT_TURNOVER_H
 
+#include "webstill/tensors/scores.h"
 #include "webstill/tensors/selection.h"
 
 /** A row of a selection, with what it is ranked by. */

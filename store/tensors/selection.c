@@ -1,12 +1,52 @@
-/** Selections and scores as files of arrays. */
 #include "webstill/tensors/selection.h"
 
+#include <inttypes.h>
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 _Static_assert(sizeof(struct ws_image_id) == 16, "an array of ids is an array of 16 bytes each");
+
+/* --- writing --- */
+
+/* A written text that names a number: %.17g brings every double back. */
+static struct ws_metadata number(char text[32], const char *key, double value)
+{
+    snprintf(text, 32, "%.17g", value);
+    return (struct ws_metadata){key, text};
+}
+
+enum ws_status ws_selection_write(const char *path, const struct ws_image_id *ids, const struct ws_selection *selection,
+                                  const struct ws_selection_facts *facts, struct ws_err *err)
+{
+    const int64_t n = (int64_t)selection->n, n_classes = selection->n_classes;
+    const size_t images = selection->n, classes = (size_t)selection->n_classes;
+    const struct ws_tensor_entry entries[] = {
+        {"ids", WS_U8, 2, {n, 16}, ids, images * 16},
+        {"keep", WS_U8, 1, {n}, selection->keep, images},
+        {"confidence", WS_F32, 1, {n}, selection->confidence, images * sizeof(float)},
+        {"predicted", WS_I32, 1, {n}, selection->predicted, images * sizeof(int32_t)},
+        {"threshold", WS_F64, 1, {n_classes}, selection->threshold, classes * sizeof(double)},
+        {"n_predicted", WS_I64, 1, {n_classes}, selection->n_predicted, classes * sizeof(int64_t)},
+        {"n_kept", WS_I64, 1, {n_classes}, selection->n_kept, classes * sizeof(int64_t)},
+        {"reason", WS_U8, 1, {n}, selection->reason, images},
+        {"weight", WS_F32, 1, {n}, selection->weight, images * sizeof(float)},
+    };
+    char alpha[32], cutoff[32], epoch[32];
+    snprintf(epoch, sizeof epoch, "%" PRIu32, facts->epoch);
+    const struct ws_metadata metadata[] = {
+        {"rule", facts->rule},
+        number(alpha, "alpha", selection->alpha),
+        {"epoch", epoch},
+        number(cutoff, "p_cutoff", facts->p_cutoff),
+    };
+    return ws_tensors_write(path, entries, sizeof entries / sizeof *entries, metadata,
+                            sizeof metadata / sizeof *metadata, err);
+}
+
+/* --- reading --- */
 
 /** An array by name, type and shape; -1 stands for any extent. */
 static enum ws_status find_array(const struct ws_tensors *tensors, const char *path, const char *name,
@@ -126,32 +166,4 @@ int64_t ws_id_find(const struct ws_image_id *ids, size_t n, const struct ws_imag
             return (int64_t)i;
     }
     return -1;
-}
-
-enum ws_status ws_scores_open(struct ws_scores_file *out, const char *path, struct ws_err *err)
-{
-    *out = (struct ws_scores_file){0};
-    const struct ws_tensor_entry *ids = NULL, *logits = NULL;
-    enum ws_status status = ws_tensors_open(&out->tensors, path, err);
-    if (status == WS_OK)
-        status = find_array(out->tensors, path, "ids", WS_U8, 2, -1, 16, &ids, err);
-    if (status == WS_OK)
-        status = find_array(out->tensors, path, "logits", WS_F32, 2, ids->shape[0], -1, &logits, err);
-    if (status == WS_OK && (logits->shape[1] < 1 || logits->shape[1] > INT_MAX))
-        status = ws_fail(err, WS_E_DAMAGED, "%s: array \"logits\" has no classes", path);
-    if (status != WS_OK) {
-        ws_scores_close(out);
-        return status;
-    }
-    out->n = (size_t)ids->shape[0];
-    out->n_classes = (int)logits->shape[1];
-    out->ids = ids->data;
-    out->logits = logits->data;
-    return WS_OK;
-}
-
-void ws_scores_close(struct ws_scores_file *file)
-{
-    ws_tensors_close(&file->tensors);
-    *file = (struct ws_scores_file){0};
 }

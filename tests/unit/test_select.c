@@ -6,9 +6,9 @@
 
 #include "webstill/base/rng.h"
 #include "webstill/curate/select.h"
-#include "webstill/curate/selection.h"
 #include "webstill/curate/weight.h"
 #include "webstill/tensors/file.h"
+#include "webstill/tensors/selection.h"
 
 #include <math.h>
 

@@ -5,7 +5,8 @@
 #include "webstill/base/log.h"
 #include "webstill/base/path.h"
 #include "webstill/curate/check.h"
-#include "webstill/curate/selection.h"
+#include "webstill/curate/select.h"
+#include "webstill/tensors/selection.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -15,6 +15,7 @@
 #include "webstill/base/err.h"
 #include "webstill/base/mem.h"
 #include "webstill/curate/keys.h"
+#include "webstill/tensors/selection.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,31 +39,6 @@ struct ws_select_options {
     double alpha; /**< 0 to 1: the teacher's weight */
     enum ws_combine combine;
     double p_cutoff;
-};
-
-/** Which rule dropped an image; the numbers stand in files, and webstill/tensors/selection.h has their names. */
-enum ws_reason {
-    WS_REASON_KEPT,
-    WS_REASON_THRESHOLD, /**< not above its class's threshold */
-    WS_REASON_SOURCE,    /**< its sources are believed too little */
-    WS_REASON_DENSITY,   /**< a near duplicate of a kept image that is more confident */
-    WS_REASON_QUOTA,     /**< beyond its host's share of the class */
-    WS_N_REASONS,
-};
-
-struct ws_selection {
-    size_t n; /**< images */
-    int n_classes;
-    double alpha;
-    uint8_t *keep;        /**< [n] 1 = kept */
-    uint8_t *reason;      /**< [n] enum ws_reason */
-    float *weight;        /**< [n] factor of the image's loss; 0 = dropped; mean 1 over the kept ones */
-    float *confidence;    /**< [n] conf(x) */
-    int32_t *predicted;   /**< [n] yhat(x) */
-    double *threshold;    /**< [n_classes] tau_c */
-    int64_t *n_predicted; /**< [n_classes] n_c */
-    int64_t *n_kept;      /**< [n_classes] */
-    int64_t n_kept_total;
 };
 
 /**
