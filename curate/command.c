@@ -32,8 +32,8 @@ const char *ws_curate_libraries(void)
     return "jansson " JANSSON_VERSION;
 }
 
-static enum ws_status check_match(const struct scores *teacher, const struct scores *student, const char *path,
-                                  const struct ws_config *config, struct ws_err *err)
+static enum ws_status check_match(const struct ws_curate_scores *teacher, const struct ws_curate_scores *student,
+                                  const char *path, const struct ws_config *config, struct ws_err *err)
 {
     if (teacher->n_classes != (int)config->n_classes)
         return ws_fail(err, WS_E_CONFIG, "the teacher's scores have %d classes, the configuration lists %u",
@@ -61,8 +61,9 @@ static double alpha_of(const struct ws_config *config, bool has_student)
     return has_student ? ws_alpha_at(&schedule, (double)curate->epoch) : 1.0;
 }
 
-static enum ws_status apply_rule(struct ws_selection *out, struct ws_arena *arena, const struct scores *teacher,
-                                 const struct scores *student, const struct ws_config *config, struct ws_err *err)
+static enum ws_status apply_rule(struct ws_selection *out, struct ws_arena *arena,
+                                 const struct ws_curate_scores *teacher, const struct ws_curate_scores *student,
+                                 const struct ws_config *config, struct ws_err *err)
 {
     const struct ws_curate_keys *curate = ws_curate_keys(config);
     const struct ws_select_options options = {.alpha = alpha_of(config, student->file.tensors != NULL),
@@ -88,7 +89,7 @@ static enum ws_status open_store(struct stage *stage, const char *work, struct w
     return ws_images_open(&stage->store, folder, err);
 }
 
-static enum ws_status open_curation(struct stage *stage, const struct scores *scores, struct ws_err *err)
+static enum ws_status open_curation(struct stage *stage, const struct ws_curate_scores *scores, struct ws_err *err)
 {
     const uint8_t **pixels = ws_calloc(scores->n, sizeof *pixels);
     enum ws_status status = pixels ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for %zu images", scores->n);
@@ -118,8 +119,8 @@ static enum ws_status open_curation(struct stage *stage, const struct scores *sc
 }
 
 /* KD3's rule, then those beyond it. */
-static enum ws_status select_images(struct stage *stage, const struct scores *teacher, const struct scores *student,
-                                    struct ws_err *err)
+static enum ws_status select_images(struct stage *stage, const struct ws_curate_scores *teacher,
+                                    const struct ws_curate_scores *student, struct ws_err *err)
 {
     const struct ws_select_options alone = {.alpha = 1.0};
     enum ws_status status = apply_rule(&stage->found, &stage->arena, teacher, student, stage->config, err);
@@ -205,7 +206,7 @@ static enum ws_status record(struct ws_job *job, const struct stage *stage, cons
     for (int c = 0; c < found->n_classes; c++)
         json_object_set_new(kept, stage->config->classes[c].name, json_integer(found->n_kept[c]));
     is_whole = ws_manifest_fact(manifest, "kept_per_class", kept) && is_whole;
-    is_whole = stage_note(stage, manifest) && is_whole;
+    is_whole = ws_curate_note(stage, manifest) && is_whole;
     ws_tensors_close(&written);
     return is_whole ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for the manifest");
 }
@@ -236,7 +237,7 @@ static enum ws_status publish(struct stage *stage, struct ws_job *job, const str
 /* Whose predictions decide. */
 struct judges {
     const char *student_path; /* NULL: the teacher decides alone */
-    struct scores teacher, student;
+    struct ws_curate_scores teacher, student;
 };
 
 static enum ws_status open_judges(struct judges *judges, const struct ws_run *run, struct ws_err *err)
@@ -245,12 +246,13 @@ static enum ws_status open_judges(struct judges *judges, const struct ws_run *ru
     char path[WS_PATH_BYTES];
     enum ws_status status = ws_path_join(path, run->work, err, SCORES_FILE);
     if (status == WS_OK)
-        status = scores_open(&judges->teacher, path, err);
+        status = ws_curate_scores_open(&judges->teacher, path, err);
     if (status == WS_OK && judges->student_path)
-        status = scores_open(&judges->student, judges->student_path, err);
+        status = ws_curate_scores_open(&judges->student, judges->student_path, err);
     if (status == WS_OK)
         status = check_match(&judges->teacher, &judges->student, judges->student_path, run->config, err);
-    return status == WS_OK && pool[0] ? scores_restrict(&judges->teacher, &judges->student, pool, err) : status;
+    return status == WS_OK && pool[0] ? ws_curate_scores_restrict(&judges->teacher, &judges->student, pool, err)
+                                      : status;
 }
 
 static void close_stage(struct stage *stage)
@@ -278,12 +280,12 @@ static enum ws_status make_selection(struct ws_job *job, void *self, struct ws_e
     if (status != WS_OK)
         goto close;
     if (!ws_run_option(job->run, "explain", NULL))
-        stage_print(&stage);
-    stage_warn(&stage, judges->teacher.ids);
+        ws_curate_print(&stage);
+    ws_curate_warn(&stage, judges->teacher.ids);
 close:
     close_stage(&stage);
-    scores_close(&judges->teacher);
-    scores_close(&judges->student);
+    ws_curate_scores_close(&judges->teacher);
+    ws_curate_scores_close(&judges->student);
     return status;
 }
 
@@ -317,7 +319,7 @@ static enum ws_status explain(struct ws_job *job, void *self, struct ws_err *err
     if (!what || job->run->dry_run)
         return WS_OK;
     const enum ws_status status = ws_path_join(path, job->run->work, err, SELECTION_FILE);
-    return status == WS_OK ? stage_explain(job->run->config, path, what, err) : status;
+    return status == WS_OK ? ws_curate_explain(job->run->config, path, what, err) : status;
 }
 
 enum ws_status ws_curate_command(const struct ws_run *run, struct ws_err *err)

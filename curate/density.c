@@ -152,7 +152,7 @@ size_t ws_density_thin(struct ws_density *density, const float *confidence, uint
     for (size_t i = 0; i < density->n; i++)
         if (keep[i])
             density->by_rank[n++] = (uint32_t)i;
-    order_by_confidence(density->by_rank, n, confidence);
+    ws_order_by_confidence(density->by_rank, n, confidence);
     memset(density->is_covered, 0, density->n_distinct);
     for (size_t k = 0; k < n; k++) {
         const uint32_t i = density->by_rank[k], entry = density->entry[i];

@@ -22,7 +22,7 @@ static void sink(uint32_t *heap, size_t n, size_t at, const float *confidence)
     }
 }
 
-void order_by_confidence(uint32_t *images, size_t n, const float *confidence)
+void ws_order_by_confidence(uint32_t *images, size_t n, const float *confidence)
 {
     for (size_t i = n / 2; i-- > 0;)
         sink(images, n, i, confidence);

@@ -9,6 +9,6 @@
  * Sort `images` [n], ascending on entry, by confidence[image], the most confident first. NaN counts as the least.
  * Takes no memory. Cost: n log n.
  */
-void order_by_confidence(uint32_t *images, size_t n, const float *confidence);
+void ws_order_by_confidence(uint32_t *images, size_t n, const float *confidence);
 
 #endif

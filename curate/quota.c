@@ -83,7 +83,7 @@ size_t ws_quota_apply(const struct ws_quota *quota, size_t n, int n_classes, con
         for (size_t i = 0; i < n; i++)
             if (keep[i] && predicted[i] == c)
                 quota->by_rank[n_class++] = (uint32_t)i;
-        order_by_confidence(quota->by_rank, n_class, confidence);
+        ws_order_by_confidence(quota->by_rank, n_class, confidence);
         n_gone += apply_to_class(quota, n_class, owner, keep);
     }
     return n_gone;

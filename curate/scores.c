@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum ws_status scores_open(struct scores *scores, const char *path, struct ws_err *err)
+enum ws_status ws_curate_scores_open(struct ws_curate_scores *scores, const char *path, struct ws_err *err)
 {
     const enum ws_status status = ws_scores_open(&scores->file, path, err);
     if (status != WS_OK)
@@ -18,15 +18,15 @@ enum ws_status scores_open(struct scores *scores, const char *path, struct ws_er
     return WS_OK;
 }
 
-void scores_close(struct scores *scores)
+void ws_curate_scores_close(struct ws_curate_scores *scores)
 {
     ws_scores_close(&scores->file);
     free(scores->kept);
-    *scores = (struct scores){0};
+    *scores = (struct ws_curate_scores){0};
 }
 
 /* The logits of what stays stand in front, their ids behind them. */
-static enum ws_status keep(struct scores *scores, const uint8_t *is_listed, size_t n, struct ws_err *err)
+static enum ws_status keep(struct ws_curate_scores *scores, const uint8_t *is_listed, size_t n, struct ws_err *err)
 {
     const size_t width = (size_t)scores->n_classes;
     float *logits = ws_calloc(n, width * sizeof *logits + sizeof *scores->ids);
@@ -45,7 +45,8 @@ static enum ws_status keep(struct scores *scores, const uint8_t *is_listed, size
     return WS_OK;
 }
 
-enum ws_status scores_restrict(struct scores *teacher, struct scores *student, const char *pool, struct ws_err *err)
+enum ws_status ws_curate_scores_restrict(struct ws_curate_scores *teacher, struct ws_curate_scores *student,
+                                         const char *pool, struct ws_err *err)
 {
     struct ws_id_list list = {0};
     uint8_t *is_listed = ws_calloc(teacher->n, 1);

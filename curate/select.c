@@ -169,7 +169,7 @@ bool ws_select_keep_top(struct ws_selection *out, struct ws_arena *arena, size_t
         return false;
     for (size_t i = 0; i < out->n; i++)
         order[i] = (uint32_t)i;
-    order_by_confidence(order, out->n, out->confidence);
+    ws_order_by_confidence(order, out->n, out->confidence);
     for (size_t i = 0; i < n_keep; i++)
         keep_image(out, order[i]);
     for (size_t i = n_keep; i < out->n; i++)

@@ -21,19 +21,19 @@ struct stage {
 };
 
 /** The tables: classes, sources, drift. */
-void stage_print(const struct stage *stage);
+void ws_curate_print(const struct stage *stage);
 
 /** Put what was found into the manifest's facts; false when out of memory. */
-WS_MUST_USE bool stage_note(const struct stage *stage, struct ws_manifest *manifest);
+WS_MUST_USE bool ws_curate_note(const struct stage *stage, struct ws_manifest *manifest);
 
 /** Warn of a pool that promises little, and of drift. */
-void stage_warn(const struct stage *stage, const struct ws_image_id *ids);
+void ws_curate_warn(const struct stage *stage, const struct ws_image_id *ids);
 
 /**
  * Print, for an image (an id or the beginning of one), a class (by name) or "all", a line per image from the selection
  * file at `path`: tab-separated, with a head line; images of a class by rank. WS_E_CONFIG when nothing fits `what`.
  */
-WS_MUST_USE enum ws_status stage_explain(const struct ws_config *config, const char *path, const char *what,
-                                         struct ws_err *err);
+WS_MUST_USE enum ws_status ws_curate_explain(const struct ws_config *config, const char *path, const char *what,
+                                             struct ws_err *err);
 
 #endif

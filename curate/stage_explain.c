@@ -40,7 +40,7 @@ static void print_class(const struct listing *listing, int c)
     for (size_t i = 0; i < listing->file->n; i++)
         if (listing->file->predicted[i] == c)
             listing->by_rank[n++] = (uint32_t)i;
-    order_by_confidence(listing->by_rank, n, listing->file->confidence);
+    ws_order_by_confidence(listing->by_rank, n, listing->file->confidence);
     for (size_t k = 0; k < n; k++)
         print_row(listing, listing->by_rank[k], k + 1, n);
 }
@@ -106,7 +106,7 @@ static enum ws_status explain(const struct listing *listing, const char *what, s
     return WS_E_CONFIG;
 }
 
-enum ws_status stage_explain(const struct ws_config *config, const char *path, const char *what, struct ws_err *err)
+enum ws_status ws_curate_explain(const struct ws_config *config, const char *path, const char *what, struct ws_err *err)
 {
     struct ws_selection_file file;
     enum ws_status status = ws_selection_open(&file, path, err);

@@ -104,7 +104,7 @@ static void print_drift(const struct stage *stage)
            stage->drift.confidence_drift);
 }
 
-void stage_print(const struct stage *stage)
+void ws_curate_print(const struct stage *stage)
 {
     print_classes(stage);
     if (stage->curation.source_rows)
@@ -153,7 +153,7 @@ static json_t *pack_drift(const struct stage *stage)
                      real_or_null(stage->drift.confidence_drift), "classes", classes);
 }
 
-bool stage_note(const struct stage *stage, struct ws_manifest *manifest)
+bool ws_curate_note(const struct stage *stage, struct ws_manifest *manifest)
 {
     json_t *dropped = json_object();
     for (int reason = WS_REASON_THRESHOLD; reason < WS_N_REASONS; reason++)
@@ -208,7 +208,7 @@ static void warn_pool(const struct stage *stage, const struct ws_image_id *ids)
     free(names);
 }
 
-void stage_warn(const struct stage *stage, const struct ws_image_id *ids)
+void ws_curate_warn(const struct stage *stage, const struct ws_image_id *ids)
 {
     const double bound = ws_curate_keys(stage->config)->drift_warn;
     warn_pool(stage, ids);

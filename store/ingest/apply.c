@@ -124,7 +124,7 @@ static void make_origin_key(const struct ws_image_id *id, const json_t *origin, 
         key[sizeof id->bytes + (size_t)i] = (uint8_t)(hash >> (56 - 8 * i));
 }
 
-static bool set_fetch(json_t *origin, const struct ws_item *item)
+static bool set_fetch(json_t *origin, const struct ws_ingest_item *item)
 {
     return json_object_set_new(origin, "time", json_string(item->date)) == 0 &&
            json_object_set_new(origin, "warc", json_string(item->warc)) == 0 &&
@@ -132,7 +132,7 @@ static bool set_fetch(json_t *origin, const struct ws_item *item)
 }
 
 /** What is known of a fetch when nobody says how the image was found. */
-static json_t *make_bare_origin(const struct ws_item *item, const char *url)
+static json_t *make_bare_origin(const struct ws_ingest_item *item, const char *url)
 {
     json_t *origin = json_object();
     if (origin && json_object_set_new(origin, "url", json_string(url)) == 0 && set_fetch(origin, item))
@@ -165,7 +165,7 @@ static enum ws_status find_same_url(void *argument, struct ws_span key, struct w
 
 /** Add a way in which a stored image was found; it replaces the bare origin of its URL and takes over its fetch. */
 static enum ws_status add_origin(const struct ws_apply *apply, const struct ws_image_id *id, const char *url,
-                                 const json_t *metadata, const struct ws_item *item, struct ws_err *err)
+                                 const json_t *metadata, const struct ws_ingest_item *item, struct ws_err *err)
 {
     json_t *origin = json_copy((json_t *)(uintptr_t)metadata); /* jansson reads it only */
     json_t *bare = make_bare_origin(item, url);
@@ -201,7 +201,7 @@ static enum ws_status add_origin(const struct ws_apply *apply, const struct ws_i
 }
 
 /** Write the row of a refusal (once per body) and the URL's mark. */
-static enum ws_status refuse(const struct ws_apply *apply, const struct ws_item *item, const char *url,
+static enum ws_status refuse(const struct ws_apply *apply, const struct ws_ingest_item *item, const char *url,
                              enum ws_image_reason reason, const char *detail, const struct ws_digest *key,
                              struct ws_err *err)
 {
@@ -278,7 +278,7 @@ static const char *detail_of_kind(const char *kind)
 }
 
 /** Attach metadata to whatever became of its URL. */
-static enum ws_status attach(const struct ws_apply *apply, const struct ws_item *item, const char *url,
+static enum ws_status attach(const struct ws_apply *apply, const struct ws_ingest_item *item, const char *url,
                              const json_t *metadata, struct ws_err *err)
 {
     struct url_value value;
@@ -308,7 +308,8 @@ static enum ws_status attach(const struct ws_apply *apply, const struct ws_item 
     return status == WS_OK ? add_to_refused(apply, &key, metadata, missing, err) : status;
 }
 
-static enum ws_status apply_metadata(const struct ws_apply *apply, const struct ws_item *item, struct ws_err *err)
+static enum ws_status apply_metadata(const struct ws_apply *apply, const struct ws_ingest_item *item,
+                                     struct ws_err *err)
 {
     json_t *metadata = json_loadb(item->json, item->json_len, 0, NULL);
     if (!json_is_object(metadata)) {
@@ -324,8 +325,8 @@ static enum ws_status apply_metadata(const struct ws_apply *apply, const struct 
     return status;
 }
 
-static enum ws_status put_image(const struct ws_apply *apply, const struct ws_item *item, const struct ws_image_id *id,
-                                struct ws_err *err)
+static enum ws_status put_image(const struct ws_apply *apply, const struct ws_ingest_item *item,
+                                const struct ws_image_id *id, struct ws_err *err)
 {
     const struct ws_store_keys *conf = ws_store_keys(apply->config);
     const struct ws_image_record record = {
@@ -342,8 +343,8 @@ static enum ws_status put_image(const struct ws_apply *apply, const struct ws_it
 }
 
 /** A body that is in the store: another fetch, another URL. */
-static enum ws_status add_fetch(const struct ws_apply *apply, const struct ws_item *item, const struct ws_image_id *id,
-                                struct ws_err *err)
+static enum ws_status add_fetch(const struct ws_apply *apply, const struct ws_ingest_item *item,
+                                const struct ws_image_id *id, struct ws_err *err)
 {
     json_t *bare = make_bare_origin(item, item->url);
     struct same_url same = {.url = item->url};
@@ -373,7 +374,7 @@ static bool has_row(const struct ws_apply *apply, enum ws_images_table table, co
     return found == WS_OK;
 }
 
-static enum ws_status apply_image(const struct ws_apply *apply, const struct ws_item *item, struct ws_err *err)
+static enum ws_status apply_image(const struct ws_apply *apply, const struct ws_ingest_item *item, struct ws_err *err)
 {
     enum ws_status status = WS_OK;
     const struct ws_image_id id = ws_image_id_of(&item->digest);
@@ -403,7 +404,7 @@ static enum ws_status apply_image(const struct ws_apply *apply, const struct ws_
     return status == WS_OK ? add_fetch(apply, item, &id, err) : status;
 }
 
-static enum ws_status apply_body(const struct ws_apply *apply, const struct ws_item *item, struct ws_err *err)
+static enum ws_status apply_body(const struct ws_apply *apply, const struct ws_ingest_item *item, struct ws_err *err)
 {
     struct url_value before;
     enum ws_status status = get_url(apply, item->url, &before, err);
@@ -437,7 +438,7 @@ static enum ws_status apply_body(const struct ws_apply *apply, const struct ws_i
 }
 
 /** The same body as another record's: by its digest, or by the URL that the record refers to. */
-static enum ws_status apply_revisit(const struct ws_apply *apply, const struct ws_item *item, struct ws_err *err)
+static enum ws_status apply_revisit(const struct ws_apply *apply, const struct ws_ingest_item *item, struct ws_err *err)
 {
     enum ws_status status = WS_OK;
     struct ws_image_id id;
@@ -471,14 +472,14 @@ static enum ws_status apply_revisit(const struct ws_apply *apply, const struct w
     return WS_OK;
 }
 
-enum ws_status ws_item_apply(const struct ws_apply *apply, const struct ws_item *item, struct ws_err *err)
+enum ws_status ws_item_apply(const struct ws_apply *apply, const struct ws_ingest_item *item, struct ws_err *err)
 {
     switch (item->kind) {
-    case WS_ITEM_BODY:
+    case WS_INGEST_BODY:
         return apply_body(apply, item, err);
-    case WS_ITEM_REVISIT:
+    case WS_INGEST_REVISIT:
         return apply_revisit(apply, item, err);
-    case WS_ITEM_METADATA:
+    case WS_INGEST_METADATA:
         return apply_metadata(apply, item, err);
     }
     return WS_OK;

@@ -10,15 +10,15 @@
 
 #include <stddef.h>
 
-enum ws_item_kind {
-    WS_ITEM_BODY,     /**< an answer 200, or a resource record */
-    WS_ITEM_REVISIT,  /**< the same body under another URL or time */
-    WS_ITEM_METADATA, /**< how an image was found */
+enum ws_ingest_item_kind {
+    WS_INGEST_BODY,     /**< an answer 200, or a resource record */
+    WS_INGEST_REVISIT,  /**< the same body under another URL or time */
+    WS_INGEST_METADATA, /**< how an image was found */
 };
 
 /** A record that matters, as it is kept until its batch is applied. Texts belong to the batch's arena. */
-struct ws_item {
-    enum ws_item_kind kind;
+struct ws_ingest_item {
+    enum ws_ingest_item_kind kind;
     const char *url, *date;
     const char *warc;          /**< the file's name in the books */
     const char *refers_to_uri; /**< revisit: NULL when absent */
@@ -43,6 +43,7 @@ struct ws_apply {
 };
 
 /** Put one item into the open transaction. Items of a file are applied in its order. */
-WS_MUST_USE enum ws_status ws_item_apply(const struct ws_apply *apply, const struct ws_item *item, struct ws_err *err);
+WS_MUST_USE enum ws_status ws_item_apply(const struct ws_apply *apply, const struct ws_ingest_item *item,
+                                         struct ws_err *err);
 
 #endif

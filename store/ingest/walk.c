@@ -20,7 +20,7 @@ enum { BATCH_ITEMS = 256, BATCH_RECORDS = 4096, MAX_BODY_BYTES = 64 << 20, MAX_W
 struct ingest {
     const struct ws_ingest_setup *setup;
     struct ws_sandbox *sandbox; /**< owned */
-    struct ws_item items[BATCH_ITEMS];
+    struct ws_ingest_item items[BATCH_ITEMS];
     size_t n_items;
     int64_t n_records; /**< read in this batch, items or not */
     size_t square_bytes;
@@ -93,7 +93,7 @@ static void take_result(void *argument, size_t ticket, const struct ws_image_res
                         struct ws_span body)
 {
     struct ingest *ingest = argument;
-    struct ws_item *item = &ingest->items[ticket];
+    struct ws_ingest_item *item = &ingest->items[ticket];
     item->result = *result;
     if (result->reason == WS_IMAGE_OK)
         memcpy(item->square, square, ingest->square_bytes);
@@ -137,7 +137,7 @@ static enum ws_image_reason reason_of_cut(const char *truncated)
 }
 
 /** A body: judged by its first bytes; pictures go to the sandbox. */
-static enum ws_status add_body(struct ingest *ingest, const struct ws_warc_record *record, struct ws_item *item,
+static enum ws_status add_body(struct ingest *ingest, const struct ws_warc_record *record, struct ws_ingest_item *item,
                                struct ws_err *err)
 {
     const struct ws_span type = ws_http_field(record->head, "Content-Type");
@@ -173,19 +173,19 @@ static bool has_prefix(const char *text, const char *prefix)
 }
 
 /** Which item a record makes; false for the many that make none. */
-static bool choose_kind(const struct ws_warc_record *record, enum ws_item_kind *kind)
+static bool choose_kind(const struct ws_warc_record *record, enum ws_ingest_item_kind *kind)
 {
     switch (record->type) {
     case WS_WARC_RESPONSE:
     case WS_WARC_RESOURCE:
-        *kind = WS_ITEM_BODY;
+        *kind = WS_INGEST_BODY;
         return record->target_uri && (record->type == WS_WARC_RESOURCE || record->http_status == 200);
     case WS_WARC_REVISIT: /* a 304 revisit says that nothing changed: nothing to do */
-        *kind = WS_ITEM_REVISIT;
+        *kind = WS_INGEST_REVISIT;
         return record->target_uri && (record->http_status == 200 || record->http_status == 0) &&
                !(record->profile && strstr(record->profile, "server-not-modified"));
     case WS_WARC_METADATA:
-        *kind = WS_ITEM_METADATA;
+        *kind = WS_INGEST_METADATA;
         return has_prefix(record->content_type, "application/json");
     default:
         return false;
@@ -195,30 +195,30 @@ static bool choose_kind(const struct ws_warc_record *record, enum ws_item_kind *
 static enum ws_status add_record(struct ingest *ingest, const char *name, const struct ws_warc_record *record,
                                  struct ws_err *err)
 {
-    enum ws_item_kind kind;
+    enum ws_ingest_item_kind kind;
     if (!choose_kind(record, &kind))
         return WS_OK;
-    struct ws_item *item = &ingest->items[ingest->n_items];
-    *item = (struct ws_item){.kind = kind, .warc = name, .offset = record->offset_bytes};
+    struct ws_ingest_item *item = &ingest->items[ingest->n_items];
+    *item = (struct ws_ingest_item){.kind = kind, .warc = name, .offset = record->offset_bytes};
     item->url = copy_text(ingest, record->target_uri);
     item->date = copy_text(ingest, record->date);
     item->sniffed = "unknown";
     if (!item->url || !item->date)
         return ws_fail(err, WS_E_MEMORY, "out of memory for the URL of a record");
     enum ws_status status = WS_OK;
-    if (kind == WS_ITEM_BODY && item->url[0])
+    if (kind == WS_INGEST_BODY && item->url[0])
         status = add_body(ingest, record, item, err);
-    if (kind == WS_ITEM_METADATA) {
+    if (kind == WS_INGEST_METADATA) {
         item->json = ws_arena_strndup(&ingest->arena, (const char *)record->payload.ptr, record->payload.len);
         item->json_len = record->payload.len;
         if (!item->json)
             return ws_fail(err, WS_E_MEMORY, "out of memory for metadata of %zu bytes", record->payload.len);
     }
-    if (kind == WS_ITEM_REVISIT) {
+    if (kind == WS_INGEST_REVISIT) {
         item->has_digest = record->payload_digest && ws_warc_digest_parse(record->payload_digest, &item->digest);
         item->refers_to_uri = record->refers_to_uri ? copy_text(ingest, record->refers_to_uri) : NULL;
     }
-    if (status == WS_OK && (item->url[0] || kind == WS_ITEM_METADATA)) /* LMDB has no empty keys */
+    if (status == WS_OK && (item->url[0] || kind == WS_INGEST_METADATA)) /* LMDB has no empty keys */
         ingest->n_items++;
     return status;
 }

@@ -209,7 +209,7 @@ struct ws_spread ws_spread_of(const double *values, size_t n)
 }
 
 struct ws_spread ws_results_spread(const struct ws_results *results, const struct ws_result_group *group,
-                                   enum ws_measure measure)
+                                   enum ws_result_measure measure)
 {
     double values[SEEDS_MAX];
     const size_t n = group->n < SEEDS_MAX ? group->n : SEEDS_MAX;
@@ -219,7 +219,7 @@ struct ws_spread ws_results_spread(const struct ws_results *results, const struc
 }
 
 struct ws_spread ws_results_difference(const struct ws_results *results, const struct ws_result_group *a,
-                                       const struct ws_result_group *b, enum ws_measure measure)
+                                       const struct ws_result_group *b, enum ws_result_measure measure)
 {
     double values[SEEDS_MAX];
     size_t n = 0;

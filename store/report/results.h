@@ -29,7 +29,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum ws_measure {
+enum ws_result_measure {
     WS_MEASURE_ACCURACY,
     WS_MEASURE_BEST,
     WS_MEASURE_AGREEMENT,
@@ -90,10 +90,10 @@ const struct ws_result_group *ws_results_find(const struct ws_results *results, 
 struct ws_spread ws_spread_of(const double *values, size_t n);
 /** Over the seeds of a group. */
 struct ws_spread ws_results_spread(const struct ws_results *results, const struct ws_result_group *group,
-                                   enum ws_measure measure);
+                                   enum ws_result_measure measure);
 /** Of a - b, seed by seed, over the seeds that both have. */
 struct ws_spread ws_results_difference(const struct ws_results *results, const struct ws_result_group *a,
-                                       const struct ws_result_group *b, enum ws_measure measure);
+                                       const struct ws_result_group *b, enum ws_result_measure measure);
 /** The curves of a group as one. False when out of memory; n = 0 when no run has a curve. */
 WS_MUST_USE bool ws_results_curve(const struct ws_results *results, const struct ws_result_group *group,
                                   struct ws_arena *arena, struct ws_spread_curve *out);

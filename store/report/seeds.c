@@ -11,7 +11,7 @@
 /** A column of a table: a measure, or a measure's difference to a row. */
 struct column {
     const char *title; /**< markup */
-    enum ws_measure measure;
+    enum ws_result_measure measure;
     double scale;
     int decimals;
     const char *against; /**< a row: the difference to it, seed by seed; NULL: the value */
@@ -35,8 +35,8 @@ enum { N_COLUMNS = sizeof columns / sizeof columns[0] };
 /** An experiment: what is said of it, and how it is drawn. */
 struct experiment {
     const char *name, *title, *text;
-    enum ws_measure judged; /**< what the rows are compared by */
-    const char *x_title;    /**< what x is; NULL: it has none */
+    enum ws_result_measure judged; /**< what the rows are compared by */
+    const char *x_title;           /**< what x is; NULL: it has none */
     bool is_share, is_log;
 };
 
@@ -167,7 +167,7 @@ static void add_run(struct ws_html *html, const struct ws_result *run)
     ws_html_add(html, "</td><td>");
     add_x(html, run->x, false);
     ws_html_addf(html, "</td><td>%lld</td>", (long long)run->seed);
-    static const enum ws_measure shown[] = {WS_MEASURE_ACCURACY, WS_MEASURE_BEST};
+    static const enum ws_result_measure shown[] = {WS_MEASURE_ACCURACY, WS_MEASURE_BEST};
     for (size_t m = 0; m < 2; m++) {
         ws_html_add(html, "<td>");
         ws_html_percent(html, run->values[shown[m]], 2);

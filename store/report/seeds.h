@@ -30,6 +30,6 @@ WS_MUST_USE bool ws_seeds_draw_spreads(struct ws_html *html, const struct ws_res
 WS_MUST_USE bool ws_seeds_draw_curves(struct ws_html *html, const struct ws_results *results, const char *experiment);
 /** What the rows are judged by, and the selection's precision and recall, against x. */
 WS_MUST_USE bool ws_seeds_draw_against(struct ws_html *html, const struct ws_results *results, const char *experiment,
-                                       enum ws_measure judged, const char *x_title, bool is_share, bool is_log);
+                                       enum ws_result_measure judged, const char *x_title, bool is_share, bool is_log);
 
 #endif

@@ -68,7 +68,7 @@ static void add_legend(struct ws_html *html, const struct ws_chart_series *serie
 
 /** One row's measure over its x. n = 0 where it has none; false when out of memory. */
 static bool take_against(struct ws_arena *arena, const struct ws_results *results, const struct ws_seed_row *rows,
-                         size_t n_rows, enum ws_measure measure, double x_scale, struct ws_chart_series *out)
+                         size_t n_rows, enum ws_result_measure measure, double x_scale, struct ws_chart_series *out)
 {
     double *x = ws_arena_alloc(arena, n_rows, sizeof *x), *mean = ws_arena_alloc(arena, n_rows, sizeof *mean);
     double *sd = ws_arena_alloc(arena, n_rows, sizeof *sd);
@@ -96,11 +96,11 @@ static size_t count_alike(const struct ws_seed_row *rows, size_t n)
 }
 
 bool ws_seeds_draw_against(struct ws_html *html, const struct ws_results *results, const char *experiment,
-                           enum ws_measure judged, const char *x_title, bool is_share, bool is_log)
+                           enum ws_result_measure judged, const char *x_title, bool is_share, bool is_log)
 {
     const bool is_shifted = judged == WS_MEASURE_SHIFTED;
     const struct {
-        enum ws_measure measure;
+        enum ws_result_measure measure;
         const char *title;
     } charts[] = {{judged, is_shifted ? "Accuracy on the shifted test, %" : "Clean test accuracy, %"},
                   {WS_MEASURE_PRECISION, "Precision of the selection, %"},
