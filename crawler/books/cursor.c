@@ -1,50 +1,24 @@
 #include "cursor.h"
 
 #include <jansson.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const struct ws_cursor_key keys[] = {
-    {"tries", offsetof(struct ws_cursor, n_tries)},
-    {"hops", offsetof(struct ws_cursor, n_hops)},
-    {"requests", offsetof(struct ws_cursor, n_requests)},
-    {"found", offsetof(struct ws_cursor, n_found)},
-    {"unsupported", offsetof(struct ws_cursor, n_unsupported)},
-    {"skipped", offsetof(struct ws_cursor, n_skipped)},
-    {"opted_out", offsetof(struct ws_cursor, n_opted_out)},
-    {NULL, 0},
+static const struct ws_field fields[] = {
+    WS_FIELD_OPTIONAL(struct ws_cursor, url, "url", WS_FIELD_TEXT),
+    WS_FIELD_OPTIONAL(struct ws_cursor, failure, "failure", WS_FIELD_TEXT),
+    WS_FIELD_OPTIONAL(struct ws_cursor, is_queued, "queued", WS_FIELD_BOOL),
+    WS_FIELD_OPTIONAL(struct ws_cursor, is_done, "done", WS_FIELD_BOOL),
+    WS_FIELD_OPTIONAL(struct ws_cursor, n_tries, "tries", WS_FIELD_U32),
+    WS_FIELD_OPTIONAL(struct ws_cursor, n_hops, "hops", WS_FIELD_U32),
+    WS_FIELD_OPTIONAL(struct ws_cursor, n_requests, "requests", WS_FIELD_U32),
+    WS_FIELD_OPTIONAL(struct ws_cursor, n_found, "found", WS_FIELD_U32),
+    WS_FIELD_OPTIONAL(struct ws_cursor, n_unsupported, "unsupported", WS_FIELD_U32),
+    WS_FIELD_OPTIONAL(struct ws_cursor, n_skipped, "skipped", WS_FIELD_U32),
+    WS_FIELD_OPTIONAL(struct ws_cursor, n_opted_out, "opted_out", WS_FIELD_U32),
+    WS_FIELD_END,
 };
-
-/* --- members --- */
-
-static void get_numbers(const json_t *object, const struct ws_cursor_key *key, void *base)
-{
-    for (; key && key->name; key++) {
-        const uint32_t value = (uint32_t)json_integer_value(json_object_get(object, key->name));
-        memcpy((char *)base + key->offset, &value, sizeof value);
-    }
-}
-
-static bool set_numbers(json_t *object, const struct ws_cursor_key *key, const void *base)
-{
-    uint32_t value;
-    for (; key && key->name; key++) {
-        memcpy(&value, (const char *)base + key->offset, sizeof value);
-        if (json_object_set_new(object, key->name, json_integer(value)) != 0)
-            return false;
-    }
-    return true;
-}
-
-static void get_text(const json_t *object, const char *name, char *text, size_t size_bytes)
-{
-    const char *value = json_string_value(json_object_get(object, name));
-    snprintf(text, size_bytes, "%s", value ? value : "");
-}
-
-/* --- the frontier --- */
 
 static enum ws_status load_json(struct ws_frontier *frontier, const struct ws_image_id *search, json_t **object,
                                 struct ws_err *err)
@@ -69,30 +43,25 @@ static enum ws_status save_json(struct ws_frontier *frontier, const struct ws_im
 }
 
 enum ws_status ws_cursor_load(struct ws_frontier *frontier, const struct ws_image_id *search,
-                              const struct ws_cursor_key *own_keys, struct ws_cursor *cursor, struct ws_err *err)
+                              const struct ws_field *own_fields, struct ws_cursor *cursor, struct ws_err *err)
 {
     json_t *object;
     *cursor = (struct ws_cursor){0};
     const enum ws_status status = load_json(frontier, search, &object, err);
     if (status != WS_OK)
         return status;
-    get_text(object, "url", cursor->url, sizeof cursor->url);
-    get_text(object, "failure", cursor->failure, sizeof cursor->failure);
-    cursor->is_queued = json_is_true(json_object_get(object, "queued"));
-    cursor->is_done = json_is_true(json_object_get(object, "done"));
-    get_numbers(object, keys, cursor);
-    get_numbers(object, own_keys, cursor->own.bytes);
+    const bool is_whole = ws_fields_load(fields, cursor, object) &&
+                          (!own_fields || ws_fields_load(own_fields, cursor->own.bytes, object));
     json_decref(object);
-    return WS_OK;
+    return is_whole ? WS_OK : ws_fail(err, WS_E_DAMAGED, "frontier: a task's cursor cannot be read");
 }
 
 enum ws_status ws_cursor_save(struct ws_frontier *frontier, const struct ws_image_id *search,
-                              const struct ws_cursor_key *own_keys, const struct ws_cursor *cursor, struct ws_err *err)
+                              const struct ws_field *own_fields, const struct ws_cursor *cursor, struct ws_err *err)
 {
-    json_t *object = json_pack("{s:s,s:s,s:b,s:b}", "url", cursor->url, "failure", cursor->failure, "queued",
-                               cursor->is_queued, "done", cursor->is_done);
-    const bool is_whole =
-        object && set_numbers(object, keys, cursor) && set_numbers(object, own_keys, cursor->own.bytes);
+    json_t *object = json_object();
+    const bool is_whole = ws_fields_save(fields, cursor, object) &&
+                          (!own_fields || ws_fields_save(own_fields, cursor->own.bytes, object));
     const enum ws_status status = save_json(frontier, search, is_whole ? object : NULL, err);
     json_decref(object);
     return status;

@@ -9,6 +9,8 @@
 
 #include "frontier.h"
 
+#include "webstill/base/fields.h"
+
 enum { WS_CURSOR_OWN_BYTES = 64 };
 
 struct ws_cursor {
@@ -29,18 +31,12 @@ struct ws_cursor {
     } own;
 };
 
-/** A uint32_t of a source's own part; a row's list ends with a name of NULL. */
-struct ws_cursor_key {
-    const char *name;
-    size_t offset;
-};
-
-/** Read a cursor, with the source's own part when its keys are given. WS_DONE when the search has none yet. */
+/** Read a cursor, with the source's own part when its fields are given. WS_DONE when the search has none yet. */
 WS_MUST_USE enum ws_status ws_cursor_load(struct ws_frontier *frontier, const struct ws_image_id *search,
-                                          const struct ws_cursor_key *own_keys, struct ws_cursor *cursor,
+                                          const struct ws_field *own_fields, struct ws_cursor *cursor,
                                           struct ws_err *err);
 WS_MUST_USE enum ws_status ws_cursor_save(struct ws_frontier *frontier, const struct ws_image_id *search,
-                                          const struct ws_cursor_key *own_keys, const struct ws_cursor *cursor,
+                                          const struct ws_field *own_fields, const struct ws_cursor *cursor,
                                           struct ws_err *err);
 /** Note that the search is in no queue. Its source need not be known: every other member stays as it is. */
 WS_MUST_USE enum ws_status ws_cursor_rest(struct ws_frontier *frontier, const struct ws_image_id *search,

@@ -29,13 +29,13 @@ static struct ws_visit make_visit(struct ws_crawl *crawl, const struct ws_search
 static enum ws_status load(struct ws_crawl *crawl, const struct ws_search *search, struct ws_cursor *cursor,
                            struct ws_err *err)
 {
-    return ws_cursor_load(crawl->books.frontier, &search->id, search->ops->own_keys, cursor, err);
+    return ws_cursor_load(crawl->books.frontier, &search->id, search->ops->own_fields, cursor, err);
 }
 
 static enum ws_status save(struct ws_crawl *crawl, const struct ws_search *search, const struct ws_cursor *cursor,
                            struct ws_err *err)
 {
-    return ws_cursor_save(crawl->books.frontier, &search->id, search->ops->own_keys, cursor, err);
+    return ws_cursor_save(crawl->books.frontier, &search->id, search->ops->own_fields, cursor, err);
 }
 
 /* --- beginning and going on --- */
@@ -186,7 +186,7 @@ static enum ws_status start(struct ws_crawl *crawl, struct ws_host *host, const 
     struct ws_request request = {.accept = search ? search->ops->accept : NULL, .may_be_coded = true};
     *is_started = false;
     enum ws_status status =
-        ws_cursor_load(crawl->books.frontier, &item->id, search ? search->ops->own_keys : NULL, &cursor, err);
+        ws_cursor_load(crawl->books.frontier, &item->id, search ? search->ops->own_fields : NULL, &cursor, err);
     if (status != WS_OK)
         return status == WS_DONE ? ws_fail(err, WS_E_DAMAGED, "frontier: a queued task is missing") : status;
     if (ws_url_parse(&request.url, cursor.url))

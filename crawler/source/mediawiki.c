@@ -24,10 +24,10 @@ struct state {
 };
 _Static_assert(sizeof(struct state) <= WS_CURSOR_OWN_BYTES, "the cursor's own part is too small");
 
-static const struct ws_cursor_key own_keys[] = {
-    {"before", offsetof(struct state, n_before)},
-    {"limit", offsetof(struct state, limit)},
-    {NULL, 0},
+static const struct ws_field own_fields[] = {
+    WS_FIELD_OPTIONAL(struct state, n_before, "before", WS_FIELD_U32),
+    WS_FIELD_OPTIONAL(struct state, limit, "limit", WS_FIELD_U32),
+    WS_FIELD_END,
 };
 
 static struct state *state_of(const struct ws_visit *visit)
@@ -202,7 +202,7 @@ static enum ws_status read_answer(const struct ws_visit *visit, const struct ws_
 const struct ws_source_ops ws_source_mediawiki = {
     .name = "mediawiki",
     .accept = "application/xml,text/xml;q=0.9,*/*;q=0.1",
-    .own_keys = own_keys,
+    .own_fields = own_fields,
     .is_api = true,
     .begin = begin,
     .reopen = reopen,

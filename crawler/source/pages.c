@@ -30,14 +30,14 @@ struct state {
 };
 _Static_assert(sizeof(struct state) <= WS_CURSOR_OWN_BYTES, "the cursor's own part is too small");
 
-static const struct ws_cursor_key own_keys[] = {
-    {"page", offsetof(struct state, page)},
-    {"depth", offsetof(struct state, depth)},
-    {"pages", offsetof(struct state, n_pages)},
-    {"max_pages", offsetof(struct state, max_pages)},
-    {"max_depth", offsetof(struct state, max_depth)},
-    {"classes", offsetof(struct state, classes)},
-    {NULL, 0},
+static const struct ws_field own_fields[] = {
+    WS_FIELD_OPTIONAL(struct state, page, "page", WS_FIELD_U32),
+    WS_FIELD_OPTIONAL(struct state, depth, "depth", WS_FIELD_U32),
+    WS_FIELD_OPTIONAL(struct state, n_pages, "pages", WS_FIELD_U32),
+    WS_FIELD_OPTIONAL(struct state, max_pages, "max_pages", WS_FIELD_U32),
+    WS_FIELD_OPTIONAL(struct state, max_depth, "max_depth", WS_FIELD_U32),
+    WS_FIELD_OPTIONAL(struct state, classes, "classes", WS_FIELD_U32),
+    WS_FIELD_END,
 };
 
 static struct state *state_of(const struct ws_visit *visit)
@@ -248,7 +248,7 @@ static enum ws_status skip(const struct ws_visit *visit, const char *reason, str
 const struct ws_source_ops ws_source_pages = {
     .name = "pages",
     .accept = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1",
-    .own_keys = own_keys,
+    .own_fields = own_fields,
     .has_groups = true,
     .is_per_query = is_per_query,
     .begin = begin,

@@ -55,7 +55,7 @@ struct ws_source_ops {
     const char *name;
     const struct ws_conf_section *section; /**< "crawl.NAME", its own keys (webstill/conf/section.h); NULL: none */
     const char *accept;                    /**< the Accept field of its requests */
-    const struct ws_cursor_key *own_keys;  /**< of its own part of the cursor; NULL when it has none */
+    const struct ws_field *own_fields;     /**< of its own part of the cursor; NULL when it has none */
     bool is_api;     /**< an interface for programs that the user named: its rules are the API's, not robots.txt's
                           Disallow, which is written for crawlers (Crawl-delay still holds) */
     bool has_groups; /**< searches that begin on one host run one after another */

@@ -2,6 +2,7 @@
 #include "train_int.h"
 
 #include "webstill/base/clock.h"
+#include "webstill/base/fields.h"
 #include "webstill/base/log.h"
 #include "webstill/base/path.h"
 
@@ -21,17 +22,43 @@ static json_t *pack_losses(const struct loop_counters *c)
     return list;
 }
 
+/* What a checkpoint has of the loop, its losses aside. */
+struct kept {
+    struct loop_counters counters;
+    int64_t metrics_lines;
+    double alpha;
+};
+static const struct ws_field kept_fields[] = {
+    WS_FIELD(struct kept, counters.epoch, "epoch", WS_FIELD_U32),
+    WS_FIELD(struct kept, counters.step, "step", WS_FIELD_I64),
+    WS_FIELD(struct kept, counters.step_in_epoch, "step_in_epoch", WS_FIELD_I64),
+    WS_FIELD(struct kept, counters.is_begun, "is_begun", WS_FIELD_BOOL),
+    WS_FIELD(struct kept, counters.images_seen, "images_seen", WS_FIELD_I64),
+    WS_FIELD(struct kept, counters.epoch_images, "epoch_images", WS_FIELD_I64),
+    WS_FIELD(struct kept, counters.epoch_right, "epoch_right", WS_FIELD_I64),
+    WS_FIELD(struct kept, counters.epoch_loss, "epoch_loss", WS_FIELD_F64),
+    WS_FIELD(struct kept, counters.lr, "lr", WS_FIELD_F64),
+    WS_FIELD(struct kept, counters.held_last, "held_last", WS_FIELD_F64),
+    WS_FIELD(struct kept, counters.held_best, "held_best", WS_FIELD_F64),
+    WS_FIELD(struct kept, counters.best_epoch, "best_epoch", WS_FIELD_U32),
+    WS_FIELD(struct kept, counters.seconds, "seconds", WS_FIELD_F64),
+    WS_FIELD_OPTIONAL(struct kept, counters.step_seconds, "step_seconds", WS_FIELD_F64),
+    WS_FIELD(struct kept, metrics_lines, "metrics_lines", WS_FIELD_I64),
+    WS_FIELD(struct kept, alpha, "alpha", WS_FIELD_F64),
+    WS_FIELD_END,
+};
+
 static json_t *pack_counters(const struct loop *loop)
 {
-    const struct loop_counters *c = &loop->counters;
-    return json_pack("{s:I,s:I,s:I,s:b,s:I,s:I,s:I,s:f,s:o,s:f,s:f,s:f,s:I,s:f,s:f,s:I,s:f}", "epoch",
-                     (json_int_t)c->epoch, "step", (json_int_t)c->step, "step_in_epoch", (json_int_t)c->step_in_epoch,
-                     "is_begun", c->is_begun, "images_seen", (json_int_t)c->images_seen, "epoch_images",
-                     (json_int_t)c->epoch_images, "epoch_right", (json_int_t)c->epoch_right, "epoch_loss",
-                     c->epoch_loss, "losses", pack_losses(c), "lr", c->lr, "held_last", c->held_last, "held_best",
-                     c->held_best, "best_epoch", (json_int_t)c->best_epoch, "seconds", loop_seconds(loop),
-                     "step_seconds", c->step_seconds, "metrics_lines", (json_int_t)loop->metrics.n_lines, "alpha",
-                     c->is_begun ? loop->training.supply->epoch.alpha : -1.0);
+    struct kept kept = {loop->counters, (int64_t)loop->metrics.n_lines,
+                        loop->counters.is_begun ? loop->training.supply->epoch.alpha : -1.0};
+    kept.counters.seconds = loop_seconds(loop);
+    json_t *root = json_object();
+    if (ws_fields_save(kept_fields, &kept, root) &&
+        json_object_set_new(root, "losses", pack_losses(&loop->counters)) == 0)
+        return root;
+    json_decref(root);
+    return NULL;
 }
 
 enum ws_status loop_save(struct loop *loop, struct ws_err *err)
@@ -72,30 +99,17 @@ static bool unpack_losses(struct loop_counters *c, const json_t *list)
     return true;
 }
 
-static bool unpack_counters(struct loop *loop, json_t *root, int64_t *metrics_lines, double *alpha)
+static bool unpack_counters(struct loop *loop, const json_t *root, int64_t *metrics_lines, double *alpha)
 {
-    struct loop_counters *c = &loop->counters;
-    json_int_t epoch, step, step_in_epoch, images_seen, epoch_images, epoch_right, best_epoch, lines;
-    int is_begun;
-    json_t *losses;
-    if (json_unpack(root, "{s:I,s:I,s:I,s:b,s:I,s:I,s:I,s:F,s:o,s:F,s:F,s:F,s:I,s:F,s?F,s:I,s:F}", "epoch", &epoch,
-                    "step", &step, "step_in_epoch", &step_in_epoch, "is_begun", &is_begun, "images_seen", &images_seen,
-                    "epoch_images", &epoch_images, "epoch_right", &epoch_right, "epoch_loss", &c->epoch_loss, "losses",
-                    &losses, "lr", &c->lr, "held_last", &c->held_last, "held_best", &c->held_best, "best_epoch",
-                    &best_epoch, "seconds", &c->seconds, "step_seconds", &c->step_seconds, "metrics_lines", &lines,
-                    "alpha", alpha) != 0 ||
-        epoch < 1 || step < 0 || step_in_epoch < 0 || step_in_epoch > step || !unpack_losses(c, losses))
+    struct kept kept = {.counters = loop->counters};
+    const struct loop_counters *c = &kept.counters;
+    if (!ws_fields_load(kept_fields, &kept, root) || c->epoch < 1 || c->step < 0 || c->step_in_epoch < 0 ||
+        c->step_in_epoch > c->step)
         return false;
-    c->epoch = (uint32_t)epoch;
-    c->step = step;
-    c->step_in_epoch = step_in_epoch;
-    c->is_begun = is_begun;
-    c->images_seen = images_seen;
-    c->epoch_images = epoch_images;
-    c->epoch_right = epoch_right;
-    c->best_epoch = (uint32_t)best_epoch;
-    *metrics_lines = lines;
-    return true;
+    loop->counters = kept.counters;
+    *metrics_lines = kept.metrics_lines;
+    *alpha = kept.alpha;
+    return unpack_losses(&loop->counters, json_object_get(root, "losses"));
 }
 
 static enum ws_status restore_from(struct loop *loop, const struct ws_tensors *file, json_t *root,

@@ -3,6 +3,7 @@
 #include "picture/sandbox.h"
 #include "warc/parts.h"
 
+#include "webstill/base/fields.h"
 #include "webstill/base/file.h"
 #include "webstill/base/log.h"
 #include "webstill/base/path.h"
@@ -37,6 +38,18 @@ static struct ws_span shard_key(const char *name, char key[WS_URL_KEY_BYTES])
     return ws_span_of(key, ws_images_url_key(name, key)); /* long paths are hashed like long URLs */
 }
 
+static const struct ws_field shard_fields[] = {
+    WS_FIELD(struct ws_ingest_shard, bytes, "bytes", WS_FIELD_U64),
+    WS_FIELD(struct ws_ingest_shard, damaged, "damaged", WS_FIELD_I64),
+    WS_FIELD(struct ws_ingest_shard, done, "done", WS_FIELD_BOOL),
+    WS_FIELD(struct ws_ingest_shard, duplicates, "duplicates", WS_FIELD_I64),
+    WS_FIELD(struct ws_ingest_shard, images, "images", WS_FIELD_I64),
+    WS_FIELD(struct ws_ingest_shard, records, "records", WS_FIELD_I64),
+    WS_FIELD(struct ws_ingest_shard, refused_again, "refused_again", WS_FIELD_I64),
+    WS_FIELD(struct ws_ingest_shard, sha256, "sha256", WS_FIELD_TEXT),
+    WS_FIELD_END,
+};
+
 enum ws_status ws_ingest_shard_read(struct ws_tables *db, const char *name, struct ws_ingest_shard *shard,
                                     struct ws_err *err)
 {
@@ -47,38 +60,24 @@ enum ws_status ws_ingest_shard_read(struct ws_tables *db, const char *name, stru
     if (status != WS_OK)
         return status == WS_DONE ? WS_OK : status;
     json_t *root = json_loadb((const char *)value.ptr, value.len, 0, NULL);
-    const char *sha256 = "";
-    json_int_t bytes = 0, records = 0, damaged = 0, images = 0, duplicates = 0, refused_again = 0;
-    int done = 0;
-    const int rc = json_unpack(root, "{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:b}", "sha256", &sha256, "bytes", &bytes, "records",
-                               &records, "damaged", &damaged, "images", &images, "duplicates", &duplicates,
-                               "refused_again", &refused_again, "done", &done);
-    if (rc == 0) {
-        (void)snprintf(shard->sha256, sizeof shard->sha256, "%s", sha256);
-        shard->bytes = (uint64_t)bytes;
-        shard->records = records;
-        shard->damaged = damaged;
-        shard->images = images;
-        shard->duplicates = duplicates;
-        shard->refused_again = refused_again;
-        shard->done = done != 0;
-    }
+    const bool is_read = ws_fields_load(shard_fields, shard, root);
     json_decref(root);
-    return rc == 0 ? WS_OK
+    return is_read ? WS_OK
                    : ws_fail(err, WS_E_DAMAGED, "store %s: its books on %s cannot be read", ws_tables_dir(db), name);
 }
 
 static enum ws_status write_shard(struct ws_tables *db, const char *name, const struct ws_ingest_shard *shard,
                                   struct ws_err *err)
 {
-    char key[WS_URL_KEY_BYTES], text[512];
-    const int len =
-        snprintf(text, sizeof text,
-                 "{\"bytes\":%" PRIu64 ",\"damaged\":%" PRId64 ",\"done\":%s,\"duplicates\":%" PRId64
-                 ",\"images\":%" PRId64 ",\"records\":%" PRId64 ",\"refused_again\":%" PRId64 ",\"sha256\":\"%s\"}",
-                 shard->bytes, shard->damaged, shard->done ? "true" : "false", shard->duplicates, shard->images,
-                 shard->records, shard->refused_again, shard->sha256);
-    return ws_tables_put(db, WS_IMAGES_SHARDS, shard_key(name, key), ws_span_of(text, (size_t)len), err);
+    char key[WS_URL_KEY_BYTES];
+    json_t *root = json_object();
+    char *text = ws_fields_save(shard_fields, shard, root) ? json_dumps(root, JSON_COMPACT) : NULL;
+    const enum ws_status status =
+        text ? ws_tables_put(db, WS_IMAGES_SHARDS, shard_key(name, key), ws_span_of(text, strlen(text)), err)
+             : ws_fail(err, WS_E_MEMORY, "out of memory for the books on %s", name);
+    free(text);
+    json_decref(root);
+    return status;
 }
 
 /* --- from a record to an item --- */

@@ -24,10 +24,10 @@ struct shelf {
     uint32_t seen; /* pictures on all shelves so far */
 };
 
-static const struct ws_cursor_key shelf_keys[] = {
-    {"shelf", offsetof(struct shelf, number)},
-    {"seen", offsetof(struct shelf, seen)},
-    {NULL, 0},
+static const struct ws_field shelf_fields[] = {
+    WS_FIELD_OPTIONAL(struct shelf, number, "shelf", WS_FIELD_U32),
+    WS_FIELD_OPTIONAL(struct shelf, seen, "seen", WS_FIELD_U32),
+    WS_FIELD_END,
 };
 
 static struct shelf *shelf_of(const struct ws_visit *visit)
@@ -85,7 +85,7 @@ static enum ws_status read_shelf(const struct ws_visit *visit, const struct ws_r
 static const struct ws_source_ops catalogue = {
     .name = "catalogue",
     .accept = "text/plain",
-    .own_keys = shelf_keys,
+    .own_fields = shelf_fields,
     .begin = begin_catalogue,
     .read = read_shelf,
 };
@@ -216,7 +216,7 @@ static size_t count_records(const char *folder, enum ws_warc_type type, const ch
 
 static void load(struct bench *bench, size_t i, struct ws_cursor *cursor)
 {
-    OK(ws_cursor_load(bench->crawl.books.frontier, &bench->crawl.agenda.searches[i].id, shelf_keys, cursor, err));
+    OK(ws_cursor_load(bench->crawl.books.frontier, &bench->crawl.agenda.searches[i].id, shelf_fields, cursor, err));
 }
 
 static void a_made_up_kind_crawls(void **state)
@@ -303,7 +303,7 @@ static void a_cursor_of_another_source_keeps_its_members(void **state)
     OK(ws_frontier_put_task(frontier, &id, "{\"url\":\"http://h/\",\"queued\":true,\"found\":3,\"shelf\":5}", err));
     OK(ws_cursor_rest(frontier, &id, err));
     assert_true(has_member(frontier, &id, "\"shelf\":5"));
-    OK(ws_cursor_load(frontier, &id, shelf_keys, &cursor, err));
+    OK(ws_cursor_load(frontier, &id, shelf_fields, &cursor, err));
     assert_false(cursor.is_queued);
     assert_int_equal(cursor.n_found, 3);
     assert_int_equal(((const struct shelf *)(void *)cursor.own.bytes)->number, 5);
@@ -324,7 +324,7 @@ static void cursors_of_older_frontiers_are_read(void **state)
     OK(ws_frontier_put_task(frontier, &id, old, err));
     for (const struct ws_source_ops *const *ops = ws_source_table; *ops; ops++) {
         struct ws_cursor cursor;
-        OK(ws_cursor_load(frontier, &id, (*ops)->own_keys, &cursor, err));
+        OK(ws_cursor_load(frontier, &id, (*ops)->own_fields, &cursor, err));
         assert_string_equal(cursor.url, "http://h/p");
         assert_true(cursor.is_queued && !cursor.is_done);
         assert_int_equal(cursor.n_tries, 1);
