@@ -202,7 +202,7 @@ static enum ws_status add_origin(const struct ws_apply *apply, const struct ws_i
 
 /** Write the row of a refusal (once per body) and the URL's mark. */
 static enum ws_status refuse(const struct ws_apply *apply, const struct ws_ingest_item *item, const char *url,
-                             enum ws_image_reason reason, const char *detail, const struct ws_digest *key,
+                             enum ws_picture_reason reason, const char *detail, const struct ws_digest *key,
                              struct ws_err *err)
 {
     const struct ws_span row = ws_span_of(key->bytes, sizeof key->bytes);
@@ -210,7 +210,7 @@ static enum ws_status refuse(const struct ws_apply *apply, const struct ws_inges
     enum ws_status status = ws_tables_get(apply->db, WS_IMAGES_REFUSED, row, &known, err);
     if (status == WS_DONE) {
         json_t *value = make_bare_origin(item, url);
-        if (!value || json_object_set_new(value, "reason", json_string(ws_image_reason_name(reason))) != 0 ||
+        if (!value || json_object_set_new(value, "reason", json_string(ws_picture_reason_name(reason))) != 0 ||
             json_object_set_new(value, "detail", json_string(detail)) != 0)
             status = ws_fail(err, WS_E_MEMORY, "out of memory for why %s was refused", url);
         else
@@ -220,7 +220,7 @@ static enum ws_status refuse(const struct ws_apply *apply, const struct ws_inges
         apply->shard->refused_again++;
     }
     if (status == WS_OK)
-        status = put_url_mark(apply, url, '-', ws_image_reason_name(reason), key, err);
+        status = put_url_mark(apply, url, '-', ws_picture_reason_name(reason), key, err);
     return status;
 }
 
@@ -253,11 +253,11 @@ static enum ws_status add_to_refused(const struct ws_apply *apply, const struct 
 }
 
 /** Why a body of this kind is no image. */
-static enum ws_image_reason reason_of_kind(const char *kind)
+static enum ws_picture_reason reason_of_kind(const char *kind)
 {
-    static const enum ws_image_reason reasons[] = {WS_IMAGE_EMPTY, WS_IMAGE_OVERSIZED, WS_IMAGE_TRUNCATED};
+    static const enum ws_picture_reason reasons[] = {WS_IMAGE_EMPTY, WS_IMAGE_OVERSIZED, WS_IMAGE_TRUNCATED};
     for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
-        if (strcmp(kind, ws_image_reason_name(reasons[i])) == 0)
+        if (strcmp(kind, ws_picture_reason_name(reasons[i])) == 0)
             return reasons[i];
     return WS_IMAGE_NOT_AN_IMAGE;
 }
@@ -296,7 +296,7 @@ static enum ws_status attach(const struct ws_apply *apply, const struct ws_inges
     if (marked && value.bytes[0] == '?') { /* somebody wanted this page as an image */
         const size_t word = value.len - WS_DIGEST_HEX - 1;
         char kind[64];
-        (void)snprintf(kind, sizeof kind, "%.*s", (int)word, value.bytes + 1);
+        snprintf(kind, sizeof kind, "%.*s", (int)word, value.bytes + 1);
         status = refuse(apply, item, url, reason_of_kind(kind), detail_of_kind(kind), &key, err);
         apply->shard->images++;
     } else if (!marked) {
@@ -422,7 +422,7 @@ static enum ws_status apply_body(const struct ws_apply *apply, const struct ws_i
     }
     if (item->is_image) {
         status = apply_image(apply, item, err);
-    } else if (item->wanted) {
+    } else if (item->is_wanted) {
         apply->shard->images++;
         status = refuse(apply, item, item->url, reason_of_kind(item->sniffed), detail_of_kind(item->sniffed),
                         &item->digest, err);

@@ -27,11 +27,11 @@ struct ws_ingest_item {
     const char *sniffed; /**< static: what a body looks like, or "oversized", "truncated" when it was cut */
     uint64_t offset;
     bool has_digest;         /**< revisit: its declared digest is the body's SHA-256 */
-    bool wanted;             /**< the server called it an image */
+    bool is_wanted;          /**< the server called it an image */
     bool is_image;           /**< by its first bytes */
     bool is_decoded;         /**< `result` holds; false: the store or an earlier item knows this body */
     struct ws_digest digest; /**< of the body; of the URL when the body is empty */
-    struct ws_image_result result;
+    struct ws_picture_result result;
     uint8_t *square;
 };
 

@@ -47,11 +47,11 @@ void ws_store_libraries(char *text, size_t size_bytes)
     const int webp = WebPGetDecoderVersion();
     const struct scmp_version *filter = seccomp_version();
     char lmdb[32];
-    (void)snprintf(text, size_bytes,
-                   "libjpeg-turbo %s, libpng %s, libwebp %d.%d.%d, LMDB %s, libseccomp %u.%u.%u, "
-                   "zlib %s",
-                   EXPANDED(LIBJPEG_TURBO_VERSION), png_get_libpng_ver(NULL), webp >> 16, webp >> 8 & 0xff, webp & 0xff,
-                   ws_tables_library(lmdb), filter->major, filter->minor, filter->micro, zlibVersion());
+    snprintf(text, size_bytes,
+             "libjpeg-turbo %s, libpng %s, libwebp %d.%d.%d, LMDB %s, libseccomp %u.%u.%u, "
+             "zlib %s",
+             EXPANDED(LIBJPEG_TURBO_VERSION), png_get_libpng_ver(NULL), webp >> 16, webp >> 8 & 0xff, webp & 0xff,
+             ws_tables_library(lmdb), filter->major, filter->minor, filter->micro, zlibVersion());
 }
 
 /* --- inputs --- */
@@ -76,7 +76,7 @@ static enum ws_status add_input(struct intake *intake, const char *name, const c
         free(input.path);
         return ws_fail(err, WS_E_MEMORY, "out of memory for the list of %zu WARC files", intake->n_inputs + 1);
     }
-    (void)snprintf(input.sha256, sizeof input.sha256, "%s", sha256);
+    snprintf(input.sha256, sizeof input.sha256, "%s", sha256);
     intake->inputs[intake->n_inputs++] = input;
     return WS_OK;
 }
@@ -202,11 +202,11 @@ static enum ws_status check_shard(void *argument, struct ws_span key, struct ws_
         struct ws_ingest_shard shard;
         const enum ws_status status = ws_ingest_shard_read(check->db, input->name, &shard, err);
         if (status == WS_OK && strcmp(shard.sha256, input->sha256) != 0)
-            (void)snprintf(check->reason, sizeof check->reason, "%.150s has changed", input->name);
+            snprintf(check->reason, sizeof check->reason, "%.150s has changed", input->name);
         return status;
     }
-    (void)snprintf(check->reason, sizeof check->reason, "%.*s is no input any more",
-                   (int)(key.len < 150 ? key.len : 150), (const char *)key.ptr);
+    snprintf(check->reason, sizeof check->reason, "%.*s is no input any more", (int)(key.len < 150 ? key.len : 150),
+             (const char *)key.ptr);
     return WS_DONE;
 }
 
@@ -222,18 +222,18 @@ static enum ws_status check_store(const struct intake *intake, struct ws_tables 
         return status;
     status = ws_tables_get(db, WS_IMAGES_META, ws_text_span("rule"), &value, err);
     if (status == WS_OK && (value.len != rule->len || memcmp(value.ptr, rule->ptr, rule->len) != 0))
-        (void)snprintf(reason, 200, "the configuration has changed (it was: %.*s)",
-                       (int)(value.len < 130 ? value.len : 130), (const char *)value.ptr);
+        snprintf(reason, 200, "the configuration has changed (it was: %.*s)", (int)(value.len < 130 ? value.len : 130),
+                 (const char *)value.ptr);
     if (status == WS_DONE)
         status = WS_OK;
     if (status == WS_OK && !reason[0]) {
         status = ws_tables_each(db, WS_IMAGES_SHARDS, (struct ws_span){0}, check_shard, &check, err);
-        (void)snprintf(reason, 200, "%s", check.reason);
+        snprintf(reason, 200, "%s", check.reason);
     }
     const char *const meta[][2] = {{"format", "1"}, {"rule", rule->ptr}};
     char size[16], channels[16];
-    (void)snprintf(size, sizeof size, "%u", ws_store_keys(intake->run->config)->size);
-    (void)snprintf(channels, sizeof channels, "%u", ws_store_keys(intake->run->config)->channels);
+    snprintf(size, sizeof size, "%u", ws_store_keys(intake->run->config)->size);
+    snprintf(channels, sizeof channels, "%u", ws_store_keys(intake->run->config)->channels);
     for (int i = 0; status == WS_OK && !reason[0] && i < 2; i++)
         status = ws_tables_put(db, WS_IMAGES_META, ws_text_span(meta[i][0]), ws_text_span(meta[i][1]), err);
     if (status == WS_OK && !reason[0])
@@ -279,7 +279,7 @@ static enum ws_status count_refused(void *argument, struct ws_span key, struct w
     json_t *row = json_loadb((const char *)value.ptr, value.len, 0, NULL);
     const char *reason = json_string_value(json_object_get(row, "reason"));
     for (int i = 0; reason && i < WS_IMAGE_N_REASONS; i++)
-        totals->refused[i] += strcmp(reason, ws_image_reason_name((enum ws_image_reason)i)) == 0;
+        totals->refused[i] += strcmp(reason, ws_picture_reason_name((enum ws_picture_reason)i)) == 0;
     json_decref(row);
     return WS_OK;
 }
@@ -298,7 +298,8 @@ static enum ws_status add_shard_up(struct ws_job *job, const struct ws_ingest_in
     totals->sums.images += shard.images;
     totals->sums.duplicates += shard.duplicates;
     totals->sums.refused_again += shard.refused_again;
-    return shard.done && ws_digest_parse(input->sha256, &digest) ? ws_job_input(job, input->name, &digest, err) : WS_OK;
+    return shard.is_done && ws_digest_parse(input->sha256, &digest) ? ws_job_input(job, input->name, &digest, err)
+                                                                    : WS_OK;
 }
 
 static enum ws_status add_up(const struct intake *intake, struct ws_job *job, struct ws_tables *db,
@@ -325,7 +326,7 @@ static void describe_refused(const struct totals *totals, char *text, size_t siz
         if (totals->refused[i] == 0 || len >= size_bytes)
             continue;
         const int n = snprintf(text + len, size_bytes - len, "%s%" PRId64 " %s", len > 0 ? ", " : "",
-                               totals->refused[i], ws_image_reason_name((enum ws_image_reason)i));
+                               totals->refused[i], ws_picture_reason_name((enum ws_picture_reason)i));
         len += n > 0 ? (size_t)n : 0;
     }
 }
@@ -352,7 +353,7 @@ static json_t *make_reasons(const struct totals *totals)
     json_t *reasons = json_object();
     for (int i = 0; reasons && i < WS_IMAGE_N_REASONS; i++)
         if (totals->refused[i] > 0)
-            (void)json_object_set_new(reasons, ws_image_reason_name((enum ws_image_reason)i),
+            (void)json_object_set_new(reasons, ws_picture_reason_name((enum ws_picture_reason)i),
                                       json_integer(totals->refused[i]));
     return reasons;
 }

@@ -41,7 +41,7 @@ static struct ws_span shard_key(const char *name, char key[WS_URL_KEY_BYTES])
 static const struct ws_field shard_fields[] = {
     WS_FIELD(struct ws_ingest_shard, bytes, "bytes", WS_FIELD_U64),
     WS_FIELD(struct ws_ingest_shard, damaged, "damaged", WS_FIELD_I64),
-    WS_FIELD(struct ws_ingest_shard, done, "done", WS_FIELD_BOOL),
+    WS_FIELD(struct ws_ingest_shard, is_done, "done", WS_FIELD_BOOL),
     WS_FIELD(struct ws_ingest_shard, duplicates, "duplicates", WS_FIELD_I64),
     WS_FIELD(struct ws_ingest_shard, images, "images", WS_FIELD_I64),
     WS_FIELD(struct ws_ingest_shard, records, "records", WS_FIELD_I64),
@@ -88,7 +88,7 @@ static const char *copy_text(struct ingest *ingest, const char *text)
 }
 
 /** The sandbox's answer: keep the outcome, the pixels, and a body that ended its decoder. */
-static void take_result(void *argument, size_t ticket, const struct ws_image_result *result, const uint8_t *square,
+static void take_result(void *argument, size_t ticket, const struct ws_picture_result *result, const uint8_t *square,
                         struct ws_span body)
 {
     struct ingest *ingest = argument;
@@ -103,10 +103,10 @@ static void take_result(void *argument, size_t ticket, const struct ws_image_res
     ws_digest_hex(&item->digest, hex);
     if (ws_path_join(path, ingest->setup->crash_dir, &err, "%s.bin", hex) == WS_OK &&
         ws_file_replace(path, body.ptr, body.len, &err) == WS_OK)
-        ws_log(WS_LOG_WARN, "%s of %s (%s); its bytes are kept in %s", ws_image_reason_name(result->reason), item->url,
-               result->detail, path);
+        ws_log(WS_LOG_WARN, "%s of %s (%s); its bytes are kept in %s", ws_picture_reason_name(result->reason),
+               item->url, result->detail, path);
     else
-        ws_log(WS_LOG_WARN, "%s of %s (%s); its bytes could not be kept: %s", ws_image_reason_name(result->reason),
+        ws_log(WS_LOG_WARN, "%s of %s (%s); its bytes could not be kept: %s", ws_picture_reason_name(result->reason),
                item->url, result->detail, err.text);
 }
 
@@ -130,7 +130,7 @@ static enum ws_status is_known(const struct ingest *ingest, const struct ws_dige
 }
 
 /** Why the fetch was cut: at a ceiling on bytes, or by time or a lost connection. */
-static enum ws_image_reason reason_of_cut(const char *truncated)
+static enum ws_picture_reason reason_of_cut(const char *truncated)
 {
     return strcasecmp(truncated, "length") == 0 ? WS_IMAGE_OVERSIZED : WS_IMAGE_TRUNCATED;
 }
@@ -140,13 +140,13 @@ static enum ws_status add_body(struct ingest *ingest, const struct ws_warc_recor
                                struct ws_err *err)
 {
     const struct ws_span type = ws_http_field(record->head, "Content-Type");
-    item->wanted = type.len > 6 && strncasecmp((const char *)type.ptr, "image/", 6) == 0;
-    item->is_image = ws_image_sniff(record->payload, &item->sniffed) != WS_IMAGE_UNKNOWN;
+    item->is_wanted = type.len > 6 && strncasecmp((const char *)type.ptr, "image/", 6) == 0;
+    item->is_image = ws_picture_sniff(record->payload, &item->sniffed) != WS_IMAGE_UNKNOWN;
     /* An empty body tells nothing from another: its row is that of the URL. */
     item->digest = record->payload.len > 0 ? ws_sha256(record->payload.ptr, record->payload.len)
                                            : ws_sha256(item->url, strlen(item->url));
     if (!item->is_image && record->truncated)
-        item->sniffed = ws_image_reason_name(reason_of_cut(record->truncated));
+        item->sniffed = ws_picture_reason_name(reason_of_cut(record->truncated));
     if (!item->is_image)
         return WS_OK;
     bool known = false;
@@ -155,9 +155,9 @@ static enum ws_status add_body(struct ingest *ingest, const struct ws_warc_recor
         return status;
     item->is_decoded = true;
     if (record->truncated) {
-        ws_image_refuse(&item->result, reason_of_cut(record->truncated),
-                        "the transfer was cut (WARC-Truncated: %.40s) after %zu bytes", record->truncated,
-                        record->payload.len);
+        ws_picture_refuse(&item->result, reason_of_cut(record->truncated),
+                          "the transfer was cut (WARC-Truncated: %.40s) after %zu bytes", record->truncated,
+                          record->payload.len);
         return WS_OK;
     }
     item->square = ws_arena_alloc(&ingest->arena, ingest->square_bytes, 1);
@@ -255,7 +255,7 @@ static enum ws_status end_batch(struct ingest *ingest, const char *name, struct 
     ingest->n_images = n_images;
     ingest->n_refused = n_refused;
     char note[80];
-    (void)snprintf(note, sizeof note, "%" PRId64 " images, %" PRId64 " refused", n_images, n_refused);
+    snprintf(note, sizeof note, "%" PRId64 " images, %" PRId64 " refused", n_images, n_refused);
     ws_progress_step(&ingest->progress, ingest->n_done, note);
     return WS_OK;
 }
@@ -277,7 +277,7 @@ static enum ws_status read_batches(struct ingest *ingest, const struct ws_ingest
     int64_t skip = shard->bytes == 0 ? shard->records : 0;
     int n_warnings = 0;
     enum ws_status status = begin_batch(ingest, err);
-    while (status == WS_OK && !shard->done) {
+    while (status == WS_OK && !shard->is_done) {
         struct ws_warc_record record;
         const enum ws_status step = ws_warc_next(reader, &record, err);
         if (step == WS_E_FORMAT) {
@@ -295,7 +295,7 @@ static enum ws_status read_batches(struct ingest *ingest, const struct ws_ingest
             skip--;
             continue;
         }
-        shard->done = step == WS_DONE;
+        shard->is_done = step == WS_DONE;
         if (step == WS_OK) {
             shard->bytes = record.end_bytes;
             shard->records++;
@@ -303,12 +303,12 @@ static enum ws_status read_batches(struct ingest *ingest, const struct ws_ingest
             ingest->n_done++;
             status = add_record(ingest, input->name, &record, err);
         }
-        if (status == WS_OK && (shard->done || is_batch_full(ingest) || ws_stop_asked())) {
-            if (shard->done && shard->records == 0)
+        if (status == WS_OK && (shard->is_done || is_batch_full(ingest) || ws_stop_asked())) {
+            if (shard->is_done && shard->records == 0)
                 break;
             status = end_batch(ingest, input->name, shard, err);
             const bool full = ingest->setup->limit > 0 && ingest->n_images >= ingest->setup->limit;
-            if (status != WS_OK || shard->done || full)
+            if (status != WS_OK || shard->is_done || full)
                 return status;
             if (ws_stop_asked())
                 return ws_fail(err, WS_E_STOPPED, "stopped; %" PRId64 " images are stored", ingest->n_images);
@@ -329,15 +329,15 @@ static enum ws_status read_file(struct ingest *ingest, const struct ws_ingest_in
     if (status == WS_OK)
         status = ws_tables_commit(ingest->setup->db, err);
     const bool full = ingest->setup->limit > 0 && ingest->n_images >= ingest->setup->limit;
-    if (status != WS_OK || shard.done || full)
+    if (status != WS_OK || shard.is_done || full)
         return status;
-    (void)snprintf(shard.sha256, sizeof shard.sha256, "%s", input->sha256);
+    snprintf(shard.sha256, sizeof shard.sha256, "%s", input->sha256);
     struct ws_warc_reader *reader = NULL;
     status = ws_warc_reader_open(&reader, input->path, shard.bytes, MAX_BODY_BYTES, err);
     if (status == WS_OK)
         status = read_batches(ingest, input, reader, &shard, err);
     ws_warc_reader_close(&reader);
-    if (status == WS_OK && shard.done && shard.records == 0) {
+    if (status == WS_OK && shard.is_done && shard.records == 0) {
         status =
             ws_fail(err, WS_E_FORMAT, "%s is no WARC file: it holds no readable record (%" PRId64 " places looked at)",
                     input->path, shard.damaged);
@@ -353,7 +353,7 @@ static enum ws_status open_sandbox(struct ingest *ingest, struct ws_err *err)
     const struct ws_config *config = ingest->setup->config;
     const struct ws_sandbox_setup setup = {
         .n_workers = (int)config->threads,
-        .rule = ws_image_rule_of(ws_store_keys(config)),
+        .rule = ws_picture_rule_of(ws_store_keys(config)),
         .max_body_bytes = MAX_BODY_BYTES,
         .timeout_s = ws_store_keys(config)->decode_timeout_s,
         .done = take_result,
@@ -383,8 +383,8 @@ enum ws_status ws_ingest_run(const struct ws_ingest_setup *setup, const struct w
     for (size_t i = 0; status == WS_OK && i < n_inputs; i++) {
         struct ws_ingest_shard shard;
         status = ws_ingest_shard_read(setup->db, inputs[i].name, &shard, err);
-        known = known && (inputs[i].n_records > 0 || shard.done);
-        total += shard.done ? shard.records : inputs[i].n_records;
+        known = known && (inputs[i].n_records > 0 || shard.is_done);
+        total += shard.is_done ? shard.records : inputs[i].n_records;
         before += shard.records;
     }
     if (status == WS_OK)
@@ -398,8 +398,7 @@ enum ws_status ws_ingest_run(const struct ws_ingest_setup *setup, const struct w
     }
     if (ingest->progress.what) {
         char note[80];
-        (void)snprintf(note, sizeof note, "%" PRId64 " images, %" PRId64 " refused", ingest->n_images,
-                       ingest->n_refused);
+        snprintf(note, sizeof note, "%" PRId64 " images, %" PRId64 " refused", ingest->n_images, ingest->n_refused);
         ws_progress_end(&ingest->progress, ingest->n_done, note);
     }
     ws_sandbox_close(&ingest->sandbox);

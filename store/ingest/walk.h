@@ -28,7 +28,7 @@ struct ws_ingest_shard {
     int64_t images;        /**< answers (200) and revisits whose body is a picture, stored or refused */
     int64_t duplicates;    /**< of these: body already stored */
     int64_t refused_again; /**< of these: body already refused */
-    bool done;
+    bool is_done;
 };
 
 struct ws_ingest_setup {

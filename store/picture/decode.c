@@ -1,7 +1,7 @@
 /** The way of one body through sniffing, limits, decoder, orientation and fit. */
 #include "decode.h"
 
-const char *ws_image_reason_name(enum ws_image_reason reason)
+const char *ws_picture_reason_name(enum ws_picture_reason reason)
 {
     static const char *const names[WS_IMAGE_N_REASONS] = {
         [WS_IMAGE_OK] = "ok",
@@ -24,9 +24,9 @@ const char *ws_image_reason_name(enum ws_image_reason reason)
     return names[reason];
 }
 
-struct ws_image_rule ws_image_rule_of(const struct ws_store_keys *conf)
+struct ws_picture_rule ws_picture_rule_of(const struct ws_store_keys *conf)
 {
-    return (struct ws_image_rule){
+    return (struct ws_picture_rule){
         .size = conf->size,
         .channels = conf->channels,
         .fit = conf->fit,
@@ -38,29 +38,29 @@ struct ws_image_rule ws_image_rule_of(const struct ws_store_keys *conf)
     };
 }
 
-void ws_image_decode(struct ws_span body, const struct ws_image_rule *rule, uint8_t *square,
-                     struct ws_image_result *result)
+void ws_picture_decode(struct ws_span body, const struct ws_picture_rule *rule, uint8_t *square,
+                       struct ws_picture_result *result)
 {
-    *result = (struct ws_image_result){.reason = WS_IMAGE_OK};
+    *result = (struct ws_picture_result){.reason = WS_IMAGE_OK};
     const char *kind = NULL;
-    result->format = ws_image_sniff(body, &kind);
+    result->format = ws_picture_sniff(body, &kind);
     struct ws_picture picture = {0};
     switch (result->format) {
     case WS_IMAGE_JPEG:
-        ws_image_jpeg(body, rule, &picture, result);
+        ws_picture_jpeg(body, rule, &picture, result);
         break;
     case WS_IMAGE_PNG:
-        ws_image_png(body, rule, &picture, result);
+        ws_picture_png(body, rule, &picture, result);
         break;
     case WS_IMAGE_WEBP:
-        ws_image_webp(body, rule, &picture, result);
+        ws_picture_webp(body, rule, &picture, result);
         break;
     case WS_IMAGE_UNKNOWN:
-        ws_image_refuse(result, body.len == 0 ? WS_IMAGE_EMPTY : WS_IMAGE_NOT_AN_IMAGE, "%s", kind);
+        ws_picture_refuse(result, body.len == 0 ? WS_IMAGE_EMPTY : WS_IMAGE_NOT_AN_IMAGE, "%s", kind);
         break;
     }
     if (result->reason == WS_IMAGE_OK && !ws_picture_fit(&picture, rule, square))
-        ws_image_refuse(result, WS_IMAGE_DECODER_MEMORY, "no memory to resize");
+        ws_picture_refuse(result, WS_IMAGE_DECODER_MEMORY, "no memory to resize");
     if (result->reason == WS_IMAGE_OK && rule->invert == WS_INVERT_BRIGHT &&
         ws_square_invert_bright(square, rule->size, rule->channels))
         result->flags |= WS_IMAGE_FLAG_INVERTED;

@@ -23,8 +23,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** Why an image was refused. Names (ws_image_reason_name) are part of the store's format. */
-enum ws_image_reason {
+/** Why an image was refused. Names (ws_picture_reason_name) are part of the store's format. */
+enum ws_picture_reason {
     WS_IMAGE_OK,
     WS_IMAGE_EMPTY,        /**< no bytes */
     WS_IMAGE_NOT_AN_IMAGE, /**< no JPEG, PNG or WebP by its first bytes; the detail says what it looks like */
@@ -43,10 +43,10 @@ enum ws_image_reason {
     WS_IMAGE_N_REASONS,
 };
 /** "corrupt", "too_many_pixels" …; "ok" for WS_IMAGE_OK. */
-const char *ws_image_reason_name(enum ws_image_reason reason);
+const char *ws_picture_reason_name(enum ws_picture_reason reason);
 
 /** What is wanted, and what is refused. */
-struct ws_image_rule {
+struct ws_picture_rule {
     uint32_t size;     /**< side of the square, pixels */
     uint32_t channels; /**< 1 or 3 */
     enum ws_fit fit;
@@ -56,14 +56,14 @@ struct ws_image_rule {
     uint64_t max_pixels;
     double max_aspect;
 };
-struct ws_image_rule ws_image_rule_of(const struct ws_store_keys *conf);
+struct ws_picture_rule ws_picture_rule_of(const struct ws_store_keys *conf);
 
 enum { WS_IMAGE_FLAG_INVERTED = 1, WS_IMAGE_FLAG_ALPHA = 2, WS_IMAGE_FLAG_ORIENTED = 4 };
 enum { WS_IMAGE_DETAIL = 120, WS_IMAGE_MAX_SCANS = 100 };
 
 /** The outcome of one decode, pixels aside. */
-struct ws_image_result {
-    enum ws_image_reason reason;
+struct ws_picture_result {
+    enum ws_picture_reason reason;
     enum ws_image_format format;
     uint32_t width, height; /**< of the original, upright; 0 when unknown */
     uint16_t flags;
@@ -80,32 +80,33 @@ void ws_picture_fini(struct ws_picture *picture);
 bool ws_picture_init(struct ws_picture *picture, uint32_t width, uint32_t height, uint32_t channels);
 
 /** What the first bytes are: the format, and a name for `kind` ("jpeg", "html", "gif", "empty", "unknown"). */
-enum ws_image_format ws_image_sniff(struct ws_span body, const char **kind);
+enum ws_image_format ws_picture_sniff(struct ws_span body, const char **kind);
 
 /**
  * Decode and fit. `square` takes size*size*channels bytes. Touches nothing but memory, so it runs inside the sandbox;
  * the same body and rule give the same bytes on every machine with the same libraries.
  */
-void ws_image_decode(struct ws_span body, const struct ws_image_rule *rule, uint8_t *square,
-                     struct ws_image_result *result);
+void ws_picture_decode(struct ws_span body, const struct ws_picture_rule *rule, uint8_t *square,
+                       struct ws_picture_result *result);
 
 /* The decoders: fill `picture` and `result` (format is set before); on refusal `picture` stays empty. */
-void ws_image_jpeg(struct ws_span body, const struct ws_image_rule *rule, struct ws_picture *picture,
-                   struct ws_image_result *result);
-void ws_image_png(struct ws_span body, const struct ws_image_rule *rule, struct ws_picture *picture,
-                  struct ws_image_result *result);
-void ws_image_webp(struct ws_span body, const struct ws_image_rule *rule, struct ws_picture *picture,
-                   struct ws_image_result *result);
+void ws_picture_jpeg(struct ws_span body, const struct ws_picture_rule *rule, struct ws_picture *picture,
+                     struct ws_picture_result *result);
+void ws_picture_png(struct ws_span body, const struct ws_picture_rule *rule, struct ws_picture *picture,
+                    struct ws_picture_result *result);
+void ws_picture_webp(struct ws_span body, const struct ws_picture_rule *rule, struct ws_picture *picture,
+                     struct ws_picture_result *result);
 
 /** Set reason and detail. */
-void ws_image_refuse(struct ws_image_result *result, enum ws_image_reason reason, const char *format, ...)
+void ws_picture_refuse(struct ws_picture_result *result, enum ws_picture_reason reason, const char *format, ...)
     WS_PRINTF(3, 4);
 /** Note the size and check it against the rule; false when refused. */
-bool ws_image_admit(struct ws_image_result *result, const struct ws_image_rule *rule, uint64_t width, uint64_t height);
+bool ws_picture_admit(struct ws_picture_result *result, const struct ws_picture_rule *rule, uint64_t width,
+                      uint64_t height);
 
 /** One row of gray, gray+alpha, RGB or RGBA (`from_channels` 1 to 4) to the picture's channels on the background. */
-void ws_image_row(const uint8_t *from, uint32_t from_channels, uint8_t *to, uint32_t to_channels, uint32_t width,
-                  uint8_t background, bool *transparent);
+void ws_picture_row(const uint8_t *from, uint32_t from_channels, uint8_t *to, uint32_t to_channels, uint32_t width,
+                    uint8_t background, bool *transparent);
 
 /** Turn upright by EXIF orientation 1 … 8 (TIFF 6.0, tag 274); false when out of memory. */
 bool ws_picture_orient(struct ws_picture *picture, unsigned orientation);
@@ -114,7 +115,7 @@ bool ws_picture_orient(struct ws_picture *picture, unsigned orientation);
  * Resample to the square: exact area average where an axis shrinks, bilinear where it grows; all in integers, rounded
  * to nearest, so the bytes do not depend on the machine. False when out of memory.
  */
-bool ws_picture_fit(const struct ws_picture *picture, const struct ws_image_rule *rule, uint8_t *square);
+bool ws_picture_fit(const struct ws_picture *picture, const struct ws_picture_rule *rule, uint8_t *square);
 
 /** Invert when the mean of the one-pixel border is above one half; tells whether it did. */
 bool ws_square_invert_bright(uint8_t *square, uint32_t size, uint32_t channels);

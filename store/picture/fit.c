@@ -89,7 +89,7 @@ static uint32_t scaled_side(uint32_t shorter, uint32_t longer, uint32_t size)
     return side == 0 ? 1 : (uint32_t)side;
 }
 
-static struct placement place(const struct ws_picture *picture, const struct ws_image_rule *rule)
+static struct placement place(const struct ws_picture *picture, const struct ws_picture_rule *rule)
 {
     const uint32_t w = picture->width, h = picture->height, size = rule->size;
     struct placement p = {.x = {0, w, size}, .y = {0, h, size}};
@@ -108,7 +108,7 @@ static struct placement place(const struct ws_picture *picture, const struct ws_
     return p;
 }
 
-bool ws_picture_fit(const struct ws_picture *picture, const struct ws_image_rule *rule, uint8_t *square)
+bool ws_picture_fit(const struct ws_picture *picture, const struct ws_picture_rule *rule, uint8_t *square)
 {
     ws_assert(picture->channels == rule->channels && picture->width > 0 && picture->height > 0);
     const struct placement p = place(picture, rule);

@@ -14,7 +14,7 @@
 struct errors {
     struct jpeg_error_mgr manager;
     jmp_buf escape;
-    struct ws_image_result *result;
+    struct ws_picture_result *result;
 };
 
 static struct errors *errors_of(j_common_ptr common)
@@ -27,7 +27,7 @@ WS_NORETURN static void fail_decode(j_common_ptr common)
     struct errors *errors = errors_of(common);
     char text[JMSG_LENGTH_MAX];
     common->err->format_message(common, text);
-    enum ws_image_reason reason = WS_IMAGE_CORRUPT;
+    enum ws_picture_reason reason = WS_IMAGE_CORRUPT;
     switch (common->err->msg_code) {
     case JERR_OUT_OF_MEMORY:
         reason = WS_IMAGE_DECODER_MEMORY;
@@ -45,7 +45,7 @@ WS_NORETURN static void fail_decode(j_common_ptr common)
     default:
         break;
     }
-    ws_image_refuse(errors->result, reason, "libjpeg: %s", text);
+    ws_picture_refuse(errors->result, reason, "libjpeg: %s", text);
     longjmp(errors->escape, 1);
 }
 
@@ -56,7 +56,7 @@ static void judge_warning(j_common_ptr common, int level)
         return; /* a trace message */
     switch (common->err->msg_code) {
     case JWRN_JPEG_EOF:
-        ws_image_refuse(errors_of(common)->result, WS_IMAGE_TRUNCATED, "the data end before the picture does");
+        ws_picture_refuse(errors_of(common)->result, WS_IMAGE_TRUNCATED, "the data end before the picture does");
         longjmp(errors_of(common)->escape, 1);
     case JWRN_HIT_MARKER:
     case JWRN_HUFF_BAD_CODE:
@@ -79,7 +79,7 @@ static void count_scans(j_common_ptr common)
     const struct jpeg_decompress_struct *decoder = (const struct jpeg_decompress_struct *)(const void *)common;
     if (decoder->input_scan_number <= WS_IMAGE_MAX_SCANS)
         return;
-    ws_image_refuse(errors_of(common)->result, WS_IMAGE_TOO_MANY_SCANS, "more than %d scans", WS_IMAGE_MAX_SCANS);
+    ws_picture_refuse(errors_of(common)->result, WS_IMAGE_TOO_MANY_SCANS, "more than %d scans", WS_IMAGE_MAX_SCANS);
     longjmp(errors_of(common)->escape, 1);
 }
 
@@ -132,7 +132,7 @@ static unsigned find_orientation(const struct jpeg_decompress_struct *decoder)
 }
 
 /** The smallest of 1/8, 1/4, 1/2, 1 at which no axis falls below what the fit wants from it. */
-static void choose_scale(struct jpeg_decompress_struct *decoder, const struct ws_image_rule *rule)
+static void choose_scale(struct jpeg_decompress_struct *decoder, const struct ws_picture_rule *rule)
 {
     const uint64_t w = decoder->image_width, h = decoder->image_height;
     const uint64_t longer = w > h ? w : h, shorter = w > h ? h : w;
@@ -148,7 +148,7 @@ static void choose_scale(struct jpeg_decompress_struct *decoder, const struct ws
 }
 
 /** What libjpeg shall convert to, and how many bytes a pixel then has. */
-static uint32_t choose_color(struct jpeg_decompress_struct *decoder, const struct ws_image_rule *rule)
+static uint32_t choose_color(struct jpeg_decompress_struct *decoder, const struct ws_picture_rule *rule)
 {
     switch (decoder->jpeg_color_space) {
     case JCS_CMYK:
@@ -190,12 +190,12 @@ static void read_rows(struct jpeg_decompress_struct *decoder, uint32_t bytes, ui
         if (bytes == 4)
             mix_inks(row, picture->width, decoder->saw_Adobe_marker);
         if (bytes != picture->channels)
-            ws_image_row(row, 3, to, picture->channels, picture->width, 0, &transparent);
+            ws_picture_row(row, 3, to, picture->channels, picture->width, 0, &transparent);
     }
 }
 
-void ws_image_jpeg(struct ws_span body, const struct ws_image_rule *rule, struct ws_picture *picture,
-                   struct ws_image_result *result)
+void ws_picture_jpeg(struct ws_span body, const struct ws_picture_rule *rule, struct ws_picture *picture,
+                     struct ws_picture_result *result)
 {
     struct jpeg_decompress_struct decoder;
     struct jpeg_progress_mgr progress = {.progress_monitor = count_scans};
@@ -212,7 +212,7 @@ void ws_image_jpeg(struct ws_span body, const struct ws_image_rule *rule, struct
     jpeg_mem_src(&decoder, body.ptr, body.len);
     jpeg_save_markers(&decoder, JPEG_APP0 + 1, 0xffff);
     (void)jpeg_read_header(&decoder, TRUE);
-    if (!ws_image_admit(result, rule, decoder.image_width, decoder.image_height))
+    if (!ws_picture_admit(result, rule, decoder.image_width, decoder.image_height))
         goto done;
     const unsigned orientation = find_orientation(&decoder);
     choose_scale(&decoder, rule);
@@ -220,14 +220,14 @@ void ws_image_jpeg(struct ws_span body, const struct ws_image_rule *rule, struct
     (void)jpeg_start_decompress(&decoder);
     row = malloc((size_t)decoder.output_width * 4);
     if (!row || !ws_picture_init(picture, decoder.output_width, decoder.output_height, rule->channels)) {
-        ws_image_refuse(result, WS_IMAGE_DECODER_MEMORY, "no memory for %u x %u pixels", decoder.output_width,
-                        decoder.output_height);
+        ws_picture_refuse(result, WS_IMAGE_DECODER_MEMORY, "no memory for %u x %u pixels", decoder.output_width,
+                          decoder.output_height);
         goto done;
     }
     read_rows(&decoder, bytes, row, picture);
     if (orientation != 1) {
         if (!ws_picture_orient(picture, orientation))
-            ws_image_refuse(result, WS_IMAGE_DECODER_MEMORY, "no memory to turn the picture");
+            ws_picture_refuse(result, WS_IMAGE_DECODER_MEMORY, "no memory to turn the picture");
         result->flags |= WS_IMAGE_FLAG_ORIENTED;
         if (orientation >= 5) {
             result->width = decoder.image_height;

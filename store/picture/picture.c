@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void ws_image_refuse(struct ws_image_result *result, enum ws_image_reason reason, const char *format, ...)
+void ws_picture_refuse(struct ws_picture_result *result, enum ws_picture_reason reason, const char *format, ...)
 {
     result->reason = reason;
     va_list args;
@@ -20,25 +20,27 @@ void ws_image_refuse(struct ws_image_result *result, enum ws_image_reason reason
             *p = '?';
 }
 
-bool ws_image_admit(struct ws_image_result *result, const struct ws_image_rule *rule, uint64_t width, uint64_t height)
+bool ws_picture_admit(struct ws_picture_result *result, const struct ws_picture_rule *rule, uint64_t width,
+                      uint64_t height)
 {
     if (width == 0 || height == 0 || width > UINT32_MAX || height > UINT32_MAX) {
-        ws_image_refuse(result, WS_IMAGE_CORRUPT, "the header says %llu x %llu pixels", (unsigned long long)width,
-                        (unsigned long long)height);
+        ws_picture_refuse(result, WS_IMAGE_CORRUPT, "the header says %llu x %llu pixels", (unsigned long long)width,
+                          (unsigned long long)height);
         return false;
     }
     result->width = (uint32_t)width;
     result->height = (uint32_t)height;
     const uint64_t shorter = width < height ? width : height, longer = width < height ? height : width;
     if (width * height > rule->max_pixels)
-        ws_image_refuse(result, WS_IMAGE_TOO_MANY_PIXELS, "%u x %u pixels; at most %llu are decoded", result->width,
-                        result->height, (unsigned long long)rule->max_pixels);
+        ws_picture_refuse(result, WS_IMAGE_TOO_MANY_PIXELS, "%u x %u pixels; at most %llu are decoded", result->width,
+                          result->height, (unsigned long long)rule->max_pixels);
     else if (shorter < rule->min_side)
-        ws_image_refuse(result, WS_IMAGE_TOO_SMALL, "%u x %u pixels; the shorter side must be at least %u",
-                        result->width, result->height, rule->min_side);
+        ws_picture_refuse(result, WS_IMAGE_TOO_SMALL, "%u x %u pixels; the shorter side must be at least %u",
+                          result->width, result->height, rule->min_side);
     else if ((double)longer > rule->max_aspect * (double)shorter)
-        ws_image_refuse(result, WS_IMAGE_ASPECT, "%u x %u pixels; the longer side may be at most %g times the shorter",
-                        result->width, result->height, rule->max_aspect);
+        ws_picture_refuse(result, WS_IMAGE_ASPECT,
+                          "%u x %u pixels; the longer side may be at most %g times the shorter", result->width,
+                          result->height, rule->max_aspect);
     return result->reason == WS_IMAGE_OK;
 }
 
@@ -69,8 +71,8 @@ static uint8_t over(unsigned c, unsigned a, unsigned b)
     return (uint8_t)((c * a + b * (255 - a) + 127) / 255);
 }
 
-void ws_image_row(const uint8_t *from, uint32_t from_channels, uint8_t *to, uint32_t to_channels, uint32_t width,
-                  uint8_t background, bool *transparent)
+void ws_picture_row(const uint8_t *from, uint32_t from_channels, uint8_t *to, uint32_t to_channels, uint32_t width,
+                    uint8_t background, bool *transparent)
 {
     const bool alpha = from_channels == 2 || from_channels == 4, color = from_channels >= 3;
     for (uint32_t x = 0; x < width; x++, from += from_channels, to += to_channels) {

@@ -10,14 +10,14 @@
 /** What the library's callbacks see. */
 struct input {
     struct ws_span rest; /**< unread bytes */
-    struct ws_image_result *result;
+    struct ws_picture_result *result;
 };
 
 static void read_bytes(png_structp png, png_bytep to, size_t len)
 {
     struct input *input = png_get_io_ptr(png);
     if (len > input->rest.len) {
-        ws_image_refuse(input->result, WS_IMAGE_TRUNCATED, "the data end before the picture does");
+        ws_picture_refuse(input->result, WS_IMAGE_TRUNCATED, "the data end before the picture does");
         png_error(png, "end of data");
     }
     memcpy(to, input->rest.ptr, len);
@@ -30,7 +30,7 @@ WS_NORETURN static void fail_decode(png_structp png, png_const_charp text)
     struct input *input = png_get_error_ptr(png);
     if (input->result->reason == WS_IMAGE_OK) {
         const bool memory = strcmp(text, "Out of memory") == 0 || strstr(text, "nsufficient memory") != NULL;
-        ws_image_refuse(input->result, memory ? WS_IMAGE_DECODER_MEMORY : WS_IMAGE_CORRUPT, "libpng: %s", text);
+        ws_picture_refuse(input->result, memory ? WS_IMAGE_DECODER_MEMORY : WS_IMAGE_CORRUPT, "libpng: %s", text);
     }
     png_longjmp(png, 1);
 }
@@ -42,7 +42,7 @@ static void ignore_warning(png_structp png, png_const_charp text)
 }
 
 /** Ceilings: nothing but the picture itself may take much memory or time. */
-static void set_limits(png_structp png, const struct ws_image_rule *rule)
+static void set_limits(png_structp png, const struct ws_picture_rule *rule)
 {
     enum { CHUNKS = 128, CHUNK_BYTES = 1 << 20 };
     const png_uint_32 side = rule->max_pixels > PNG_UINT_31_MAX ? PNG_UINT_31_MAX : (png_uint_32)rule->max_pixels;
@@ -72,22 +72,22 @@ static uint32_t set_transforms(png_structp png, png_infop info)
     return png_get_channels(png, info);
 }
 
-void ws_image_png(struct ws_span body, const struct ws_image_rule *rule, struct ws_picture *picture,
-                  struct ws_image_result *result)
+void ws_picture_png(struct ws_span body, const struct ws_picture_rule *rule, struct ws_picture *picture,
+                    struct ws_picture_result *result)
 {
     struct input input = {body, result};
     uint8_t *volatile rows = NULL; /* volatile: read behind the longjmp */
     png_infop volatile info = NULL;
     png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &input, fail_decode, ignore_warning);
     if (!png) {
-        ws_image_refuse(result, WS_IMAGE_DECODER_MEMORY, "no memory for libpng");
+        ws_picture_refuse(result, WS_IMAGE_DECODER_MEMORY, "no memory for libpng");
         return;
     }
     if (setjmp(png_jmpbuf(png)) != 0)
         goto done;
     info = png_create_info_struct(png);
     if (!info) {
-        ws_image_refuse(result, WS_IMAGE_DECODER_MEMORY, "no memory for libpng");
+        ws_picture_refuse(result, WS_IMAGE_DECODER_MEMORY, "no memory for libpng");
         goto done;
     }
     png_set_read_fn(png, &input, read_bytes);
@@ -95,7 +95,7 @@ void ws_image_png(struct ws_span body, const struct ws_image_rule *rule, struct 
     enum { IHDR_WIDTH = 16, IHDR_END = 24 };
     if (body.len >= IHDR_END && memcmp(body.ptr + 12, "IHDR", 4) == 0) {
         const uint8_t *p = body.ptr + IHDR_WIDTH;
-        if (!ws_image_admit(result, rule, png_get_uint_32(p), png_get_uint_32(p + 4)))
+        if (!ws_picture_admit(result, rule, png_get_uint_32(p), png_get_uint_32(p + 4)))
             goto done;
     }
     set_limits(png, rule);
@@ -107,7 +107,7 @@ void ws_image_png(struct ws_span body, const struct ws_image_rule *rule, struct 
     const size_t stride = (size_t)width * channels;
     rows = malloc(interlaced ? stride * height : stride);
     if (!rows || !ws_picture_init(picture, width, height, rule->channels)) {
-        ws_image_refuse(result, WS_IMAGE_DECODER_MEMORY, "no memory for %u x %u pixels", width, height);
+        ws_picture_refuse(result, WS_IMAGE_DECODER_MEMORY, "no memory for %u x %u pixels", width, height);
         goto done;
     }
     for (int pass = interlaced ? 7 : 0; pass > 1; pass--)
@@ -117,8 +117,8 @@ void ws_image_png(struct ws_span body, const struct ws_image_rule *rule, struct 
     for (uint32_t y = 0; y < height; y++) {
         uint8_t *row = interlaced ? rows + y * stride : rows;
         png_read_row(png, row, NULL);
-        ws_image_row(row, channels, picture->pixels + (size_t)y * width * rule->channels, rule->channels, width,
-                     rule->background, &transparent);
+        ws_picture_row(row, channels, picture->pixels + (size_t)y * width * rule->channels, rule->channels, width,
+                       rule->background, &transparent);
     }
     if (transparent)
         result->flags |= WS_IMAGE_FLAG_ALPHA;

@@ -40,7 +40,7 @@ enum { ANSWER_FILTERED = 'f', ANSWER_UNFILTERED = 'u', ANSWER_DONE = 'd' };
 /** The begin of the memory shared with a worker; the square lies at SLOT_HEAD, the body behind it. */
 struct slot {
     size_t body_bytes;
-    struct ws_image_result result;
+    struct ws_picture_result result;
 };
 _Static_assert(sizeof(struct slot) <= SLOT_HEAD, "the slot's head must fit in its page");
 
@@ -111,7 +111,7 @@ static void set_limit(__rlimit_resource_t resource, rlim_t value)
 }
 
 /** Give up everything that decoding does not need. Returns whether the filter holds. */
-static bool lock_down(const struct ws_image_rule *rule)
+static bool lock_down(const struct ws_picture_rule *rule)
 {
     /* Interlaced PNG: 4 bytes a pixel and the picture; progressive CMYK JPEG: 8 bytes a pixel of coefficients. */
     enum { BASE_BYTES = 256 << 20, BYTES_PER_PIXEL = 12 };
@@ -150,10 +150,10 @@ WS_NORETURN static void run_worker(const struct ws_sandbox *sandbox, struct slot
     char byte = lock_down(&sandbox->setup.rule) ? ANSWER_FILTERED : ANSWER_UNFILTERED;
     if (parent == 1)
         _exit(1); /* the parent died before PDEATHSIG was set */
-    ws_sandbox_work_fn *const work = sandbox->setup.work ? sandbox->setup.work : ws_image_decode;
+    ws_sandbox_work_fn *const work = sandbox->setup.work ? sandbox->setup.work : ws_picture_decode;
     while (move_byte(1, &byte, true) && move_byte(0, &byte, false)) {
         const struct ws_span body = {(const uint8_t *)slot + sandbox->body_offset, slot->body_bytes};
-        struct ws_image_result result = {0};
+        struct ws_picture_result result = {0};
         work(body, &sandbox->setup.rule, square_of(slot), &result);
         slot->result = result;
         byte = ANSWER_DONE;
@@ -268,12 +268,12 @@ enum ws_status ws_sandbox_open(struct ws_sandbox **out, const struct ws_sandbox_
 }
 
 /** Hand an answered image to the caller. What a worker wrote is not trusted: it may have been taken over. */
-static void deliver(struct ws_sandbox *sandbox, struct worker *worker, const struct ws_image_result *given)
+static void deliver(struct ws_sandbox *sandbox, struct worker *worker, const struct ws_picture_result *given)
 {
-    struct ws_image_result result = given ? *given : worker->slot->result;
+    struct ws_picture_result result = given ? *given : worker->slot->result;
     if (result.reason >= WS_IMAGE_N_REASONS || result.format > WS_IMAGE_WEBP)
-        result =
-            (struct ws_image_result){.reason = WS_IMAGE_DECODER_CRASH, .detail = "the decoder's answer makes no sense"};
+        result = (struct ws_picture_result){.reason = WS_IMAGE_DECODER_CRASH,
+                                            .detail = "the decoder's answer makes no sense"};
     result.flags &= WS_IMAGE_FLAG_INVERTED | WS_IMAGE_FLAG_ALPHA | WS_IMAGE_FLAG_ORIENTED;
     result.detail[WS_IMAGE_DETAIL - 1] = 0;
     for (char *p = result.detail; *p; p++)
@@ -294,14 +294,14 @@ static enum ws_status replace_worker(struct ws_sandbox *sandbox, struct worker *
                                      struct ws_err *err)
 {
     const int status = reap(worker);
-    struct ws_image_result result = {.reason = timeout ? WS_IMAGE_DECODER_TIMEOUT : WS_IMAGE_DECODER_CRASH};
+    struct ws_picture_result result = {.reason = timeout ? WS_IMAGE_DECODER_TIMEOUT : WS_IMAGE_DECODER_CRASH};
     if (timeout)
-        ws_image_refuse(&result, result.reason, "not done after %u s", sandbox->setup.timeout_s);
+        ws_picture_refuse(&result, result.reason, "not done after %u s", sandbox->setup.timeout_s);
     else if (WIFSIGNALED(status))
-        ws_image_refuse(&result, result.reason, "the decoder was ended by signal %d (%s)", WTERMSIG(status),
-                        WTERMSIG(status) == SIGSYS ? "a forbidden system call" : strsignal(WTERMSIG(status)));
+        ws_picture_refuse(&result, result.reason, "the decoder was ended by signal %d (%s)", WTERMSIG(status),
+                          WTERMSIG(status) == SIGSYS ? "a forbidden system call" : strsignal(WTERMSIG(status)));
     else
-        ws_image_refuse(&result, result.reason, "the decoder ended with exit code %d", WEXITSTATUS(status));
+        ws_picture_refuse(&result, result.reason, "the decoder ended with exit code %d", WEXITSTATUS(status));
     deliver(sandbox, worker, &result);
     return start_worker(sandbox, worker, err);
 }

@@ -21,17 +21,17 @@ struct ws_sandbox;
  * Takes one outcome. `square` (size*size*channels bytes, meaningful when the result is OK) and `body` are borrowed
  * during the call.
  */
-typedef void ws_sandbox_done_fn(void *argument, size_t ticket, const struct ws_image_result *result,
+typedef void ws_sandbox_done_fn(void *argument, size_t ticket, const struct ws_picture_result *result,
                                 const uint8_t *square, struct ws_span body);
 
-/** What decodes in a worker: ws_image_decode(), or a stand-in of a test. */
-typedef void ws_sandbox_work_fn(struct ws_span body, const struct ws_image_rule *rule, uint8_t *square,
-                                struct ws_image_result *result);
+/** What decodes in a worker: ws_picture_decode(), or a stand-in of a test. */
+typedef void ws_sandbox_work_fn(struct ws_span body, const struct ws_picture_rule *rule, uint8_t *square,
+                                struct ws_picture_result *result);
 
 struct ws_sandbox_setup {
     int n_workers; /**< 0: one per core this process may use */
-    struct ws_image_rule rule;
-    ws_sandbox_work_fn *work; /**< NULL: ws_image_decode */
+    struct ws_picture_rule rule;
+    ws_sandbox_work_fn *work; /**< NULL: ws_picture_decode */
     size_t max_body_bytes;
     uint32_t timeout_s; /**< CPU time of one image; ten times as long by the clock */
     ws_sandbox_done_fn *done;

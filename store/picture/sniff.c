@@ -37,7 +37,7 @@ static const char *sniff_text(struct ws_span body)
     return left > 0 ? "text" : "unknown";
 }
 
-enum ws_image_format ws_image_sniff(struct ws_span body, const char **kind)
+enum ws_image_format ws_picture_sniff(struct ws_span body, const char **kind)
 {
     static const struct {
         const char *bytes;

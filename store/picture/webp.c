@@ -3,31 +3,31 @@
 
 #include <webp/decode.h>
 
-static void refuse(struct ws_image_result *result, VP8StatusCode status)
+static void refuse(struct ws_picture_result *result, VP8StatusCode status)
 {
     switch (status) {
     case VP8_STATUS_NOT_ENOUGH_DATA:
     case VP8_STATUS_SUSPENDED:
-        ws_image_refuse(result, WS_IMAGE_TRUNCATED, "the data end before the picture does");
+        ws_picture_refuse(result, WS_IMAGE_TRUNCATED, "the data end before the picture does");
         break;
     case VP8_STATUS_OUT_OF_MEMORY:
-        ws_image_refuse(result, WS_IMAGE_DECODER_MEMORY, "libwebp: out of memory");
+        ws_picture_refuse(result, WS_IMAGE_DECODER_MEMORY, "libwebp: out of memory");
         break;
     case VP8_STATUS_UNSUPPORTED_FEATURE:
-        ws_image_refuse(result, WS_IMAGE_UNSUPPORTED, "libwebp: unsupported feature");
+        ws_picture_refuse(result, WS_IMAGE_UNSUPPORTED, "libwebp: unsupported feature");
         break;
     default:
-        ws_image_refuse(result, WS_IMAGE_CORRUPT, "libwebp: status %d", (int)status);
+        ws_picture_refuse(result, WS_IMAGE_CORRUPT, "libwebp: status %d", (int)status);
         break;
     }
 }
 
-void ws_image_webp(struct ws_span body, const struct ws_image_rule *rule, struct ws_picture *picture,
-                   struct ws_image_result *result)
+void ws_picture_webp(struct ws_span body, const struct ws_picture_rule *rule, struct ws_picture *picture,
+                     struct ws_picture_result *result)
 {
     WebPDecoderConfig config;
     if (!WebPInitDecoderConfig(&config)) {
-        ws_image_refuse(result, WS_IMAGE_UNSUPPORTED, "the loaded libwebp is not the one compiled for");
+        ws_picture_refuse(result, WS_IMAGE_UNSUPPORTED, "the loaded libwebp is not the one compiled for");
         return;
     }
     VP8StatusCode status = WebPGetFeatures(body.ptr, body.len, &config.input);
@@ -35,10 +35,10 @@ void ws_image_webp(struct ws_span body, const struct ws_image_rule *rule, struct
         refuse(result, status);
         return;
     }
-    if (!ws_image_admit(result, rule, (uint64_t)config.input.width, (uint64_t)config.input.height))
+    if (!ws_picture_admit(result, rule, (uint64_t)config.input.width, (uint64_t)config.input.height))
         return;
     if (config.input.has_animation) {
-        ws_image_refuse(result, WS_IMAGE_UNSUPPORTED, "an animation");
+        ws_picture_refuse(result, WS_IMAGE_UNSUPPORTED, "an animation");
         return;
     }
     const uint32_t channels = config.input.has_alpha ? 4 : 3;
@@ -47,13 +47,14 @@ void ws_image_webp(struct ws_span body, const struct ws_image_rule *rule, struct
     if (status != VP8_STATUS_OK) {
         refuse(result, status);
     } else if (!ws_picture_init(picture, result->width, result->height, rule->channels)) {
-        ws_image_refuse(result, WS_IMAGE_DECODER_MEMORY, "no memory for %u x %u pixels", result->width, result->height);
+        ws_picture_refuse(result, WS_IMAGE_DECODER_MEMORY, "no memory for %u x %u pixels", result->width,
+                          result->height);
     } else {
         bool transparent = false;
         for (uint32_t y = 0; y < picture->height; y++)
-            ws_image_row(config.output.u.RGBA.rgba + (size_t)y * (size_t)config.output.u.RGBA.stride, channels,
-                         picture->pixels + (size_t)y * picture->width * rule->channels, rule->channels, picture->width,
-                         rule->background, &transparent);
+            ws_picture_row(config.output.u.RGBA.rgba + (size_t)y * (size_t)config.output.u.RGBA.stride, channels,
+                           picture->pixels + (size_t)y * picture->width * rule->channels, rule->channels,
+                           picture->width, rule->background, &transparent);
         if (transparent)
             result->flags |= WS_IMAGE_FLAG_ALPHA;
     }

@@ -35,7 +35,7 @@ struct ws_warc_writer {
 static void shard_path(const struct ws_warc_writer *writer, uint32_t shard, const char *suffix,
                        char path[WS_PATH_BYTES])
 {
-    (void)snprintf(path, WS_PATH_BYTES, "%s/webstill-%05" PRIu32 ".warc.gz%s", writer->dir, shard, suffix);
+    snprintf(path, WS_PATH_BYTES, "%s/webstill-%05" PRIu32 ".warc.gz%s", writer->dir, shard, suffix);
 }
 
 /** Number of "webstill-NNNNN.warc.gz" and of its ".part"; false for other names. */
@@ -60,8 +60,8 @@ static enum ws_status make_record_id(char id[64], struct ws_err *err)
         return ws_fail(err, WS_E_INTERNAL, "no random bytes for a WARC-Record-ID: libcrypto's generator failed");
     u[6] = (uint8_t)((u[6] & 0x0f) | 0x40);
     u[8] = (uint8_t)((u[8] & 0x3f) | 0x80);
-    (void)snprintf(id, 64, "<urn:uuid:%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x>", u[0],
-                   u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+    snprintf(id, 64, "<urn:uuid:%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x>", u[0], u[1],
+             u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
     return WS_OK;
 }
 
@@ -209,7 +209,7 @@ static enum ws_status begin_shard(struct ws_warc_writer *writer, struct ws_err *
     if (writer->fd < 0)
         return ws_fail_errno(err, "cannot create %s", path);
     writer->bytes = 0;
-    (void)snprintf(name, sizeof name, "webstill-%05" PRIu32 ".warc.gz", writer->shard);
+    snprintf(name, sizeof name, "webstill-%05" PRIu32 ".warc.gz", writer->shard);
     struct ws_warc_record_out info = {
         .type = WS_WARC_WARCINFO,
         .content_type = "application/warc-fields",

@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct ws_image_rule rules[] = {
+    static const struct ws_picture_rule rules[] = {
         {.size = 28,
          .channels = 1,
          .fit = WS_FIT_PAD,
@@ -22,8 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     };
     uint8_t square[64 * 64 * 3];
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
-        struct ws_image_result result;
-        ws_image_decode((struct ws_span){data, size}, &rules[i], square, &result);
+        struct ws_picture_result result;
+        ws_picture_decode((struct ws_span){data, size}, &rules[i], square, &result);
         if (result.reason >= WS_IMAGE_N_REASONS || (result.reason == WS_IMAGE_OK) != (result.detail[0] == 0))
             abort();
     }

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-static const struct ws_image_rule usual = {
+static const struct ws_picture_rule usual = {
     .size = 8,
     .channels = 1,
     .fit = WS_FIT_PAD,
@@ -22,26 +22,26 @@ static const struct ws_image_rule usual = {
 
 static uint8_t square[256 * 256 * 3];
 
-static struct ws_image_result decode(struct picture_bytes bytes, const struct ws_image_rule *rule)
+static struct ws_picture_result decode(struct picture_bytes bytes, const struct ws_picture_rule *rule)
 {
-    struct ws_image_result result;
+    struct ws_picture_result result;
     memset(square, 0xcd, sizeof square);
-    ws_image_decode((struct ws_span){bytes.ptr, bytes.len}, rule, square, &result);
+    ws_picture_decode((struct ws_span){bytes.ptr, bytes.len}, rule, square, &result);
     assert_true(result.reason < WS_IMAGE_N_REASONS);
     assert_int_equal(result.detail[0] == 0, result.reason == WS_IMAGE_OK);
     return result;
 }
 
-static struct ws_image_result decode_free(struct picture_bytes bytes, const struct ws_image_rule *rule)
+static struct ws_picture_result decode_free(struct picture_bytes bytes, const struct ws_picture_rule *rule)
 {
-    const struct ws_image_result result = decode(bytes, rule);
+    const struct ws_picture_result result = decode(bytes, rule);
     free(bytes.ptr);
     return result;
 }
 
 /** A grey picture decoded under a rule. */
-static struct ws_image_result decode_gray(const uint8_t *pixels, int width, int height,
-                                          const struct ws_image_rule *rule)
+static struct ws_picture_result decode_gray(const uint8_t *pixels, int width, int height,
+                                            const struct ws_picture_rule *rule)
 {
     return decode_free(picture_make_gray(pixels, width, height), rule);
 }
@@ -70,7 +70,7 @@ static void test_the_first_bytes_name_the_kind(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const char *kind = NULL;
-        (void)ws_image_sniff((struct ws_span){(const uint8_t *)cases[i].bytes, cases[i].len}, &kind);
+        (void)ws_picture_sniff((struct ws_span){(const uint8_t *)cases[i].bytes, cases[i].len}, &kind);
         assert_string_equal(kind, cases[i].kind);
     }
 }
@@ -78,7 +78,7 @@ static void test_the_first_bytes_name_the_kind(void **state)
 static void test_what_is_no_image_is_refused_by_its_kind(void **state)
 {
     (void)state;
-    struct ws_image_result result = decode((struct picture_bytes){(uint8_t *)(uintptr_t) "<html>", 6}, &usual);
+    struct ws_picture_result result = decode((struct picture_bytes){(uint8_t *)(uintptr_t) "<html>", 6}, &usual);
     assert_int_equal(result.reason, WS_IMAGE_NOT_AN_IMAGE);
     assert_string_equal(result.detail, "html");
     result = decode((struct picture_bytes){NULL, 0}, &usual);
@@ -91,7 +91,7 @@ static void test_a_header_of_a_million_squared_is_refused_unread(void **state)
     const uint8_t pixel = 0;
     struct picture_bytes png = picture_make_gray(&pixel, 1, 1);
     memcpy(png.ptr + 16, "\x00\x0f\x42\x40\x00\x0f\x42\x40", 8);
-    const struct ws_image_result result = decode_free(png, &usual);
+    const struct ws_picture_result result = decode_free(png, &usual);
     assert_int_equal(result.reason, WS_IMAGE_TOO_MANY_PIXELS);
     assert_int_equal(result.width, 1000000);
 }
@@ -100,7 +100,7 @@ static void test_limits_on_size_and_shape_hold_at_their_edge(void **state)
 {
     (void)state;
     uint8_t pixels[100] = {0};
-    struct ws_image_rule rule = usual;
+    struct ws_picture_rule rule = usual;
     rule.min_side = 5;
     rule.max_aspect = 4;
     rule.max_pixels = 100;
@@ -115,7 +115,7 @@ static void test_limits_on_size_and_shape_hold_at_their_edge(void **state)
 static void test_shrinking_averages_areas_exactly(void **state)
 {
     (void)state;
-    struct ws_image_rule rule = usual;
+    struct ws_picture_rule rule = usual;
     rule.size = 2;
     rule.fit = WS_FIT_STRETCH;
     /* 3 x 3 to 2 x 2: each target covers 1.5 x 1.5 sources. Top left: (1*90 + .5*60 + .5*30 + .25*0) / 2.25 = 60. */
@@ -134,7 +134,7 @@ static void test_a_large_shrink_agrees_with_floating_point(void **state)
     uint8_t pixels[W * H];
     for (int i = 0; i < W * H; i++)
         pixels[i] = (uint8_t)((unsigned)i * 2654435761u >> 13);
-    struct ws_image_rule rule = usual;
+    struct ws_picture_rule rule = usual;
     rule.size = N;
     rule.fit = WS_FIT_STRETCH;
     assert_int_equal(decode_gray(pixels, W, H, &rule).reason, WS_IMAGE_OK);
@@ -156,7 +156,7 @@ static void test_a_large_shrink_agrees_with_floating_point(void **state)
 static void test_growing_interpolates_between_centres(void **state)
 {
     (void)state;
-    struct ws_image_rule rule = usual;
+    struct ws_picture_rule rule = usual;
     rule.size = 4;
     rule.fit = WS_FIT_STRETCH;
     const uint8_t pixels[4] = {0, 200, 0, 200};
@@ -175,7 +175,7 @@ static void test_pad_centres_on_the_background(void **state)
     (void)state;
     uint8_t pixels[4 * 2];
     memset(pixels, 100, sizeof pixels);
-    struct ws_image_rule rule = usual;
+    struct ws_picture_rule rule = usual;
     rule.size = 4;
     assert_int_equal(decode_gray(pixels, 4, 2, &rule).reason, WS_IMAGE_OK);
     const uint8_t want[4] = {255, 100, 100, 255};
@@ -193,7 +193,7 @@ static void test_crop_takes_the_middle(void **state)
 {
     (void)state;
     const uint8_t pixels[8] = {1, 2, 3, 4, 5, 6, 7, 8};
-    struct ws_image_rule rule = usual;
+    struct ws_picture_rule rule = usual;
     rule.size = 2;
     rule.fit = WS_FIT_CROP;
     assert_int_equal(decode_gray(pixels, 4, 2, &rule).reason, WS_IMAGE_OK);
@@ -205,11 +205,11 @@ static void test_bright_borders_invert_and_dark_ones_do_not(void **state)
 {
     (void)state;
     uint8_t pixels[64];
-    struct ws_image_rule rule = usual;
+    struct ws_picture_rule rule = usual;
     rule.invert = WS_INVERT_BRIGHT;
     memset(pixels, 240, sizeof pixels);
     pixels[27] = 10;
-    struct ws_image_result result = decode_gray(pixels, 8, 8, &rule);
+    struct ws_picture_result result = decode_gray(pixels, 8, 8, &rule);
     assert_int_equal(result.flags, WS_IMAGE_FLAG_INVERTED);
     assert_int_equal(square[0], 15);
     assert_int_equal(square[27], 245);
@@ -225,12 +225,12 @@ static void test_transparency_shows_the_background(void **state)
 {
     (void)state;
     const uint8_t pixels[] = {100, 50, 0, 128, 100, 50, 0, 255};
-    struct ws_image_rule rule = usual;
+    struct ws_picture_rule rule = usual;
     rule.channels = 3;
     rule.size = 2;
     rule.fit = WS_FIT_STRETCH;
     const struct picture_png how = {.color_type = PNG_COLOR_TYPE_RGBA};
-    struct ws_image_result result = decode_free(picture_make_png(pixels, 2, 1, 8, how), &rule);
+    struct ws_picture_result result = decode_free(picture_make_png(pixels, 2, 1, 8, how), &rule);
     assert_int_equal(result.reason, WS_IMAGE_OK);
     assert_int_equal(result.flags, WS_IMAGE_FLAG_ALPHA);
     const uint8_t on_white[] = {177, 152, 127, 100, 50, 0}; /* 100*128/255 + 255*127/255 = 177.2 … */
@@ -251,7 +251,7 @@ static void test_transparency_shows_the_background(void **state)
 static void test_palette_sixteen_and_one_bit_pngs_become_eight(void **state)
 {
     (void)state;
-    struct ws_image_rule rule = usual;
+    struct ws_picture_rule rule = usual;
     rule.channels = 3;
     rule.size = 2;
     rule.fit = WS_FIT_STRETCH;
@@ -260,7 +260,7 @@ static void test_palette_sixteen_and_one_bit_pngs_become_eight(void **state)
     const uint8_t index[] = {0, 1};
     struct picture_png how = {
         .color_type = PNG_COLOR_TYPE_PALETTE, .palette = palette, .n_palette = 2, .palette_alpha = alpha};
-    struct ws_image_result result = decode_free(picture_make_png(index, 2, 1, 2, how), &rule);
+    struct ws_picture_result result = decode_free(picture_make_png(index, 2, 1, 2, how), &rule);
     assert_int_equal(result.flags, WS_IMAGE_FLAG_ALPHA);
     const uint8_t want[] = {10, 20, 30, 255, 255, 255};
     assert_memory_equal(square, want, 6);
@@ -286,7 +286,7 @@ static void test_an_interlaced_png_gives_the_same_pixels(void **state)
     uint8_t pixels[W * H * 3], plain[8 * 8 * 3];
     for (size_t i = 0; i < sizeof pixels; i++)
         pixels[i] = (uint8_t)(i * 37);
-    struct ws_image_rule rule = usual;
+    struct ws_picture_rule rule = usual;
     rule.channels = 3;
     struct picture_png how = {.color_type = PNG_COLOR_TYPE_RGB};
     (void)decode_free(picture_make_png(pixels, W, H, W * 3, how), &rule);
@@ -311,7 +311,7 @@ static void test_all_eight_orientations_come_out_upright(void **state)
     enum { N = 32 };
     uint8_t upright[N * N * 3], stored[N * N * 3], want[8 * 8 * 3];
     paint_quarters(upright, N, N);
-    struct ws_image_rule rule = usual;
+    struct ws_picture_rule rule = usual;
     rule.channels = 3;
     struct picture_jpeg how = {.space = JCS_RGB, .channels = 3, .full_chroma = 1};
     (void)decode_free(picture_make_jpeg(upright, N, N, how), &rule);
@@ -330,7 +330,7 @@ static void test_all_eight_orientations_come_out_upright(void **state)
             }
         }
         how.orientation = o;
-        const struct ws_image_result result = decode_free(picture_make_jpeg(stored, N, N, how), &rule);
+        const struct ws_picture_result result = decode_free(picture_make_jpeg(stored, N, N, how), &rule);
         assert_int_equal(result.flags, o == 1 ? 0 : WS_IMAGE_FLAG_ORIENTED);
         for (size_t i = 0; i < sizeof want; i++)
             if (abs(square[i] - want[i]) > 4)
@@ -343,7 +343,7 @@ static void test_a_turned_jpeg_reports_its_upright_size(void **state)
     (void)state;
     uint8_t pixels[16 * 32 * 3] = {0};
     struct picture_jpeg how = {.space = JCS_RGB, .channels = 3, .orientation = 6};
-    const struct ws_image_result result = decode_free(picture_make_jpeg(pixels, 32, 16, how), &usual);
+    const struct ws_picture_result result = decode_free(picture_make_jpeg(pixels, 32, 16, how), &usual);
     assert_int_equal(result.width, 16);
     assert_int_equal(result.height, 32);
 }
@@ -358,7 +358,7 @@ static void test_cmyk_inks_multiply(void **state)
         pixels[i + 2] = 0;
         pixels[i + 3] = 200;
     }
-    struct ws_image_rule rule = usual;
+    struct ws_picture_rule rule = usual;
     rule.channels = 3;
     struct picture_jpeg how = {.space = JCS_CMYK, .channels = 4};
     assert_int_equal(decode_free(picture_make_jpeg(pixels, 16, 16, how), &rule).reason, WS_IMAGE_OK);
@@ -393,7 +393,7 @@ static void test_a_scaled_decode_is_near_the_full_one(void **state)
         pixels[3 * i + 1] = (uint8_t)(128 + 100 * cos(y / 23.0));
         pixels[3 * i + 2] = (uint8_t)((x + y) / 3);
     }
-    struct ws_image_rule rule = usual;
+    struct ws_picture_rule rule = usual;
     rule.channels = 3;
     rule.size = 28;
     uint8_t from_png[28 * 28 * 3];
@@ -401,7 +401,7 @@ static void test_a_scaled_decode_is_near_the_full_one(void **state)
                       &rule);
     memcpy(from_png, square, sizeof from_png);
     struct picture_jpeg how = {.space = JCS_RGB, .channels = 3, .quality = 95};
-    const struct ws_image_result result = decode_free(picture_make_jpeg(pixels, W, H, how), &rule);
+    const struct ws_picture_result result = decode_free(picture_make_jpeg(pixels, W, H, how), &rule);
     assert_int_equal(result.width, W); /* the original's size, not the scaled one */
     double sum = 0;
     for (size_t i = 0; i < sizeof from_png; i++)
@@ -428,10 +428,10 @@ static void test_a_cut_image_is_never_taken_for_whole(void **state)
         assert_int_equal(decode(files[f], &usual).reason, WS_IMAGE_OK);
         /* Up to three quarters: behind that a few bytes may only be end marks. */
         for (size_t len = 20; len < files[f].len * 3 / 4; len += 97) {
-            const struct ws_image_result result = decode((struct picture_bytes){files[f].ptr, len}, &usual);
+            const struct ws_picture_result result = decode((struct picture_bytes){files[f].ptr, len}, &usual);
             if (result.reason != WS_IMAGE_TRUNCATED && result.reason != WS_IMAGE_CORRUPT)
                 fail_msg("file %zu cut to %zu of %zu bytes: %s", f, len, files[f].len,
-                         ws_image_reason_name(result.reason));
+                         ws_picture_reason_name(result.reason));
         }
         free(files[f].ptr);
     }
@@ -473,9 +473,9 @@ static void test_webp_is_exact_without_loss_and_shows_its_alpha(void **state)
     uint8_t pixels[8 * 8 * 4];
     for (size_t i = 0; i < sizeof pixels; i++)
         pixels[i] = i % 4 == 3 ? (i > 128 ? 255 : 128) : (uint8_t)(i * 7);
-    struct ws_image_rule rule = usual;
+    struct ws_picture_rule rule = usual;
     rule.channels = 3;
-    const struct ws_image_result result = decode_free(picture_make_webp(pixels, 8, 8, 4, -1), &rule);
+    const struct ws_picture_result result = decode_free(picture_make_webp(pixels, 8, 8, 4, -1), &rule);
     assert_int_equal(result.format, WS_IMAGE_WEBP);
     assert_int_equal(result.flags, WS_IMAGE_FLAG_ALPHA);
     for (size_t i = 40; i < 64; i++)
@@ -489,7 +489,7 @@ static void test_an_animated_webp_is_refused_by_name(void **state)
     const uint8_t head[] = {'R', 'I', 'F', 'F', 40,   0, 0, 0, 'W', 'E', 'B', 'P', 'V', 'P', '8', 'X',
                             10,  0,   0,   0,   0x02, 0, 0, 0, 15,  0,   0,   15,  0,   0,   'A', 'N',
                             'I', 'M', 6,   0,   0,    0, 0, 0, 0,   0,   0,   0,   0,   0,   0,   0};
-    const struct ws_image_result result =
+    const struct ws_picture_result result =
         decode((struct picture_bytes){(uint8_t *)(uintptr_t)head, sizeof head}, &usual);
     assert_int_equal(result.reason, WS_IMAGE_UNSUPPORTED);
     assert_string_equal(result.detail, "an animation");
@@ -500,8 +500,8 @@ static void test_every_reason_has_its_own_name(void **state)
     (void)state;
     for (int i = 0; i < WS_IMAGE_N_REASONS; i++)
         for (int j = 0; j < i; j++)
-            assert_string_not_equal(ws_image_reason_name((enum ws_image_reason)i),
-                                    ws_image_reason_name((enum ws_image_reason)j));
+            assert_string_not_equal(ws_picture_reason_name((enum ws_picture_reason)i),
+                                    ws_picture_reason_name((enum ws_picture_reason)j));
 }
 
 int main(void)

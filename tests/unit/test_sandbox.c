@@ -16,13 +16,13 @@ enum { MAX_BODY = 1 << 20, N_TICKETS = 200 };
 
 /** Answers by ticket. */
 struct answers {
-    struct ws_image_result results[N_TICKETS];
+    struct ws_picture_result results[N_TICKETS];
     uint8_t first_pixel[N_TICKETS];
     size_t body_len[N_TICKETS];
     int n[N_TICKETS];
 };
 
-static void take(void *argument, size_t ticket, const struct ws_image_result *result, const uint8_t *square,
+static void take(void *argument, size_t ticket, const struct ws_picture_result *result, const uint8_t *square,
                  struct ws_span body)
 {
     struct answers *answers = argument;
@@ -34,12 +34,13 @@ static void take(void *argument, size_t ticket, const struct ws_image_result *re
 }
 
 /** A decoder that does what its body says. */
-static void act(struct ws_span body, const struct ws_image_rule *rule, uint8_t *square, struct ws_image_result *result)
+static void act(struct ws_span body, const struct ws_picture_rule *rule, uint8_t *square,
+                struct ws_picture_result *result)
 {
     (void)rule;
     volatile uint64_t spin = 0;
     void *memory = NULL;
-    *result = (struct ws_image_result){.reason = WS_IMAGE_OK};
+    *result = (struct ws_picture_result){.reason = WS_IMAGE_OK};
     switch (body.ptr[0]) {
     case 'c':
         raise(SIGSEGV); /* outside the filter: kill() is forbidden, the effect is the same */
