@@ -322,6 +322,7 @@ static void the_rule_looks_at_the_images_of_distill_pool_alone(void **state)
     }
     workdir_path(&work, path, "pool.txt");
     WORKDIR_OK(ws_file_replace(path, list.ptr, list.len, err));
+    char *before = work.config->distill.pool; /* the configuration's own, freed with it */
     work.config->distill.pool = path;
     must_curate(&work);
     WORKDIR_OK(ws_selection_open(&file, workdir_path(&work, (char[TEMP_PATH]){0}, "selection/epoch.safetensors"), err));
@@ -339,7 +340,7 @@ static void the_rule_looks_at_the_images_of_distill_pool_alone(void **state)
     }
     assert_int_equal(n_predicted, LISTED);
     ws_selection_close(&file);
-    work.config->distill.pool = NULL;
+    work.config->distill.pool = before;
     ws_buf_fini(&list);
     workdir_free(&work);
 }
