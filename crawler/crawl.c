@@ -100,7 +100,10 @@ enum ws_status ws_crawl_start(struct ws_crawl *crawl, struct ws_host *host, cons
     *slot = *job;
     slot->is_busy = true;
     host->n_in_flight++;
-    host->ready_s = ws_clock_mono_s() + host->delay_s;
+    const double now_s = ws_clock_mono_s();
+    host->ready_s = now_s + host->delay_s;
+    /* The clock that delays hold on: a server sees requests later than this, and each by another while. */
+    ws_log(WS_LOG_DEBUG, "at %.6f s: asks %s", now_s, request->url.text);
     crawl->tally.n_images_in_flight += job->kind == WS_JOB_IMAGE;
     return ws_fetcher_start(crawl->fetcher, request, slot, err);
 }
