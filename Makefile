@@ -78,8 +78,8 @@ $(B)/store/base/reference.o: configs/reference.yaml
 	    | $(CC) -x assembler -c - -o $@
 
 # Kernels: one source, one object per instruction set, chosen at run time.
-# Checked in every step, they would take minutes to compile at -O3.
-KERNEL_FLAGS := $(if $(filter sanitize,$(MODE)),-O1,-O3) -ffp-contract=fast -fno-math-errno $(if $(findstring clang,$(CC)),-Wno-unknown-pragmas,-fno-tree-loop-distribute-patterns)
+# Checked at every step, they would take minutes to compile at -O3; without those optimisations nothing is fused.
+KERNEL_FLAGS := $(if $(filter sanitize,$(MODE)),-O1 -fexpensive-optimizations,-O3) -ffp-contract=fast -fno-math-errno $(if $(findstring clang,$(CC)),-Wno-unknown-pragmas,-fno-tree-loop-distribute-patterns)
 $(B)/distill/nn/kernels_plain.o:  FILE_FLAGS := $(KERNEL_FLAGS)
 $(B)/distill/nn/kernels_avx2.o:   FILE_FLAGS := $(KERNEL_FLAGS) -mavx2 -mfma
 $(B)/distill/nn/kernels_avx512.o: FILE_FLAGS := $(KERNEL_FLAGS) -mavx512f -mavx512vl -mavx512dq -mavx512bw -mprefer-vector-width=512
