@@ -42,6 +42,7 @@ FLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2
 FLAGS_debug   := -O0 -g3
 FLAGS_asan    := -O1 -g -fsanitize=address -fno-omit-frame-pointer
 FLAGS_ubsan   := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all
+FLAGS_sanitize := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS_tsan    := -O1 -g -fsanitize=thread
 FLAGS_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer
 FLAGS    := $(FLAGS_$(MODE)) -fstack-protector-strong -fPIE
@@ -56,7 +57,11 @@ PKGS_curate  := $(PKGS_base) lmdb zlib
 PKGS_distill := $(PKGS_base) lmdb zlib libjpeg libpng libwebp openblas libprotobuf-c
 PKGS_all     := $(sort $(PKGS_crawler) $(PKGS_distill))
 pkg_cflags    = $(shell pkg-config --cflags $(1) 2>/dev/null)
-pkg_libs      = $(shell pkg-config --libs $(1) 2>/dev/null) -lm -pthread
+pkg_libs      = $(call needed,$(1))$(shell pkg-config --libs $(1) 2>/dev/null) -lm -pthread
+# Within recipes only: a target that installs packages must not fail for want of them. pkg-config says nothing at all of
+# any package when it lacks one, so that one is named here, not by the linker in everybody's undefined references.
+missing       = $(if $(shell pkg-config --exists $(1) 2>/dev/null && echo none),,$(strip $(foreach p,$(1),$(shell pkg-config --exists $p 2>/dev/null || echo $p))))
+needed        = $(if $(call missing,$(1)),$(error pkg-config does not find $(call missing,$(1)); on Debian `tests/install.sh build test` installs what has it))
 
 .DEFAULT_GOAL := all
 .SECONDARY:
@@ -71,11 +76,13 @@ floors_of  = $(or $(call floor_of,$(1)),store crawler distill/nn distill)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
+	$(if $(PKG_CFLAGS),,$(call needed,$(PKGS_all)))$(call needed,$(FILE_PKGS))
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(addprefix -I,$(call floors_of,$<)) -I$(B)/$(<D) $(PKG_CFLAGS) $(CFLAGS_ALL) $(FILE_FLAGS) -MMD -MP -c $< -o $@
 
 # Kernels: one source, one object per instruction set, chosen at run time.
-KERNEL_FLAGS := -O3 -ffp-contract=fast -fno-math-errno $(if $(findstring clang,$(CC)),,-fno-tree-loop-distribute-patterns)
+# Checked at every step, they would take minutes to compile at -O3; without those optimisations nothing is fused.
+KERNEL_FLAGS := $(if $(filter sanitize,$(MODE)),-O1 -fexpensive-optimizations,-O3) -ffp-contract=fast -fno-math-errno $(if $(findstring clang,$(CC)),-Wno-unknown-pragmas,-fno-tree-loop-distribute-patterns)
 $(B)/distill/nn/cpu/kernels_plain.o:  FILE_FLAGS := $(KERNEL_FLAGS)
 $(B)/distill/nn/cpu/kernels_avx2.o:   FILE_FLAGS := $(KERNEL_FLAGS) -mavx2 -mfma
 $(B)/distill/nn/cpu/kernels_avx512.o: FILE_FLAGS := $(KERNEL_FLAGS) -mavx512f -mavx512vl -mavx512dq -mavx512bw -mprefer-vector-width=512
@@ -125,9 +132,16 @@ TEST_KINDS   := unit kernel grad golden format net
 TESTS        := $(patsubst %.c,$(B)/%,$(foreach k,$(TEST_KINDS),$(wildcard tests/$(k)/test_*.c)))
 TEST_SCRIPTS := $(foreach k,cli format net e2e,$(wildcard tests/$(k)/*.sh))
 ALL_LIBS     := $(call archive,crawler) $(DISTILL)
+# link_test PACKAGES FLAGS
+link_test     = $(Q)$(CC) $(LDFLAGS_ALL) $(2) $< $(filter %/start.o,$^) -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $(call pkg_libs,$(1)) -o $@
 $(B)/tests/%: $(B)/tests/%.o $(B)/tests/start.o $(ALL_LIBS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS_ALL) $< $(B)/tests/start.o -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $(call pkg_libs,$(PKGS_all) cmocka) -o $@
+	$(call link_test,$(PKGS_all) cmocka)
+$(addsuffix .o,$(TESTS)) $(B)/tests/e2e/make_workdir.o: FILE_PKGS := cmocka
+# A benchmark asserts nothing: it is built where the tests' packages are not installed.
+$(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/tests/start.o $(ALL_LIBS)
+	$(call say,LINK,$@)
+	$(call link_test,$(PKGS_all))
 
 # The miniature web's painter is a tool of the tests: it alone links librsvg.
 $(B)/tests/web/render: tests/web/render.c
@@ -195,7 +209,7 @@ golden:
 	@tests/install.sh bench
 	/usr/bin/python3 tests/golden/generate.py
 
-asan ubsan tsan:
+asan ubsan sanitize tsan:
 	@tests/install.sh build test
 	@$(MAKE) --no-print-directory -j$$(nproc) MODE=$@ unit
 
@@ -204,7 +218,7 @@ FUZZ_S  ?= 60
 FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(ALL_LIBS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer $< -Wl,--start-group $(ALL_LIBS) -Wl,--end-group $(call pkg_libs,$(PKGS_all)) -o $@
+	$(call link_test,$(PKGS_all),-fsanitize=fuzzer)
 fuzz:
 	@tests/install.sh build fuzz
 	@$(MAKE) --no-print-directory MODE=fuzz CC=clang run-fuzz
@@ -250,11 +264,13 @@ install: all
 SOURCES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 format:
 	clang-format -i $(SOURCES)
+format-check:
+	clang-format --dry-run -Werror $(SOURCES)
 lint:
-	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --suppress=missingIncludeSystem -Iinclude \
-	    store crawler curate distill
+	cppcheck --quiet --error-exitcode=1 --std=c17 --enable=warning,portability --suppressions-list=tests/cppcheck.txt \
+	    --library=tests/cppcheck.cfg -Iinclude store crawler curate distill
 clean:
-	rm -rf build/release build/debug build/asan build/ubsan build/tsan build/fuzz
+	rm -rf build/release build/debug build/asan build/ubsan build/sanitize build/tsan build/fuzz
 
 help:
 	@echo "For a fresh machine (each installs what is missing, and names it first):"
@@ -268,14 +284,14 @@ help:
 	@echo
 	@echo "Building:"
 	@echo "  make             the programs, into build/release/bin"
-	@echo "  make unit        the C tests alone          make asan ubsan tsan   the same under a sanitizer"
+	@echo "  make unit        the C tests alone          make sanitize   the same under ASan and UBSan (asan, ubsan, tsan: one)"
 	@echo "  make bench-distill  beside PyTorch (tests/bench/README.md)         make golden   PyTorch's tensors anew"
 	@echo "  make reproduce-kd3  the proof: every method, three seeds, hours (tests/reproduce/README.md);"
 	@echo "                      reproduce-kd3-table: its tables anew; reproduce-kd3-time: what runs cost beyond their steps"
 	@echo "  make fuzz        each parser under clang's fuzzing engine for FUZZ_S=$(FUZZ_S) seconds"
 	@echo "  make reference   configs/reference.yaml anew, from the programs' keys"
 	@echo "  make data        Fashion-MNIST only         make install           into PREFIX=$(PREFIX)"
-	@echo "  make format lint clean                      V=1 shows commands, MODE=debug|asan|… picks flags"
+	@echo "  make format format-check lint clean            V=1 shows commands, MODE=debug|asan|… picks flags"
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all build-tests test run-tests unit demo symbols data bench bench-distill reproduce-kd3 reproduce-kd3-table reproduce-kd3-time reference golden asan ubsan tsan fuzz run-fuzz $(STAGES) pipeline install format lint clean help FORCE
+.PHONY: all build-tests test run-tests unit demo symbols data bench bench-distill reproduce-kd3 reproduce-kd3-table reproduce-kd3-time reference golden asan ubsan sanitize tsan fuzz run-fuzz $(STAGES) pipeline install format format-check lint clean help FORCE

@@ -67,8 +67,9 @@ enum ws_status ws_frontier_put_url(struct ws_frontier *f, const struct ws_image_
 enum ws_status ws_frontier_next_url(struct ws_frontier *f, struct ws_image_id *key, bool is_first,
                                     struct ws_url_entry *entry, struct ws_err *err)
 {
-    struct ws_span found = {0}, value = {0};
-    const struct ws_span from = is_first ? (struct ws_span){0} : span_of_key(key);
+    struct ws_span found = {0}, value = {0}, from = {0};
+    if (!is_first)
+        from = span_of_key(key);
     const enum ws_status status = ws_tables_seek(f->tables, WS_FRONTIER_URLS, from, true, &found, &value, err);
     if (status != WS_OK)
         return status;

@@ -131,7 +131,10 @@ enum ws_status ws_turns_start(struct ws_turns *turns, const struct ws_errand *er
     *slot = *errand;
     slot->is_busy = true;
     slot->host->n_in_flight++;
-    slot->host->ready_s = ws_clock_mono_s() + slot->host->delay_s;
+    const double now_s = ws_clock_mono_s();
+    slot->host->ready_s = now_s + slot->host->delay_s;
+    /* The clock that delays hold on: a server sees requests later than this, and each by another while. */
+    ws_log(WS_LOG_DEBUG, "at %.6f s: asks %s", now_s, request->url.text);
     turns->n_limited_in_flight += slot->ops->is_limited;
     return ws_fetcher_start(turns->fetcher, request, slot, err);
 }

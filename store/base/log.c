@@ -41,11 +41,23 @@ void ws_log_open(const char *stage, enum ws_log_format format, enum ws_progress_
 
 enum ws_progress_style ws_log_progress_style(void)
 {
-    if (sink.progress == WS_PROGRESS_NEVER || (sink.progress == WS_PROGRESS_AUTO && !sink.is_terminal))
+    if (sink.progress == WS_PROGRESS_NEVER)
         return WS_STYLE_NONE;
     if (sink.format == WS_LOG_JSON)
         return WS_STYLE_JSON;
     return sink.is_terminal ? WS_STYLE_REDRAW : WS_STYLE_LINES;
+}
+
+bool ws_log_progress_is_rare(void)
+{
+    return sink.progress == WS_PROGRESS_AUTO && !sink.is_terminal;
+}
+
+double ws_log_progress_period_s(void)
+{
+    if (ws_log_progress_is_rare())
+        return 20;
+    return ws_log_progress_style() == WS_STYLE_REDRAW ? 0.1 : 5;
 }
 
 int ws_log_columns(void)

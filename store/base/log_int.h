@@ -14,6 +14,12 @@ enum ws_progress_style {
 };
 enum ws_progress_style ws_log_progress_style(void);
 
+/** Seconds between two lines of the style. */
+double ws_log_progress_period_s(void);
+
+/** Nobody asked for progress, and nobody watches a terminal: only what takes long has lines at all. */
+bool ws_log_progress_is_rare(void);
+
 /** Columns of the terminal, 80 when unknown. */
 int ws_log_columns(void);
 

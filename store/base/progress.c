@@ -9,8 +9,6 @@
 
 enum { NUMBER_BYTES = 32, DURATION_BYTES = 32, LINE_BYTES = 1024 };
 
-static const double REDRAW_S = 0.1, LINE_S = 5;
-
 /* "1,234,567" */
 static const char *print_number(int64_t value, char text[NUMBER_BYTES])
 {
@@ -135,18 +133,18 @@ void ws_progress_begin(struct ws_progress *progress, const char *what, const cha
 
 void ws_progress_step(struct ws_progress *progress, int64_t done, const char *note)
 {
-    enum ws_progress_style style = ws_log_progress_style();
-    if (style == WS_STYLE_NONE)
+    if (ws_log_progress_style() == WS_STYLE_NONE)
         return;
     double now_s = ws_clock_mono_s();
-    if (now_s - progress->last_s < (style == WS_STYLE_REDRAW ? REDRAW_S : LINE_S))
+    if (now_s - progress->last_s < ws_log_progress_period_s())
         return;
     progress->last_s = now_s;
+    progress->is_shown = true;
     draw(progress, done, note, false, now_s);
 }
 
 void ws_progress_end(struct ws_progress *progress, int64_t done, const char *note)
 {
-    if (ws_log_progress_style() != WS_STYLE_NONE)
+    if (ws_log_progress_style() != WS_STYLE_NONE && (progress->is_shown || !ws_log_progress_is_rare()))
         draw(progress, done, note, true, ws_clock_mono_s());
 }

@@ -84,7 +84,9 @@ static enum ws_status build_header(struct ws_warc_writer *writer, const struct w
 {
     const bool http = record->content_type && strncasecmp(record->content_type, "application/http", 16) == 0;
     const bool revisit = record->type == WS_WARC_REVISIT;
-    const struct ws_span body = revisit ? (struct ws_span){0} : record->payload;
+    struct ws_span body = {0};
+    if (!revisit)
+        body = record->payload;
     char now[WS_TIME_TEXT], block_digest[WS_WARC_DIGEST_TEXT], payload_digest[WS_WARC_DIGEST_TEXT];
     const char *date = record->date;
     if (!date) {

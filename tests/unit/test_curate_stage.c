@@ -323,6 +323,7 @@ static void the_rule_looks_at_the_images_of_distill_pool_alone(void **state)
     }
     workdir_path(&work, path, "pool.txt");
     WORKDIR_OK(ws_file_replace(path, list.ptr, list.len, err));
+    char *before = KEYS(work.config, distill)->runs.pool; /* the configuration's own, freed with it */
     KEYS(work.config, distill)->runs.pool = path;
     must_curate(&work);
     WORKDIR_OK(ws_selection_open(&file, workdir_path(&work, (char[TEMP_PATH]){0}, "selection/epoch.safetensors"), err));
@@ -340,7 +341,7 @@ static void the_rule_looks_at_the_images_of_distill_pool_alone(void **state)
     }
     assert_int_equal(n_predicted, LISTED);
     ws_selection_close(&file);
-    KEYS(work.config, distill)->runs.pool = NULL;
+    KEYS(work.config, distill)->runs.pool = before;
     ws_buf_fini(&list);
     workdir_free(&work);
 }

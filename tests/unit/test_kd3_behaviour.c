@@ -4,8 +4,9 @@
  * junk. Accuracies are means over three seeds, on 1,000 clean pictures that no training sees; what fails prints them
  * all.
  *
- * Every student gets the same 160 steps of 64 images with the same Adam. Where a claim holds at one setting and not at
- * another, the test's comment says so.
+ * Every student gets the same 160 steps with the same Adam. A step has 64 images where a selection is looked at, which
+ * goes by what the student knows, and 32 where losses are compared: that tells them apart in half the time. Where a
+ * claim holds at one setting and not at another, the test's comment says so.
  */
 #include "../../distill/learn/train.h"
 #include "../../distill/method/methods.h"
@@ -19,7 +20,17 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-enum { N_CLEAN = 2000, N_TEST = 1000, N_POOL = 1000, BATCH = 64, EPOCHS = 8, STEPS = 20, SEEDS = 3, RARE = 3 };
+enum {
+    N_CLEAN = 2000,
+    N_TEST = 1000,
+    N_POOL = 1000,
+    BATCH = 64,
+    HALF_BATCH = BATCH / 2,
+    EPOCHS = 8,
+    STEPS = 20,
+    SEEDS = 3,
+    RARE = 3
+};
 
 static char *class_names[] = {"across", "down", "rise", "fall", "plus", "cross", "ring", "disc", "box", "triangle"};
 static const float mean[3] = {.4f, .4f, .4f}, deviation[3] = {.3f, .3f, .3f};
@@ -71,7 +82,7 @@ static struct ws_config settings(void)
 /* Train into folder/NAME; `last` becomes the path of the weights. The teacher (of no task yet) has smoothed labels:
  * without them it is as sure of junk as of shapes. */
 static void train(struct task *task, const char *name, const struct ws_method *method, const struct ws_config *config,
-                  uint64_t seed, const struct ws_dataset *data, char last[TEMP_PATH])
+                  uint64_t seed, int batch, const struct ws_dataset *data, char last[TEMP_PATH])
 {
     struct ws_err err = {0};
     char dir[TEMP_PATH];
@@ -97,7 +108,7 @@ static void train(struct task *task, const char *name, const struct ws_method *m
         .augment = {.kind = WS_AUGMENT_SHIFT, .pad = 1},
         .label_smoothing = task ? 0 : .1,
         .seed = seed,
-        .batch = BATCH,
+        .batch = batch,
         .epochs = task ? EPOCHS : 5,
     };
     memcpy(session.card.mean, mean, sizeof mean);
@@ -141,7 +152,7 @@ struct students {
 };
 
 static struct students train_students(struct task *task, const char *name, const struct ws_method *method,
-                                      const struct ws_config *config, const struct ws_dataset *web)
+                                      const struct ws_config *config, int batch, const struct ws_dataset *web)
 {
     struct students found = {.mean_test = 0};
     for (int s = 0; s < SEEDS; s++) {
@@ -150,7 +161,7 @@ static struct students train_students(struct task *task, const char *name, const
         struct ws_predictor predictor;
         char run[64], last[TEMP_PATH];
         snprintf(run, sizeof run, "%s-%d", name, s + 1);
-        train(task, run, method, config, (uint64_t)s + 1, web, last);
+        train(task, run, method, config, (uint64_t)s + 1, batch, web, last);
         assert_int_equal(ws_model_load(&model, last, NULL, &err), WS_OK);
         assert_int_equal(ws_predictor_open(&predictor, model, pool, BATCH, true, &err), WS_OK);
         found.test[s] = accuracy(&predictor, &task->test);
@@ -176,7 +187,7 @@ static void open_task(struct task *task)
     shapes_make(&task->shifted, N_TEST, &(struct shapes_kind){.stream = 2, .noise = task->noise, .rare = -1});
     shapes_shift_statistics(&task->shifted);
     snprintf(name, sizeof name, "teacher-%g", task->noise);
-    train(NULL, name, &ws_method_ce, &config, 1, &task->clean, last);
+    train(NULL, name, &ws_method_ce, &config, 1, BATCH, &task->clean, last);
     assert_int_equal(ws_model_load(&task->teacher, last, NULL, &err), WS_OK);
     assert_int_equal(ws_predictor_open(&task->predictor, task->teacher, pool, BATCH, true, &err), WS_OK);
     const double right = accuracy(&task->predictor, &task->test);
@@ -269,7 +280,7 @@ static void selection_is_richer_in_shapes_than_the_pool_from_epoch_one_on(void *
     for (size_t i = 0; i < web.n; i++)
         n_shapes += web.labels[i] != WS_NO_LABEL;
     const double base = (double)n_shapes / (double)web.n;
-    train(&calm, "precision", &ws_method_kd3, &config, 1, &web, last);
+    train(&calm, "precision", &ws_method_kd3, &config, 1, BATCH, &web, last);
     double precision[EPOCHS + 1];
     for (int e = 1; e <= EPOCHS; e++) {
         struct epoch_file file = open_epoch("precision", e);
@@ -323,7 +334,7 @@ static void every_class_keeps_images_and_a_rare_one_more_than_under_one_threshol
     shapes_make(
         &web, N_POOL,
         &(struct shapes_kind){.stream = 4, .is_web = true, .noise = 20, .junk = .5, .rare = RARE, .rare_share = .2});
-    train(&calm, "rare", &ws_method_kd3, &config, 1, &web, last);
+    train(&calm, "rare", &ws_method_kd3, &config, 1, BATCH, &web, last);
     for (int e = 1; e < EPOCHS / 2; e++) {
         struct epoch_file file = open_epoch("rare", e);
         int n_kept[SHAPES_CLASSES] = {0}, n_global = 0, n_predicted = 0;
@@ -362,8 +373,8 @@ static void selection_makes_better_students_in_as_many_updates(void **state)
     shapes_make(
         &web, N_POOL,
         &(struct shapes_kind){.stream = 3, .is_web = true, .noise = 20, .junk = .8, .is_junk_dull = true, .rare = -1});
-    const struct students a = train_students(&calm, "with-selection", &ws_method_kd3, &with, &web);
-    const struct students b = train_students(&calm, "without-selection", &ws_method_kd3, &without, &web);
+    const struct students a = train_students(&calm, "with-selection", &ws_method_kd3, &with, BATCH, &web);
+    const struct students b = train_students(&calm, "without-selection", &ws_method_kd3, &without, BATCH, &web);
     if (a.mean_test <= b.mean_test)
         fail_msg("with selection %.3f, without %.3f", a.mean_test, b.mean_test);
     ws_dataset_close(&web);
@@ -384,8 +395,9 @@ static void the_teachers_classifier_makes_better_students_than_an_own_one_taught
     KEYS(&apart, kd3)->share = false;
     open_task(&noisy);
     shapes_make(&web, N_POOL, &(struct shapes_kind){.stream = 3, .is_web = true, .noise = 40, .junk = .8, .rare = -1});
-    const struct students shared = train_students(&noisy, "shared-classifier", &ws_method_kd3, &config, &web);
-    const struct students own = train_students(&noisy, "own-classifier", &ws_method_kd3, &apart, &web);
+    const struct students shared =
+        train_students(&noisy, "shared-classifier", &ws_method_kd3, &config, HALF_BATCH, &web);
+    const struct students own = train_students(&noisy, "own-classifier", &ws_method_kd3, &apart, HALF_BATCH, &web);
     if (shared.mean_test <= own.mean_test)
         fail_msg("shared classifier %.3f, own classifier by KL %.3f", shared.mean_test, own.mean_test);
     ws_dataset_close(&web);
@@ -407,8 +419,8 @@ static void contrast_loses_less_to_random_channel_statistics(void **state)
     KEYS(&with, kd3)->contrast = KEYS(&without, kd3)->contrast = WS_CONTRAST_SELF;
     KEYS(&with, kd3)->contrast_weight = .1;
     shapes_make(&web, N_POOL, &(struct shapes_kind){.stream = 3, .is_web = true, .noise = 20, .junk = .5, .rare = -1});
-    const struct students a = train_students(&calm, "contrast-.1", &ws_method_kd3, &with, &web);
-    const struct students b = train_students(&calm, "contrast-0", &ws_method_kd3, &without, &web);
+    const struct students a = train_students(&calm, "contrast-.1", &ws_method_kd3, &with, HALF_BATCH, &web);
+    const struct students b = train_students(&calm, "contrast-0", &ws_method_kd3, &without, HALF_BATCH, &web);
     const double lost_with = a.mean_test - a.mean_shifted, lost_without = b.mean_test - b.mean_shifted;
     if (lost_with >= lost_without || a.mean_shifted <= b.mean_shifted)
         fail_msg("with contrast %.3f falls to %.3f, without %.3f to %.3f", a.mean_test, a.mean_shifted, b.mean_test,

@@ -187,6 +187,31 @@ static void always_gives_plain_lines_without_a_terminal(void **state)
                              "crawl  7,100 / 7,100  100 %  6.1 images/s  took 16:40\n");
 }
 
+/* `since_s` after its last line, and so long after its beginning. */
+static void step_after(double since_s)
+{
+    ws_log_open("distill", WS_LOG_TEXT, WS_PROGRESS_AUTO);
+    struct ws_progress progress;
+    ws_progress_begin(&progress, "kd3", "steps", 1100, 0);
+    for (int64_t n = 1000; n <= 1080; n += 80) {
+        progress.start_s -= since_s;
+        progress.last_s -= since_s;
+        ws_progress_step(&progress, n, "loss 0.5");
+    }
+    ws_log(WS_LOG_INFO, "hello");
+    ws_progress_end(&progress, 1080, NULL);
+}
+
+static void step_long(void)
+{
+    step_after(1000);
+}
+
+static void step_short(void)
+{
+    step_after(-1000);
+}
+
 static void step_auto(void)
 {
     step_through(WS_LOG_TEXT, WS_PROGRESS_AUTO);
@@ -197,12 +222,26 @@ static void step_never(void)
     step_through(WS_LOG_TEXT, WS_PROGRESS_NEVER);
 }
 
-static void auto_is_silent_without_a_terminal_and_never_on_one(void **state)
+static void auto_without_a_terminal_tells_of_what_takes_long(void **state)
 {
     (void)state;
     char out[OUTPUT_BYTES];
-    capture_pipe(step_auto, out);
-    assert_string_equal(out, "crawl: hello\n");
+    capture_pipe(step_long, out);
+    /* Up to the tens of seconds at the end: a slow machine changes no digit before them. */
+    static const char lines[] = "kd3  1,000 / 1,100  90 %  1 steps/s  ETA 1:40  loss 0.5\n"
+                                "kd3  1,080 / 1,100  98 %  0.54 steps/s  ETA 0:37  loss 0.5\n"
+                                "distill: hello\n"
+                                "kd3  1,080 / 1,100  98 %  0.54 steps/s  took 33:2";
+    out[sizeof lines - 1] = '\0';
+    assert_string_equal(out, lines);
+    capture_pipe(step_short, out);
+    assert_string_equal(out, "distill: hello\n");
+}
+
+static void never_is_silent_on_a_terminal(void **state)
+{
+    (void)state;
+    char out[OUTPUT_BYTES];
     capture_terminal(step_never, out);
     assert_string_equal(out, "crawl: hello\r\n");
 }
@@ -262,7 +301,8 @@ int main(void)
         cmocka_unit_test(json_lines_escape_and_stay_utf8),
         cmocka_unit_test(endless_message_is_cut_and_says_so),
         cmocka_unit_test(always_gives_plain_lines_without_a_terminal),
-        cmocka_unit_test(auto_is_silent_without_a_terminal_and_never_on_one),
+        cmocka_unit_test(auto_without_a_terminal_tells_of_what_takes_long),
+        cmocka_unit_test(never_is_silent_on_a_terminal),
         cmocka_unit_test(terminal_line_is_drawn_over_and_never_wraps),
         cmocka_unit_test(json_progress_has_its_own_member),
         cmocka_unit_test(unknown_total_shows_no_share),

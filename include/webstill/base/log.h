@@ -19,8 +19,8 @@ enum ws_progress_mode { WS_PROGRESS_AUTO, WS_PROGRESS_ALWAYS, WS_PROGRESS_NEVER 
 /**
  * Call once in main, before threads start. `stage` ("crawl") is borrowed and stands in each line.
  *
- * AUTO shows progress on a terminal only, ALWAYS and NEVER what they say. Debug lines appear only when WEBSTILL_DEBUG
- * is set in the environment.
+ * AUTO shows progress on a terminal, and elsewhere only of what takes long; ALWAYS and NEVER do what they say. Debug
+ * lines appear only when WEBSTILL_DEBUG is set in the environment.
  */
 void ws_log_open(const char *stage, enum ws_log_format format, enum ws_progress_mode progress);
 
@@ -36,8 +36,9 @@ void ws_log(enum ws_log_level level, const char *format, ...) WS_PRINTF(2, 3);
  * A progress line for a long step: "crawl  1,234 / 7,100  17 %  812 images/s  ETA 0:07  NOTE"; the line of the end
  * says "took 0:09" instead of an ETA.
  *
- * On a terminal it is redrawn in place at most ten times a second; with ALWAYS and no terminal, or with JSON (where
- * progress is shown at all), one plain line every five seconds and one at the end.
+ * On a terminal it is redrawn in place at most ten times a second; with ALWAYS and no terminal, or with JSON, one plain
+ * line every five seconds and one at the end; with AUTO and no terminal one every twenty seconds, and one at the end of
+ * what had any.
  * Threads: one at a time.
  */
 struct ws_progress {
@@ -46,6 +47,7 @@ struct ws_progress {
     int64_t total;    /**< 0 = unknown */
     int64_t start_count;
     double start_s, last_s;
+    bool is_shown; /**< a line of it was written */
 };
 /** `start_count`: units already done in an earlier run; they count for the share, not for the rate. */
 void ws_progress_begin(struct ws_progress *progress, const char *what, const char *unit, int64_t total,
