@@ -51,8 +51,9 @@ few=(-o crawl.per_query_max=1
 check 'a pool of a picture for each query' pool "$scratch/few" "$small" "${few[@]}"
 told 'curate says how far it is from usual, and which classes it lacks' 0 'images for 10 classes' 'hundreds of each' \
     'expect a student far below the teacher' 'images is taken for "' -- stage curate "$scratch/few" "${few[@]}"
+# With a cutoff that keeps all: which of 17 images a student of a few steps is sure of, rounding decides.
 told 'distill says so too, runs, and ends' 0 'fewer than one batch of 32' 'images for 10 classes' 'agreement' -- \
-    stage distill "$scratch/few" "${few[@]}"
+    stage distill "$scratch/few" "${few[@]}" -o curate.p_cutoff=0
 told 'so does kd3+, which refines the few there are' 0 'fewer than one batch of 32' 'agreement' -- \
     stage distill "$scratch/few" "${few[@]}" --method kd3+ -o distill.kd3_plus.refine_steps=2
 

@@ -321,35 +321,42 @@ static void precision_rises_with_the_cutoff(void **state)
 }
 
 /*
- * The run's own selections, for as long as the teacher has a say. The cutoff is .8 on both sides: a teacher of smoothed
- * labels is never much surer than .91, so under .95 the class that takes most of the junk keeps nothing at all.
+ * The run's own selections of the epochs in which the teacher has the greater say (alpha .858 and .616; .268 in the
+ * third: from there on a student of a few steps may predict a class for no image at all, and then no threshold can keep
+ * one). The cutoff is .8 on both sides: a teacher of smoothed labels is never much surer than .91, so under .95 the
+ * class that takes most of the junk keeps nothing at all.
  */
-static void every_class_keeps_images_and_a_rare_one_more_than_under_one_threshold(void **state)
+static void while_the_teacher_leads_every_class_keeps_images_and_a_rare_one_more_than_under_one_threshold(void **state)
 {
     (void)state;
+    enum { LED_EPOCHS = 2 };
     struct ws_dataset web;
-    char last[TEMP_PATH];
+    char name[32], last[TEMP_PATH];
     struct ws_config config = settings();
     KEYS(&config, curate)->p_cutoff = .8;
     shapes_make(
         &web, N_POOL,
         &(struct shapes_kind){.stream = 4, .is_web = true, .noise = 20, .junk = .5, .rare = RARE, .rare_share = .2});
-    train(&calm, "rare", &ws_method_kd3, &config, 1, BATCH, &web, last);
-    for (int e = 1; e < EPOCHS / 2; e++) {
-        struct epoch_file file = open_epoch("rare", e);
+    for (int k = 0; k < SEEDS * LED_EPOCHS; k++) {
+        const int seed = 1 + k / LED_EPOCHS, e = 1 + k % LED_EPOCHS;
+        snprintf(name, sizeof name, "rare-%d", seed);
+        if (e == 1)
+            train(&calm, name, &ws_method_kd3, &config, (uint64_t)seed, BATCH, &web, last);
+        struct epoch_file file = open_epoch(name, e);
         int n_kept[SHAPES_CLASSES] = {0}, n_global = 0, n_predicted = 0;
         for (size_t i = 0; i < web.n; i++) {
             n_kept[file.predicted[i]] += file.keep[i];
             n_predicted += file.predicted[i] == RARE;
             n_global += file.predicted[i] == RARE && file.confidence[i] > .8f;
         }
-        print_message("epoch %d: of the rare class %d are predicted, %d kept, %d above .8\n", e, n_predicted,
-                      n_kept[RARE], n_global);
+        print_message("seed %d, epoch %d: of the rare class %d are predicted, %d kept, %d above .8\n", seed, e,
+                      n_predicted, n_kept[RARE], n_global);
         for (int c = 0; c < SHAPES_CLASSES; c++)
             if (n_kept[c] == 0)
-                fail_msg("epoch %d: class %s keeps nothing", e, class_names[c]);
+                fail_msg("seed %d, epoch %d: class %s keeps nothing", seed, e, class_names[c]);
         if (n_kept[RARE] <= n_global)
-            fail_msg("epoch %d: the rare class keeps %d, under one threshold %d", e, n_kept[RARE], n_global);
+            fail_msg("seed %d, epoch %d: the rare class keeps %d, under one threshold %d", seed, e, n_kept[RARE],
+                     n_global);
         ws_tensors_close(&file.file);
     }
     ws_dataset_close(&web);
@@ -443,7 +450,7 @@ int main(void)
         /* 13 */
         cmocka_unit_test(contrast_loses_less_to_random_channel_statistics),
         /* 14 */
-        cmocka_unit_test(every_class_keeps_images_and_a_rare_one_more_than_under_one_threshold),
+        cmocka_unit_test(while_the_teacher_leads_every_class_keeps_images_and_a_rare_one_more_than_under_one_threshold),
     };
     return cmocka_run_group_tests_name("kd3_behaviour", tests, open_all, close_all);
 }
