@@ -20,22 +20,18 @@ static const char *const source_folders[] = {"store", "crawler", "curate", "dist
 
 /* Names of headers that another file defines, too. A row that is not needed any more is reported: the lists shrink. */
 static const char *const known_twice[] = {
-    "loop", NULL,
+    "loop",
+    NULL,
 };
 
 /* Files whose external names have no prefix yet. A row that is not needed any more is reported: the list only shrinks.
  */
 static const char *const unprefixed[] = {
-    "distill/data/labelled",
-    "distill/learn/nonfinite",
-    "distill/learn/train_state",
-    "distill/method/kd3/curate",
-    "distill/method/kd3/select",
-    "distill/method/kd3/step",
-    "distill/model/card",
-    "distill/model/onnx",
-    "distill/stage/import",
-    NULL,
+    "distill/data/labelled",     "distill/learn/nonfinite",
+    "distill/learn/train_state", "distill/method/kd3/curate",
+    "distill/method/kd3/select", "distill/method/kd3/step",
+    "distill/model/card",        "distill/model/onnx",
+    "distill/stage/import",      NULL,
 };
 
 /* Edges of circles that are not open yet, as files without their ending. Likewise. */
