@@ -105,7 +105,7 @@ void *ws_conf_edit(struct ws_conf *conf, const struct ws_conf_section *section)
         if (strcmp(conf->schema->sections[i]->name, section->name) == 0 &&
             find_group(conf->schema->sections[i], section, &offset))
             return (char *)conf->keys[i] + offset;
-    ws_assert(!"a section that this program registers");
+    ws_assert(false && "a section that this program registers");
     return NULL;
 }
 
