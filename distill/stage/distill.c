@@ -101,7 +101,7 @@ static enum ws_status open_data(struct workshop *shop, struct ws_err *err)
     if (is_web)
         status = ws_path_join(store, shop->run->work, err, "store");
     if (status == WS_OK)
-        status = is_web ? ws_dataset_open_web(&shop->data, store, err) : teacher_data_open(&shop->data, config, err);
+        status = is_web ? ws_dataset_open_web(&shop->data, store, err) : ws_teacher_data_open(&shop->data, config, err);
     if (status == WS_OK && is_web && ws_config_runs(config)->pool[0]) {
         status = ws_dataset_restrict(&shop->data, ws_config_runs(config)->pool, err);
         if (status != WS_OK)
@@ -251,7 +251,7 @@ static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err 
     if (ws_distill_keys(config)->data == WS_DATA_WEB) {
         status = ws_job_input_stage(job, "store", NULL, NULL, NULL, err);
     } else {
-        status = teacher_data_input(job, config, err);
+        status = ws_teacher_data_input(job, config, err);
         if (status != WS_OK)
             ws_err_note(err, "distill.data: teacher");
     }

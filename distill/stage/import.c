@@ -78,7 +78,7 @@ static enum ws_status check_input(const struct ws_card *card, const struct ws_co
     return WS_E_CONFIG;
 }
 
-enum ws_status teacher_import(const struct ws_config *config, const char *to, struct ws_err *err)
+enum ws_status ws_teacher_import(const struct ws_config *config, const char *to, struct ws_err *err)
 {
     const char *path = ws_teacher_keys(config)->import_path;
     struct ws_card fallback = {0};
@@ -148,7 +148,7 @@ static json_t *list_unserved(const struct ws_model *model)
     return list;
 }
 
-void teacher_describe_import(struct ws_job *job, const struct ws_model *model)
+void ws_teacher_describe_import(struct ws_job *job, const struct ws_model *model)
 {
     const struct ws_card *card = &model->card;
     const int n_batchnorm = count_batchnorm(model->net);

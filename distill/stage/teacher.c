@@ -32,7 +32,7 @@ static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err 
         status = ws_data_require(teacher->import_path, "teacher.import_path", err);
         return status == WS_OK ? ws_job_input_file(job, teacher->import_path, err) : status;
     }
-    return teacher_data_input(job, config, err);
+    return ws_teacher_data_input(job, config, err);
 }
 
 /* Everything a training needs and somebody must free. All-zero is valid. */
@@ -62,7 +62,7 @@ static enum ws_status open_data(struct task *task, struct ws_err *err)
 {
     const struct ws_config *config = task->run->config;
     const struct ws_teacher_keys *teacher = ws_teacher_keys(config);
-    const enum ws_status status = teacher_data_open(&task->data, config, err);
+    const enum ws_status status = ws_teacher_data_open(&task->data, config, err);
     if (status != WS_OK)
         return status;
     const size_t n = task->data.n;
@@ -155,7 +155,7 @@ static enum ws_status describe_result(struct ws_job *job, bool is_import, struct
         return status;
     note_model(job, &model->card, model->net);
     if (is_import)
-        teacher_describe_import(job, model);
+        ws_teacher_describe_import(job, model);
     status = ws_job_output(job, TEACHER_FILE, &model->digest, model->net->n_params, err);
     if (!is_import)
         ws_log(WS_LOG_INFO, "%s with %" PRId64 " parameters%s", model->card.arch, ws_net_count_params(model->net),
@@ -236,7 +236,7 @@ static enum ws_status import_teacher(struct ws_job *job, struct ws_err *err)
 {
     char path[WS_PATH_BYTES];
     const enum ws_status status = ws_path_join(path, job->run->work, err, TEACHER_FILE);
-    return status == WS_OK ? teacher_import(job->run->config, path, err) : status;
+    return status == WS_OK ? ws_teacher_import(job->run->config, path, err) : status;
 }
 
 static enum ws_status make_teacher(struct ws_job *job, void *self, struct ws_err *err)

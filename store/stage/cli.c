@@ -20,19 +20,6 @@ const char *ws_run_option(const struct ws_run *run, const char *name, const char
     return value;
 }
 
-bool ws_cli_program_dir(char *path, size_t size_bytes)
-{
-    ssize_t n = readlink("/proc/self/exe", path, size_bytes);
-    if (n <= 0 || (size_t)n >= size_bytes) /* equal: it may have been cut */
-        return false;
-    path[n] = '\0';
-    char *slash = strrchr(path, '/');
-    if (!slash)
-        return false;
-    slash[slash == path ? 1 : 0] = '\0';
-    return true;
-}
-
 static void print_version(const char *program, const char *versions)
 {
     printf("%s %s\n", program, WS_VERSION);
@@ -92,14 +79,18 @@ static enum ws_status default_work(const char *config_path, char *work, size_t s
     return WS_OK;
 }
 
+static bool has_option(const struct ws_run *run, const char *name)
+{
+    return name && ws_run_option(run, name, NULL);
+}
+
 /** Load this program's part of the configuration, and have the others check theirs. */
 static enum ws_status load_config(struct ws_run *run, const struct ws_program *program,
                                   const struct ws_command *command, const struct ws_cli_line *line, struct ws_err *err)
 {
     enum ws_status status =
         ws_config_load(&run->config, program, run->config_path, line->overrides, line->n_overrides, err);
-    /* One that is itself asked does not ask. */
-    if (status == WS_OK && (command->run != ws_config_command || !ws_run_option(run, "own", NULL)))
+    if (status == WS_OK && !has_option(run, command->option_alone))
         status = ws_config_ask_others(run->config, err);
     return status;
 }

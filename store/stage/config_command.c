@@ -3,6 +3,7 @@
 #include "webstill/stage/cli.h"
 
 #include "webstill/base/file.h"
+#include "webstill/stage/rules.h"
 #include "webstill/stage/table.h"
 
 #include <stdbool.h>

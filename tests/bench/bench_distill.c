@@ -207,7 +207,7 @@ static double arrays_bytes(const struct ws_net *net, int n_arrays)
  * thousandth, are left out. */
 static void count_kd3(struct bench *b)
 {
-    const struct kd3 *kd3 = b->training.state;
+    const struct ws_kd3 *kd3 = b->training.state;
     const struct ws_model *student = b->model, *teacher = b->predictor.model;
     double first, ignored;
     const double whole = count_macs(student->net, student->logits, &first);
@@ -217,10 +217,10 @@ static void count_kd3(struct bench *b)
     b->macs = whole + 2 * projected - first + 3 * backbone - first;
     b->macs += 2 * count_macs(teacher->net, teacher->logits, &ignored);
     b->macs += 2 * EMBEDDING * (3 * features_s + 2 * features_t);
-    b->planned_bytes = (double)ws_exec_size_bytes(b->training.student->exec) + (double)ws_exec_size_bytes(kd3->mixed->exec) +
-                       (double)ws_exec_size_bytes(kd3->embed_s->exec) + (double)ws_exec_size_bytes(kd3->embed_t->exec) +
-                       (double)ws_exec_size_bytes(b->predictor.exec) + arrays_bytes(student->net, 3) +
-                       arrays_bytes(teacher->net, 1);
+    b->planned_bytes = (double)ws_exec_size_bytes(b->training.student->exec) +
+                       (double)ws_exec_size_bytes(kd3->mixed->exec) + (double)ws_exec_size_bytes(kd3->embed_s->exec) +
+                       (double)ws_exec_size_bytes(kd3->embed_t->exec) + (double)ws_exec_size_bytes(b->predictor.exec) +
+                       arrays_bytes(student->net, 3) + arrays_bytes(teacher->net, 1);
 }
 
 static void count_work(struct bench *b)

@@ -50,6 +50,8 @@ struct ws_command {
     bool needs_config;
     int min_args, max_args;          /**< positional arguments behind CONFIG; max_args -1 = any number */
     const struct ws_option *options; /**< own options, or NULL */
+    const char *option_alone;        /**< of them: with it the other programs are not asked to check their sections; or
+                                          NULL */
     enum ws_status (*run)(const struct ws_run *run, struct ws_err *err);
 };
 
@@ -82,11 +84,7 @@ extern const struct ws_option ws_config_options[];
             "Prints what a run really uses: the reference, then CONFIG, then each -o key=value.\n"                     \
             "With --write DIR it writes DIR/STAGE.yaml for each stage, for make to depend on, and DIR/stages.mk.\n\n"  \
             "Example: webstill config configs/web-fashion.yaml --section distill",                                     \
-        .needs_config = true, .options = ws_config_options, .run = ws_config_command                                   \
+        .needs_config = true, .options = ws_config_options, .option_alone = "own", .run = ws_config_command            \
     }
-
-/** The directory that holds the running executable, so that programs find their siblings. False if unknown or too long.
- */
-bool ws_cli_program_dir(char *path, size_t size_bytes);
 
 #endif
