@@ -9,10 +9,10 @@ enum { SIDE = 20 };
 
 static char one[] = "one", slashed[] = "two/2";
 
-static struct ws_config make_config(struct ws_conf_class classes[2])
+static struct ws_config make_config(struct ws_class classes[2])
 {
-    classes[0] = (struct ws_conf_class){.name = one};
-    classes[1] = (struct ws_conf_class){.name = slashed};
+    classes[0] = (struct ws_class){.name = one};
+    classes[1] = (struct ws_class){.name = slashed};
     struct ws_config config;
     test_config_init(&config);
     config.classes = classes;
@@ -48,7 +48,7 @@ static void fill(const char *folder)
 
 static void folders_become_labels_in_the_classes_order(void **state)
 {
-    struct ws_conf_class classes[2];
+    struct ws_class classes[2];
     struct ws_config config = make_config(classes);
     struct ws_dataset set;
     struct ws_err err = {0};
@@ -67,7 +67,7 @@ static void folders_become_labels_in_the_classes_order(void **state)
 
 static void a_class_without_images_is_named(void **state)
 {
-    struct ws_conf_class classes[2];
+    struct ws_class classes[2];
     struct ws_config config = make_config(classes);
     struct ws_dataset set;
     struct ws_err err = {0};
@@ -79,7 +79,7 @@ static void a_class_without_images_is_named(void **state)
 
 static void a_folder_of_no_class_is_told_its_nearest(void **state)
 {
-    struct ws_conf_class classes[2];
+    struct ws_class classes[2];
     struct ws_config config = make_config(classes);
     struct ws_dataset set;
     struct ws_err err = {0};
@@ -92,7 +92,7 @@ static void a_folder_of_no_class_is_told_its_nearest(void **state)
 
 static void a_file_that_is_no_image_is_named(void **state)
 {
-    struct ws_conf_class classes[2];
+    struct ws_class classes[2];
     struct ws_config config = make_config(classes);
     struct ws_dataset set;
     struct ws_err err = {0};
@@ -106,7 +106,7 @@ static void a_file_that_is_no_image_is_named(void **state)
 
 static void the_digest_follows_files_and_settings(void **state)
 {
-    struct ws_conf_class classes[2];
+    struct ws_class classes[2];
     struct ws_config config = make_config(classes);
     struct ws_digest first, again, other;
     struct ws_err err = {0};

@@ -16,6 +16,7 @@
 struct ws_conf_schema {
     const struct ws_conf_section *const *sections; /**< in the order of the reference, parents first; ends with NULL */
     const char *const *others;                     /**< names at the top that other programs read, or NULL */
+    const struct ws_conf_listing *listings;        /**< of keys of these sections, or NULL */
 };
 
 struct ws_conf;
