@@ -1,5 +1,5 @@
 /**
- * Training methods: what the loop knows of them. A method is one file and its line in the table of method/table.c; its
+ * Training methods: what the loop knows of them. A method is one file and its line in method/list.h; its
  * file is its paper's head comment and its losses.
  */
 #ifndef WEBSTILL_DISTILL_LEARN_METHOD_H

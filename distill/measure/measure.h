@@ -1,12 +1,14 @@
 /**
  * Measures: what evaluation says of a classifier on labelled images.
  *
- * A measure is one file (or a row more in the file of its kind) and its line in the table of table.c. It sees one image
+ * A measure is one file (or a row more in the file of its kind) and its line in list.h. It sees one image
  * after another, with the model's and the teacher's distributions ready, and tells its figure under its name. What it
  * adds up it adds in image order, in double.
  */
 #ifndef WEBSTILL_DISTILL_MEASURE_MEASURE_H
 #define WEBSTILL_DISTILL_MEASURE_MEASURE_H
+
+#include "list.h"
 
 #include "webstill/base/err.h"
 
@@ -50,11 +52,9 @@ struct ws_measure {
 /** NULL behind the last, in the order of eval.json. */
 extern const struct ws_measure *const ws_measures[];
 
-extern const struct ws_measure ws_measure_accuracy, ws_measure_top5;
-extern const struct ws_measure ws_measure_nll, ws_measure_brier;
-extern const struct ws_measure ws_measure_ece;
-extern const struct ws_measure ws_measure_agreement, ws_measure_kl;
-extern const struct ws_measure ws_measure_per_class, ws_measure_confusion;
+#define WS_MEASURE_ROW(name) extern const struct ws_measure ws_measure_##name;
+WS_MEASURES(WS_MEASURE_ROW)
+#undef WS_MEASURE_ROW
 
 /**
  * Take the measures of a table (ws_measures, or a test's) and set each under its name in `result`; `is_shifted`: only

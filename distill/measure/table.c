@@ -6,10 +6,9 @@
 #include <math.h>
 #include <stdlib.h>
 
-const struct ws_measure *const ws_measures[] = {
-    &ws_measure_accuracy,  &ws_measure_top5, &ws_measure_nll,       &ws_measure_brier,     &ws_measure_ece,
-    &ws_measure_agreement, &ws_measure_kl,   &ws_measure_per_class, &ws_measure_confusion, NULL,
-};
+#define WS_MEASURE_ROW(name) &ws_measure_##name,
+const struct ws_measure *const ws_measures[] = {WS_MEASURES(WS_MEASURE_ROW) NULL};
+#undef WS_MEASURE_ROW
 
 /* A measure at work. */
 struct gauge {

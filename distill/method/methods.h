@@ -1,39 +1,32 @@
-/** The methods: a file each, its declaration here and its line in the table of table.c. */
+/** The methods: a file each and its line in list.h; beside them the keys of those that others read. */
 #ifndef WEBSTILL_DISTILL_METHOD_METHODS_H
 #define WEBSTILL_DISTILL_METHOD_METHODS_H
 
 #include "learn/method.h"
+#include "list.h"
 
 #include "webstill/stage/config.h"
 
-/** KD3. */
-extern const struct ws_method ws_method_kd3;
-/** KD3 on refined images. */
-extern const struct ws_method ws_method_kd3_plus;
-/** SimKD: KD3's head and alignment on the whole pool, and nothing else of it. */
-extern const struct ws_method ws_method_simkd;
+#define WS_METHOD_ROW(name) extern const struct ws_method ws_method_##name;
+WS_METHODS(WS_METHOD_ROW)
+#undef WS_METHOD_ROW
+
 extern const struct ws_conf_section ws_simkd_section;
 struct ws_simkd_keys {
     uint32_t projector_factor;
 };
 
-/** Hinton's distillation on the whole pool. */
-extern const struct ws_method ws_method_kd;
 extern const struct ws_conf_section ws_kd_section;
 struct ws_kd_keys {
     double temperature;
 };
 
-/** FitNets: kd with a hint from the teacher's middle map. */
-extern const struct ws_method ws_method_fitnet;
 extern const struct ws_conf_section ws_fitnet_section;
 struct ws_fitnet_keys {
     double temperature;
     double hint_weight;
 };
 
-/** DFND: the images that the teacher is surest of, and a matrix of its mistakes. */
-extern const struct ws_method ws_method_dfnd;
 extern const struct ws_conf_section ws_dfnd_section;
 struct ws_dfnd_keys {
     double share; /**< of the pool, the images that the teacher is surest of */
@@ -41,11 +34,6 @@ struct ws_dfnd_keys {
     double accuracy; /**< of the teacher; 0 = as its card tells */
     double noise_lr;
 };
-
-/** kd on pictures of pure noise. */
-extern const struct ws_method ws_method_noise;
-/** Cross entropy on labels: the teacher's training, and the `ce` baseline on the web's labels. */
-extern const struct ws_method ws_method_ce;
 
 /** All of them; NULL behind the last. */
 extern const struct ws_method *const ws_methods[];

@@ -7,10 +7,9 @@
 
 #include <string.h>
 
-const struct ws_method *const ws_methods[] = {
-    &ws_method_kd3,  &ws_method_kd3_plus, &ws_method_simkd, &ws_method_kd, &ws_method_fitnet,
-    &ws_method_dfnd, &ws_method_noise,    &ws_method_ce,    NULL,
-};
+#define WS_METHOD_ROW(name) &ws_method_##name,
+const struct ws_method *const ws_methods[] = {WS_METHODS(WS_METHOD_ROW) NULL};
+#undef WS_METHOD_ROW
 
 enum { N_METHODS = sizeof ws_methods / sizeof *ws_methods - 1 };
 

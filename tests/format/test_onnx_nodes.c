@@ -28,11 +28,11 @@ enum { MAX_INPUTS = 16 };
 
 /** One test: its model, and its tensors as numbers. */
 struct sample {
-    struct onnx_file file; /**< owns everything */
+    struct ws_onnx_file file; /**< owns everything */
     Onnx__GraphProto *graph;
     int n_inputs;
     Onnx__TensorProto *inputs[MAX_INPUTS];
-    struct constant output;
+    struct ws_onnx_constant output;
     bool output_is_read;
     double tolerance; /**< of output_0's type: we compute half precision in single */
 };
@@ -70,13 +70,13 @@ static bool open_sample(struct sample *s, const char *test)
     size_t len = 0;
     *s = (struct sample){.file = {.name = test}};
     const uint8_t *bytes = read_file(s, test, "model.onnx", &len);
-    if (!bytes || onnx_file_parse(&s->file, bytes, len, &err) != WS_OK)
+    if (!bytes || ws_onnx_file_parse(&s->file, bytes, len, &err) != WS_OK)
         return false;
     s->graph = s->file.model->graph;
     for (size_t i = 0; i < s->graph->n_node; i++) {
         const Onnx__NodeProto *node = s->graph->node[i];
-        if ((node->domain && *node->domain) || !onnx_op_find(node->op_type, node->op_type[0] == 'U' ? 9 : 20))
-            if (!onnx_op_find(node->op_type, 20))
+        if ((node->domain && *node->domain) || !ws_onnx_op_find(node->op_type, node->op_type[0] == 'U' ? 9 : 20))
+            if (!ws_onnx_op_find(node->op_type, 20))
                 return false;
     }
     s->n_inputs = (int)s->graph->n_input < MAX_INPUTS ? (int)s->graph->n_input : MAX_INPUTS;
@@ -86,7 +86,7 @@ static bool open_sample(struct sample *s, const char *test)
     /* bfloat16 tensors of the tests claim to be uint16. */
     if (output && s->graph->output[0]->type->tensor_type->elem_type == ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16)
         output->data_type = ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16;
-    s->output_is_read = output && onnx_tensor_read(&s->file, output, &s->output, &err) == WS_OK;
+    s->output_is_read = output && ws_onnx_tensor_read(&s->file, output, &s->output, &err) == WS_OK;
     s->tolerance = !output || output->data_type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT ? 2e-5
                    : output->data_type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16        ? 1e-3
                    : output->data_type == ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16       ? 1e-2
@@ -94,8 +94,8 @@ static bool open_sample(struct sample *s, const char *test)
     if (output)
         onnx__tensor_proto__free_unpacked(output, NULL);
     /* Some models name an op's first version as their opset; the op is the same in opset 7. */
-    if (s->file.model->n_opset_import > 0 && s->file.model->opset_import[0]->version < ONNX_OPSET_MIN)
-        s->file.model->opset_import[0]->version = ONNX_OPSET_MIN;
+    if (s->file.model->n_opset_import > 0 && s->file.model->opset_import[0]->version < WS_ONNX_OPSET_MIN)
+        s->file.model->opset_import[0]->version = WS_ONNX_OPSET_MIN;
     /* A second output (a mask, indices, the other parts of a split) is not asked for: a network has one. */
     s->graph->n_output = s->graph->n_output > 1 ? 1 : s->graph->n_output;
     return true;
@@ -111,7 +111,7 @@ static void close_sample(struct sample *s)
 
 static bool is_near(const struct sample *s, const float *ours, int64_t at, int64_t n)
 {
-    const struct constant *theirs = &s->output;
+    const struct ws_onnx_constant *theirs = &s->output;
     for (int64_t i = 0; i < n; i++) {
         const double want = theirs->is_int ? (double)theirs->ints[at + i] : (double)theirs->floats[at + i];
         const bool is_same = (double)ours[i] == want || (isnan(want) && isnan(ours[i])); /* also infinities */
@@ -138,7 +138,7 @@ static struct outcome judge(struct sample *s, const float *images, int batch, in
     uint8_t *bytes = malloc(len + 1);
     assert_non_null(bytes);
     onnx__model_proto__pack(s->file.model, bytes);
-    if (onnx_read_network(&net, &info, bytes, len, NULL, s->file.name, false, &out.err) == WS_OK) {
+    if (ws_onnx_network_read(&net, &info, bytes, len, NULL, s->file.name, false, &out.err) == WS_OK) {
         const struct ws_node *last = &net->nodes[info.logits];
         const int64_t count = (int64_t)last->height * last->width * last->channels * batch;
         float *ours = calloc((size_t)count + 1, sizeof *ours);
@@ -177,9 +177,9 @@ static void add_initializers(struct sample *s, Onnx__GraphProto *g, int first)
 
 static struct outcome run_as_is(struct sample *s)
 {
-    struct constant image = {0};
+    struct ws_onnx_constant image = {0};
     struct outcome out = {.kind = REFUSED};
-    if (s->n_inputs > 0 && (!s->inputs[0] || onnx_tensor_read(&s->file, s->inputs[0], &image, &out.err) != WS_OK))
+    if (s->n_inputs > 0 && (!s->inputs[0] || ws_onnx_tensor_read(&s->file, s->inputs[0], &image, &out.err) != WS_OK))
         return out;
     add_initializers(s, s->graph, 1);
     const int batch = image.rank > 0 && image.dims[0] > 0 ? (int)image.dims[0] : 1;
@@ -194,8 +194,8 @@ static struct outcome run_as_is(struct sample *s)
 /** Where all float inputs have the image's batch: one model for each image. */
 static struct outcome run_by_image(struct sample *s, struct outcome before)
 {
-    struct constant image;
-    if (s->n_inputs < 2 || onnx_tensor_read(&s->file, s->inputs[0], &image, NULL) != WS_OK || image.is_int ||
+    struct ws_onnx_constant image;
+    if (s->n_inputs < 2 || ws_onnx_tensor_read(&s->file, s->inputs[0], &image, NULL) != WS_OK || image.is_int ||
         image.rank < 2 || !s->output_is_read || s->output.dims[0] != image.dims[0])
         return before;
     const int64_t batch = image.dims[0];

@@ -9,34 +9,34 @@
 
 /** How an op is run. A new op is one file and one line. */
 static const struct {
-    void (*forward)(struct ws_exec *e, const struct step *s);
-    void (*backward)(struct ws_exec *e, const struct step *s);
+    void (*forward)(struct ws_exec *e, const struct ws_plan_step *s);
+    void (*backward)(struct ws_exec *e, const struct ws_plan_step *s);
 } kinds[WS_N_OPS] = {
-    [WS_OP_CONV] = {conv_forward, conv_backward},
-    [WS_OP_GEMM] = {conv_forward, conv_backward},
-    [WS_OP_BATCHNORM] = {batchnorm_forward, batchnorm_backward},
-    [WS_OP_RELU] = {unary_forward, unary_backward},
-    [WS_OP_LEAKY_RELU] = {unary_forward, unary_backward},
-    [WS_OP_CLIP] = {unary_forward, unary_backward},
-    [WS_OP_SIGMOID] = {unary_forward, unary_backward},
-    [WS_OP_HARD_SIGMOID] = {unary_forward, unary_backward},
-    [WS_OP_HARD_SWISH] = {unary_forward, unary_backward},
-    [WS_OP_TANH] = {unary_forward, unary_backward},
-    [WS_OP_SOFTMAX] = {softmax_forward, softmax_backward},
-    [WS_OP_DROPOUT] = {dropout_forward, dropout_backward},
-    [WS_OP_ADD] = {combine_forward, combine_backward},
-    [WS_OP_MUL] = {combine_forward, combine_backward},
-    [WS_OP_CONCAT] = {concat_forward, concat_backward},
-    [WS_OP_MAX_POOL] = {pool_forward, pool_backward},
-    [WS_OP_AVERAGE_POOL] = {pool_forward, pool_backward},
-    [WS_OP_GLOBAL_AVERAGE_POOL] = {pool_forward, pool_backward},
-    [WS_OP_REDUCE_MEAN] = {reduce_mean_forward, reduce_mean_backward},
-    [WS_OP_RESHAPE] = {reshape_forward, reshape_backward},
-    [WS_OP_TRANSPOSE] = {move_forward, move_backward},
-    [WS_OP_CHANNEL_SHUFFLE] = {move_forward, move_backward},
-    [WS_OP_SLICE] = {move_forward, move_backward},
-    [WS_OP_PAD] = {pad_forward, pad_backward},
-    [WS_OP_RESIZE] = {resize_forward, resize_backward},
+    [WS_OP_CONV] = {ws_conv_forward, ws_conv_backward},
+    [WS_OP_GEMM] = {ws_conv_forward, ws_conv_backward},
+    [WS_OP_BATCHNORM] = {ws_batchnorm_forward, ws_batchnorm_backward},
+    [WS_OP_RELU] = {ws_unary_forward, ws_unary_backward},
+    [WS_OP_LEAKY_RELU] = {ws_unary_forward, ws_unary_backward},
+    [WS_OP_CLIP] = {ws_unary_forward, ws_unary_backward},
+    [WS_OP_SIGMOID] = {ws_unary_forward, ws_unary_backward},
+    [WS_OP_HARD_SIGMOID] = {ws_unary_forward, ws_unary_backward},
+    [WS_OP_HARD_SWISH] = {ws_unary_forward, ws_unary_backward},
+    [WS_OP_TANH] = {ws_unary_forward, ws_unary_backward},
+    [WS_OP_SOFTMAX] = {ws_softmax_forward, ws_softmax_backward},
+    [WS_OP_DROPOUT] = {ws_dropout_forward, ws_dropout_backward},
+    [WS_OP_ADD] = {ws_combine_forward, ws_combine_backward},
+    [WS_OP_MUL] = {ws_combine_forward, ws_combine_backward},
+    [WS_OP_CONCAT] = {ws_concat_forward, ws_concat_backward},
+    [WS_OP_MAX_POOL] = {ws_pool_forward, ws_pool_backward},
+    [WS_OP_AVERAGE_POOL] = {ws_pool_forward, ws_pool_backward},
+    [WS_OP_GLOBAL_AVERAGE_POOL] = {ws_pool_forward, ws_pool_backward},
+    [WS_OP_REDUCE_MEAN] = {ws_reduce_mean_forward, ws_reduce_mean_backward},
+    [WS_OP_RESHAPE] = {ws_reshape_forward, ws_reshape_backward},
+    [WS_OP_TRANSPOSE] = {ws_move_forward, ws_move_backward},
+    [WS_OP_CHANNEL_SHUFFLE] = {ws_move_forward, ws_move_backward},
+    [WS_OP_SLICE] = {ws_move_forward, ws_move_backward},
+    [WS_OP_PAD] = {ws_pad_forward, ws_pad_backward},
+    [WS_OP_RESIZE] = {ws_resize_forward, ws_resize_backward},
 };
 
 static enum ws_status alloc_tables(struct ws_exec *e, const struct ws_exec_options *options, struct ws_err *err)
@@ -61,7 +61,7 @@ static enum ws_status alloc_tables(struct ws_exec *e, const struct ws_exec_optio
 
 static enum ws_status alloc_statistics(struct ws_exec *e, int node, struct ws_err *err)
 {
-    struct bn_state *state = &e->bn[node];
+    struct ws_bn_state *state = &e->bn[node];
     float **const parts[] = {&state->mean,      &state->invstd, &state->scale, &state->a,
                              &state->b,         &state->d,      &state->shift, &state->batch_mean,
                              &state->batch_var, &state->d_mean, &state->d_var};
@@ -86,11 +86,11 @@ static enum ws_status alloc_scratch(struct ws_exec *e, struct ws_err *err)
             return status;
     }
     for (int i = 0; i < e->n_steps; i++) {
-        const struct step *s = &e->steps[i];
+        const struct ws_plan_step *s = &e->steps[i];
         if (s->op != WS_OP_CONV && s->op != WS_OP_GEMM)
             continue;
-        size_t shared, stripe = conv_scratch_floats(e, s, &shared);
-        size_t weight = conv_weight_floats(e, s);
+        size_t shared, stripe = ws_conv_scratch_floats(e, s, &shared);
+        size_t weight = ws_conv_weight_floats(e, s);
         e->n_shared = shared > e->n_shared ? shared : e->n_shared;
         e->n_stripe = stripe > e->n_stripe ? stripe : e->n_stripe;
         e->n_weight = weight > e->n_weight ? weight : e->n_weight;
@@ -99,12 +99,12 @@ static enum ws_status alloc_scratch(struct ws_exec *e, struct ws_err *err)
     e->n_stripe = (e->n_stripe + 15) / 16 * 16;
     e->max_channels = (e->max_channels + 15) / 16 * 16;
     size_t n_scratch = ws_size_mul((size_t)ws_pool_n_threads(e->pool), e->n_stripe);
-    size_t n_weights = ws_size_mul(e->has_backward ? N_SLICES + 1 : 1, e->n_weight);
+    size_t n_weights = ws_size_mul(e->has_backward ? WS_N_SLICES + 1 : 1, e->n_weight);
     e->n_scratch = ws_size_add(n_scratch, n_weights > e->n_shared ? n_weights : e->n_shared);
     enum ws_status status = ws_pool_reserve(e->pool, ws_size_mul(e->n_scratch, sizeof(float)), err);
     if (status != WS_OK)
         return status;
-    e->sums = ws_calloc_aligned(N_SLICES * 2 * e->max_channels, sizeof(double));
+    e->sums = ws_calloc_aligned(WS_N_SLICES * 2 * e->max_channels, sizeof(double));
     e->constants = ws_calloc_aligned(4 * e->max_channels, sizeof(float));
     if (!e->sums || !e->constants)
         return ws_fail(err, WS_E_MEMORY, "no memory for the executor's scratch");
@@ -126,7 +126,7 @@ static enum ws_status alloc_packed(struct ws_exec *e, struct ws_err *err)
             return ws_fail(err, WS_E_MEMORY, "no memory for packed weights");
         n = 0;
         for (int i = 0; i < e->n_deep; i++) {
-            const size_t floats = e->steps[i].op == WS_OP_CONV ? conv_packed_floats(e, &e->steps[i]) : 0;
+            const size_t floats = e->steps[i].op == WS_OP_CONV ? ws_conv_packed_floats(e, &e->steps[i]) : 0;
             e->packed[i] = pass == 1 && floats > 0 ? e->packed_memory + n : NULL;
             n += (floats + 15) / 16 * 16;
         }
@@ -160,18 +160,18 @@ enum ws_status ws_exec_open(struct ws_exec **out, struct ws_net *net, struct ws_
     e->pool = pool;
     e->kernels = ws_kernels_get();
     e->max_batch = options->max_batch;
-    e->n_slices = N_SLICES;
+    e->n_slices = WS_N_SLICES;
     e->has_backward = options->backward;
     e->has_input_gradient = options->backward && options->input_gradient;
     e->lender = options->lender;
     ws_blas_be_serial(); /* each worker calls BLAS for its own slice */
     status = alloc_tables(e, options, err);
     if (status == WS_OK)
-        status = plan_steps(e, err);
+        status = ws_plan_steps(e, err);
     if (status == WS_OK)
         status = check_steps(e, err);
     if (status == WS_OK)
-        status = plan_memory(e, err);
+        status = ws_plan_memory(e, err);
     if (status == WS_OK)
         status = alloc_scratch(e, err);
     if (status == WS_OK)
@@ -218,11 +218,11 @@ static void bind_scratch(struct ws_exec *e)
 
 static void show(const struct ws_exec *e, int node, bool is_gradient)
 {
-    const size_t stride = image_stride(e, node);
+    const size_t stride = ws_exec_image_stride(e, node);
     const float *values = is_gradient ? e->gradient[node] : e->value[node];
     if (values)
         e->trace(e->trace_argument, node, is_gradient, values,
-                 stride > 0 ? (size_t)e->batch * stride : image_floats(e, node));
+                 stride > 0 ? (size_t)e->batch * stride : ws_exec_image_floats(e, node));
 }
 
 /** Steps [begin, end) for images [first, first + n). */
@@ -252,9 +252,9 @@ static void run_group(void *argument, int slice, int worker)
     memcpy(value, e.value, (size_t)e.net->n_nodes * sizeof *value);
     for (int i = 0; i < e.n_deep_regions; i++) {
         /* Images are counted through the batch: the group's first one lies where image 0 would. */
-        const struct region *r = &e.deep_regions[i];
+        const struct ws_plan_region *r = &e.deep_regions[i];
         const float *base = e.deep_memory + (size_t)worker * e.n_deep_memory + r->offset;
-        value[r->node] = (float *)((uintptr_t)base - (size_t)first * image_floats(&e, r->node) * sizeof(float));
+        value[r->node] = (float *)((uintptr_t)base - (size_t)first * ws_exec_image_floats(&e, r->node) * sizeof(float));
     }
     e.value = value;
     e.n_slices = 1;
@@ -268,7 +268,7 @@ static void run_deep(struct ws_exec *e, int batch)
     struct deep deep = {e, batch};
     for (int i = 0; i < e->n_deep; i++)
         if (e->packed[i])
-            conv_pack(e, &e->steps[i], e->packed[i]);
+            ws_conv_pack(e, &e->steps[i], e->packed[i]);
     ws_pool_run(e->pool, (batch + e->group - 1) / e->group, run_group, &deep);
 }
 
@@ -280,7 +280,7 @@ void ws_exec_forward(struct ws_exec *exec, int batch, enum ws_bn_mode mode)
     memset(exec->is_seeded, 0, (size_t)exec->net->n_nodes * sizeof *exec->is_seeded);
     const bool is_grouped = (mode == WS_BN_EVAL || mode == WS_BN_FROZEN) && !exec->trace;
     const int n_deep = is_grouped ? exec->n_deep : 0;
-    exec->n_slices = N_SLICES;
+    exec->n_slices = WS_N_SLICES;
     if (n_deep > 0)
         run_deep(exec, batch);
     run_steps(exec, n_deep, exec->n_steps, 0, batch);
@@ -304,15 +304,15 @@ float *ws_exec_seed(struct ws_exec *exec, int node)
     if (!exec->gradient[node])
         return NULL; /* nothing below this node learns */
     if (!exec->is_seeded[node])
-        memset(exec->gradient[node], 0, (size_t)exec->batch * image_floats(exec, node) * sizeof(float));
+        memset(exec->gradient[node], 0, (size_t)exec->batch * ws_exec_image_floats(exec, node) * sizeof(float));
     exec->is_seeded[node] = true;
     return exec->gradient[node];
 }
 
-static struct bn_state *observed(const struct ws_exec *exec, int node)
+static struct ws_bn_state *observed(const struct ws_exec *exec, int node)
 {
     ws_assert(node >= 0 && node < exec->net->n_nodes && exec->net->nodes[node].op == WS_OP_BATCHNORM);
-    ws_assert(exec->mode == WS_BN_OBSERVE || is_training(exec));
+    ws_assert(exec->mode == WS_BN_OBSERVE || ws_exec_is_training(exec));
     return &exec->bn[node];
 }
 
@@ -328,7 +328,7 @@ const float *ws_exec_batch_var(const struct ws_exec *exec, int node)
 
 static float *seed_statistic(struct ws_exec *exec, int node, int which)
 {
-    struct bn_state *state = observed(exec, node);
+    struct ws_bn_state *state = observed(exec, node);
     float *to = which ? state->d_var : state->d_mean;
     ws_assert(exec->has_backward);
     if (!exec->wants_gradient[exec->net->nodes[node].inputs[0]])
@@ -350,7 +350,7 @@ float *ws_exec_seed_var(struct ws_exec *exec, int node)
 }
 
 /** Whether a step has something to propagate: a gradient of its output, or of a BatchNorm's statistics. */
-static bool is_reached(const struct ws_exec *exec, const struct step *s)
+static bool is_reached(const struct ws_exec *exec, const struct ws_plan_step *s)
 {
     const bool *seeded = exec->bn[s->node].is_seeded;
     return exec->has_gradient[s->out] || seeded[0] || seeded[1];
@@ -363,7 +363,7 @@ void ws_exec_backward(struct ws_exec *exec)
     size_t n = (size_t)exec->net->n_nodes;
     memcpy(exec->has_gradient, exec->is_seeded, n * sizeof *exec->has_gradient);
     for (int i = exec->n_steps - 1; i >= 0; i--) {
-        const struct step *s = &exec->steps[i];
+        const struct ws_plan_step *s = &exec->steps[i];
         if (!is_reached(exec, s))
             continue;
         if (exec->trace)

@@ -11,7 +11,7 @@ static struct ws_node *node_of(struct ws_net *net, int id)
 /** Append a node of one input; NULL after a mistake. */
 static struct ws_node *append(struct ws_net *net, enum ws_op op, const char *name, int x, int *id)
 {
-    *id = graph_add_node(net, op, name, x, -1);
+    *id = ws_net_add_node(net, op, name, x, -1);
     return net->err.status == WS_OK ? node_of(net, *id) : NULL;
 }
 
@@ -89,10 +89,10 @@ int ws_net_conv_grouped(struct ws_net *net, const char *name, int x, int out_cha
     node->has_bias = has_bias;
     node->groups = groups;
     const int per_group = in_channels / groups, area = window.kernel[0] * window.kernel[1];
-    graph_add_param(net, id, "weight", 4, (int[]){out_channels, per_group, window.kernel[0], window.kernel[1]},
-                    per_group, area, false);
+    ws_net_add_param(net, id, "weight", 4, (int[]){out_channels, per_group, window.kernel[0], window.kernel[1]},
+                     per_group, area, false);
     if (has_bias)
-        graph_add_param(net, id, "bias", 1, &out_channels, 1, 1, false);
+        ws_net_add_param(net, id, "bias", 1, &out_channels, 1, 1, false);
     return id;
 }
 
@@ -163,10 +163,10 @@ int ws_net_batchnorm(struct ws_net *net, const char *name, int x)
     if (!node)
         return 0;
     int channels = node->channels;
-    graph_add_param(net, id, "weight", 1, &channels, 1, 1, false);
-    graph_add_param(net, id, "bias", 1, &channels, 1, 1, false);
-    graph_add_param(net, id, "running_mean", 1, &channels, 1, 1, true);
-    graph_add_param(net, id, "running_var", 1, &channels, 1, 1, true);
+    ws_net_add_param(net, id, "weight", 1, &channels, 1, 1, false);
+    ws_net_add_param(net, id, "bias", 1, &channels, 1, 1, false);
+    ws_net_add_param(net, id, "running_mean", 1, &channels, 1, 1, true);
+    ws_net_add_param(net, id, "running_var", 1, &channels, 1, 1, true);
     return id;
 }
 
@@ -212,14 +212,14 @@ int ws_net_constant(struct ws_net *net, const char *name, int height, int width,
         return 0;
     }
     set_sides(node, (int[]){height, width, channels});
-    graph_add_param(net, id, "value", 3, (int[]){channels, height, width}, channels, height * width, true);
+    ws_net_add_param(net, id, "value", 3, (int[]){channels, height, width}, channels, height * width, true);
     return id;
 }
 
 /** Add and Mul: equal sides, or 1 against anything. */
 static int combine(struct ws_net *net, enum ws_op op, const char *name, int a, int b)
 {
-    int id = graph_add_node(net, op, name, a, b);
+    int id = ws_net_add_node(net, op, name, a, b);
     if (net->err.status != WS_OK)
         return 0;
     int sa[WS_N_SIDES], sb[WS_N_SIDES];
@@ -264,9 +264,9 @@ int ws_net_gemm(struct ws_net *net, const char *name, int x, int out_features, b
     node->height = node->width = 1;
     node->channels = out_features;
     node->has_bias = has_bias;
-    graph_add_param(net, id, "weight", 2, (int[]){out_features, window * channels}, channels, window, false);
+    ws_net_add_param(net, id, "weight", 2, (int[]){out_features, window * channels}, channels, window, false);
     if (has_bias)
-        graph_add_param(net, id, "bias", 1, &out_features, 1, 1, false);
+        ws_net_add_param(net, id, "bias", 1, &out_features, 1, 1, false);
     return id;
 }
 

@@ -89,10 +89,10 @@ static int copy_node(struct ws_net *to, const struct ws_net *from, int id, const
         return 0;
     if (node->op == WS_OP_DROPOUT)
         return map[node->inputs[0]];
-    const int copy = graph_copy_node(to, from, id, map);
+    const int copy = ws_net_copy_node(to, from, id, map);
     if (node->op == WS_OP_CONV && !node->has_bias && to->err.status == WS_OK) {
         to->nodes[copy].has_bias = true;
-        graph_add_param(to, copy, "bias", 1, &node->channels, 1, 1, false);
+        ws_net_add_param(to, copy, "bias", 1, &node->channels, 1, 1, false);
     }
     return copy;
 }

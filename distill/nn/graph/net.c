@@ -54,7 +54,7 @@ static void *grow(void *array, int n, int *cap, size_t size_bytes)
     return bigger;
 }
 
-int graph_add_node(struct ws_net *net, enum ws_op op, const char *name, int a, int b)
+int ws_net_add_node(struct ws_net *net, enum ws_op op, const char *name, int a, int b)
 {
     if (net->err.status != WS_OK)
         return 0;
@@ -111,8 +111,8 @@ static void append_param(struct ws_net *net, int node_id, struct ws_param param)
     node->params[node->n_params++] = net->n_params++;
 }
 
-void graph_add_param(struct ws_net *net, int node_id, const char *suffix, int rank, const int *shape,
-                     int inner_channels, int inner_window, bool is_buffer)
+void ws_net_add_param(struct ws_net *net, int node_id, const char *suffix, int rank, const int *shape,
+                      int inner_channels, int inner_window, bool is_buffer)
 {
     struct ws_param param = {
         .rank = rank, .inner_channels = inner_channels, .inner_window = inner_window, .is_buffer = is_buffer};
@@ -122,10 +122,10 @@ void graph_add_param(struct ws_net *net, int node_id, const char *suffix, int ra
     append_param(net, node_id, param);
 }
 
-int graph_copy_node(struct ws_net *net, const struct ws_net *from, int id, const int *map)
+int ws_net_copy_node(struct ws_net *net, const struct ws_net *from, int id, const int *map)
 {
     const struct ws_node *node = &from->nodes[id];
-    const int copy = graph_add_node(net, node->op, node->name, -1, -1);
+    const int copy = ws_net_add_node(net, node->op, node->name, -1, -1);
     if (net->err.status != WS_OK)
         return 0;
     struct ws_node *to = &net->nodes[copy];
@@ -147,7 +147,7 @@ struct ws_net *ws_net_new(int height, int width, int channels)
     struct ws_net *net = ws_calloc(1, sizeof *net);
     if (!net)
         return NULL;
-    int input = graph_add_node(net, WS_OP_INPUT, "input", -1, -1);
+    int input = ws_net_add_node(net, WS_OP_INPUT, "input", -1, -1);
     if (net->err.status != WS_OK) {
         ws_net_free(&net);
         return NULL;

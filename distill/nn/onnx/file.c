@@ -126,7 +126,7 @@ static const char *other_format(const uint8_t *bytes, size_t len)
     return NULL;
 }
 
-enum ws_status onnx_file_parse(struct onnx_file *file, const void *bytes, size_t len, struct ws_err *err)
+enum ws_status ws_onnx_file_parse(struct ws_onnx_file *file, const void *bytes, size_t len, struct ws_err *err)
 {
     if (len > INT_MAX)
         return ws_fail(err, WS_E_UNSUPPORTED,
@@ -152,7 +152,7 @@ enum ws_status onnx_file_parse(struct onnx_file *file, const void *bytes, size_t
     return status;
 }
 
-const char *onnx_printable(struct ws_arena *memory, const char *name)
+const char *ws_onnx_printable(struct ws_arena *memory, const char *name)
 {
     if (!name)
         return "";
@@ -221,7 +221,7 @@ static enum ws_status read_range(int fd, uint8_t *to, size_t len, uint64_t offse
 }
 
 /** Range-check and read [offset, offset + length) of the open file into the tensor. */
-static enum ws_status load_range(struct onnx_file *file, Onnx__TensorProto *tensor, int fd, uint64_t offset,
+static enum ws_status load_range(struct ws_onnx_file *file, Onnx__TensorProto *tensor, int fd, uint64_t offset,
                                  uint64_t length, bool has_length, const char *where, struct ws_err *err)
 {
     struct stat st;
@@ -235,7 +235,7 @@ static enum ws_status load_range(struct onnx_file *file, Onnx__TensorProto *tens
     if (offset > size || length > size - offset)
         return ws_fail(err, WS_E_FORMAT, "%s: bytes %" PRIu64 " to %" PRIu64 " are wanted; the file has %" PRIu64,
                        where, offset, offset + length, size);
-    if (length > (uint64_t)ONNX_MAX_ELEMENTS * sizeof(double))
+    if (length > (uint64_t)WS_ONNX_MAX_ELEMENTS * sizeof(double))
         return ws_fail(err, WS_E_MEMORY, "%s: %" PRIu64 " bytes are over the budget", where, length);
     uint8_t *bytes = ws_arena_alloc(&file->memory, (size_t)length ? (size_t)length : 1, 1);
     if (!bytes)
@@ -248,11 +248,11 @@ static enum ws_status load_range(struct onnx_file *file, Onnx__TensorProto *tens
     return WS_OK;
 }
 
-enum ws_status onnx_file_load(struct onnx_file *file, Onnx__TensorProto *tensor, struct ws_err *err)
+enum ws_status ws_onnx_file_load(struct ws_onnx_file *file, Onnx__TensorProto *tensor, struct ws_err *err)
 {
     if (!tensor->has_data_location || tensor->data_location != ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL)
         return WS_OK;
-    const char *name = onnx_printable(&file->memory, tensor->name);
+    const char *name = ws_onnx_printable(&file->memory, tensor->name);
     const char *location = NULL;
     uint64_t offset = 0, length = 0;
     bool has_length = false;
@@ -269,12 +269,12 @@ enum ws_status onnx_file_load(struct onnx_file *file, Onnx__TensorProto *tensor,
             is_good = has_length = parse_bytes(value, &length);
         if (!is_good)
             return ws_fail(err, WS_E_FORMAT, "%s: tensor \"%s\": %s \"%s\": expected a number of bytes", file->name,
-                           name, onnx_printable(&file->memory, key), onnx_printable(&file->memory, value));
+                           name, ws_onnx_printable(&file->memory, key), ws_onnx_printable(&file->memory, value));
     }
     if (!location)
         return ws_fail(err, WS_E_FORMAT, "%s: tensor \"%s\": lies outside the file, but no location is given",
                        file->name, name);
-    const char *shown = onnx_printable(&file->memory, location);
+    const char *shown = ws_onnx_printable(&file->memory, location);
     if (!file->folder)
         return ws_fail(err, WS_E_UNSUPPORTED, "%s: tensor \"%s\": lies in \"%s\", and there is no folder to open it in",
                        file->name, name, shown);

@@ -1,6 +1,6 @@
 /*
  * Nodes whose inputs are all known are computed while reading: shape arithmetic, turned or scaled weights. A shape may
- * hold ONNX_BATCH where the image's batch size stands; arithmetic on it is refused unless it changes nothing.
+ * hold WS_ONNX_BATCH where the image's batch size stands; arithmetic on it is refused unless it changes nothing.
  */
 #include "reader.h"
 
@@ -12,28 +12,28 @@
 /** A result may be larger than all inputs together only within this: few bytes must not ask for much memory. */
 #define MAX_GROWN ((int64_t)1 << 24)
 
-static bool make(struct reader *r, bool is_int, int rank, const int64_t *dims, struct constant *out)
+static bool make(struct ws_onnx_reader *r, bool is_int, int rank, const int64_t *dims, struct ws_onnx_constant *out)
 {
     if (r->status != WS_OK)
         return false;
     int64_t given = 0;
     for (size_t i = 0; i < r->proto->n_input; i++) {
-        const struct value *v = node_input(r, i);
-        given += v && v->kind == VALUE_CONSTANT ? v->constant.n : 0;
+        const struct ws_onnx_value *v = ws_onnx_input(r, i);
+        given += v && v->kind == WS_ONNX_CONSTANT ? v->constant.n : 0;
     }
-    const int64_t n = rank <= ONNX_MAX_RANK ? onnx_count(rank, dims, given > MAX_GROWN ? given : MAX_GROWN) : -1;
+    const int64_t n = rank <= WS_ONNX_MAX_RANK ? ws_onnx_count(rank, dims, given > MAX_GROWN ? given : MAX_GROWN) : -1;
     r->n_elements += n > 0 ? n : 0;
-    if (n < 0 || r->n_elements > ONNX_MAX_ELEMENTS) {
-        refuse(r, WS_E_MEMORY, "a constant of %d axes: more than %d, than 2^24 elements, or than 2 GiB in all", rank,
-               ONNX_MAX_RANK);
+    if (n < 0 || r->n_elements > WS_ONNX_MAX_ELEMENTS) {
+        ws_onnx_refuse(r, WS_E_MEMORY, "a constant of %d axes: more than %d, than 2^24 elements, or than 2 GiB in all",
+                       rank, WS_ONNX_MAX_RANK);
         return false;
     }
-    if (!onnx_constant_new(&r->file->memory, is_int, rank, dims, out))
-        refuse(r, WS_E_MEMORY, "no memory for a constant of %" PRId64 " elements", n);
+    if (!ws_onnx_constant_new(&r->file->memory, is_int, rank, dims, out))
+        ws_onnx_refuse(r, WS_E_MEMORY, "no memory for a constant of %" PRId64 " elements", n);
     return r->status == WS_OK;
 }
 
-static void copy_element(struct constant *out, int64_t to, const struct constant *in, int64_t from)
+static void copy_element(struct ws_onnx_constant *out, int64_t to, const struct ws_onnx_constant *in, int64_t from)
 {
     if (in->is_int)
         out->ints[to] = in->ints[from];
@@ -42,7 +42,7 @@ static void copy_element(struct constant *out, int64_t to, const struct constant
 }
 
 /** Elements from one index to the next along each axis. */
-static void get_strides(const struct constant *c, int64_t strides[ONNX_MAX_RANK])
+static void get_strides(const struct ws_onnx_constant *c, int64_t strides[WS_ONNX_MAX_RANK])
 {
     int64_t n = 1;
     for (int i = c->rank - 1; i >= 0; i--) {
@@ -52,7 +52,8 @@ static void get_strides(const struct constant *c, int64_t strides[ONNX_MAX_RANK]
 }
 
 /** Element `i` of `out` in row-major order, as an offset by other strides (and a base). */
-static int64_t offset_of(const struct constant *out, int64_t i, const int64_t strides[ONNX_MAX_RANK], int64_t base)
+static int64_t offset_of(const struct ws_onnx_constant *out, int64_t i, const int64_t strides[WS_ONNX_MAX_RANK],
+                         int64_t base)
 {
     for (int k = out->rank - 1; k >= 0; k--) {
         base += i % out->dims[k] * strides[k];
@@ -61,39 +62,39 @@ static int64_t offset_of(const struct constant *out, int64_t i, const int64_t st
     return base;
 }
 
-void fold_identity(struct reader *r)
+void ws_onnx_fold_identity(struct ws_onnx_reader *r)
 {
-    const struct value *x = node_input(r, 0);
+    const struct ws_onnx_value *x = ws_onnx_input(r, 0);
     if (!x)
-        refuse(r, WS_E_FORMAT, "its input is missing");
+        ws_onnx_refuse(r, WS_E_FORMAT, "its input is missing");
     else
-        set_alias(r, 0, x);
+        ws_onnx_output_alias(r, 0, x);
 }
 
-void fold_sequence(struct reader *r)
+void ws_onnx_fold_sequence(struct ws_onnx_reader *r)
 {
-    (void)attr_int(r, "dtype", 1);
-    struct value *v = r->proto->n_output > 0 ? find_value(r, r->proto->output[0]) : NULL;
+    (void)ws_onnx_attr_int(r, "dtype", 1);
+    struct ws_onnx_value *v = r->proto->n_output > 0 ? ws_onnx_value_find(r, r->proto->output[0]) : NULL;
     if (v)
-        v->kind = VALUE_SEQUENCE;
+        v->kind = WS_ONNX_SEQUENCE;
 }
 
-void fold_cast(struct reader *r)
+void ws_onnx_fold_cast(struct ws_onnx_reader *r)
 {
-    const struct constant *c = constant_input(r, 0, false);
+    const struct ws_onnx_constant *c = ws_onnx_input_constant(r, 0, false);
     bool to_int = false;
-    (void)attr_int(r, "saturate", 1);
+    (void)ws_onnx_attr_int(r, "saturate", 1);
     if (strcmp(r->op->type, "CastLike") == 0) {
-        const struct constant *like = constant_input(r, 1, false);
+        const struct ws_onnx_constant *like = ws_onnx_input_constant(r, 1, false);
         to_int = like && like->is_int;
     } else {
-        const int64_t to = attr_int(r, "to", 0);
+        const int64_t to = ws_onnx_attr_int(r, "to", 0);
         to_int = to == ONNX__TENSOR_PROTO__DATA_TYPE__INT64 || to == ONNX__TENSOR_PROTO__DATA_TYPE__INT32;
         if (!to_int && to != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT && to != ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE &&
             to != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16)
-            refuse(r, WS_E_UNSUPPORTED, "to data type %" PRId64 "; expected float, int32 or int64", to);
+            ws_onnx_refuse(r, WS_E_UNSUPPORTED, "to data type %" PRId64 "; expected float, int32 or int64", to);
     }
-    struct constant out;
+    struct ws_onnx_constant out;
     if (r->status != WS_OK || !make(r, to_int, c->rank, c->dims, &out))
         return;
     for (int64_t i = 0; i < c->n; i++) {
@@ -101,124 +102,125 @@ void fold_cast(struct reader *r)
             copy_element(&out, i, c, i);
         } else if (to_int) {
             if (!(fabsf(c->floats[i]) < 9e18F)) {
-                refuse(r, WS_E_FORMAT, "%g as an integer", (double)c->floats[i]);
+                ws_onnx_refuse(r, WS_E_FORMAT, "%g as an integer", (double)c->floats[i]);
                 return;
             }
             out.ints[i] = (int64_t)c->floats[i];
-        } else if (c->ints[i] == ONNX_BATCH) {
-            refuse(r, WS_E_UNSUPPORTED, "computes with the batch size");
+        } else if (c->ints[i] == WS_ONNX_BATCH) {
+            ws_onnx_refuse(r, WS_E_UNSUPPORTED, "computes with the batch size");
             return;
         } else {
             out.floats[i] = (float)c->ints[i];
         }
     }
-    set_constant(r, 0, &out);
+    ws_onnx_output_constant(r, 0, &out);
 }
 
-void fold_constant(struct reader *r)
+void ws_onnx_fold_constant(struct ws_onnx_reader *r)
 {
-    struct constant out = {0};
+    struct ws_onnx_constant out = {0};
     size_t n;
-    const Onnx__AttributeProto *tensor = attr_find(r, "value");
+    const Onnx__AttributeProto *tensor = ws_onnx_attr_find(r, "value");
     if (tensor) {
         struct ws_err err = {0};
         if (!tensor->t) {
-            refuse(r, WS_E_FORMAT, "attribute value holds no tensor");
+            ws_onnx_refuse(r, WS_E_FORMAT, "attribute value holds no tensor");
             return;
         }
-        enum ws_status status = onnx_tensor_read(r->file, tensor->t, &out, &err);
+        enum ws_status status = ws_onnx_tensor_read(r->file, tensor->t, &out, &err);
         r->n_elements += out.n;
         if (status != WS_OK)
-            refuse(r, status, "%s", err.text);
-        else if (r->n_elements > ONNX_MAX_ELEMENTS)
-            refuse(r, WS_E_MEMORY, "the file's constants are over 2 GiB");
-    } else if (attr_is_given(r, "value_float")) {
+            ws_onnx_refuse(r, status, "%s", err.text);
+        else if (r->n_elements > WS_ONNX_MAX_ELEMENTS)
+            ws_onnx_refuse(r, WS_E_MEMORY, "the file's constants are over 2 GiB");
+    } else if (ws_onnx_attr_is_given(r, "value_float")) {
         if (make(r, false, 0, NULL, &out))
-            out.floats[0] = (float)attr_float(r, "value_float", 0);
-    } else if (attr_is_given(r, "value_int")) {
+            out.floats[0] = (float)ws_onnx_attr_float(r, "value_float", 0);
+    } else if (ws_onnx_attr_is_given(r, "value_int")) {
         if (make(r, true, 0, NULL, &out))
-            out.ints[0] = attr_int(r, "value_int", 0);
-    } else if (attr_is_given(r, "value_floats")) {
-        const Onnx__AttributeProto *a = attr_find(r, "value_floats");
+            out.ints[0] = ws_onnx_attr_int(r, "value_int", 0);
+    } else if (ws_onnx_attr_is_given(r, "value_floats")) {
+        const Onnx__AttributeProto *a = ws_onnx_attr_find(r, "value_floats");
         if (make(r, false, 1, (int64_t[]){(int64_t)a->n_floats}, &out) && a->n_floats > 0)
             memcpy(out.floats, a->floats, a->n_floats * sizeof *out.floats);
     } else {
-        const int64_t *ints = attr_ints(r, "value_ints", &n);
+        const int64_t *ints = ws_onnx_attr_ints(r, "value_ints", &n);
         if (!ints)
-            refuse(r, WS_E_UNSUPPORTED, "expected numbers as its value");
+            ws_onnx_refuse(r, WS_E_UNSUPPORTED, "expected numbers as its value");
         if (ints && make(r, true, 1, (int64_t[]){(int64_t)n}, &out) && n > 0)
             memcpy(out.ints, ints, n * sizeof *ints);
     }
-    set_constant(r, 0, &out);
+    ws_onnx_output_constant(r, 0, &out);
 }
 
-void fold_fill(struct reader *r)
+void ws_onnx_fold_fill(struct ws_onnx_reader *r)
 {
-    const struct constant *shape = int_input(r, 0, false);
-    const Onnx__AttributeProto *value = attr_find(r, "value");
-    struct constant one = {0}, out;
+    const struct ws_onnx_constant *shape = ws_onnx_input_ints(r, 0, false);
+    const Onnx__AttributeProto *value = ws_onnx_attr_find(r, "value");
+    struct ws_onnx_constant one = {0}, out;
     if (value && value->t && r->status == WS_OK) {
         struct ws_err err = {0};
-        enum ws_status status = onnx_tensor_read(r->file, value->t, &one, &err);
+        enum ws_status status = ws_onnx_tensor_read(r->file, value->t, &one, &err);
         if (status != WS_OK)
-            refuse(r, status, "%s", err.text);
+            ws_onnx_refuse(r, status, "%s", err.text);
         else if (one.n != 1)
-            refuse(r, WS_E_FORMAT, "its value has %" PRId64 " elements; expected one", one.n);
+            ws_onnx_refuse(r, WS_E_FORMAT, "its value has %" PRId64 " elements; expected one", one.n);
     }
-    if (shape && (shape->n > ONNX_MAX_RANK || onnx_count((int)shape->n, shape->ints, 1 << 24) < 0))
-        refuse(r, WS_E_UNSUPPORTED, "a shape with the batch size, or of more than 2^24 elements");
+    if (shape && (shape->n > WS_ONNX_MAX_RANK || ws_onnx_count((int)shape->n, shape->ints, 1 << 24) < 0))
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "a shape with the batch size, or of more than 2^24 elements");
     if (r->status != WS_OK || !make(r, one.is_int, (int)shape->n, shape->ints, &out))
         return;
     for (int64_t i = 0; i < out.n && one.n == 1; i++)
         copy_element(&out, i, &one, 0);
-    set_constant(r, 0, &out);
+    ws_onnx_output_constant(r, 0, &out);
 }
 
-void fold_shape(struct reader *r)
+void ws_onnx_fold_shape(struct ws_onnx_reader *r)
 {
-    const struct constant *c = constant_input(r, 0, false);
+    const struct ws_onnx_constant *c = ws_onnx_input_constant(r, 0, false);
     if (!c)
         return;
     const int64_t n = c->rank;
-    int64_t start = r->opset >= 15 ? attr_int(r, "start", 0) : 0, end = r->opset >= 15 ? attr_int(r, "end", n) : n;
+    int64_t start = r->opset >= 15 ? ws_onnx_attr_int(r, "start", 0) : 0,
+            end = r->opset >= 15 ? ws_onnx_attr_int(r, "end", n) : n;
     start += start < 0 ? n : 0;
     end += end < 0 ? n : 0;
     start = start < 0 ? 0 : start > n ? n : start;
     end = end < start ? start : end > n ? n : end;
-    struct constant out;
+    struct ws_onnx_constant out;
     if (make(r, true, 1, (int64_t[]){end - start}, &out) && end > start)
         memcpy(out.ints, c->dims + start, (size_t)(end - start) * sizeof *out.ints);
-    set_constant(r, 0, &out);
+    ws_onnx_output_constant(r, 0, &out);
 }
 
 /* --- layout --- */
 
 /** The same elements under other axes. */
-static void set_shape(struct reader *r, const struct constant *c, int rank, const int64_t *dims)
+static void set_shape(struct ws_onnx_reader *r, const struct ws_onnx_constant *c, int rank, const int64_t *dims)
 {
-    struct constant out = *c;
+    struct ws_onnx_constant out = *c;
     if (r->status != WS_OK)
         return;
-    if (rank > ONNX_MAX_RANK || onnx_count(rank, dims, ONNX_MAX_ELEMENTS) != c->n) {
-        refuse(r, WS_E_FORMAT, "the new shape does not hold the %" PRId64 " elements of its constant", c->n);
+    if (rank > WS_ONNX_MAX_RANK || ws_onnx_count(rank, dims, WS_ONNX_MAX_ELEMENTS) != c->n) {
+        ws_onnx_refuse(r, WS_E_FORMAT, "the new shape does not hold the %" PRId64 " elements of its constant", c->n);
         return;
     }
     out.rank = rank;
     for (int i = 0; i < rank; i++)
         out.dims[i] = dims[i];
-    set_constant(r, 0, &out);
+    ws_onnx_output_constant(r, 0, &out);
 }
 
-void fold_reshape(struct reader *r)
+void ws_onnx_fold_reshape(struct ws_onnx_reader *r)
 {
-    const struct constant *c = constant_input(r, 0, false), *shape = int_input(r, 1, false);
-    const bool allow_zero = r->opset >= 14 && attr_int(r, "allowzero", 0) != 0;
-    int64_t dims[ONNX_MAX_RANK], known = 1;
+    const struct ws_onnx_constant *c = ws_onnx_input_constant(r, 0, false), *shape = ws_onnx_input_ints(r, 1, false);
+    const bool allow_zero = r->opset >= 14 && ws_onnx_attr_int(r, "allowzero", 0) != 0;
+    int64_t dims[WS_ONNX_MAX_RANK], known = 1;
     int open = -1;
     if (r->status != WS_OK)
         return;
-    if (shape->n > ONNX_MAX_RANK) {
-        refuse(r, WS_E_UNSUPPORTED, "%" PRId64 " axes; expected at most %d", shape->n, ONNX_MAX_RANK);
+    if (shape->n > WS_ONNX_MAX_RANK) {
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "%" PRId64 " axes; expected at most %d", shape->n, WS_ONNX_MAX_RANK);
         return;
     }
     for (int i = 0; i < (int)shape->n; i++) {
@@ -230,38 +232,38 @@ void fold_reshape(struct reader *r)
             dims[i] = 1;
         }
     }
-    known = onnx_count((int)shape->n, dims, ONNX_MAX_ELEMENTS);
+    known = ws_onnx_count((int)shape->n, dims, WS_ONNX_MAX_ELEMENTS);
     if (open >= 0 && known > 0)
         dims[open] = c->n / known;
     set_shape(r, c, (int)shape->n, dims);
 }
 
-void fold_squeeze(struct reader *r)
+void ws_onnx_fold_squeeze(struct ws_onnx_reader *r)
 {
-    const struct constant *c = constant_input(r, 0, false);
+    const struct ws_onnx_constant *c = ws_onnx_input_constant(r, 0, false);
     const bool grows = strcmp(r->op->type, "Unsqueeze") == 0;
     size_t n = 0;
     const int64_t *axes = NULL;
     if (r->opset >= 13) {
-        const struct constant *list = int_input(r, 1, true);
+        const struct ws_onnx_constant *list = ws_onnx_input_ints(r, 1, true);
         axes = list ? list->ints : NULL;
         n = list ? (size_t)list->n : 0;
     } else {
-        axes = attr_ints(r, "axes", &n);
+        axes = ws_onnx_attr_ints(r, "axes", &n);
     }
     if (r->status != WS_OK)
         return;
-    const int rank = c->rank + (grows ? (int)(n <= ONNX_MAX_RANK ? n : 2 * ONNX_MAX_RANK) : 0);
-    if (rank > ONNX_MAX_RANK) {
-        refuse(r, WS_E_UNSUPPORTED, "%d axes; expected at most %d", rank, ONNX_MAX_RANK);
+    const int rank = c->rank + (grows ? (int)(n <= WS_ONNX_MAX_RANK ? n : 2 * WS_ONNX_MAX_RANK) : 0);
+    if (rank > WS_ONNX_MAX_RANK) {
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "%d axes; expected at most %d", rank, WS_ONNX_MAX_RANK);
         return;
     }
-    bool is_set[ONNX_MAX_RANK] = {false};
-    int64_t dims[ONNX_MAX_RANK];
+    bool is_set[WS_ONNX_MAX_RANK] = {false};
+    int64_t dims[WS_ONNX_MAX_RANK];
     for (size_t i = 0; i < n; i++) {
         const int64_t axis = axes[i] < 0 && axes[i] >= -rank ? axes[i] + rank : axes[i];
         if (axis < 0 || axis >= rank || is_set[axis]) {
-            refuse(r, WS_E_FORMAT, "axis %" PRId64 " of %d axes, or named twice", axes[i], rank);
+            ws_onnx_refuse(r, WS_E_FORMAT, "axis %" PRId64 " of %d axes, or named twice", axes[i], rank);
             return;
         }
         is_set[axis] = true;
@@ -277,27 +279,27 @@ void fold_squeeze(struct reader *r)
 }
 
 /** An axis of a constant, or -1 after a refusal. */
-static int constant_axis(struct reader *r, const struct constant *c, int64_t axis)
+static int constant_axis(struct ws_onnx_reader *r, const struct ws_onnx_constant *c, int64_t axis)
 {
     axis += axis < 0 ? c->rank : 0;
     if (axis < 0 || axis >= c->rank) {
-        refuse(r, WS_E_FORMAT, "axis of a constant with %d axes", c->rank);
+        ws_onnx_refuse(r, WS_E_FORMAT, "axis of a constant with %d axes", c->rank);
         return -1;
     }
     return (int)axis;
 }
 
-void fold_gather(struct reader *r)
+void ws_onnx_fold_gather(struct ws_onnx_reader *r)
 {
-    const struct constant *c = constant_input(r, 0, false), *at = constant_input(r, 1, false);
-    const int axis = c ? constant_axis(r, c, attr_int(r, "axis", 0)) : -1;
-    int64_t dims[2 * ONNX_MAX_RANK], before = 1, after = 1;
+    const struct ws_onnx_constant *c = ws_onnx_input_constant(r, 0, false), *at = ws_onnx_input_constant(r, 1, false);
+    const int axis = c ? constant_axis(r, c, ws_onnx_attr_int(r, "axis", 0)) : -1;
+    int64_t dims[2 * WS_ONNX_MAX_RANK], before = 1, after = 1;
     int rank = 0;
-    struct constant out;
+    struct ws_onnx_constant out;
     if (r->status != WS_OK)
         return;
     if (!at->is_int) {
-        refuse(r, WS_E_FORMAT, "expected integers as indices");
+        ws_onnx_refuse(r, WS_E_FORMAT, "expected integers as indices");
         return;
     }
     for (int i = 0; i < axis; i++) {
@@ -317,58 +319,58 @@ void fold_gather(struct reader *r)
         int64_t index = at->ints[i / after % at->n];
         index += index < 0 ? side : 0;
         if (index < 0 || index >= side) {
-            refuse(r, WS_E_FORMAT, "an index outside a side of %" PRId64, side);
+            ws_onnx_refuse(r, WS_E_FORMAT, "an index outside a side of %" PRId64, side);
             return;
         }
         copy_element(&out, i, c, (i / after / at->n * side + index) * after + i % after);
     }
     (void)before;
-    set_constant(r, 0, &out);
+    ws_onnx_output_constant(r, 0, &out);
 }
 
-void fold_concat(struct reader *r)
+void ws_onnx_fold_concat(struct ws_onnx_reader *r)
 {
-    const struct constant *first = constant_input(r, 0, false);
-    const int axis = first ? constant_axis(r, first, attr_int(r, "axis", 0)) : -1;
+    const struct ws_onnx_constant *first = ws_onnx_input_constant(r, 0, false);
+    const int axis = first ? constant_axis(r, first, ws_onnx_attr_int(r, "axis", 0)) : -1;
     if (r->status != WS_OK)
         return;
-    int64_t dims[ONNX_MAX_RANK], after = 1;
+    int64_t dims[WS_ONNX_MAX_RANK], after = 1;
     memcpy(dims, first->dims, sizeof dims);
     dims[axis] = 0;
     for (size_t i = 0; i < r->proto->n_input; i++) {
-        const struct constant *c = constant_input(r, i, false);
+        const struct ws_onnx_constant *c = ws_onnx_input_constant(r, i, false);
         bool fits = c && c->rank == first->rank && c->is_int == first->is_int;
         for (int k = 0; fits && k < c->rank; k++)
             fits = k == axis || c->dims[k] == dims[k];
         if (!fits) {
-            refuse(r, WS_E_FORMAT, "input %zu does not fit the first", i);
+            ws_onnx_refuse(r, WS_E_FORMAT, "input %zu does not fit the first", i);
             return;
         }
         dims[axis] += c->dims[axis];
     }
     for (int k = axis + 1; k < first->rank; k++)
         after *= dims[k];
-    struct constant out;
+    struct ws_onnx_constant out;
     if (!make(r, first->is_int, first->rank, dims, &out))
         return;
     int64_t begin = 0;
     const int64_t row = dims[axis] * after;
     for (size_t i = 0; i < r->proto->n_input; i++) {
-        const struct constant *c = constant_input(r, i, false);
+        const struct ws_onnx_constant *c = ws_onnx_input_constant(r, i, false);
         const int64_t part = c->dims[axis] * after;
         for (int64_t k = 0; k < c->n; k++)
             copy_element(&out, k / part * row + begin + k % part, c, k);
         begin += part;
     }
-    set_constant(r, 0, &out);
+    ws_onnx_output_constant(r, 0, &out);
 }
 
-void fold_transpose(struct reader *r)
+void ws_onnx_fold_transpose(struct ws_onnx_reader *r)
 {
-    const struct constant *c = constant_input(r, 0, false);
+    const struct ws_onnx_constant *c = ws_onnx_input_constant(r, 0, false);
     size_t n;
-    const int64_t *perm = attr_ints(r, "perm", &n);
-    int64_t dims[ONNX_MAX_RANK], strides[ONNX_MAX_RANK], moved[ONNX_MAX_RANK];
+    const int64_t *perm = ws_onnx_attr_ints(r, "perm", &n);
+    int64_t dims[WS_ONNX_MAX_RANK], strides[WS_ONNX_MAX_RANK], moved[WS_ONNX_MAX_RANK];
     int seen = 0;
     if (r->status != WS_OK)
         return;
@@ -376,53 +378,53 @@ void fold_transpose(struct reader *r)
     for (int i = 0; i < c->rank; i++) {
         const int64_t from = perm ? (n == (size_t)c->rank ? perm[i] : -1) : c->rank - 1 - i;
         if (from < 0 || from >= c->rank || seen & 1 << from) {
-            refuse(r, WS_E_FORMAT, "perm is no permutation of %d axes", c->rank);
+            ws_onnx_refuse(r, WS_E_FORMAT, "perm is no permutation of %d axes", c->rank);
             return;
         }
         seen |= 1 << from;
         dims[i] = c->dims[from];
         moved[i] = strides[from];
     }
-    struct constant out;
+    struct ws_onnx_constant out;
     if (!make(r, c->is_int, c->rank, dims, &out))
         return;
     for (int64_t i = 0; i < out.n; i++)
         copy_element(&out, i, c, offset_of(&out, i, moved, 0));
-    set_constant(r, 0, &out);
+    ws_onnx_output_constant(r, 0, &out);
 }
 
-void fold_slice(struct reader *r)
+void ws_onnx_fold_slice(struct ws_onnx_reader *r)
 {
-    const struct constant *c = constant_input(r, 0, false);
-    const struct constant *in[5] = {NULL};
-    struct constant lists[3] = {{0}};
+    const struct ws_onnx_constant *c = ws_onnx_input_constant(r, 0, false);
+    const struct ws_onnx_constant *in[5] = {NULL};
+    struct ws_onnx_constant lists[3] = {{0}};
     size_t n = 0;
     if (r->opset < 10) {
         static const char *const names[] = {"starts", "ends", "axes"};
         for (int k = 0; k < 3; k++) {
-            lists[k].ints = (int64_t *)(uintptr_t)attr_ints(r, names[k], &n);
+            lists[k].ints = (int64_t *)(uintptr_t)ws_onnx_attr_ints(r, names[k], &n);
             lists[k].n = (int64_t)n;
             in[k + 1] = lists[k].ints ? &lists[k] : NULL;
         }
     } else {
         for (size_t k = 1; k < 5; k++)
-            in[k] = int_input(r, k, k > 2);
+            in[k] = ws_onnx_input_ints(r, k, k > 2);
     }
     if (r->status != WS_OK)
         return;
     if (!in[1] || !in[2] || in[1]->n != in[2]->n || (in[3] && in[3]->n != in[1]->n) ||
         (in[4] && in[4]->n != in[1]->n)) {
-        refuse(r, WS_E_FORMAT, "starts, ends, axes and steps have different lengths");
+        ws_onnx_refuse(r, WS_E_FORMAT, "starts, ends, axes and steps have different lengths");
         return;
     }
-    int64_t dims[ONNX_MAX_RANK], strides[ONNX_MAX_RANK], base = 0;
+    int64_t dims[WS_ONNX_MAX_RANK], strides[WS_ONNX_MAX_RANK], base = 0;
     memcpy(dims, c->dims, sizeof dims);
     get_strides(c, strides);
     for (int64_t i = 0; i < in[1]->n; i++) {
         const int axis = constant_axis(r, c, in[3] ? in[3]->ints[i] : i);
         int64_t start = in[1]->ints[i], end = in[2]->ints[i], step = in[4] ? in[4]->ints[i] : 1;
         if (axis < 0 || step == 0 || step < -INT_MAX || step > INT_MAX || dims[axis] != c->dims[axis]) {
-            refuse(r, WS_E_UNSUPPORTED, "an axis that is cut twice, or a step of %" PRId64, step);
+            ws_onnx_refuse(r, WS_E_UNSUPPORTED, "an axis that is cut twice, or a step of %" PRId64, step);
             return;
         }
         const int64_t side = c->dims[axis], low = step > 0 ? 0 : -1, high = step > 0 ? side : side - 1;
@@ -435,12 +437,12 @@ void fold_slice(struct reader *r)
         base += start * strides[axis];
         strides[axis] *= step;
     }
-    struct constant out;
+    struct ws_onnx_constant out;
     if (!make(r, c->is_int, c->rank, dims, &out))
         return;
     for (int64_t i = 0; i < out.n; i++)
         copy_element(&out, i, c, offset_of(&out, i, strides, base));
-    set_constant(r, 0, &out);
+    ws_onnx_output_constant(r, 0, &out);
 }
 
 /* --- arithmetic --- */
@@ -448,11 +450,11 @@ void fold_slice(struct reader *r)
 /** a op b on integers; false when it overflows, divides by zero or needs the batch size. */
 static bool combine_ints(char op, int64_t a, int64_t b, int64_t *out)
 {
-    if (a == ONNX_BATCH || b == ONNX_BATCH) {
-        const int64_t other = a == ONNX_BATCH ? b : a;
-        *out = ONNX_BATCH;
-        return (op == '*' && other == 1) || (op == '+' && other == 0) || (op == '/' && a == ONNX_BATCH && other == 1) ||
-               (op == '-' && a == ONNX_BATCH && other == 0);
+    if (a == WS_ONNX_BATCH || b == WS_ONNX_BATCH) {
+        const int64_t other = a == WS_ONNX_BATCH ? b : a;
+        *out = WS_ONNX_BATCH;
+        return (op == '*' && other == 1) || (op == '+' && other == 0) ||
+               (op == '/' && a == WS_ONNX_BATCH && other == 1) || (op == '-' && a == WS_ONNX_BATCH && other == 0);
     }
     switch (op) {
     case '+':
@@ -475,7 +477,8 @@ static float combine_floats(char op, float a, float b)
 }
 
 /** The shape of two constants together; false when they do not fit. */
-static bool broadcast(const struct constant *a, const struct constant *b, int *rank, int64_t dims[ONNX_MAX_RANK])
+static bool broadcast(const struct ws_onnx_constant *a, const struct ws_onnx_constant *b, int *rank,
+                      int64_t dims[WS_ONNX_MAX_RANK])
 {
     *rank = a->rank > b->rank ? a->rank : b->rank;
     for (int i = 0; i < *rank; i++) {
@@ -488,26 +491,26 @@ static bool broadcast(const struct constant *a, const struct constant *b, int *r
     return true;
 }
 
-void fold_arithmetic(struct reader *r)
+void ws_onnx_fold_arithmetic(struct ws_onnx_reader *r)
 {
-    const struct constant *in[2] = {constant_input(r, 0, false), constant_input(r, 1, false)};
+    const struct ws_onnx_constant *in[2] = {ws_onnx_input_constant(r, 0, false), ws_onnx_input_constant(r, 1, false)};
     const char op = strcmp(r->op->type, "Add") == 0   ? '+'
                     : strcmp(r->op->type, "Sub") == 0 ? '-'
                     : strcmp(r->op->type, "Mul") == 0 ? '*'
                                                       : '/';
-    int64_t dims[ONNX_MAX_RANK], strides[2][ONNX_MAX_RANK] = {{0}};
+    int64_t dims[WS_ONNX_MAX_RANK], strides[2][WS_ONNX_MAX_RANK] = {{0}};
     int rank = 0;
-    struct constant out;
+    struct ws_onnx_constant out;
     if (r->status != WS_OK)
         return;
     if (in[0]->is_int != in[1]->is_int || !broadcast(in[0], in[1], &rank, dims)) {
-        refuse(r, WS_E_FORMAT, "its constants have different types or shapes");
+        ws_onnx_refuse(r, WS_E_FORMAT, "its constants have different types or shapes");
         return;
     }
     if (!make(r, in[0]->is_int, rank, dims, &out))
         return;
     for (int side = 0; side < 2; side++) {
-        int64_t own[ONNX_MAX_RANK];
+        int64_t own[WS_ONNX_MAX_RANK];
         get_strides(in[side], own);
         for (int i = 0; i < in[side]->rank; i++)
             strides[side][rank - in[side]->rank + i] = in[side]->dims[i] == 1 ? 0 : own[i];
@@ -517,24 +520,24 @@ void fold_arithmetic(struct reader *r)
         if (!out.is_int) {
             out.floats[i] = combine_floats(op, in[0]->floats[a], in[1]->floats[b]);
         } else if (!combine_ints(op, in[0]->ints[a], in[1]->ints[b], &out.ints[i])) {
-            refuse(r, WS_E_UNSUPPORTED, "computes with the batch size, overflows, or divides by zero");
+            ws_onnx_refuse(r, WS_E_UNSUPPORTED, "computes with the batch size, overflows, or divides by zero");
             return;
         }
     }
-    set_constant(r, 0, &out);
+    ws_onnx_output_constant(r, 0, &out);
 }
 
-void fold_unary(struct reader *r)
+void ws_onnx_fold_unary(struct ws_onnx_reader *r)
 {
-    const struct constant *c = constant_input(r, 0, false);
-    struct constant out;
+    const struct ws_onnx_constant *c = ws_onnx_input_constant(r, 0, false);
+    struct ws_onnx_constant out;
     if (!c || !make(r, c->is_int, c->rank, c->dims, &out))
         return;
     const char *type = r->op->type;
     for (int64_t i = 0; i < c->n; i++) {
         if (c->is_int) {
-            if (strcmp(type, "Neg") != 0 || c->ints[i] <= ONNX_BATCH) {
-                refuse(r, WS_E_UNSUPPORTED, "on integers, or on the batch size");
+            if (strcmp(type, "Neg") != 0 || c->ints[i] <= WS_ONNX_BATCH) {
+                ws_onnx_refuse(r, WS_E_UNSUPPORTED, "on integers, or on the batch size");
                 return;
             }
             out.ints[i] = -c->ints[i];
@@ -543,5 +546,5 @@ void fold_unary(struct reader *r)
             out.floats[i] = strcmp(type, "Neg") == 0 ? -x : strcmp(type, "Sqrt") == 0 ? sqrtf(x) : floorf(x);
         }
     }
-    set_constant(r, 0, &out);
+    ws_onnx_output_constant(r, 0, &out);
 }

@@ -51,8 +51,8 @@ static const char *copy_text(struct ws_onnx_info *info, const char *text)
     return ws_arena_strdup(&info->memory, text ? text : "");
 }
 
-enum ws_status onnx_fill_info(struct ws_onnx_info *info, const struct reader *r, const char *input, const char *output,
-                              struct ws_err *err)
+enum ws_status ws_onnx_info_fill(struct ws_onnx_info *info, const struct ws_onnx_reader *r, const char *input,
+                                 const char *output, struct ws_err *err)
 {
     const Onnx__ModelProto *model = r->file->model;
     info->opset = r->opset;

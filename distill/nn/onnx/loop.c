@@ -49,40 +49,41 @@ enum { N_BODY = sizeof pattern / sizeof pattern[0], N_CARRIED = 4 };
 
 struct loop {
     const Onnx__GraphProto *body;
-    const struct constant *size, *stride;
+    const struct ws_onnx_constant *size, *stride;
 };
 
 /** A captured value as a constant of one integer, or false. */
-static bool is_number(struct reader *r, const char *name, int64_t wanted)
+static bool is_number(struct ws_onnx_reader *r, const char *name, int64_t wanted)
 {
-    const struct value *v = find_value(r, name);
-    return v && v->kind == VALUE_CONSTANT && v->constant.is_int && v->constant.n == 1 && v->constant.ints[0] == wanted;
+    const struct ws_onnx_value *v = ws_onnx_value_find(r, name);
+    return v && v->kind == WS_ONNX_CONSTANT && v->constant.is_int && v->constant.n == 1 &&
+           v->constant.ints[0] == wanted;
 }
 
 /** Make a captured initializer a constant. */
-static const struct constant *captured(struct reader *r, const char *name)
+static const struct ws_onnx_constant *captured(struct ws_onnx_reader *r, const char *name)
 {
-    struct value *v = find_value(r, name);
-    if (v && v->kind == VALUE_TENSOR) {
+    struct ws_onnx_value *v = ws_onnx_value_find(r, name);
+    if (v && v->kind == WS_ONNX_TENSOR) {
         struct ws_err err = {0};
-        if (onnx_tensor_read(r->file, v->tensor, &v->constant, &err) == WS_OK)
-            v->kind = VALUE_CONSTANT;
+        if (ws_onnx_tensor_read(r->file, v->tensor, &v->constant, &err) == WS_OK)
+            v->kind = WS_ONNX_CONSTANT;
     }
-    return v && v->kind == VALUE_CONSTANT ? &v->constant : NULL;
+    return v && v->kind == WS_ONNX_CONSTANT ? &v->constant : NULL;
 }
 
 /** The same list of integers wherever the pattern names it. */
-static bool is_list(struct reader *r, const char *name, const struct constant **list)
+static bool is_list(struct ws_onnx_reader *r, const char *name, const struct ws_onnx_constant **list)
 {
-    const struct constant *c = captured(r, name);
-    if (!c || !c->is_int || c->rank != 1 || c->n < 1 || c->n > ONNX_MAX_RANK || (*list && *list != c))
+    const struct ws_onnx_constant *c = captured(r, name);
+    if (!c || !c->is_int || c->rank != 1 || c->n < 1 || c->n > WS_ONNX_MAX_RANK || (*list && *list != c))
         return false;
     *list = c;
     return true;
 }
 
 /** Whether a body node's input is what the pattern wants. */
-static bool is_source(struct reader *r, struct loop *loop, const char *name, int wanted)
+static bool is_source(struct ws_onnx_reader *r, struct loop *loop, const char *name, int wanted)
 {
     const Onnx__GraphProto *body = loop->body;
     if (wanted >= 0)
@@ -95,7 +96,7 @@ static bool is_source(struct reader *r, struct loop *loop, const char *name, int
         return is_list(r, name, &loop->size);
     if (wanted == STRIDE)
         return is_list(r, name, &loop->stride);
-    const struct constant *c = captured(r, name);
+    const struct ws_onnx_constant *c = captured(r, name);
     if (wanted == ONE_LIST)
         return c && !c->is_int && c->rank == 1 && c->n == 1 && c->floats[0] == 1;
     if (wanted == RANK)
@@ -134,7 +135,7 @@ static bool is_shape_choice(const Onnx__NodeProto *choice, const char *size)
 }
 
 /** Whether the loop's body is the pattern, node by node and wire by wire. */
-static bool is_as_strided(struct reader *r, struct loop *loop)
+static bool is_as_strided(struct ws_onnx_reader *r, struct loop *loop)
 {
     const Onnx__GraphProto *body = loop->body;
     if (!body || body->n_node != N_BODY || body->n_input != N_CARRIED || body->n_output != 3 || body->n_initializer)
@@ -163,39 +164,41 @@ static bool is_as_strided(struct reader *r, struct loop *loop)
            is_shape_choice(body->node[10], body->node[3]->output[0]);
 }
 
-void read_loop(struct reader *r)
+void ws_onnx_read_loop(struct ws_onnx_reader *r)
 {
-    const Onnx__AttributeProto *attribute = attr_find(r, "body");
+    const Onnx__AttributeProto *attribute = ws_onnx_attr_find(r, "body");
     struct loop loop = {.body = attribute ? attribute->g : NULL};
-    const struct value *sequence = node_input(r, 3);
-    const struct constant *turns = int_input(r, 0, true), *start = constant_input(r, 2, true);
+    const struct ws_onnx_value *sequence = ws_onnx_input(r, 3);
+    const struct ws_onnx_constant *turns = ws_onnx_input_ints(r, 0, true), *start = ws_onnx_input_constant(r, 2, true);
     if (r->status != WS_OK)
         return;
-    const bool is_read = r->proto->n_input == 4 && !node_input(r, 1) && turns && turns->n == 1 && start &&
+    const bool is_read = r->proto->n_input == 4 && !ws_onnx_input(r, 1) && turns && turns->n == 1 && start &&
                          start->is_int && start->n == 1 && start->ints[0] == 0 && sequence &&
-                         sequence->kind == VALUE_SEQUENCE && is_as_strided(r, &loop) && turns->ints[0] == loop.size->n;
+                         sequence->kind == WS_ONNX_SEQUENCE && is_as_strided(r, &loop) &&
+                         turns->ints[0] == loop.size->n;
     if (!is_read) {
-        refuse(r, WS_E_UNSUPPORTED, "is not the loop that PyTorch writes for as_strided; export without control flow");
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED,
+                       "is not the loop that PyTorch writes for as_strided; export without control flow");
         return;
     }
-    struct constant out;
+    struct ws_onnx_constant out;
     const int rank = (int)loop.size->n;
-    if (onnx_count(rank, loop.size->ints, 1 << 24) < 1 ||
-        !onnx_constant_new(&r->file->memory, true, rank, loop.size->ints, &out)) {
-        refuse(r, WS_E_UNSUPPORTED, "as_strided to nothing, or to more than 2^24 elements");
+    if (ws_onnx_count(rank, loop.size->ints, 1 << 24) < 1 ||
+        !ws_onnx_constant_new(&r->file->memory, true, rank, loop.size->ints, &out)) {
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "as_strided to nothing, or to more than 2^24 elements");
         return;
     }
     for (int64_t i = 0; i < out.n; i++) {
         int64_t rest = i;
         for (int k = rank - 1; k >= 0; k--) {
             const int64_t stride = loop.stride->ints[k];
-            if (stride < 0 || stride > ONNX_MAX_VALUE) {
-                refuse(r, WS_E_FORMAT, "a stride of %" PRId64, stride);
+            if (stride < 0 || stride > WS_ONNX_MAX_VALUE) {
+                ws_onnx_refuse(r, WS_E_FORMAT, "a stride of %" PRId64, stride);
                 return;
             }
             out.ints[i] += rest % loop.size->ints[k] * stride;
             rest /= loop.size->ints[k];
         }
     }
-    set_constant(r, 0, &out);
+    ws_onnx_output_constant(r, 0, &out);
 }

@@ -6,7 +6,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "raw initializers are 
 
 enum { MAX_ATTRIBUTES = 8 };
 
-void *writer_take(struct writer *w, size_t n, size_t size_bytes)
+void *ws_onnx_writer_take(struct ws_onnx_writer *w, size_t n, size_t size_bytes)
 {
     void *p = ws_arena_alloc(&w->arena, n ? n : 1, size_bytes);
     if (!p)
@@ -14,7 +14,7 @@ void *writer_take(struct writer *w, size_t n, size_t size_bytes)
     return p;
 }
 
-char *writer_name(struct writer *w, const char *prefix, const char *suffix)
+char *ws_onnx_writer_name(struct ws_onnx_writer *w, const char *prefix, const char *suffix)
 {
     char *text = ws_arena_printf(&w->arena, "%s%s", prefix, suffix);
     if (!text)
@@ -24,17 +24,18 @@ char *writer_name(struct writer *w, const char *prefix, const char *suffix)
 
 /* --- nodes --- */
 
-Onnx__NodeProto *writer_node(struct writer *w, const char *op, const char *name, size_t n_inputs, char *output)
+Onnx__NodeProto *ws_onnx_writer_node(struct ws_onnx_writer *w, const char *op, const char *name, size_t n_inputs,
+                                     char *output)
 {
-    Onnx__NodeProto *node = writer_take(w, 1, sizeof *node);
+    Onnx__NodeProto *node = ws_onnx_writer_take(w, 1, sizeof *node);
     if (!node)
         return NULL;
     onnx__node_proto__init(node);
-    node->op_type = writer_name(w, op, "");
-    node->name = writer_name(w, name, "");
-    node->input = writer_take(w, n_inputs, sizeof *node->input);
-    node->output = writer_take(w, 1, sizeof *node->output);
-    node->attribute = writer_take(w, MAX_ATTRIBUTES, sizeof *node->attribute);
+    node->op_type = ws_onnx_writer_name(w, op, "");
+    node->name = ws_onnx_writer_name(w, name, "");
+    node->input = ws_onnx_writer_take(w, n_inputs, sizeof *node->input);
+    node->output = ws_onnx_writer_take(w, 1, sizeof *node->output);
+    node->attribute = ws_onnx_writer_take(w, MAX_ATTRIBUTES, sizeof *node->attribute);
     if (w->no_memory)
         return NULL;
     node->output[node->n_output++] = output;
@@ -43,20 +44,20 @@ Onnx__NodeProto *writer_node(struct writer *w, const char *op, const char *name,
     return node;
 }
 
-void writer_input(Onnx__NodeProto *node, char *value)
+void ws_onnx_writer_input(Onnx__NodeProto *node, char *value)
 {
     if (node && value)
         node->input[node->n_input++] = value;
 }
 
-static Onnx__AttributeProto *add_attribute(struct writer *w, Onnx__NodeProto *node, const char *name,
+static Onnx__AttributeProto *add_attribute(struct ws_onnx_writer *w, Onnx__NodeProto *node, const char *name,
                                            Onnx__AttributeProto__AttributeType type)
 {
-    Onnx__AttributeProto *attribute = node ? writer_take(w, 1, sizeof *attribute) : NULL;
+    Onnx__AttributeProto *attribute = node ? ws_onnx_writer_take(w, 1, sizeof *attribute) : NULL;
     if (!attribute)
         return NULL;
     onnx__attribute_proto__init(attribute);
-    attribute->name = writer_name(w, name, "");
+    attribute->name = ws_onnx_writer_name(w, name, "");
     attribute->has_type = true;
     attribute->type = type;
     ws_assert(node->n_attribute < MAX_ATTRIBUTES);
@@ -64,7 +65,7 @@ static Onnx__AttributeProto *add_attribute(struct writer *w, Onnx__NodeProto *no
     return attribute;
 }
 
-void writer_int(struct writer *w, Onnx__NodeProto *node, const char *name, int64_t value)
+void ws_onnx_writer_int(struct ws_onnx_writer *w, Onnx__NodeProto *node, const char *name, int64_t value)
 {
     Onnx__AttributeProto *a = add_attribute(w, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT);
     if (!a)
@@ -73,7 +74,7 @@ void writer_int(struct writer *w, Onnx__NodeProto *node, const char *name, int64
     a->i = value;
 }
 
-void writer_float(struct writer *w, Onnx__NodeProto *node, const char *name, double value)
+void ws_onnx_writer_float(struct ws_onnx_writer *w, Onnx__NodeProto *node, const char *name, double value)
 {
     Onnx__AttributeProto *a = add_attribute(w, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT);
     if (!a)
@@ -82,20 +83,20 @@ void writer_float(struct writer *w, Onnx__NodeProto *node, const char *name, dou
     a->f = (float)value;
 }
 
-void writer_text(struct writer *w, Onnx__NodeProto *node, const char *name, const char *value)
+void ws_onnx_writer_text(struct ws_onnx_writer *w, Onnx__NodeProto *node, const char *name, const char *value)
 {
     Onnx__AttributeProto *a = add_attribute(w, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING);
-    char *text = a ? writer_name(w, value, "") : NULL;
+    char *text = a ? ws_onnx_writer_name(w, value, "") : NULL;
     if (!text)
         return;
     a->has_s = true;
     a->s = (ProtobufCBinaryData){.len = strlen(text), .data = (uint8_t *)text};
 }
 
-void writer_ints(struct writer *w, Onnx__NodeProto *node, const char *name, size_t n, const int *values)
+void ws_onnx_writer_ints(struct ws_onnx_writer *w, Onnx__NodeProto *node, const char *name, size_t n, const int *values)
 {
     Onnx__AttributeProto *a = add_attribute(w, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
-    int64_t *ints = a ? writer_take(w, n, sizeof *ints) : NULL;
+    int64_t *ints = a ? ws_onnx_writer_take(w, n, sizeof *ints) : NULL;
     if (!ints)
         return;
     for (size_t i = 0; i < n; i++)
@@ -107,12 +108,12 @@ void writer_ints(struct writer *w, Onnx__NodeProto *node, const char *name, size
 /* --- tensors --- */
 
 /* Append an initializer; its data, `size_bytes` of it, are returned, or NULL (none wanted, or out of memory). */
-static void *add_tensor(struct writer *w, char *name, Onnx__TensorProto__DataType type, int rank, const int64_t *dims,
-                        size_t size_bytes)
+static void *add_tensor(struct ws_onnx_writer *w, char *name, Onnx__TensorProto__DataType type, int rank,
+                        const int64_t *dims, size_t size_bytes)
 {
-    Onnx__TensorProto *tensor = writer_take(w, 1, sizeof *tensor);
-    int64_t *own_dims = writer_take(w, (size_t)rank, sizeof *own_dims);
-    void *data = writer_take(w, size_bytes / sizeof(float), sizeof(float));
+    Onnx__TensorProto *tensor = ws_onnx_writer_take(w, 1, sizeof *tensor);
+    int64_t *own_dims = ws_onnx_writer_take(w, (size_t)rank, sizeof *own_dims);
+    void *data = ws_onnx_writer_take(w, size_bytes / sizeof(float), sizeof(float));
     if (w->no_memory)
         return NULL;
     onnx__tensor_proto__init(tensor);
@@ -132,49 +133,50 @@ static void *add_tensor(struct writer *w, char *name, Onnx__TensorProto__DataTyp
     return data;
 }
 
-float *writer_floats(struct writer *w, char *name, int rank, const int64_t *dims, size_t n)
+float *ws_onnx_writer_floats(struct ws_onnx_writer *w, char *name, int rank, const int64_t *dims, size_t n)
 {
     return add_tensor(w, name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, rank, dims, n * sizeof(float));
 }
 
-void writer_scalar_input(struct writer *w, Onnx__NodeProto *node, const char *prefix, const char *suffix, double value)
+void ws_onnx_writer_scalar_input(struct ws_onnx_writer *w, Onnx__NodeProto *node, const char *prefix,
+                                 const char *suffix, double value)
 {
-    char *name = writer_name(w, prefix, suffix);
-    float *data = name ? writer_floats(w, name, 0, NULL, 1) : NULL;
+    char *name = ws_onnx_writer_name(w, prefix, suffix);
+    float *data = name ? ws_onnx_writer_floats(w, name, 0, NULL, 1) : NULL;
     if (data)
         *data = (float)value;
-    writer_input(node, name);
+    ws_onnx_writer_input(node, name);
 }
 
-void writer_ints_input(struct writer *w, Onnx__NodeProto *node, const char *prefix, const char *suffix, size_t n,
-                       const int64_t *values)
+void ws_onnx_writer_ints_input(struct ws_onnx_writer *w, Onnx__NodeProto *node, const char *prefix, const char *suffix,
+                               size_t n, const int64_t *values)
 {
-    char *name = writer_name(w, prefix, suffix);
+    char *name = ws_onnx_writer_name(w, prefix, suffix);
     const int64_t dims[1] = {(int64_t)n};
     int64_t *data = name ? add_tensor(w, name, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, dims, n * sizeof *data) : NULL;
     if (data)
         memcpy(data, values, n * sizeof *data);
-    writer_input(node, name);
+    ws_onnx_writer_input(node, name);
 }
 
-char *writer_param(struct writer *w, int param, int rank, const int64_t *dims)
+char *ws_onnx_writer_param(struct ws_onnx_writer *w, int param, int rank, const int64_t *dims)
 {
     const struct ws_param *p = &w->net->params[param];
-    char *name = writer_name(w, p->name, "");
-    float *values = name ? writer_floats(w, name, rank, dims, w->omits_weights ? 0 : p->n) : NULL;
+    char *name = ws_onnx_writer_name(w, p->name, "");
+    float *values = name ? ws_onnx_writer_floats(w, name, rank, dims, w->omits_weights ? 0 : p->n) : NULL;
     if (values)
         ws_net_get(w->net, param, values, p->n);
     return name;
 }
 
-Onnx__ValueInfoProto *writer_value_info(struct writer *w, const char *name, int n_dims, const int *dims)
+Onnx__ValueInfoProto *ws_onnx_writer_value_info(struct ws_onnx_writer *w, const char *name, int n_dims, const int *dims)
 {
-    Onnx__ValueInfoProto *info = writer_take(w, 1, sizeof *info);
-    Onnx__TypeProto *type = writer_take(w, 1, sizeof *type);
-    Onnx__TypeProto__Tensor *tensor = writer_take(w, 1, sizeof *tensor);
-    Onnx__TensorShapeProto *shape = writer_take(w, 1, sizeof *shape);
-    Onnx__TensorShapeProto__Dimension **dim = writer_take(w, (size_t)n_dims + 1, sizeof *dim);
-    Onnx__TensorShapeProto__Dimension *dim_memory = writer_take(w, (size_t)n_dims + 1, sizeof *dim_memory);
+    Onnx__ValueInfoProto *info = ws_onnx_writer_take(w, 1, sizeof *info);
+    Onnx__TypeProto *type = ws_onnx_writer_take(w, 1, sizeof *type);
+    Onnx__TypeProto__Tensor *tensor = ws_onnx_writer_take(w, 1, sizeof *tensor);
+    Onnx__TensorShapeProto *shape = ws_onnx_writer_take(w, 1, sizeof *shape);
+    Onnx__TensorShapeProto__Dimension **dim = ws_onnx_writer_take(w, (size_t)n_dims + 1, sizeof *dim);
+    Onnx__TensorShapeProto__Dimension *dim_memory = ws_onnx_writer_take(w, (size_t)n_dims + 1, sizeof *dim_memory);
     if (w->no_memory)
         return NULL;
     onnx__value_info_proto__init(info);
@@ -189,7 +191,7 @@ Onnx__ValueInfoProto *writer_value_info(struct writer *w, const char *name, int 
         if (i)
             dim[i]->dim_value = dims[i - 1];
         else
-            dim[i]->dim_param = writer_name(w, "N", "");
+            dim[i]->dim_param = ws_onnx_writer_name(w, "N", "");
     }
     shape->dim = dim;
     shape->n_dim = (size_t)n_dims + 1;
@@ -198,7 +200,7 @@ Onnx__ValueInfoProto *writer_value_info(struct writer *w, const char *name, int 
     tensor->shape = shape;
     type->value_case = ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
     type->tensor_type = tensor;
-    info->name = writer_name(w, name, "");
+    info->name = ws_onnx_writer_name(w, name, "");
     info->type = type;
     return info;
 }

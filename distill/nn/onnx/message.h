@@ -7,7 +7,7 @@
 
 #include "onnx.pb-c.h"
 
-struct writer {
+struct ws_onnx_writer {
     struct ws_arena arena;
     const struct ws_net *net;
     int opset;
@@ -23,36 +23,40 @@ struct writer {
 };
 
 /* Memory of the arena, zero; NULL, and no_memory is set. */
-void *writer_take(struct writer *w, size_t n, size_t size_bytes);
+void *ws_onnx_writer_take(struct ws_onnx_writer *w, size_t n, size_t size_bytes);
 /* prefix + suffix, owned by the arena. */
-char *writer_name(struct writer *w, const char *prefix, const char *suffix);
+char *ws_onnx_writer_name(struct ws_onnx_writer *w, const char *prefix, const char *suffix);
 
 /* Append an op with room for `n_inputs` and its one output; NULL when out of memory: the rest then does nothing. */
-Onnx__NodeProto *writer_node(struct writer *w, const char *op, const char *name, size_t n_inputs, char *output);
-void writer_input(Onnx__NodeProto *node, char *value);
+Onnx__NodeProto *ws_onnx_writer_node(struct ws_onnx_writer *w, const char *op, const char *name, size_t n_inputs,
+                                     char *output);
+void ws_onnx_writer_input(Onnx__NodeProto *node, char *value);
 
-void writer_int(struct writer *w, Onnx__NodeProto *node, const char *name, int64_t value);
-void writer_float(struct writer *w, Onnx__NodeProto *node, const char *name, double value);
-void writer_text(struct writer *w, Onnx__NodeProto *node, const char *name, const char *value);
-void writer_ints(struct writer *w, Onnx__NodeProto *node, const char *name, size_t n, const int *values);
+void ws_onnx_writer_int(struct ws_onnx_writer *w, Onnx__NodeProto *node, const char *name, int64_t value);
+void ws_onnx_writer_float(struct ws_onnx_writer *w, Onnx__NodeProto *node, const char *name, double value);
+void ws_onnx_writer_text(struct ws_onnx_writer *w, Onnx__NodeProto *node, const char *name, const char *value);
+void ws_onnx_writer_ints(struct ws_onnx_writer *w, Onnx__NodeProto *node, const char *name, size_t n,
+                         const int *values);
 
 /* Append an initializer and return the memory of its `n` values, or NULL. */
-float *writer_floats(struct writer *w, char *name, int rank, const int64_t *dims, size_t n);
+float *ws_onnx_writer_floats(struct ws_onnx_writer *w, char *name, int rank, const int64_t *dims, size_t n);
 /* Append a scalar or a list of integers named prefix + suffix, and make it the next input of `node`. */
-void writer_scalar_input(struct writer *w, Onnx__NodeProto *node, const char *prefix, const char *suffix, double value);
-void writer_ints_input(struct writer *w, Onnx__NodeProto *node, const char *prefix, const char *suffix, size_t n,
-                       const int64_t *values);
+void ws_onnx_writer_scalar_input(struct ws_onnx_writer *w, Onnx__NodeProto *node, const char *prefix,
+                                 const char *suffix, double value);
+void ws_onnx_writer_ints_input(struct ws_onnx_writer *w, Onnx__NodeProto *node, const char *prefix, const char *suffix,
+                               size_t n, const int64_t *values);
 /* Append a parameter as initializer of these dims; returns its name. */
-char *writer_param(struct writer *w, int param, int rank, const int64_t *dims);
+char *ws_onnx_writer_param(struct ws_onnx_writer *w, int param, int rank, const int64_t *dims);
 
 /* A float value [N, then `dims`]. */
-Onnx__ValueInfoProto *writer_value_info(struct writer *w, const char *name, int n_dims, const int *dims);
+Onnx__ValueInfoProto *ws_onnx_writer_value_info(struct ws_onnx_writer *w, const char *name, int n_dims,
+                                                const int *dims);
 
 /* write_ops.c: write one node of ours as one ONNX node or a few; sets values[id] and is_flat[id]. */
-WS_MUST_USE enum ws_status writer_op(struct writer *w, int id, struct ws_err *err);
+WS_MUST_USE enum ws_status ws_onnx_writer_op(struct ws_onnx_writer *w, int id, struct ws_err *err);
 /* Name of a node's value as [N, C]; writes a Flatten when it is a map. */
-char *writer_flat_value(struct writer *w, int id);
+char *ws_onnx_writer_flat_value(struct ws_onnx_writer *w, int id);
 
-enum { ONNX_NODES_PER_NODE = 8, ONNX_INITIALIZERS_PER_NODE = 6 };
+enum { WS_ONNX_NODES_PER_NODE = 8, WS_ONNX_INITIALIZERS_PER_NODE = 6 };
 
 #endif

@@ -7,16 +7,16 @@
 
 /* --- activations --- */
 
-static void add_unary(struct reader *r, struct value *x, enum ws_op op, double alpha, double beta)
+static void add_unary(struct ws_onnx_reader *r, struct ws_onnx_value *x, enum ws_op op, double alpha, double beta)
 {
     if (r->status != WS_OK)
         return;
-    const int node = ws_net_unary(r->net, op, name_after(r, NULL), x->node, alpha, beta);
+    const int node = ws_net_unary(r->net, op, ws_onnx_name_after(r, NULL), x->node, alpha, beta);
     if (r->net->err.status == WS_OK)
-        (void)set_data(r, 0, node, x->rank, x->dims);
+        (void)ws_onnx_output_data(r, 0, node, x->rank, x->dims);
 }
 
-void read_unary(struct reader *r)
+void ws_onnx_read_unary(struct ws_onnx_reader *r)
 {
     static const struct {
         const char *type;
@@ -31,29 +31,29 @@ void read_unary(struct reader *r)
         {"HardSwish", WS_OP_HARD_SWISH, false, false, 0, 0},
         {"Tanh", WS_OP_TANH, false, false, 0, 0},
     };
-    struct value *x = data_input(r, 0);
+    struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
     for (size_t i = 0; x && i < sizeof kinds / sizeof kinds[0]; i++)
         if (strcmp(kinds[i].type, r->op->type) == 0)
-            add_unary(r, x, kinds[i].op, kinds[i].has_alpha ? attr_float(r, "alpha", kinds[i].alpha) : 0,
-                      kinds[i].has_beta ? attr_float(r, "beta", kinds[i].beta) : 0);
+            add_unary(r, x, kinds[i].op, kinds[i].has_alpha ? ws_onnx_attr_float(r, "alpha", kinds[i].alpha) : 0,
+                      kinds[i].has_beta ? ws_onnx_attr_float(r, "beta", kinds[i].beta) : 0);
 }
 
 /** A limit of Clip from opset 11 on: a constant number, or not there. */
-static double limit_input(struct reader *r, size_t i, double fallback)
+static double limit_input(struct ws_onnx_reader *r, size_t i, double fallback)
 {
-    const struct constant *c = float_input(r, i, true);
+    const struct ws_onnx_constant *c = ws_onnx_input_floats(r, i, true);
     if (c && c->n != 1)
-        refuse(r, WS_E_FORMAT, "limit %zu has %" PRId64 " values; expected one", i, c->n);
+        ws_onnx_refuse(r, WS_E_FORMAT, "limit %zu has %" PRId64 " values; expected one", i, c->n);
     return c && r->status == WS_OK ? (double)c->floats[0] : fallback;
 }
 
-void read_clip(struct reader *r)
+void ws_onnx_read_clip(struct ws_onnx_reader *r)
 {
-    struct value *x = data_input(r, 0);
+    struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
     double low = -(double)INFINITY, high = (double)INFINITY;
     if (r->opset < 11) {
-        low = attr_float(r, "min", low);
-        high = attr_float(r, "max", high);
+        low = ws_onnx_attr_float(r, "min", low);
+        high = ws_onnx_attr_float(r, "max", high);
     } else {
         low = limit_input(r, 1, low);
         high = limit_input(r, 2, high);
@@ -62,63 +62,65 @@ void read_clip(struct reader *r)
         add_unary(r, x, WS_OP_CLIP, low < high ? low : high, high); /* ONNX: max wins over min */
 }
 
-void read_dropout(struct reader *r)
+void ws_onnx_read_dropout(struct ws_onnx_reader *r)
 {
-    struct value *x = data_input(r, 0);
+    struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
     double ratio = 0.5;
     if (r->opset < 12) {
-        ratio = attr_float(r, "ratio", 0.5);
+        ratio = ws_onnx_attr_float(r, "ratio", 0.5);
     } else {
-        (void)attr_int(r, "seed", 0);
-        const struct constant *share = float_input(r, 1, true), *trains = constant_input(r, 2, true);
+        (void)ws_onnx_attr_int(r, "seed", 0);
+        const struct ws_onnx_constant *share = ws_onnx_input_floats(r, 1, true),
+                                      *trains = ws_onnx_input_constant(r, 2, true);
         if ((share && share->n != 1) || (trains && (!trains->is_int || trains->n != 1)))
-            refuse(r, WS_E_FORMAT, "ratio and training_mode: expected one number each");
+            ws_onnx_refuse(r, WS_E_FORMAT, "ratio and training_mode: expected one number each");
         if (r->status != WS_OK)
             return;
         ratio = share ? (double)share->floats[0] : ratio;
         r->is_training_form = r->is_training_form || (trains && trains->ints[0] != 0 && ratio > 0);
     }
     if (r->status == WS_OK && !(ratio >= 0 && ratio < 1))
-        refuse(r, WS_E_UNSUPPORTED, "a ratio of %g; expected 0 or more and less than 1", ratio);
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "a ratio of %g; expected 0 or more and less than 1", ratio);
     add_unary(r, x, WS_OP_DROPOUT, ratio, 0);
 }
 
-void read_identity(struct reader *r)
+void ws_onnx_read_identity(struct ws_onnx_reader *r)
 {
-    struct value *x = data_input(r, 0);
+    struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
     if (strcmp(r->op->type, "Cast") == 0) {
-        const int64_t to = attr_int(r, "to", 0);
-        (void)attr_int(r, "saturate", 1);
+        const int64_t to = ws_onnx_attr_int(r, "to", 0);
+        (void)ws_onnx_attr_int(r, "saturate", 1);
         if (to != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT && to != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16)
-            refuse(r, WS_E_UNSUPPORTED, "casts a value of the image to data type %" PRId64 "; expected float", to);
+            ws_onnx_refuse(r, WS_E_UNSUPPORTED, "casts a value of the image to data type %" PRId64 "; expected float",
+                           to);
     }
     if (x && r->status == WS_OK)
-        set_alias(r, 0, x);
+        ws_onnx_output_alias(r, 0, x);
 }
 
-void read_softmax(struct reader *r)
+void ws_onnx_read_softmax(struct ws_onnx_reader *r)
 {
-    struct value *x = data_input(r, 0);
+    struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
     if (!x)
         return;
-    const int axis = image_axis(r, x, attr_int(r, "axis", r->opset < 13 ? 1 : -1));
+    const int axis = ws_onnx_image_axis(r, x, ws_onnx_attr_int(r, "axis", r->opset < 13 ? 1 : -1));
     if (r->status != WS_OK)
         return;
     /* Before opset 13 all axes from `axis` on are one. */
     const int end = r->opset < 13 ? x->rank : axis + 1;
     const bool is_plain = x->rank <= WS_N_SIDES && end == axis + 1;
-    const int64_t before = onnx_count(axis, x->dims, ONNX_MAX_VALUE);
-    const int64_t along = onnx_count(end - axis, x->dims + axis, ONNX_MAX_VALUE);
-    const int64_t count = value_count(x);
+    const int64_t before = ws_onnx_count(axis, x->dims, WS_ONNX_MAX_VALUE);
+    const int64_t along = ws_onnx_count(end - axis, x->dims + axis, WS_ONNX_MAX_VALUE);
+    const int64_t count = ws_onnx_value_count(x);
     const bool is_flat = before == 1 && along == count;
-    const int map = is_plain  ? as_map(r, x)
-                    : is_flat ? as_sides(r, x, 1, 1, count)
-                              : as_sides(r, x, along, count / before / along, before);
+    const int map = is_plain  ? ws_onnx_value_as_map(r, x)
+                    : is_flat ? ws_onnx_value_as_dims(r, x, 1, 1, count)
+                              : ws_onnx_value_as_dims(r, x, along, count / before / along, before);
     if (r->status != WS_OK)
         return;
-    const enum ws_side side = is_plain ? side_of(axis) : is_flat ? WS_CHANNELS : WS_HEIGHT;
-    const int node = ws_net_softmax(r->net, name_after(r, NULL), map, side);
-    (void)set_data(r, 0, node, x->rank, x->dims);
+    const enum ws_side side = is_plain ? ws_onnx_dim_of(axis) : is_flat ? WS_CHANNELS : WS_HEIGHT;
+    const int node = ws_net_softmax(r->net, ws_onnx_name_after(r, NULL), map, side);
+    (void)ws_onnx_output_data(r, 0, node, x->rank, x->dims);
 }
 
 /* --- arithmetic --- */
@@ -127,22 +129,23 @@ void read_softmax(struct reader *r)
  * A constant's sides against an image's value, by ONNX's rule (aligned at the last axis); false after a refusal. *rank
  * is that of the result without the batch.
  */
-static bool align(struct reader *r, const struct value *x, const struct constant *c, int64_t dims[WS_N_SIDES])
+static bool align(struct ws_onnx_reader *r, const struct ws_onnx_value *x, const struct ws_onnx_constant *c,
+                  int64_t dims[WS_N_SIDES])
 {
     int first = 0; /* leading sides of 1 beyond the value's own */
     while (c->rank - first > x->rank && c->dims[first] == 1 && c->rank - first > 0)
         first++;
     const int rank = c->rank - first;
     if (c->n < 1)
-        refuse(r, WS_E_FORMAT, "its constant is empty");
+        ws_onnx_refuse(r, WS_E_FORMAT, "its constant is empty");
     else if (rank > x->rank || c->rank > x->rank + 1)
-        refuse(r, WS_E_UNSUPPORTED,
-               "its constant has %d axes, the first with %" PRId64
-               " values, one for each image or more: works along the "
-               "batch axis",
-               c->rank, c->dims[0]);
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED,
+                       "its constant has %d axes, the first with %" PRId64
+                       " values, one for each image or more: works along the "
+                       "batch axis",
+                       c->rank, c->dims[0]);
     else if (x->rank > WS_N_SIDES && c->n != 1)
-        refuse(r, WS_E_UNSUPPORTED, "a constant against a value with %d axes; expected at most 4", x->rank + 1);
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "a constant against a value with %d axes; expected at most 4", x->rank + 1);
     if (r->status != WS_OK)
         return false;
     for (int i = 0; i < WS_N_SIDES; i++)
@@ -153,10 +156,10 @@ static bool align(struct reader *r, const struct value *x, const struct constant
 }
 
 /** The constant operand as a node: sign and reciprocal are applied here, so that Add and Mul are enough. */
-static int constant_operand(struct reader *r, size_t input, const int64_t dims[WS_N_SIDES])
+static int constant_operand(struct ws_onnx_reader *r, size_t input, const int64_t dims[WS_N_SIDES])
 {
-    const struct constant *c = float_input(r, input, false);
-    float *values = c ? take(r, (size_t)c->n, sizeof *values) : NULL;
+    const struct ws_onnx_constant *c = ws_onnx_input_floats(r, input, false);
+    float *values = c ? ws_onnx_take(r, (size_t)c->n, sizeof *values) : NULL;
     if (!values)
         return 0;
     const char *type = r->op->type;
@@ -164,91 +167,92 @@ static int constant_operand(struct reader *r, size_t input, const int64_t dims[W
         const float x = c->floats[i];
         values[i] = strcmp(type, "Sub") == 0 && input == 1 ? -x : strcmp(type, "Div") == 0 ? 1 / x : x;
     }
-    return add_constant(r, r->proto->input[input], (int)dims[1], (int)dims[2], (int)dims[0], values);
+    return ws_onnx_constant_add(r, r->proto->input[input], (int)dims[1], (int)dims[2], (int)dims[0], values);
 }
 
-static int add_scalar(struct reader *r, const char *suffix, float value)
+static int add_scalar(struct ws_onnx_reader *r, const char *suffix, float value)
 {
-    float *values = take(r, 1, sizeof *values);
+    float *values = ws_onnx_take(r, 1, sizeof *values);
     if (!values)
         return 0;
     values[0] = value;
-    return add_constant(r, helper_name(r, suffix), 1, 1, 1, values);
+    return ws_onnx_constant_add(r, ws_onnx_name_helper(r, suffix), 1, 1, 1, values);
 }
 
 /** Set the output after the sides that the builder worked out, under `rank` axes. */
-static void set_combined(struct reader *r, int node, const struct value *x)
+static void set_combined(struct ws_onnx_reader *r, int node, const struct ws_onnx_value *x)
 {
     if (r->status != WS_OK || r->net->err.status != WS_OK)
         return;
     const struct ws_node *n = &r->net->nodes[node];
     if (x->rank > WS_N_SIDES)
-        (void)set_data(r, 0, node, x->rank, x->dims);
+        (void)ws_onnx_output_data(r, 0, node, x->rank, x->dims);
     else
-        (void)set_data(r, 0, node, x->rank, (int64_t[]){n->channels, n->height, n->width});
+        (void)ws_onnx_output_data(r, 0, node, x->rank, (int64_t[]){n->channels, n->height, n->width});
 }
 
-static void read_with_constant(struct reader *r, size_t data, struct value *x)
+static void read_with_constant(struct ws_onnx_reader *r, size_t data, struct ws_onnx_value *x)
 {
     const char *type = r->op->type;
-    const struct constant *c = float_input(r, 1 - data, false);
+    const struct ws_onnx_constant *c = ws_onnx_input_floats(r, 1 - data, false);
     int64_t dims[WS_N_SIDES];
     if (!c || !align(r, x, c, dims))
         return;
     if (data == 1 && strcmp(type, "Div") == 0) {
-        refuse(r, WS_E_UNSUPPORTED, "divides by a value of the image; expected a constant divisor");
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "divides by a value of the image; expected a constant divisor");
         return;
     }
-    int node = x->rank <= WS_N_SIDES ? as_map(r, x) : x->node;
+    int node = x->rank <= WS_N_SIDES ? ws_onnx_value_as_map(r, x) : x->node;
     if (data == 1 && strcmp(type, "Sub") == 0) {
         const int minus = add_scalar(r, "minus", -1);
-        node = ws_net_mul(r->net, helper_name(r, "negated"), node, minus);
+        node = ws_net_mul(r->net, ws_onnx_name_helper(r, "negated"), node, minus);
     }
     const int other = constant_operand(r, 1 - data, dims);
     if (r->status != WS_OK)
         return;
     const bool is_sum = strcmp(type, "Add") == 0 || strcmp(type, "Sub") == 0;
-    const char *name = name_after(r, NULL);
+    const char *name = ws_onnx_name_after(r, NULL);
     set_combined(r, is_sum ? ws_net_add(r->net, name, node, other) : ws_net_mul(r->net, name, node, other), x);
 }
 
-void read_arithmetic(struct reader *r)
+void ws_onnx_read_arithmetic(struct ws_onnx_reader *r)
 {
     const char *type = r->op->type;
-    const struct value *in[2] = {node_input(r, 0), node_input(r, 1)};
+    const struct ws_onnx_value *in[2] = {ws_onnx_input(r, 0), ws_onnx_input(r, 1)};
     for (size_t i = 0; i < 2; i++)
-        if (in[i] && in[i]->kind == VALUE_CONSTANT) {
-            struct value *x = data_input(r, 1 - i);
+        if (in[i] && in[i]->kind == WS_ONNX_CONSTANT) {
+            struct ws_onnx_value *x = ws_onnx_input_data(r, 1 - i);
             if (x)
                 read_with_constant(r, 1 - i, x);
             return;
         }
-    struct value *a = data_input(r, 0), *b = data_input(r, 1);
+    struct ws_onnx_value *a = ws_onnx_input_data(r, 0), *b = ws_onnx_input_data(r, 1);
     if (r->status != WS_OK)
         return;
     if (strcmp(type, "Div") == 0) {
-        refuse(r, WS_E_UNSUPPORTED, "divides by a value of the image; expected a constant divisor");
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "divides by a value of the image; expected a constant divisor");
         return;
     }
     const bool is_same = a->rank == b->rank && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof a->dims[0]) == 0;
     if (a->rank != b->rank) {
-        refuse(r, WS_E_UNSUPPORTED, "%d axes against %d: the batch axes do not meet", a->rank + 1, b->rank + 1);
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "%d axes against %d: the batch axes do not meet", a->rank + 1, b->rank + 1);
         return;
     }
     if (a->rank > WS_N_SIDES && !is_same)
-        refuse(r, WS_E_UNSUPPORTED, "repeats a value with %d axes; expected at most 4", a->rank + 1);
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "repeats a value with %d axes; expected at most 4", a->rank + 1);
     if (r->status != WS_OK)
         return;
     const struct ws_node sides = r->net->nodes[a->node]; /* beyond 4 axes any sides do, when both have them */
-    const int first = a->rank <= WS_N_SIDES ? as_map(r, a) : a->node;
-    int second = a->rank <= WS_N_SIDES ? as_map(r, b) : as_sides(r, b, sides.height, sides.width, sides.channels);
+    const int first = a->rank <= WS_N_SIDES ? ws_onnx_value_as_map(r, a) : a->node;
+    int second = a->rank <= WS_N_SIDES ? ws_onnx_value_as_map(r, b)
+                                       : ws_onnx_value_as_dims(r, b, sides.height, sides.width, sides.channels);
     if (strcmp(type, "Sub") == 0) {
         const int minus = add_scalar(r, "minus", -1);
-        second = ws_net_mul(r->net, helper_name(r, "negated"), second, minus);
+        second = ws_net_mul(r->net, ws_onnx_name_helper(r, "negated"), second, minus);
     }
     if (r->status != WS_OK)
         return;
-    const char *name = name_after(r, NULL);
+    const char *name = ws_onnx_name_after(r, NULL);
     set_combined(
         r, strcmp(type, "Mul") == 0 ? ws_net_mul(r->net, name, first, second) : ws_net_add(r->net, name, first, second),
         a);

@@ -1,8 +1,8 @@
 /*
  * ONNX import: the file's nodes, in their order, become nodes of ours; what is known without an image is computed on
- * the way (fold.c). A value's shape is kept as the file sees it, without the batch (struct value), so that the
- * many ways to flatten cost nothing. A node that we cannot take poisons what depends on it and the reading goes on, so
- * that one message names them all.
+ * the way (fold.c). A value's shape is kept as the file sees it, without the batch (struct ws_onnx_value), so that the
+ * many ways to flatten cost nothing. A node that we cannot take poisons what depends on it and the reading goes
+ * on, so that one message names them all.
  */
 #include "reader.h"
 
@@ -15,55 +15,55 @@
 
 /* --- the table --- */
 
-static const struct onnx_op ops[] = {
-    {"Add", 7, 20, read_arithmetic, fold_arithmetic},
-    {"AveragePool", 7, 20, read_pool, NULL},
-    {"BatchNormalization", 7, 20, read_batchnorm, NULL},
-    {"Cast", 7, 20, read_identity, fold_cast},
-    {"CastLike", 15, 20, NULL, fold_cast},
-    {"Clip", 7, 20, read_clip, NULL},
-    {"Concat", 7, 20, read_concat, fold_concat},
-    {"Constant", 7, 20, NULL, fold_constant},
-    {"ConstantOfShape", 9, 20, NULL, fold_fill},
-    {"Conv", 7, 20, read_conv, NULL},
-    {"Div", 7, 20, read_arithmetic, fold_arithmetic},
-    {"Dropout", 7, 20, read_dropout, NULL},
-    {"Flatten", 7, 20, read_flatten, NULL},
-    {"Floor", 7, 20, NULL, fold_unary},
-    {"Gather", 7, 20, read_gather, fold_gather},
-    {"Gemm", 7, 20, read_gemm, NULL},
-    {"GlobalAveragePool", 7, 20, read_global_pool, NULL},
-    {"GlobalMaxPool", 7, 20, read_global_pool, NULL},
-    {"HardSigmoid", 7, 20, read_unary, NULL},
-    {"HardSwish", 14, 20, read_unary, NULL},
-    {"Identity", 7, 20, read_identity, fold_identity},
-    {"LeakyRelu", 7, 20, read_unary, NULL},
-    {"Loop", 11, 20, NULL, read_loop},
-    {"MatMul", 7, 20, read_matmul, NULL},
-    {"MaxPool", 7, 20, read_pool, NULL},
-    {"Mul", 7, 20, read_arithmetic, fold_arithmetic},
-    {"Neg", 7, 20, NULL, fold_unary},
-    {"Pad", 7, 20, read_pad, NULL},
-    {"ReduceMean", 7, 20, read_reduce_mean, NULL},
-    {"Relu", 7, 20, read_unary, NULL},
-    {"Reshape", 7, 20, read_reshape, fold_reshape},
-    {"Resize", 10, 20, read_resize, NULL},
-    {"SequenceEmpty", 11, 20, NULL, fold_sequence},
-    {"Shape", 7, 20, read_shape, fold_shape},
-    {"Sigmoid", 7, 20, read_unary, NULL},
-    {"Slice", 7, 20, read_slice, fold_slice},
-    {"Softmax", 7, 20, read_softmax, NULL},
-    {"Split", 7, 20, read_split, NULL},
-    {"Sqrt", 7, 20, NULL, fold_unary},
-    {"Squeeze", 7, 20, read_squeeze, fold_squeeze},
-    {"Sub", 7, 20, read_arithmetic, fold_arithmetic},
-    {"Tanh", 7, 20, read_unary, NULL},
-    {"Transpose", 7, 20, read_transpose, fold_transpose},
-    {"Unsqueeze", 7, 20, read_squeeze, fold_squeeze},
-    {"Upsample", 7, 9, read_resize, NULL},
+static const struct ws_onnx_op ops[] = {
+    {"Add", 7, 20, ws_onnx_read_arithmetic, ws_onnx_fold_arithmetic},
+    {"AveragePool", 7, 20, ws_onnx_read_pool, NULL},
+    {"BatchNormalization", 7, 20, ws_onnx_read_batchnorm, NULL},
+    {"Cast", 7, 20, ws_onnx_read_identity, ws_onnx_fold_cast},
+    {"CastLike", 15, 20, NULL, ws_onnx_fold_cast},
+    {"Clip", 7, 20, ws_onnx_read_clip, NULL},
+    {"Concat", 7, 20, ws_onnx_read_concat, ws_onnx_fold_concat},
+    {"Constant", 7, 20, NULL, ws_onnx_fold_constant},
+    {"ConstantOfShape", 9, 20, NULL, ws_onnx_fold_fill},
+    {"Conv", 7, 20, ws_onnx_read_conv, NULL},
+    {"Div", 7, 20, ws_onnx_read_arithmetic, ws_onnx_fold_arithmetic},
+    {"Dropout", 7, 20, ws_onnx_read_dropout, NULL},
+    {"Flatten", 7, 20, ws_onnx_read_flatten, NULL},
+    {"Floor", 7, 20, NULL, ws_onnx_fold_unary},
+    {"Gather", 7, 20, ws_onnx_read_gather, ws_onnx_fold_gather},
+    {"Gemm", 7, 20, ws_onnx_read_gemm, NULL},
+    {"GlobalAveragePool", 7, 20, ws_onnx_read_global_pool, NULL},
+    {"GlobalMaxPool", 7, 20, ws_onnx_read_global_pool, NULL},
+    {"HardSigmoid", 7, 20, ws_onnx_read_unary, NULL},
+    {"HardSwish", 14, 20, ws_onnx_read_unary, NULL},
+    {"Identity", 7, 20, ws_onnx_read_identity, ws_onnx_fold_identity},
+    {"LeakyRelu", 7, 20, ws_onnx_read_unary, NULL},
+    {"Loop", 11, 20, NULL, ws_onnx_read_loop},
+    {"MatMul", 7, 20, ws_onnx_read_matmul, NULL},
+    {"MaxPool", 7, 20, ws_onnx_read_pool, NULL},
+    {"Mul", 7, 20, ws_onnx_read_arithmetic, ws_onnx_fold_arithmetic},
+    {"Neg", 7, 20, NULL, ws_onnx_fold_unary},
+    {"Pad", 7, 20, ws_onnx_read_pad, NULL},
+    {"ReduceMean", 7, 20, ws_onnx_read_reduce_mean, NULL},
+    {"Relu", 7, 20, ws_onnx_read_unary, NULL},
+    {"Reshape", 7, 20, ws_onnx_read_reshape, ws_onnx_fold_reshape},
+    {"Resize", 10, 20, ws_onnx_read_resize, NULL},
+    {"SequenceEmpty", 11, 20, NULL, ws_onnx_fold_sequence},
+    {"Shape", 7, 20, ws_onnx_read_shape, ws_onnx_fold_shape},
+    {"Sigmoid", 7, 20, ws_onnx_read_unary, NULL},
+    {"Slice", 7, 20, ws_onnx_read_slice, ws_onnx_fold_slice},
+    {"Softmax", 7, 20, ws_onnx_read_softmax, NULL},
+    {"Split", 7, 20, ws_onnx_read_split, NULL},
+    {"Sqrt", 7, 20, NULL, ws_onnx_fold_unary},
+    {"Squeeze", 7, 20, ws_onnx_read_squeeze, ws_onnx_fold_squeeze},
+    {"Sub", 7, 20, ws_onnx_read_arithmetic, ws_onnx_fold_arithmetic},
+    {"Tanh", 7, 20, ws_onnx_read_unary, NULL},
+    {"Transpose", 7, 20, ws_onnx_read_transpose, ws_onnx_fold_transpose},
+    {"Unsqueeze", 7, 20, ws_onnx_read_squeeze, ws_onnx_fold_squeeze},
+    {"Upsample", 7, 9, ws_onnx_read_resize, NULL},
 };
 
-const struct onnx_op *onnx_op_find(const char *type, int opset)
+const struct ws_onnx_op *ws_onnx_op_find(const char *type, int opset)
 {
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
         if (strcmp(ops[i].type, type) == 0 && opset >= ops[i].since && opset <= ops[i].until)
@@ -71,7 +71,7 @@ const struct onnx_op *onnx_op_find(const char *type, int opset)
     return NULL;
 }
 
-const char *onnx_op_list(struct ws_arena *memory)
+const char *ws_onnx_op_list(struct ws_arena *memory)
 {
     char text[600] = "";
     size_t used = 0;
@@ -81,41 +81,14 @@ const char *onnx_op_list(struct ws_arena *memory)
     return copy ? copy : "";
 }
 
-/* --- parameters --- */
-
-/** A parameter's values, to be set when the network has memory. */
-struct pending {
-    struct pending *next;
-    int param;
-    float *values;
-    size_t n;
-};
-
-void set_param(struct reader *r, int node, int param, float *values, size_t n)
-{
-    if (r->status != WS_OK || r->net->err.status != WS_OK)
-        return;
-    const int index = r->net->nodes[node].params[param];
-    if (r->net->params[index].n != n) {
-        refuse(r, WS_E_FORMAT, "parameter \"%s\" has %zu elements; the graph wants %zu", r->net->params[index].name, n,
-               r->net->params[index].n);
-        return;
-    }
-    struct pending *p = take(r, 1, sizeof *p);
-    if (!p)
-        return;
-    *p = (struct pending){r->pending, index, values, n};
-    r->pending = p;
-}
-
 /* --- names of values --- */
 
 static int compare_names(const void *a, const void *b)
 {
-    return strcmp((*(struct value *const *)a)->name, (*(struct value *const *)b)->name);
+    return strcmp((*(struct ws_onnx_value *const *)a)->name, (*(struct ws_onnx_value *const *)b)->name);
 }
 
-static void sort_values(struct reader *r)
+static void sort_values(struct ws_onnx_reader *r)
 {
     r->n_sorted = r->n_values;
     for (size_t i = 0; i < r->n_values; i++)
@@ -123,15 +96,15 @@ static void sort_values(struct reader *r)
     qsort(r->by_name, r->n_sorted, sizeof *r->by_name, compare_names);
 }
 
-static struct value *add_value(struct reader *r, const char *name, enum value_kind kind)
+static struct ws_onnx_value *add_value(struct ws_onnx_reader *r, const char *name, enum ws_onnx_kind kind)
 {
-    struct value *v = &r->values[r->n_values++];
-    *v = (struct value){.name = name, .kind = kind, .made_by = -1, .used_by = -1};
+    struct ws_onnx_value *v = &r->values[r->n_values++];
+    *v = (struct ws_onnx_value){.name = name, .kind = kind, .made_by = -1, .used_by = -1};
     return v;
 }
 
 /** All names of the graph, sorted; the one input that is not an initializer is *input. */
-static enum ws_status collect_values(struct reader *r, const Onnx__ValueInfoProto **input, struct ws_err *err)
+static enum ws_status collect_values(struct ws_onnx_reader *r, const Onnx__ValueInfoProto **input, struct ws_err *err)
 {
     const Onnx__GraphProto *g = r->graph;
     const char *file = r->file->name;
@@ -146,32 +119,33 @@ static enum ws_status collect_values(struct reader *r, const Onnx__ValueInfoProt
         return ws_fail(err, WS_E_MEMORY, "%s: no memory for %zu values", file, n);
     for (size_t i = 0; i < g->n_initializer; i++)
         if (g->initializer[i]->name && *g->initializer[i]->name)
-            add_value(r, g->initializer[i]->name, VALUE_TENSOR)->tensor = g->initializer[i];
+            add_value(r, g->initializer[i]->name, WS_ONNX_TENSOR)->tensor = g->initializer[i];
     sort_values(r);
     *input = NULL;
     for (size_t i = 0; i < g->n_input; i++) {
         const char *name = g->input[i]->name;
         if (!name || !*name)
             return ws_fail(err, WS_E_FORMAT, "%s: input %zu of the graph has no name", file, i);
-        if (find_value(r, name))
+        if (ws_onnx_value_find(r, name))
             continue;
         if (*input)
             return ws_fail(err, WS_E_UNSUPPORTED, "%s: two inputs, \"%s\" and \"%s\"; expected one, the image", file,
-                           onnx_printable(&r->file->memory, (*input)->name), onnx_printable(&r->file->memory, name));
+                           ws_onnx_printable(&r->file->memory, (*input)->name),
+                           ws_onnx_printable(&r->file->memory, name));
         *input = g->input[i];
     }
     if (!*input)
         return ws_fail(err, WS_E_UNSUPPORTED, "%s: no input; expected one, the image", file);
-    add_value(r, (*input)->name, VALUE_DATA);
+    add_value(r, (*input)->name, WS_ONNX_DATA);
     for (size_t i = 0; i < g->n_node; i++)
         for (size_t k = 0; k < g->node[i]->n_output; k++)
             if (*g->node[i]->output[k])
-                add_value(r, g->node[i]->output[k], VALUE_UNSET)->made_by = (int)i;
+                add_value(r, g->node[i]->output[k], WS_ONNX_UNSET)->made_by = (int)i;
     sort_values(r);
     for (size_t i = 1; i < r->n_sorted; i++)
         if (compare_names(&r->by_name[i - 1], &r->by_name[i]) == 0)
             return ws_fail(err, WS_E_FORMAT, "%s: value \"%s\" is written twice", file,
-                           onnx_printable(&r->file->memory, r->by_name[i]->name));
+                           ws_onnx_printable(&r->file->memory, r->by_name[i]->name));
     return WS_OK;
 }
 
@@ -180,13 +154,13 @@ static enum ws_status collect_values(struct reader *r, const Onnx__ValueInfoProt
 enum { MAX_SUBGRAPHS = 8 };
 
 /** Count the uses of outer values inside a node's subgraphs. Their own names hide nothing that we accept. */
-static void use_captured(struct reader *r, const Onnx__NodeProto *node, int index, int depth)
+static void use_captured(struct ws_onnx_reader *r, const Onnx__NodeProto *node, int index, int depth)
 {
     for (size_t a = 0; a < node->n_attribute && depth < MAX_SUBGRAPHS; a++) {
         const Onnx__GraphProto *g = node->attribute[a]->g;
         for (size_t i = 0; g && i < g->n_node; i++) {
             for (size_t k = 0; k < g->node[i]->n_input; k++) {
-                struct value *v = find_value(r, g->node[i]->input[k]);
+                struct ws_onnx_value *v = ws_onnx_value_find(r, g->node[i]->input[k]);
                 if (v && v->made_by < index) {
                     v->n_uses++;
                     v->used_by = index;
@@ -197,22 +171,23 @@ static void use_captured(struct reader *r, const Onnx__NodeProto *node, int inde
     }
 }
 
-static enum ws_status use_inputs(struct reader *r, int index, struct ws_err *err)
+static enum ws_status use_inputs(struct ws_onnx_reader *r, int index, struct ws_err *err)
 {
     const Onnx__NodeProto *node = r->graph->node[index];
-    const char *shown = onnx_printable(&r->file->memory, node->name);
+    const char *shown = ws_onnx_printable(&r->file->memory, node->name);
     for (size_t k = 0; k < node->n_input; k++) {
         if (!*node->input[k])
             continue;
-        struct value *v = find_value(r, node->input[k]);
+        struct ws_onnx_value *v = ws_onnx_value_find(r, node->input[k]);
         if (!v)
             return ws_fail(err, WS_E_FORMAT, "%s: node \"%s\" (number %d): input \"%s\" is defined nowhere",
-                           r->file->name, shown, index, onnx_printable(&r->file->memory, node->input[k]));
+                           r->file->name, shown, index, ws_onnx_printable(&r->file->memory, node->input[k]));
         if (v->made_by >= index)
             return ws_fail(err, WS_E_FORMAT,
                            "%s: node \"%s\" (number %d): input \"%s\" is computed by a later node or by itself (number "
                            "%d): the nodes are not in topological order, or form a cycle",
-                           r->file->name, shown, index, onnx_printable(&r->file->memory, node->input[k]), v->made_by);
+                           r->file->name, shown, index, ws_onnx_printable(&r->file->memory, node->input[k]),
+                           v->made_by);
         v->n_uses++;
         v->used_by = index;
     }
@@ -220,13 +195,13 @@ static enum ws_status use_inputs(struct reader *r, int index, struct ws_err *err
     return WS_OK;
 }
 
-static enum ws_status mark_needed(struct reader *r, struct value *output, struct ws_err *err)
+static enum ws_status mark_needed(struct ws_onnx_reader *r, struct ws_onnx_value *output, struct ws_err *err)
 {
     output->n_uses++;
     for (int i = (int)r->graph->n_node - 1; i >= 0; i--) {
         const Onnx__NodeProto *node = r->graph->node[i];
         for (size_t k = 0; k < node->n_output; k++)
-            if (*node->output[k] && find_value(r, node->output[k])->n_uses > 0)
+            if (*node->output[k] && ws_onnx_value_find(r, node->output[k])->n_uses > 0)
                 r->is_needed[i] = true;
         enum ws_status status = r->is_needed[i] ? use_inputs(r, i, err) : WS_OK;
         if (status != WS_OK)
@@ -253,7 +228,7 @@ static bool is_standard(const char *domain)
     return !domain || !*domain || strcmp(domain, "ai.onnx") == 0;
 }
 
-static void add_trouble(struct troubles *t, struct reader *r, const char *reason, const char *node)
+static void add_trouble(struct troubles *t, struct ws_onnx_reader *r, const char *reason, const char *node)
 {
     struct ws_arena *memory = &r->file->memory;
     int i = 0;
@@ -270,7 +245,7 @@ static void add_trouble(struct troubles *t, struct reader *r, const char *reason
     }
 }
 
-static void add_unknown(struct troubles *t, struct reader *r, const Onnx__NodeProto *node)
+static void add_unknown(struct troubles *t, struct ws_onnx_reader *r, const Onnx__NodeProto *node)
 {
     struct ws_arena *memory = &r->file->memory;
     int64_t opset = r->opset;
@@ -280,15 +255,15 @@ static void add_unknown(struct troubles *t, struct reader *r, const Onnx__NodePr
             opset = import->version;
     }
     const char *reason =
-        ws_arena_printf(memory, "%s (domain \"%s\", opset %" PRId64 ")", onnx_printable(memory, node->op_type),
-                        is_standard(node->domain) ? "ai.onnx" : onnx_printable(memory, node->domain), opset);
-    const char *name =
-        node->name && *node->name ? onnx_printable(memory, node->name) : ws_arena_printf(memory, "number %d", r->index);
+        ws_arena_printf(memory, "%s (domain \"%s\", opset %" PRId64 ")", ws_onnx_printable(memory, node->op_type),
+                        is_standard(node->domain) ? "ai.onnx" : ws_onnx_printable(memory, node->domain), opset);
+    const char *name = node->name && *node->name ? ws_onnx_printable(memory, node->name)
+                                                 : ws_arena_printf(memory, "number %d", r->index);
     if (reason && name)
         add_trouble(t, r, reason, name);
 }
 
-static enum ws_status report(const struct troubles *t, struct reader *r, struct ws_err *err)
+static enum ws_status report(const struct troubles *t, struct ws_onnx_reader *r, struct ws_err *err)
 {
     char text[MAX_LISTED + 64] = "";
     size_t used = 0;
@@ -302,50 +277,50 @@ static enum ws_status report(const struct troubles *t, struct reader *r, struct 
         snprintf(text + MAX_LISTED - 1, 8, " …");
     const enum ws_status status = ws_fail(err, WS_E_UNSUPPORTED, "%s: %d node%s we cannot take: %s", r->file->name,
                                           t->n_nodes, t->n_nodes == 1 ? "" : "s", text);
-    ws_err_hint(err, "ops that are read: %s", onnx_op_list(&r->file->memory));
+    ws_err_hint(err, "ops that are read: %s", ws_onnx_op_list(&r->file->memory));
     return status;
 }
 
 /* --- nodes --- */
 
 /** Whether all inputs are known, and whether one is poisoned. */
-static void judge_inputs(struct reader *r, bool *is_known, bool *is_poisoned)
+static void judge_inputs(struct ws_onnx_reader *r, bool *is_known, bool *is_poisoned)
 {
     *is_known = true;
     *is_poisoned = false;
     for (size_t i = 0; i < r->proto->n_input; i++) {
-        const struct value *v = node_input(r, i);
+        const struct ws_onnx_value *v = ws_onnx_input(r, i);
         if (!v)
             continue;
-        *is_known = *is_known && (v->kind == VALUE_CONSTANT || v->kind == VALUE_SEQUENCE);
-        *is_poisoned = *is_poisoned || v->kind == VALUE_POISONED;
+        *is_known = *is_known && (v->kind == WS_ONNX_CONSTANT || v->kind == WS_ONNX_SEQUENCE);
+        *is_poisoned = *is_poisoned || v->kind == WS_ONNX_POISONED;
     }
 }
 
 /** An attribute that nobody asked for may change what the node means. */
-static void check_attributes(struct reader *r)
+static void check_attributes(struct ws_onnx_reader *r)
 {
     for (size_t i = 0; i < r->proto->n_attribute; i++)
         if (i >= 64 || !(r->seen >> i & 1))
-            refuse(r, WS_E_UNSUPPORTED, "attribute \"%s\" is unknown",
-                   onnx_printable(&r->file->memory, r->proto->attribute[i]->name));
+            ws_onnx_refuse(r, WS_E_UNSUPPORTED, "attribute \"%s\" is unknown",
+                           ws_onnx_printable(&r->file->memory, r->proto->attribute[i]->name));
 }
 
 /** Outputs that the op's reader did not set: wrong only when somebody wants them. */
-static void poison_outputs(struct reader *r, bool all)
+static void poison_outputs(struct ws_onnx_reader *r, bool all)
 {
     for (size_t i = 0; i < r->proto->n_output; i++) {
-        struct value *v = *r->proto->output[i] ? find_value(r, r->proto->output[i]) : NULL;
-        if (!v || (!all && v->kind != VALUE_UNSET))
+        struct ws_onnx_value *v = *r->proto->output[i] ? ws_onnx_value_find(r, r->proto->output[i]) : NULL;
+        if (!v || (!all && v->kind != WS_ONNX_UNSET))
             continue;
         if (!all && v->n_uses > 0)
-            refuse(r, WS_E_UNSUPPORTED, "output %zu, \"%s\", is used; only the first is computed", i,
-                   onnx_printable(&r->file->memory, v->name));
-        v->kind = VALUE_POISONED;
+            ws_onnx_refuse(r, WS_E_UNSUPPORTED, "output %zu, \"%s\", is used; only the first is computed", i,
+                           ws_onnx_printable(&r->file->memory, v->name));
+        v->kind = WS_ONNX_POISONED;
     }
 }
 
-static enum ws_status read_node(struct reader *r, int index, struct troubles *troubles, struct ws_err *err)
+static enum ws_status read_node(struct ws_onnx_reader *r, int index, struct troubles *troubles, struct ws_err *err)
 {
     r->proto = r->graph->node[index];
     r->index = index;
@@ -353,7 +328,7 @@ static enum ws_status read_node(struct reader *r, int index, struct troubles *tr
     r->status = WS_OK;
     r->err = (struct ws_err){0};
     const char *type = r->proto->op_type ? r->proto->op_type : "";
-    r->op = is_standard(r->proto->domain) ? onnx_op_find(type, r->opset) : NULL;
+    r->op = is_standard(r->proto->domain) ? ws_onnx_op_find(type, r->opset) : NULL;
     bool is_known = false, is_poisoned = false;
     if (!r->op) {
         add_unknown(troubles, r, r->proto);
@@ -370,9 +345,9 @@ static enum ws_status read_node(struct reader *r, int index, struct troubles *tr
     else if (r->status == WS_OK && r->op->read)
         r->op->read(r);
     else
-        refuse(r, WS_E_UNSUPPORTED, "depends on the image; it is read on constants alone");
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "depends on the image; it is read on constants alone");
     if (r->status == WS_OK && r->net->err.status != WS_OK)
-        refuse(r, r->net->err.status == WS_E_CONFIG ? WS_E_FORMAT : r->net->err.status, "%s", r->net->err.text);
+        ws_onnx_refuse(r, r->net->err.status == WS_E_CONFIG ? WS_E_FORMAT : r->net->err.status, "%s", r->net->err.text);
     if (r->status == WS_OK)
         check_attributes(r);
     if (r->status == WS_OK)
@@ -386,14 +361,14 @@ static enum ws_status read_node(struct reader *r, int index, struct troubles *tr
     return r->status == WS_OK ? WS_OK : ws_fail(err, r->status, "%s: %s", r->file->name, r->err.text);
 }
 
-static enum ws_status read_nodes(struct reader *r, struct ws_err *err)
+static enum ws_status read_nodes(struct ws_onnx_reader *r, struct ws_err *err)
 {
     struct troubles troubles = {.n = 0};
     int n = 0;
     for (size_t i = 0; i < r->graph->n_node; i++)
         n += r->is_needed[i];
-    if (n > ONNX_MAX_NODES)
-        return ws_fail(err, WS_E_UNSUPPORTED, "%s: %d nodes; expected at most %d", r->file->name, n, ONNX_MAX_NODES);
+    if (n > WS_ONNX_MAX_NODES)
+        return ws_fail(err, WS_E_UNSUPPORTED, "%s: %d nodes; expected at most %d", r->file->name, n, WS_ONNX_MAX_NODES);
     for (size_t i = 0; i < r->graph->n_node; i++) {
         enum ws_status status = r->is_needed[i] && !r->is_merged[i] ? read_node(r, (int)i, &troubles, err) : WS_OK;
         if (status != WS_OK)
@@ -404,9 +379,9 @@ static enum ws_status read_nodes(struct reader *r, struct ws_err *err)
 
 /* --- input and output --- */
 
-static enum ws_status read_input(struct reader *r, const Onnx__ValueInfoProto *info, struct ws_err *err)
+static enum ws_status read_input(struct ws_onnx_reader *r, const Onnx__ValueInfoProto *info, struct ws_err *err)
 {
-    const char *file = r->file->name, *name = onnx_printable(&r->file->memory, info->name);
+    const char *file = r->file->name, *name = ws_onnx_printable(&r->file->memory, info->name);
     const Onnx__TypeProto *type = info->type;
     if (!type || type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE || !type->tensor_type->shape)
         return ws_fail(err, WS_E_UNSUPPORTED, "%s: input \"%s\": expected a tensor whose shape is given", file, name);
@@ -419,7 +394,7 @@ static enum ws_status read_input(struct reader *r, const Onnx__ValueInfoProto *i
     if (shape->n_dim < 1 || shape->n_dim > WS_N_SIDES + 1)
         return ws_fail(err, WS_E_UNSUPPORTED, "%s: input \"%s\": %zu axes; expected [N, C, H, W]", file, name,
                        shape->n_dim);
-    struct value *v = find_value(r, info->name);
+    struct ws_onnx_value *v = ws_onnx_value_find(r, info->name);
     for (int i = 0; i <= rank; i++) {
         const bool is_fixed = shape->dim[i]->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
         const int64_t side = is_fixed ? shape->dim[i]->dim_value : 0;
@@ -435,7 +410,7 @@ static enum ws_status read_input(struct reader *r, const Onnx__ValueInfoProto *i
         v->dims[i - 1] = side;
     }
     v->rank = rank;
-    if (value_count(v) < 1)
+    if (ws_onnx_value_count(v) < 1)
         return ws_fail(err, WS_E_UNSUPPORTED, "%s: input \"%s\": more than 2^28 values an image", file, name);
     r->net = ws_net_new(rank > 1 ? (int)v->dims[1] : 1, rank > 2 ? (int)v->dims[2] : 1, rank > 0 ? (int)v->dims[0] : 1);
     if (!r->net)
@@ -446,20 +421,21 @@ static enum ws_status read_input(struct reader *r, const Onnx__ValueInfoProto *i
 }
 
 /** The output as logits, [N, classes] or [N, classes, 1, 1]. */
-static enum ws_status read_logits(struct reader *r, struct value *v, bool is_classifier, struct ws_err *err)
+static enum ws_status read_logits(struct ws_onnx_reader *r, struct ws_onnx_value *v, bool is_classifier,
+                                  struct ws_err *err)
 {
-    const char *file = r->file->name, *name = onnx_printable(&r->file->memory, v->name);
-    if (v->kind != VALUE_DATA || v->has_no_batch)
+    const char *file = r->file->name, *name = ws_onnx_printable(&r->file->memory, v->name);
+    if (v->kind != WS_ONNX_DATA || v->has_no_batch)
         return ws_fail(err, WS_E_UNSUPPORTED, "%s: output \"%s\" %s; expected logits [N, classes]", file, name,
-                       v->kind == VALUE_DATA ? "has no batch axis" : "does not depend on the image");
+                       v->kind == WS_ONNX_DATA ? "has no batch axis" : "does not depend on the image");
     if (!is_classifier)
         return WS_OK;
-    if (v->rank < 1 || value_count(v) != v->dims[0])
+    if (v->rank < 1 || ws_onnx_value_count(v) != v->dims[0])
         return ws_fail(err, WS_E_UNSUPPORTED,
                        "%s: output \"%s\" has %d axes and %" PRId64 " values an image; expected logits [N, classes]",
-                       file, name, v->rank + 1, value_count(v));
+                       file, name, v->rank + 1, ws_onnx_value_count(v));
     r->status = WS_OK;
-    (void)as_sides(r, v, 1, 1, v->dims[0]);
+    (void)ws_onnx_value_as_dims(r, v, 1, 1, v->dims[0]);
     if (r->status != WS_OK || r->net->err.status != WS_OK)
         return ws_fail(err, WS_E_FORMAT, "%s: output \"%s\": %s", file, name,
                        r->status != WS_OK ? r->err.text : r->net->err.text);
@@ -470,17 +446,17 @@ static enum ws_status read_logits(struct reader *r, struct value *v, bool is_cla
 
 /* --- the file --- */
 
-static enum ws_status check_opset(struct reader *r, struct ws_err *err)
+static enum ws_status check_opset(struct ws_onnx_reader *r, struct ws_err *err)
 {
     const Onnx__ModelProto *model = r->file->model;
     int64_t opset = 0;
     for (size_t i = 0; i < model->n_opset_import; i++)
         if (is_standard(model->opset_import[i]->domain))
             opset = model->opset_import[i]->version;
-    if (opset < ONNX_OPSET_MIN || opset > ONNX_OPSET_MAX)
+    if (opset < WS_ONNX_OPSET_MIN || opset > WS_ONNX_OPSET_MAX)
         return ws_fail(err, WS_E_UNSUPPORTED,
                        "%s: opset %" PRId64 "; expected %d to %d (export with another opset_version)", r->file->name,
-                       opset, ONNX_OPSET_MIN, ONNX_OPSET_MAX);
+                       opset, WS_ONNX_OPSET_MIN, WS_ONNX_OPSET_MAX);
     r->opset = (int)opset;
     if (r->graph->n_sparse_initializer > 0)
         return ws_fail(err, WS_E_UNSUPPORTED, "%s: has sparse initializers; expected dense ones", r->file->name);
@@ -490,7 +466,8 @@ static enum ws_status check_opset(struct reader *r, struct ws_err *err)
     return WS_OK;
 }
 
-static enum ws_status read_graph(struct reader *r, struct ws_onnx_info *info, bool is_classifier, struct ws_err *err)
+static enum ws_status read_graph(struct ws_onnx_reader *r, struct ws_onnx_info *info, bool is_classifier,
+                                 struct ws_err *err)
 {
     const Onnx__ValueInfoProto *input = NULL;
     r->graph = r->file->model->graph;
@@ -500,10 +477,10 @@ static enum ws_status read_graph(struct reader *r, struct ws_onnx_info *info, bo
     if (status != WS_OK)
         return status;
     const char *output_name = r->graph->output[0]->name;
-    struct value *output = find_value(r, output_name);
+    struct ws_onnx_value *output = ws_onnx_value_find(r, output_name);
     if (!output)
         return ws_fail(err, WS_E_FORMAT, "%s: output \"%s\" is computed nowhere", r->file->name,
-                       onnx_printable(&r->file->memory, output_name));
+                       ws_onnx_printable(&r->file->memory, output_name));
     status = mark_needed(r, output, err);
     if (status == WS_OK)
         status = read_input(r, input, err);
@@ -515,20 +492,20 @@ static enum ws_status read_graph(struct reader *r, struct ws_onnx_info *info, bo
         status = ws_net_alloc(r->net, err);
     if (status != WS_OK)
         return status;
-    for (const struct pending *p = r->pending; p; p = p->next)
+    for (const struct ws_onnx_pending *p = r->pending; p; p = p->next)
         ws_net_set(r->net, p->param, p->values, p->n);
     info->logits = output->node;
-    return onnx_fill_info(info, r, input->name, output_name, err);
+    return ws_onnx_info_fill(info, r, input->name, output_name, err);
 }
 
-enum ws_status onnx_read_network(struct ws_net **out, struct ws_onnx_info *info, const void *bytes, size_t len,
-                                 const char *folder, const char *name, bool is_classifier, struct ws_err *err)
+enum ws_status ws_onnx_network_read(struct ws_net **out, struct ws_onnx_info *info, const void *bytes, size_t len,
+                                    const char *folder, const char *name, bool is_classifier, struct ws_err *err)
 {
-    struct onnx_file file = {.name = name, .folder = folder};
-    struct reader r = {.file = &file};
+    struct ws_onnx_file file = {.name = name, .folder = folder};
+    struct ws_onnx_reader r = {.file = &file};
     *out = NULL;
     *info = (struct ws_onnx_info){0};
-    enum ws_status status = onnx_file_parse(&file, bytes, len, err);
+    enum ws_status status = ws_onnx_file_parse(&file, bytes, len, err);
     if (status == WS_OK)
         status = read_graph(&r, info, is_classifier, err);
     if (status == WS_OK) {
@@ -545,7 +522,7 @@ enum ws_status onnx_read_network(struct ws_net **out, struct ws_onnx_info *info,
 enum ws_status ws_onnx_read_bytes(struct ws_net **out, struct ws_onnx_info *info, const void *bytes, size_t len,
                                   const char *folder, const char *name, struct ws_err *err)
 {
-    return onnx_read_network(out, info, bytes, len, folder, name, true, err);
+    return ws_onnx_network_read(out, info, bytes, len, folder, name, true, err);
 }
 
 enum ws_status ws_onnx_read(struct ws_net **out, struct ws_onnx_info *info, const char *path, struct ws_err *err)

@@ -12,29 +12,30 @@ static const char *const pad_modes[] = {
     [WS_PAD_CONSTANT] = "constant", [WS_PAD_EDGE] = "edge", [WS_PAD_REFLECT] = "reflect"};
 
 /** Where the k-th pair of pads goes: an image axis; -1 for the batch (or after a refusal). */
-static int padded_axis(struct reader *r, const struct value *x, const struct constant *axes, int64_t k, bool is_zero)
+static int padded_axis(struct ws_onnx_reader *r, const struct ws_onnx_value *x, const struct ws_onnx_constant *axes,
+                       int64_t k, bool is_zero)
 {
     const int64_t axis = axes ? axes->ints[k] : k;
     if ((axis == 0 || axis == -(x->rank + 1)) && is_zero)
         return -1;
-    return image_axis(r, x, axis);
+    return ws_onnx_image_axis(r, x, axis);
 }
 
-void read_pad(struct reader *r)
+void ws_onnx_read_pad(struct ws_onnx_reader *r)
 {
-    struct value *x = data_input(r, 0);
-    const char *mode = attr_string(r, "mode", "constant");
-    const struct constant *list = NULL, *fill = NULL, *axes = NULL;
+    struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
+    const char *mode = ws_onnx_attr_string(r, "mode", "constant");
+    const struct ws_onnx_constant *list = NULL, *fill = NULL, *axes = NULL;
     const int64_t *pads = NULL;
     size_t n = 0;
     double value = 0;
     if (r->opset < 11) {
-        pads = attr_ints(r, "pads", &n);
-        value = attr_float(r, "value", 0);
+        pads = ws_onnx_attr_ints(r, "pads", &n);
+        value = ws_onnx_attr_float(r, "value", 0);
     } else {
-        list = int_input(r, 1, false);
-        fill = float_input(r, 2, true);
-        axes = r->opset >= 18 ? int_input(r, 3, true) : NULL;
+        list = ws_onnx_input_ints(r, 1, false);
+        fill = ws_onnx_input_floats(r, 2, true);
+        axes = r->opset >= 18 ? ws_onnx_input_ints(r, 3, true) : NULL;
         pads = list ? list->ints : NULL;
         n = list ? (size_t)list->n : 0;
         value = fill && fill->n == 1 ? (double)fill->floats[0] : 0;
@@ -46,12 +47,12 @@ void read_pad(struct reader *r)
     while (kind <= WS_PAD_REFLECT && strcmp(mode, pad_modes[kind]) != 0)
         kind++;
     if (kind > WS_PAD_REFLECT)
-        refuse(r, WS_E_UNSUPPORTED, "mode \"%s\"; expected constant, edge or reflect", mode);
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "mode \"%s\"; expected constant, edge or reflect", mode);
     else if (!pads || n_pairs > x->rank + 1 || (int64_t)n != 2 * n_pairs)
-        refuse(r, WS_E_FORMAT, "%zu pads for %" PRId64 " axes", n, n_pairs);
-    const int map = as_map(r, x);
+        ws_onnx_refuse(r, WS_E_FORMAT, "%zu pads for %" PRId64 " axes", n, n_pairs);
+    const int map = ws_onnx_value_as_map(r, x);
     int sides[2 * WS_N_SIDES] = {0};
-    int64_t dims[ONNX_MAX_RANK];
+    int64_t dims[WS_ONNX_MAX_RANK];
     memcpy(dims, x->dims, sizeof dims);
     for (int64_t k = 0; r->status == WS_OK && k < n_pairs; k++) {
         const int64_t before = pads[k], after = pads[k + n_pairs];
@@ -59,63 +60,63 @@ void read_pad(struct reader *r)
         if (axis < 0)
             continue;
         if (before < -INT_MAX / 4 || before > INT_MAX / 4 || after < -INT_MAX / 4 || after > INT_MAX / 4) {
-            refuse(r, WS_E_FORMAT, "pads of %" PRId64 " and %" PRId64, before, after);
+            ws_onnx_refuse(r, WS_E_FORMAT, "pads of %" PRId64 " and %" PRId64, before, after);
             return;
         }
-        sides[2 * side_of(axis)] = (int)before;
-        sides[2 * side_of(axis) + 1] = (int)after;
+        sides[2 * ws_onnx_dim_of(axis)] = (int)before;
+        sides[2 * ws_onnx_dim_of(axis) + 1] = (int)after;
         dims[axis] = x->dims[axis] + before + after;
     }
     if (r->status != WS_OK)
         return;
-    const int node = ws_net_pad(r->net, name_after(r, NULL), map, sides, (enum ws_pad_mode)kind, value);
+    const int node = ws_net_pad(r->net, ws_onnx_name_after(r, NULL), map, sides, (enum ws_pad_mode)kind, value);
     if (r->net->err.status == WS_OK)
-        (void)set_data(r, 0, node, x->rank, dims);
+        (void)ws_onnx_output_data(r, 0, node, x->rank, dims);
 }
 
 /* --- resizing --- */
 
 /** Which of `n` names this is; refuses others. */
-static int choose(struct reader *r, const char *what, const char *name, const char *const *names, int n)
+static int choose(struct ws_onnx_reader *r, const char *what, const char *name, const char *const *names, int n)
 {
     for (int i = 0; i < n; i++)
         if (strcmp(name, names[i]) == 0)
             return i;
-    refuse(r, WS_E_UNSUPPORTED, "%s \"%s\" is not computed", what, name);
+    ws_onnx_refuse(r, WS_E_UNSUPPORTED, "%s \"%s\" is not computed", what, name);
     return 0;
 }
 
-static void read_resize_modes(struct reader *r, struct ws_resize *resize)
+static void read_resize_modes(struct ws_onnx_reader *r, struct ws_resize *resize)
 {
     static const char *const grids[] = {"half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners"};
     static const char *const roundings[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
     static const char *const modes[] = {"nearest", "linear", "bilinear"};
-    resize->is_linear = choose(r, "mode", attr_string(r, "mode", "nearest"), modes, 3) > 0;
+    resize->is_linear = choose(r, "mode", ws_onnx_attr_string(r, "mode", "nearest"), modes, 3) > 0;
     resize->grid = WS_GRID_ASYMMETRIC;
     resize->rounding = WS_ROUND_FLOOR;
     if (r->opset < 11)
         return;
-    const char *grid = attr_string(r, "coordinate_transformation_mode", "half_pixel");
-    const char *rounding = attr_string(r, "nearest_mode", "round_prefer_floor");
+    const char *grid = ws_onnx_attr_string(r, "coordinate_transformation_mode", "half_pixel");
+    const char *rounding = ws_onnx_attr_string(r, "nearest_mode", "round_prefer_floor");
     resize->grid = (enum ws_resize_grid)choose(r, "coordinate_transformation_mode", grid, grids, 4);
     resize->rounding = (enum ws_resize_round)choose(r, "nearest_mode", rounding, roundings, 4);
-    (void)attr_float(r, "cubic_coeff_a", -0.75);
-    (void)attr_float(r, "extrapolation_value", 0);
-    (void)attr_int(r, "exclude_outside", 0);
-    if (r->opset >= 18 && attr_int(r, "antialias", 0) != 0)
-        refuse(r, WS_E_UNSUPPORTED, "antialias is not computed");
-    if (r->opset >= 18 && strcmp(attr_string(r, "keep_aspect_ratio_policy", "stretch"), "stretch") != 0)
-        refuse(r, WS_E_UNSUPPORTED, "keep_aspect_ratio_policy: expected stretch");
+    (void)ws_onnx_attr_float(r, "cubic_coeff_a", -0.75);
+    (void)ws_onnx_attr_float(r, "extrapolation_value", 0);
+    (void)ws_onnx_attr_int(r, "exclude_outside", 0);
+    if (r->opset >= 18 && ws_onnx_attr_int(r, "antialias", 0) != 0)
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "antialias is not computed");
+    if (r->opset >= 18 && strcmp(ws_onnx_attr_string(r, "keep_aspect_ratio_policy", "stretch"), "stretch") != 0)
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "keep_aspect_ratio_policy: expected stretch");
 }
 
 /** The scales of an old Upsample, an attribute. */
-static const struct constant *scales_attribute(struct reader *r)
+static const struct ws_onnx_constant *scales_attribute(struct ws_onnx_reader *r)
 {
-    const Onnx__AttributeProto *a = attr_find(r, "scales");
-    struct constant *c = take(r, 1, sizeof *c);
+    const Onnx__AttributeProto *a = ws_onnx_attr_find(r, "scales");
+    struct ws_onnx_constant *c = ws_onnx_take(r, 1, sizeof *c);
     const int64_t n = a ? (int64_t)a->n_floats : 0;
-    if (!c || n < 1 || !onnx_constant_new(&r->file->memory, false, 1, &n, c)) {
-        refuse(r, WS_E_FORMAT, "scales are missing");
+    if (!c || n < 1 || !ws_onnx_constant_new(&r->file->memory, false, 1, &n, c)) {
+        ws_onnx_refuse(r, WS_E_FORMAT, "scales are missing");
         return NULL;
     }
     memcpy(c->floats, a->floats, (size_t)n * sizeof *c->floats);
@@ -123,122 +124,124 @@ static const struct constant *scales_attribute(struct reader *r)
 }
 
 /** Sides after scaling or as given: the image axes' entries of `given`, whose batch and channels must stay. */
-static void resize_axis(struct reader *r, const struct value *x, int axis, const struct constant *given, int64_t k,
-                        int64_t dims[ONNX_MAX_RANK], struct ws_resize *resize)
+static void resize_axis(struct ws_onnx_reader *r, const struct ws_onnx_value *x, int axis,
+                        const struct ws_onnx_constant *given, int64_t k, int64_t dims[WS_ONNX_MAX_RANK],
+                        struct ws_resize *resize)
 {
     const bool is_scale = !given->is_int;
     const double scale = is_scale ? (double)given->floats[k] : 0;
     if (axis < 1) { /* batch or channels */
-        const int64_t side = axis < 0 ? (r->batch ? r->batch : ONNX_BATCH) : x->dims[0];
+        const int64_t side = axis < 0 ? (r->batch ? r->batch : WS_ONNX_BATCH) : x->dims[0];
         const bool stays =
             is_scale ? scale == 1
-                     : given->ints[k] == side || (axis < 0 && (given->ints[k] == ONNX_BATCH || given->ints[k] == 1));
+                     : given->ints[k] == side || (axis < 0 && (given->ints[k] == WS_ONNX_BATCH || given->ints[k] == 1));
         if (!stays)
-            refuse(r, WS_E_UNSUPPORTED, "resizes the batch or the channels; expected height and width alone");
+            ws_onnx_refuse(r, WS_E_UNSUPPORTED, "resizes the batch or the channels; expected height and width alone");
         return;
     }
     if (is_scale && (!(scale > 0) || scale > 1e6)) {
-        refuse(r, WS_E_FORMAT, "a scale of %g", scale);
+        ws_onnx_refuse(r, WS_E_FORMAT, "a scale of %g", scale);
         return;
     }
     dims[axis] = is_scale ? (int64_t)floorf((float)x->dims[axis] * given->floats[k]) : given->ints[k];
     resize->scale[axis - 1] = scale;
     if (dims[axis] < 1 || dims[axis] > INT_MAX)
-        refuse(r, WS_E_UNSUPPORTED, "a side of %" PRId64, dims[axis]);
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "a side of %" PRId64, dims[axis]);
 }
 
-void read_resize(struct reader *r)
+void ws_onnx_read_resize(struct ws_onnx_reader *r)
 {
-    struct value *x = data_input(r, 0);
+    struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
     struct ws_resize resize = {0};
-    const struct constant *scales = NULL, *sizes = NULL, *given;
+    const struct ws_onnx_constant *scales = NULL, *sizes = NULL, *given;
     read_resize_modes(r, &resize);
     if (r->opset < 9)
         scales = scales_attribute(r);
     else
-        scales = float_input(r, r->opset < 11 ? 1 : 2, true);
+        scales = ws_onnx_input_floats(r, r->opset < 11 ? 1 : 2, true);
     if (r->opset >= 11)
-        sizes = int_input(r, 3, true);
+        sizes = ws_onnx_input_ints(r, 3, true);
     given = sizes && sizes->n > 0 ? sizes : scales;
     if (r->status != WS_OK)
         return;
     size_t n_axes = 0;
-    const int64_t *axes = r->opset >= 18 ? attr_ints(r, "axes", &n_axes) : NULL;
+    const int64_t *axes = r->opset >= 18 ? ws_onnx_attr_ints(r, "axes", &n_axes) : NULL;
     const int64_t n = axes ? (int64_t)n_axes : 4;
     if (x->rank != WS_N_SIDES || !given || given->n != n || n > 4) {
-        refuse(r, WS_E_UNSUPPORTED,
-               "%d axes and %" PRId64 " scales or sizes; expected [N, C, H, W] and one for each axis", x->rank + 1,
-               given ? given->n : 0);
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED,
+                       "%d axes and %" PRId64 " scales or sizes; expected [N, C, H, W] and one for each axis",
+                       x->rank + 1, given ? given->n : 0);
         return;
     }
-    const int map = as_map(r, x);
-    int64_t dims[ONNX_MAX_RANK];
+    const int map = ws_onnx_value_as_map(r, x);
+    int64_t dims[WS_ONNX_MAX_RANK];
     memcpy(dims, x->dims, sizeof dims);
     for (int64_t k = 0; k < n && r->status == WS_OK; k++) {
         const int64_t axis = axes ? axes[k] + (axes[k] < 0 ? 4 : 0) : k;
         if (axis < 0 || axis > 3)
-            refuse(r, WS_E_FORMAT, "axis %" PRId64, axis);
+            ws_onnx_refuse(r, WS_E_FORMAT, "axis %" PRId64, axis);
         else
             resize_axis(r, x, (int)axis - 1, given, k, dims, &resize);
     }
     if (r->status != WS_OK)
         return;
-    const int node = ws_net_resize(r->net, name_after(r, NULL), map, (int)dims[1], (int)dims[2], resize);
-    (void)set_data(r, 0, node, x->rank, dims);
+    const int node = ws_net_resize(r->net, ws_onnx_name_after(r, NULL), map, (int)dims[1], (int)dims[2], resize);
+    (void)ws_onnx_output_data(r, 0, node, x->rank, dims);
 }
 
 /* --- means --- */
 
 /** The axes to average, of the image; the batch is refused. *n is their number. */
-static void mean_axes(struct reader *r, const struct value *x, bool is_reduced[ONNX_MAX_RANK], int *n)
+static void mean_axes(struct ws_onnx_reader *r, const struct ws_onnx_value *x, bool is_reduced[WS_ONNX_MAX_RANK],
+                      int *n)
 {
     size_t n_given = 0;
     const int64_t *axes = NULL;
     if (r->opset >= 18) {
-        const struct constant *c = int_input(r, 1, true);
+        const struct ws_onnx_constant *c = ws_onnx_input_ints(r, 1, true);
         axes = c ? c->ints : NULL;
         n_given = c ? (size_t)c->n : 0;
     } else {
-        axes = attr_ints(r, "axes", &n_given);
+        axes = ws_onnx_attr_ints(r, "axes", &n_given);
     }
-    const bool is_noop = r->opset >= 18 && attr_int(r, "noop_with_empty_axes", 0) != 0;
+    const bool is_noop = r->opset >= 18 && ws_onnx_attr_int(r, "noop_with_empty_axes", 0) != 0;
     if (r->status == WS_OK && n_given == 0 && !is_noop)
-        refuse(r, WS_E_UNSUPPORTED, "averages over all axes, the batch too; expected each image on its own");
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "averages over all axes, the batch too; expected each image on its own");
     for (size_t i = 0; i < n_given && axes && r->status == WS_OK; i++) {
-        const int axis = image_axis(r, x, axes[i]);
+        const int axis = ws_onnx_image_axis(r, x, axes[i]);
         *n += axis >= 0 && !is_reduced[axis];
         if (axis >= 0)
             is_reduced[axis] = true;
     }
 }
 
-void read_reduce_mean(struct reader *r)
+void ws_onnx_read_reduce_mean(struct ws_onnx_reader *r)
 {
-    struct value *x = data_input(r, 0);
-    const bool keeps = attr_int(r, "keepdims", 1) != 0;
-    bool is_reduced[ONNX_MAX_RANK] = {false}, sides[WS_N_SIDES] = {false};
+    struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
+    const bool keeps = ws_onnx_attr_int(r, "keepdims", 1) != 0;
+    bool is_reduced[WS_ONNX_MAX_RANK] = {false}, sides[WS_N_SIDES] = {false};
     int n = 0, n_out = 0;
     if (x)
         mean_axes(r, x, is_reduced, &n);
     if (r->status != WS_OK)
         return;
-    int64_t dims[ONNX_MAX_RANK];
+    int64_t dims[WS_ONNX_MAX_RANK];
     for (int i = 0; i < x->rank; i++) {
         if (!is_reduced[i] || keeps)
             dims[n_out++] = is_reduced[i] ? 1 : x->dims[i];
         if (is_reduced[i] && x->rank <= WS_N_SIDES)
-            sides[side_of(i)] = true;
+            sides[ws_onnx_dim_of(i)] = true;
     }
     if (n == 0) {
-        set_alias(r, 0, x);
+        ws_onnx_output_alias(r, 0, x);
         return;
     }
-    const int map = as_map(r, x);
+    const int map = ws_onnx_value_as_map(r, x);
     if (r->status != WS_OK)
         return;
-    const char *name = name_after(r, NULL);
+    const char *name = ws_onnx_name_after(r, NULL);
     const bool is_pooling = !is_reduced[0] && n == x->rank - 1; /* each channel's map: what executors are best at */
     const int node =
         is_pooling ? ws_net_global_average_pool(r->net, name, map) : ws_net_reduce_mean(r->net, name, map, sides);
-    (void)set_data(r, 0, node, n_out, dims);
+    (void)ws_onnx_output_data(r, 0, node, n_out, dims);
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int64_t onnx_count(int rank, const int64_t *dims, int64_t limit)
+int64_t ws_onnx_count(int rank, const int64_t *dims, int64_t limit)
 {
     int64_t n = 1;
     for (int i = 0; i < rank; i++)
@@ -20,10 +20,11 @@ int64_t onnx_count(int rank, const int64_t *dims, int64_t limit)
     return n;
 }
 
-bool onnx_constant_new(struct ws_arena *memory, bool is_int, int rank, const int64_t *dims, struct constant *out)
+bool ws_onnx_constant_new(struct ws_arena *memory, bool is_int, int rank, const int64_t *dims,
+                          struct ws_onnx_constant *out)
 {
-    *out = (struct constant){.is_int = is_int, .rank = rank};
-    out->n = rank <= ONNX_MAX_RANK ? onnx_count(rank, dims, ONNX_MAX_ELEMENTS) : -1;
+    *out = (struct ws_onnx_constant){.is_int = is_int, .rank = rank};
+    out->n = rank <= WS_ONNX_MAX_RANK ? ws_onnx_count(rank, dims, WS_ONNX_MAX_ELEMENTS) : -1;
     if (out->n < 0)
         return false;
     for (int i = 0; i < rank; i++)
@@ -75,7 +76,7 @@ static const struct type {
 };
 
 /** One element from little-endian bytes. */
-static void decode_raw(int data_type, const uint8_t *at, size_t i, struct constant *out)
+static void decode_raw(int data_type, const uint8_t *at, size_t i, struct ws_onnx_constant *out)
 {
     uint64_t bits = 0;
     const size_t size = (size_t)types[data_type].size_bytes;
@@ -113,7 +114,7 @@ static void decode_raw(int data_type, const uint8_t *at, size_t i, struct consta
 }
 
 /** One element from the typed array. */
-static void decode_typed(const Onnx__TensorProto *tensor, size_t i, struct constant *out)
+static void decode_typed(const Onnx__TensorProto *tensor, size_t i, struct ws_onnx_constant *out)
 {
     switch (tensor->data_type) {
     case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT:
@@ -155,7 +156,7 @@ static size_t count_typed(const Onnx__TensorProto *tensor)
     }
 }
 
-static const char *show_dims(struct onnx_file *file, const Onnx__TensorProto *tensor)
+static const char *show_dims(struct ws_onnx_file *file, const Onnx__TensorProto *tensor)
 {
     char text[160] = "[";
     size_t used = 1;
@@ -166,10 +167,10 @@ static const char *show_dims(struct onnx_file *file, const Onnx__TensorProto *te
     return copy ? copy : "";
 }
 
-enum ws_status onnx_tensor_read(struct onnx_file *file, Onnx__TensorProto *tensor, struct constant *out,
-                                struct ws_err *err)
+enum ws_status ws_onnx_tensor_read(struct ws_onnx_file *file, Onnx__TensorProto *tensor, struct ws_onnx_constant *out,
+                                   struct ws_err *err)
 {
-    const char *name = onnx_printable(&file->memory, tensor->name);
+    const char *name = ws_onnx_printable(&file->memory, tensor->name);
     const size_t n_types = sizeof types / sizeof types[0];
     const int data_type = tensor->has_data_type ? tensor->data_type : 0;
     if (data_type < 0 || (size_t)data_type >= n_types || !types[data_type].is_known)
@@ -178,12 +179,13 @@ enum ws_status onnx_tensor_read(struct onnx_file *file, Onnx__TensorProto *tenso
     if (tensor->segment)
         return ws_fail(err, WS_E_UNSUPPORTED, "%s: tensor \"%s\": comes in segments", file->name, name);
     const struct type *type = &types[data_type];
-    const int64_t n =
-        tensor->n_dims <= ONNX_MAX_RANK ? onnx_count((int)tensor->n_dims, tensor->dims, ONNX_MAX_ELEMENTS) : -1;
+    const int64_t n = tensor->n_dims <= WS_ONNX_MAX_RANK
+                          ? ws_onnx_count((int)tensor->n_dims, tensor->dims, WS_ONNX_MAX_ELEMENTS)
+                          : -1;
     if (n < 0)
         return ws_fail(err, WS_E_FORMAT, "%s: tensor \"%s\": shape %s: expected at most %d sides and 2^29 elements",
-                       file->name, name, show_dims(file, tensor), ONNX_MAX_RANK);
-    enum ws_status status = onnx_file_load(file, tensor, err);
+                       file->name, name, show_dims(file, tensor), WS_ONNX_MAX_RANK);
+    enum ws_status status = ws_onnx_file_load(file, tensor, err);
     if (status != WS_OK)
         return status;
 
@@ -193,7 +195,7 @@ enum ws_status onnx_tensor_read(struct onnx_file *file, Onnx__TensorProto *tenso
     if (there != (size_t)n * unit)
         return ws_fail(err, WS_E_FORMAT, "%s: tensor \"%s\": %s %s wants %zu %s; %zu are there", file->name, name,
                        type->name, show_dims(file, tensor), (size_t)n * unit, is_raw ? "bytes" : "elements", there);
-    if (!onnx_constant_new(&file->memory, type->is_int, (int)tensor->n_dims, tensor->dims, out))
+    if (!ws_onnx_constant_new(&file->memory, type->is_int, (int)tensor->n_dims, tensor->dims, out))
         return ws_fail(err, WS_E_MEMORY, "%s: tensor \"%s\": no memory for %" PRId64 " elements", file->name, name, n);
     if (is_raw && data_type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT && n > 0)
         memcpy(out->floats, tensor->raw_data.data, (size_t)n * sizeof *out->floats);

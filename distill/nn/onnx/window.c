@@ -8,21 +8,21 @@
 /* --- windows --- */
 
 /** Two positive integers of an attribute, or `fallback`. */
-static void read_pair(struct reader *r, const char *name, const int fallback[2], int out[2])
+static void read_pair(struct ws_onnx_reader *r, const char *name, const int fallback[2], int out[2])
 {
     size_t n;
-    const int64_t *values = attr_ints(r, name, &n);
+    const int64_t *values = ws_onnx_attr_ints(r, name, &n);
     out[0] = fallback[0];
     out[1] = fallback[1];
     if (!values)
         return;
     if (n != 2) {
-        refuse(r, WS_E_UNSUPPORTED, "%s has %zu values; expected 2, for height and width", name, n);
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "%s has %zu values; expected 2, for height and width", name, n);
         return;
     }
     for (int i = 0; i < 2; i++) {
         if (values[i] < 1 || values[i] > INT_MAX / 4) {
-            refuse(r, WS_E_FORMAT, "%s holds %" PRId64 "; expected a positive number", name, values[i]);
+            ws_onnx_refuse(r, WS_E_FORMAT, "%s holds %" PRId64 "; expected a positive number", name, values[i]);
             return;
         }
         out[i] = (int)values[i];
@@ -45,33 +45,34 @@ static void pad_same(struct ws_window *w, const struct ws_node *in, bool is_uppe
 }
 
 /** The window's attributes; `kernel` is known from a weight, or {0, 0}: the attribute must be there. */
-static struct ws_window read_window(struct reader *r, const int kernel[2], const struct ws_node *in)
+static struct ws_window read_window(struct ws_onnx_reader *r, const int kernel[2], const struct ws_node *in)
 {
     struct ws_window w = {{0}, {0}, {0}, {0}};
     static const int ones[2] = {1, 1};
     read_pair(r, "kernel_shape", kernel, w.kernel);
     if (r->status == WS_OK && w.kernel[0] == 0)
-        refuse(r, WS_E_FORMAT, "kernel_shape is missing");
+        ws_onnx_refuse(r, WS_E_FORMAT, "kernel_shape is missing");
     if (r->status == WS_OK && kernel[0] && (kernel[0] != w.kernel[0] || kernel[1] != w.kernel[1]))
-        refuse(r, WS_E_FORMAT, "kernel_shape is %d x %d; the weight has %d x %d", w.kernel[0], w.kernel[1], kernel[0],
-               kernel[1]);
+        ws_onnx_refuse(r, WS_E_FORMAT, "kernel_shape is %d x %d; the weight has %d x %d", w.kernel[0], w.kernel[1],
+                       kernel[0], kernel[1]);
     read_pair(r, "strides", ones, w.stride);
     read_pair(r, "dilations", ones, w.dilation);
     size_t n;
-    const int64_t *pads = attr_ints(r, "pads", &n);
-    const char *automatic = attr_string(r, "auto_pad", "NOTSET");
+    const int64_t *pads = ws_onnx_attr_ints(r, "pads", &n);
+    const char *automatic = ws_onnx_attr_string(r, "auto_pad", "NOTSET");
     if (r->status != WS_OK)
         return w;
     if (strcmp(automatic, "SAME_UPPER") == 0 || strcmp(automatic, "SAME_LOWER") == 0) {
         pad_same(&w, in, strcmp(automatic, "SAME_UPPER") == 0);
     } else if (strcmp(automatic, "NOTSET") != 0 && strcmp(automatic, "VALID") != 0) {
-        refuse(r, WS_E_UNSUPPORTED, "auto_pad \"%s\"; expected NOTSET, VALID, SAME_UPPER or SAME_LOWER", automatic);
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "auto_pad \"%s\"; expected NOTSET, VALID, SAME_UPPER or SAME_LOWER",
+                       automatic);
     } else if (pads && strcmp(automatic, "NOTSET") == 0) {
         if (n != 4)
-            refuse(r, WS_E_UNSUPPORTED, "pads has %zu values; expected 4, for height and width", n);
+            ws_onnx_refuse(r, WS_E_UNSUPPORTED, "pads has %zu values; expected 4, for height and width", n);
         for (size_t i = 0; i < 4 && r->status == WS_OK; i++) {
             if (pads[i] < 0 || pads[i] > INT_MAX / 4)
-                refuse(r, WS_E_UNSUPPORTED, "pads holds %" PRId64 "; expected 0 or more", pads[i]);
+                ws_onnx_refuse(r, WS_E_UNSUPPORTED, "pads holds %" PRId64 "; expected 0 or more", pads[i]);
             else
                 w.pads[i] = (int)pads[i];
         }
@@ -80,153 +81,158 @@ static struct ws_window read_window(struct reader *r, const int kernel[2], const
 }
 
 /** A map [N, C, H, W]; windows over one side or three are refused. */
-static struct value *map_input(struct reader *r)
+static struct ws_onnx_value *map_input(struct ws_onnx_reader *r)
 {
-    struct value *x = data_input(r, 0);
+    struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
     if (x && x->rank != WS_N_SIDES) {
-        refuse(r, WS_E_UNSUPPORTED, "its input has %d axes; expected [N, C, H, W]", x->rank + 1);
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "its input has %d axes; expected [N, C, H, W]", x->rank + 1);
         return NULL;
     }
     return x;
 }
 
 /** Output 0 with the sides of our node, under the input's number of axes. */
-static void set_map(struct reader *r, int node)
+static void set_map(struct ws_onnx_reader *r, int node)
 {
     if (r->status != WS_OK || r->net->err.status != WS_OK)
         return;
     const struct ws_node *n = &r->net->nodes[node];
-    (void)set_data(r, 0, node, WS_N_SIDES, (int64_t[]){n->channels, n->height, n->width});
+    (void)ws_onnx_output_data(r, 0, node, WS_N_SIDES, (int64_t[]){n->channels, n->height, n->width});
 }
 
 /* --- convolution and pooling --- */
 
-void read_conv(struct reader *r)
+void ws_onnx_read_conv(struct ws_onnx_reader *r)
 {
-    struct value *x = map_input(r);
-    struct constant *weight = float_input(r, 1, false), *bias = float_input(r, 2, true);
-    const int64_t groups = attr_int(r, "group", 1);
+    struct ws_onnx_value *x = map_input(r);
+    struct ws_onnx_constant *weight = ws_onnx_input_floats(r, 1, false), *bias = ws_onnx_input_floats(r, 2, true);
+    const int64_t groups = ws_onnx_attr_int(r, "group", 1);
     if (r->status != WS_OK)
         return;
     if (weight->rank != 4 || weight->n < 1 || weight->dims[2] > INT_MAX / 4 || weight->dims[3] > INT_MAX / 4) {
-        refuse(r, WS_E_FORMAT,
-               "its weight has %d axes and %" PRId64 " elements; expected [out, in/groups, height, width]",
-               weight->rank, weight->n);
+        ws_onnx_refuse(r, WS_E_FORMAT,
+                       "its weight has %d axes and %" PRId64 " elements; expected [out, in/groups, height, width]",
+                       weight->rank, weight->n);
         return;
     }
     if (groups < 1 || groups > WS_MAX_CHANNELS || weight->dims[1] * groups != x->dims[0]) {
-        refuse(r, WS_E_FORMAT, "%" PRId64 " groups of %" PRId64 " input channels; the input has %" PRId64, groups,
-               weight->dims[1], x->dims[0]);
+        ws_onnx_refuse(r, WS_E_FORMAT, "%" PRId64 " groups of %" PRId64 " input channels; the input has %" PRId64,
+                       groups, weight->dims[1], x->dims[0]);
         return;
     }
     if (weight->dims[0] > WS_MAX_CHANNELS || (bias && (bias->rank != 1 || bias->n != weight->dims[0]))) {
-        refuse(r, WS_E_FORMAT, "its weight gives %" PRId64 " channels, its bias has %" PRId64 " values",
-               weight->dims[0], bias ? bias->n : 0);
+        ws_onnx_refuse(r, WS_E_FORMAT, "its weight gives %" PRId64 " channels, its bias has %" PRId64 " values",
+                       weight->dims[0], bias ? bias->n : 0);
         return;
     }
-    const int map = as_map(r, x);
+    const int map = ws_onnx_value_as_map(r, x);
     const int kernel[2] = {(int)weight->dims[2], (int)weight->dims[3]};
     const struct ws_window w = read_window(r, kernel, &r->net->nodes[map]);
     if (r->status != WS_OK)
         return;
-    const int node = ws_net_conv_grouped(r->net, name_after(r, r->proto->input[1]), map, (int)weight->dims[0], w,
-                                         (int)groups, bias != NULL);
-    set_param(r, node, 0, weight->floats, (size_t)weight->n);
+    const int node = ws_net_conv_grouped(r->net, ws_onnx_name_after(r, r->proto->input[1]), map, (int)weight->dims[0],
+                                         w, (int)groups, bias != NULL);
+    ws_onnx_param_set(r, node, 0, weight->floats, (size_t)weight->n);
     if (bias)
-        set_param(r, node, 1, bias->floats, (size_t)bias->n);
+        ws_onnx_param_set(r, node, 1, bias->floats, (size_t)bias->n);
     set_map(r, node);
 }
 
-void read_pool(struct reader *r)
+void ws_onnx_read_pool(struct ws_onnx_reader *r)
 {
-    struct value *x = map_input(r);
+    struct ws_onnx_value *x = map_input(r);
     const bool is_max = strcmp(r->op->type, "MaxPool") == 0;
-    const bool ceil_mode = attr_int(r, "ceil_mode", 0) != 0;
-    const bool count_padding = !is_max && attr_int(r, "count_include_pad", 0) != 0;
+    const bool ceil_mode = ws_onnx_attr_int(r, "ceil_mode", 0) != 0;
+    const bool count_padding = !is_max && ws_onnx_attr_int(r, "count_include_pad", 0) != 0;
     if (is_max)
-        (void)attr_int(r, "storage_order", 0); /* of the indices, which nobody may use */
+        (void)ws_onnx_attr_int(r, "storage_order", 0); /* of the indices, which nobody may use */
     if (r->status != WS_OK)
         return;
-    const int map = as_map(r, x);
+    const int map = ws_onnx_value_as_map(r, x);
     const struct ws_window w = read_window(r, (const int[2]){0, 0}, &r->net->nodes[map]);
     if (r->status != WS_OK)
         return;
     if (!is_max && (w.dilation[0] != 1 || w.dilation[1] != 1)) {
-        refuse(r, WS_E_UNSUPPORTED, "dilations of %d x %d in an average; expected 1", w.dilation[0], w.dilation[1]);
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "dilations of %d x %d in an average; expected 1", w.dilation[0],
+                       w.dilation[1]);
         return;
     }
-    set_map(r, ws_net_pool(r->net, is_max ? WS_OP_MAX_POOL : WS_OP_AVERAGE_POOL, name_after(r, NULL), map, w, ceil_mode,
-                           count_padding));
+    set_map(r, ws_net_pool(r->net, is_max ? WS_OP_MAX_POOL : WS_OP_AVERAGE_POOL, ws_onnx_name_after(r, NULL), map, w,
+                           ceil_mode, count_padding));
 }
 
-void read_global_pool(struct reader *r)
+void ws_onnx_read_global_pool(struct ws_onnx_reader *r)
 {
-    struct value *x = data_input(r, 0);
+    struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
     if (x && x->rank < 1)
-        refuse(r, WS_E_FORMAT, "its input has no channels");
+        ws_onnx_refuse(r, WS_E_FORMAT, "its input has no channels");
     if (r->status != WS_OK)
         return;
-    const int64_t channels = x->dims[0], count = value_count(x);
-    const int map = x->rank <= WS_N_SIDES ? as_map(r, x) : as_sides(r, x, 1, count / channels, channels);
+    const int64_t channels = x->dims[0], count = ws_onnx_value_count(x);
+    const int map =
+        x->rank <= WS_N_SIDES ? ws_onnx_value_as_map(r, x) : ws_onnx_value_as_dims(r, x, 1, count / channels, channels);
     const int64_t rank = x->rank;
     if (r->status != WS_OK)
         return;
     const struct ws_window all = {{r->net->nodes[map].height, r->net->nodes[map].width}, {1, 1}, {1, 1}, {0, 0, 0, 0}};
-    const char *name = name_after(r, NULL);
+    const char *name = ws_onnx_name_after(r, NULL);
     const int node = strcmp(r->op->type, "GlobalMaxPool") == 0
                          ? ws_net_pool(r->net, WS_OP_MAX_POOL, name, map, all, false, false)
                          : ws_net_global_average_pool(r->net, name, map);
-    int64_t dims[ONNX_MAX_RANK] = {channels, 1, 1, 1, 1, 1, 1, 1};
-    (void)set_data(r, 0, node, (int)rank, dims);
+    int64_t dims[WS_ONNX_MAX_RANK] = {channels, 1, 1, 1, 1, 1, 1, 1};
+    (void)ws_onnx_output_data(r, 0, node, (int)rank, dims);
 }
 
 /* --- BatchNorm --- */
 
-void read_batchnorm(struct reader *r)
+void ws_onnx_read_batchnorm(struct ws_onnx_reader *r)
 {
-    struct value *x = data_input(r, 0);
-    struct constant *params[4];
+    struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
+    struct ws_onnx_constant *params[4];
     for (size_t i = 0; i < 4; i++)
-        params[i] = float_input(r, i + 1, false);
-    const double epsilon = attr_float(r, "epsilon", 1e-5), momentum = attr_float(r, "momentum", 0.9);
-    if (r->opset < 9 && attr_int(r, "spatial", 1) != 1)
-        refuse(r, WS_E_UNSUPPORTED, "spatial = 0: expected statistics of a channel");
+        params[i] = ws_onnx_input_floats(r, i + 1, false);
+    const double epsilon = ws_onnx_attr_float(r, "epsilon", 1e-5), momentum = ws_onnx_attr_float(r, "momentum", 0.9);
+    if (r->opset < 9 && ws_onnx_attr_int(r, "spatial", 1) != 1)
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "spatial = 0: expected statistics of a channel");
     /* Which statistics are used is the executor's mode here; the file's wish is passed on to the caller. */
-    const bool trains = r->opset < 14 ? r->proto->n_output > 1 : attr_int(r, "training_mode", 0) != 0;
+    const bool trains = r->opset < 14 ? r->proto->n_output > 1 : ws_onnx_attr_int(r, "training_mode", 0) != 0;
     if (x && x->rank < 1)
-        refuse(r, WS_E_UNSUPPORTED, "its input has no channels");
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "its input has no channels");
     if (!(epsilon > 0) || !(momentum >= 0 && momentum <= 1))
-        refuse(r, WS_E_FORMAT, "epsilon %g, momentum %g; expected more than 0, and 0 to 1", epsilon, momentum);
+        ws_onnx_refuse(r, WS_E_FORMAT, "epsilon %g, momentum %g; expected more than 0, and 0 to 1", epsilon, momentum);
     for (size_t i = 0; i < 4 && r->status == WS_OK; i++)
         if (params[i]->rank != 1 || params[i]->n != x->dims[0])
-            refuse(r, WS_E_FORMAT, "input %zu has %" PRId64 " values; the input has %" PRId64 " channels", i + 1,
-                   params[i]->n, x->dims[0]);
+            ws_onnx_refuse(r, WS_E_FORMAT, "input %zu has %" PRId64 " values; the input has %" PRId64 " channels",
+                           i + 1, params[i]->n, x->dims[0]);
     if (r->status != WS_OK)
         return;
-    int64_t dims[ONNX_MAX_RANK];
+    int64_t dims[WS_ONNX_MAX_RANK];
     memcpy(dims, x->dims, sizeof dims);
-    const int map = x->rank <= WS_N_SIDES ? as_map(r, x) : as_sides(r, x, 1, value_count(x) / x->dims[0], x->dims[0]);
-    const int node = ws_net_batchnorm(r->net, name_after(r, r->proto->input[1]), map);
+    const int map = x->rank <= WS_N_SIDES
+                        ? ws_onnx_value_as_map(r, x)
+                        : ws_onnx_value_as_dims(r, x, 1, ws_onnx_value_count(x) / x->dims[0], x->dims[0]);
+    const int node = ws_net_batchnorm(r->net, ws_onnx_name_after(r, r->proto->input[1]), map);
     if (r->status != WS_OK || r->net->err.status != WS_OK)
         return;
     r->net->nodes[node].bn_eps = epsilon;
     r->net->nodes[node].bn_momentum = 1 - momentum; /* ONNX counts the old value's share */
     for (int i = 0; i < 4; i++)
-        set_param(r, node, i, params[i]->floats, (size_t)params[i]->n);
+        ws_onnx_param_set(r, node, i, params[i]->floats, (size_t)params[i]->n);
     r->n_batchnorm++;
     r->is_training_form = r->is_training_form || trains;
-    (void)set_data(r, 0, node, x->rank, dims);
+    (void)ws_onnx_output_data(r, 0, node, x->rank, dims);
 }
 
 /* --- linear layers --- */
 
 /** [out, in] in the arena from the file's [rows, columns], turned unless it is [out, in] already, times `scale`. */
-static float *linear_weight(struct reader *r, const struct constant *weight, bool is_turned, double scale)
+static float *linear_weight(struct ws_onnx_reader *r, const struct ws_onnx_constant *weight, bool is_turned,
+                            double scale)
 {
     const size_t rows = (size_t)weight->dims[0], columns = (size_t)weight->dims[1];
     if (is_turned && scale == 1)
         return weight->floats;
-    float *out = take(r, rows * columns, sizeof *out);
+    float *out = ws_onnx_take(r, rows * columns, sizeof *out);
     for (size_t i = 0; out && i < rows; i++)
         for (size_t k = 0; k < columns; k++)
             out[is_turned ? i * columns + k : k * rows + i] = (float)(scale * (double)weight->floats[i * columns + k]);
@@ -234,76 +240,78 @@ static float *linear_weight(struct reader *r, const struct constant *weight, boo
 }
 
 /** A bias of `n` values from [n], [1, n] or a single number, times `scale`; NULL after a refusal. */
-static float *linear_bias(struct reader *r, const struct constant *bias, int64_t n, double scale)
+static float *linear_bias(struct ws_onnx_reader *r, const struct ws_onnx_constant *bias, int64_t n, double scale)
 {
     const int64_t last = bias->rank > 0 ? bias->dims[bias->rank - 1] : 1;
     if (bias->n != last || (last != n && last != 1)) {
-        refuse(r, WS_E_UNSUPPORTED,
-               "its bias has %" PRId64 " values for %" PRId64 " outputs; one for each image would need the batch axis",
-               bias->n, n);
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED,
+                       "its bias has %" PRId64 " values for %" PRId64
+                       " outputs; one for each image would need the batch axis",
+                       bias->n, n);
         return NULL;
     }
-    float *out = take(r, (size_t)n, sizeof *out);
+    float *out = ws_onnx_take(r, (size_t)n, sizeof *out);
     for (int64_t i = 0; out && i < n; i++)
         out[i] = (float)(scale * (double)bias->floats[last == 1 ? 0 : i]);
     return out;
 }
 
 /** The layer itself: `x` is flattened, so its node is taken as it is. */
-static int add_linear(struct reader *r, const struct value *x, const char *name, int64_t n_out, float *weight,
-                      float *bias)
+static int add_linear(struct ws_onnx_reader *r, const struct ws_onnx_value *x, const char *name, int64_t n_out,
+                      float *weight, float *bias)
 {
     const int64_t n_in = x->dims[0];
     if (r->status != WS_OK)
         return 0;
     if (n_out < 1 || n_out > WS_MAX_CHANNELS) {
-        refuse(r, WS_E_UNSUPPORTED, "%" PRId64 " outputs; expected 1 to %d", n_out, WS_MAX_CHANNELS);
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "%" PRId64 " outputs; expected 1 to %d", n_out, WS_MAX_CHANNELS);
         return 0;
     }
     const int node = ws_net_gemm(r->net, name, x->node, (int)n_out, bias != NULL);
-    set_param(r, node, 0, weight, (size_t)(n_in * n_out));
+    ws_onnx_param_set(r, node, 0, weight, (size_t)(n_in * n_out));
     if (bias)
-        set_param(r, node, 1, bias, (size_t)n_out);
+        ws_onnx_param_set(r, node, 1, bias, (size_t)n_out);
     return node;
 }
 
 /** Checks what Gemm and MatMul share: [N, in] times a constant matrix whose `in_axis` has that side. */
-static bool check_linear(struct reader *r, const struct value *x, const struct constant *weight, int in_axis)
+static bool check_linear(struct ws_onnx_reader *r, const struct ws_onnx_value *x, const struct ws_onnx_constant *weight,
+                         int in_axis)
 {
     if (r->status != WS_OK)
         return false;
     if (x->rank != 1)
-        refuse(r, WS_E_UNSUPPORTED, "its left side has %d axes; expected [N, in]", x->rank + 1);
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "its left side has %d axes; expected [N, in]", x->rank + 1);
     else if (weight->rank != 2 || weight->n < 1)
-        refuse(r, WS_E_UNSUPPORTED, "its right side has %d axes; expected a matrix", weight->rank);
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "its right side has %d axes; expected a matrix", weight->rank);
     else if (weight->dims[in_axis] != x->dims[0])
-        refuse(r, WS_E_FORMAT, "a matrix for %" PRId64 " inputs; its left side has %" PRId64, weight->dims[in_axis],
-               x->dims[0]);
+        ws_onnx_refuse(r, WS_E_FORMAT, "a matrix for %" PRId64 " inputs; its left side has %" PRId64,
+                       weight->dims[in_axis], x->dims[0]);
     return r->status == WS_OK;
 }
 
-void read_gemm(struct reader *r)
+void ws_onnx_read_gemm(struct ws_onnx_reader *r)
 {
-    struct value *x = data_input(r, 0);
-    struct constant *weight = float_input(r, 1, false), *bias = float_input(r, 2, true);
-    const double alpha = attr_float(r, "alpha", 1), beta = attr_float(r, "beta", 1);
-    const bool is_turned = attr_int(r, "transB", 0) != 0;
-    if (attr_int(r, "transA", 0) != 0)
-        refuse(r, WS_E_UNSUPPORTED, "transA turns the batch axis; expected each image on its own");
+    struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
+    struct ws_onnx_constant *weight = ws_onnx_input_floats(r, 1, false), *bias = ws_onnx_input_floats(r, 2, true);
+    const double alpha = ws_onnx_attr_float(r, "alpha", 1), beta = ws_onnx_attr_float(r, "beta", 1);
+    const bool is_turned = ws_onnx_attr_int(r, "transB", 0) != 0;
+    if (ws_onnx_attr_int(r, "transA", 0) != 0)
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "transA turns the batch axis; expected each image on its own");
     if (!check_linear(r, x, weight, is_turned ? 1 : 0))
         return;
     const int64_t n_out = weight->dims[is_turned ? 0 : 1];
     float *bias_values = bias ? linear_bias(r, bias, n_out, beta) : NULL;
-    const int node = add_linear(r, x, name_after(r, r->proto->input[1]), n_out,
+    const int node = add_linear(r, x, ws_onnx_name_after(r, r->proto->input[1]), n_out,
                                 linear_weight(r, weight, is_turned, alpha), bias_values);
-    (void)set_data(r, 0, node, 1, &n_out);
+    (void)ws_onnx_output_data(r, 0, node, 1, &n_out);
 }
 
 /** The Add that is the only user of the MatMul at hand and adds a constant to it, or -1; its constant input in *bias.
  */
-static int find_bias(struct reader *r, int64_t n_out, size_t *bias)
+static int find_bias(struct ws_onnx_reader *r, int64_t n_out, size_t *bias)
 {
-    const struct value *out = find_value(r, r->proto->output[0]);
+    const struct ws_onnx_value *out = ws_onnx_value_find(r, r->proto->output[0]);
     if (!out || out->n_uses != 1 || out->used_by < 0)
         return -1;
     const Onnx__NodeProto *add = r->graph->node[out->used_by];
@@ -313,35 +321,35 @@ static int find_bias(struct reader *r, int64_t n_out, size_t *bias)
     const Onnx__NodeProto *self = r->proto;
     *bias = strcmp(add->input[0], out->name) == 0 ? 1 : 0;
     r->proto = add;
-    const struct value *v = node_input(r, *bias);
+    const struct ws_onnx_value *v = ws_onnx_input(r, *bias);
     r->proto = self;
-    const struct constant *c = v && v->kind == VALUE_CONSTANT ? &v->constant : NULL;
+    const struct ws_onnx_constant *c = v && v->kind == WS_ONNX_CONSTANT ? &v->constant : NULL;
     return c && !c->is_int && c->n == n_out && c->rank >= 1 && c->rank <= 2 && c->dims[c->rank - 1] == n_out
                ? out->used_by
                : -1;
 }
 
-void read_matmul(struct reader *r)
+void ws_onnx_read_matmul(struct ws_onnx_reader *r)
 {
-    struct value *x = data_input(r, 0);
-    struct constant *weight = float_input(r, 1, false);
+    struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
+    struct ws_onnx_constant *weight = ws_onnx_input_floats(r, 1, false);
     if (!check_linear(r, x, weight, 0))
         return;
     const int64_t n_out = weight->dims[1];
     size_t bias_input = 0;
     const int add = find_bias(r, n_out, &bias_input);
     float *values = linear_weight(r, weight, false, 1);
-    const char *name = name_after(r, r->proto->input[1]);
+    const char *name = ws_onnx_name_after(r, r->proto->input[1]);
     if (add < 0) {
-        (void)set_data(r, 0, add_linear(r, x, name, n_out, values, NULL), 1, &n_out);
+        (void)ws_onnx_output_data(r, 0, add_linear(r, x, name, n_out, values, NULL), 1, &n_out);
         return;
     }
     const Onnx__NodeProto *self = r->proto;
-    (void)set_data(r, 0, 0, 1, &n_out); /* nobody else reads it */
+    (void)ws_onnx_output_data(r, 0, 0, 1, &n_out); /* nobody else reads it */
     r->proto = r->graph->node[add];
-    const struct constant *bias = constant_input(r, bias_input, false);
+    const struct ws_onnx_constant *bias = ws_onnx_input_constant(r, bias_input, false);
     const int node = bias ? add_linear(r, x, name, n_out, values, bias->floats) : 0;
-    (void)set_data(r, 0, node, 1, &n_out);
+    (void)ws_onnx_output_data(r, 0, node, 1, &n_out);
     r->is_merged[add] = true;
     r->proto = self;
 }

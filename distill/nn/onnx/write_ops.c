@@ -12,7 +12,7 @@
 /* ONNX's axis of [N, C, H, W] for a side of ours. */
 static const int onnx_axis[WS_N_SIDES] = {[WS_HEIGHT] = 2, [WS_WIDTH] = 3, [WS_CHANNELS] = 1};
 
-static const struct ws_node *node_at(const struct writer *w, int id)
+static const struct ws_node *node_at(const struct ws_onnx_writer *w, int id)
 {
     return &w->net->nodes[id];
 }
@@ -35,26 +35,27 @@ static bool is_pixel(const struct ws_node *node)
  * An initializer is a value already, in the form that its first reader wants. Its batch of 1 is repeated where it is
  * added or multiplied.
  */
-static void write_constant(struct writer *w, int id, bool wants_flat)
+static void write_constant(struct ws_onnx_writer *w, int id, bool wants_flat)
 {
     const struct ws_node *node = node_at(w, id);
     const int64_t dims[] = {1, node->channels, node->height, node->width};
     if (node->op != WS_OP_CONSTANT || w->values[id])
         return;
     w->is_flat[id] = wants_flat && is_pixel(node);
-    w->values[id] = writer_param(w, node->params[0], w->is_flat[id] ? 2 : 4, dims);
+    w->values[id] = ws_onnx_writer_param(w, node->params[0], w->is_flat[id] ? 2 : 4, dims);
 }
 
 /* A value in whatever form it has. */
-static char *any_value(struct writer *w, int id)
+static char *any_value(struct ws_onnx_writer *w, int id)
 {
     write_constant(w, id, false);
     return w->values[id];
 }
 
-static void write_reshape(struct writer *w, const char *name, char *from, char *to, size_t n_dims, const int64_t *dims);
+static void write_reshape(struct ws_onnx_writer *w, const char *name, char *from, char *to, size_t n_dims,
+                          const int64_t *dims);
 
-char *writer_flat_value(struct writer *w, int id)
+char *ws_onnx_writer_flat_value(struct ws_onnx_writer *w, int id)
 {
     write_constant(w, id, true);
     if (w->is_flat[id])
@@ -62,31 +63,32 @@ char *writer_flat_value(struct writer *w, int id)
     if (w->flats[id])
         return w->flats[id];
     const char *name = node_at(w, id)->name;
-    char *node_name = writer_name(w, name, ".flatten"), *value = writer_name(w, name, ".out.flat");
+    char *node_name = ws_onnx_writer_name(w, name, ".flatten"), *value = ws_onnx_writer_name(w, name, ".out.flat");
     if (w->no_memory)
         return NULL;
     if (node_at(w, id)->op == WS_OP_CONSTANT) {
         write_reshape(w, node_name, w->values[id], value, 1, (int64_t[]){node_at(w, id)->channels});
         return w->flats[id] = value;
     }
-    Onnx__NodeProto *flatten = writer_node(w, "Flatten", node_name, 1, value);
-    writer_input(flatten, w->values[id]);
-    writer_int(w, flatten, "axis", 1);
+    Onnx__NodeProto *flatten = ws_onnx_writer_node(w, "Flatten", node_name, 1, value);
+    ws_onnx_writer_input(flatten, w->values[id]);
+    ws_onnx_writer_int(w, flatten, "axis", 1);
     return w->flats[id] = value;
 }
 
 /* A Reshape of `from` to [N, dims...]. */
-static void write_reshape(struct writer *w, const char *name, char *from, char *to, size_t n_dims, const int64_t *dims)
+static void write_reshape(struct ws_onnx_writer *w, const char *name, char *from, char *to, size_t n_dims,
+                          const int64_t *dims)
 {
     int64_t shape[6] = {0}; /* 0: the batch as it is */
     for (size_t i = 0; i < n_dims; i++)
         shape[i + 1] = dims[i];
-    Onnx__NodeProto *reshape = writer_node(w, "Reshape", name, 2, to);
-    writer_input(reshape, from);
-    writer_ints_input(w, reshape, to ? to : "", ".shape", n_dims + 1, shape);
+    Onnx__NodeProto *reshape = ws_onnx_writer_node(w, "Reshape", name, 2, to);
+    ws_onnx_writer_input(reshape, from);
+    ws_onnx_writer_ints_input(w, reshape, to ? to : "", ".shape", n_dims + 1, shape);
 }
 
-static char *map_value(struct writer *w, int id)
+static char *map_value(struct ws_onnx_writer *w, int id)
 {
     write_constant(w, id, false);
     if (!w->is_flat[id])
@@ -94,7 +96,8 @@ static char *map_value(struct writer *w, int id)
     if (w->maps[id])
         return w->maps[id];
     const struct ws_node *node = node_at(w, id);
-    char *node_name = writer_name(w, node->name, ".map"), *value = writer_name(w, node->name, ".out.map");
+    char *node_name = ws_onnx_writer_name(w, node->name, ".map"),
+         *value = ws_onnx_writer_name(w, node->name, ".out.map");
     if (w->no_memory)
         return NULL;
     write_reshape(w, node_name, w->values[id], value, 3, (int64_t[]){node->channels, 1, 1});
@@ -102,7 +105,7 @@ static char *map_value(struct writer *w, int id)
 }
 
 /* Whether a value is a vector in the file, or a constant that can stand beside one. */
-static bool suits_vectors(const struct writer *w, int id)
+static bool suits_vectors(const struct ws_onnx_writer *w, int id)
 {
     const struct ws_node *node = node_at(w, id);
     return w->is_flat[id] || (node->op == WS_OP_CONSTANT && is_pixel(node));
@@ -110,129 +113,129 @@ static bool suits_vectors(const struct writer *w, int id)
 
 /* --- parameters --- */
 
-static void write_params(struct writer *w, Onnx__NodeProto *to, const struct ws_node *node)
+static void write_params(struct ws_onnx_writer *w, Onnx__NodeProto *to, const struct ws_node *node)
 {
     for (int i = 0; i < node->n_params; i++) {
         const struct ws_param *param = &w->net->params[node->params[i]];
         int64_t dims[4];
         for (int d = 0; d < param->rank; d++)
             dims[d] = param->shape[d];
-        writer_input(to, writer_param(w, node->params[i], param->rank, dims));
+        ws_onnx_writer_input(to, ws_onnx_writer_param(w, node->params[i], param->rank, dims));
     }
 }
 
 /* --- convolution and linear layers --- */
 
-static void write_conv(struct writer *w, int id)
+static void write_conv(struct ws_onnx_writer *w, int id)
 {
     const struct ws_node *node = node_at(w, id);
     const struct ws_window *window = &node->window;
     const bool adds = node->fused_add >= 0, rectifies = node->fused_relu;
 
-    char *value = adds || rectifies ? writer_name(w, node->name, ".out.conv") : w->values[id];
+    char *value = adds || rectifies ? ws_onnx_writer_name(w, node->name, ".out.conv") : w->values[id];
     char *x = map_value(w, node->inputs[0]);
-    Onnx__NodeProto *conv = writer_node(w, "Conv", node->name, 3, value);
-    writer_input(conv, x);
+    Onnx__NodeProto *conv = ws_onnx_writer_node(w, "Conv", node->name, 3, value);
+    ws_onnx_writer_input(conv, x);
     write_params(w, conv, node);
-    writer_ints(w, conv, "kernel_shape", 2, window->kernel);
-    writer_ints(w, conv, "strides", 2, window->stride);
-    writer_ints(w, conv, "pads", 4, window->pads);
-    writer_ints(w, conv, "dilations", 2, window->dilation);
-    writer_int(w, conv, "group", node->groups);
+    ws_onnx_writer_ints(w, conv, "kernel_shape", 2, window->kernel);
+    ws_onnx_writer_ints(w, conv, "strides", 2, window->stride);
+    ws_onnx_writer_ints(w, conv, "pads", 4, window->pads);
+    ws_onnx_writer_ints(w, conv, "dilations", 2, window->dilation);
+    ws_onnx_writer_int(w, conv, "group", node->groups);
 
-    char *name = writer_name(w, node->name, ".add");
+    char *name = ws_onnx_writer_name(w, node->name, ".add");
     if (adds && name) {
-        char *sum = rectifies ? writer_name(w, node->name, ".out.add") : w->values[id];
+        char *sum = rectifies ? ws_onnx_writer_name(w, node->name, ".out.add") : w->values[id];
         char *other = map_value(w, node->fused_add);
-        Onnx__NodeProto *add = writer_node(w, "Add", name, 2, sum);
-        writer_input(add, value);
-        writer_input(add, other);
+        Onnx__NodeProto *add = ws_onnx_writer_node(w, "Add", name, 2, sum);
+        ws_onnx_writer_input(add, value);
+        ws_onnx_writer_input(add, other);
         value = sum;
     }
-    name = writer_name(w, node->name, ".relu");
+    name = ws_onnx_writer_name(w, node->name, ".relu");
     if (rectifies && name)
-        writer_input(writer_node(w, "Relu", name, 1, w->values[id]), value);
+        ws_onnx_writer_input(ws_onnx_writer_node(w, "Relu", name, 1, w->values[id]), value);
 }
 
-static void write_gemm(struct writer *w, int id)
+static void write_gemm(struct ws_onnx_writer *w, int id)
 {
     const struct ws_node *node = node_at(w, id);
-    char *x = writer_flat_value(w, node->inputs[0]);
-    Onnx__NodeProto *gemm = writer_node(w, "Gemm", node->name, 3, w->values[id]);
-    writer_input(gemm, x);
+    char *x = ws_onnx_writer_flat_value(w, node->inputs[0]);
+    Onnx__NodeProto *gemm = ws_onnx_writer_node(w, "Gemm", node->name, 3, w->values[id]);
+    ws_onnx_writer_input(gemm, x);
     write_params(w, gemm, node);
-    writer_int(w, gemm, "transB", 1);
+    ws_onnx_writer_int(w, gemm, "transB", 1);
     w->is_flat[id] = true;
 }
 
 /* --- pixel by pixel: the form stays --- */
 
 /* One input in the form it has, no attributes yet. */
-static Onnx__NodeProto *write_unary(struct writer *w, int id, const char *op, size_t n_inputs)
+static Onnx__NodeProto *write_unary(struct ws_onnx_writer *w, int id, const char *op, size_t n_inputs)
 {
     const struct ws_node *node = node_at(w, id);
     char *x = any_value(w, node->inputs[0]);
-    Onnx__NodeProto *to = writer_node(w, op, node->name, n_inputs, w->values[id]);
-    writer_input(to, x);
+    Onnx__NodeProto *to = ws_onnx_writer_node(w, op, node->name, n_inputs, w->values[id]);
+    ws_onnx_writer_input(to, x);
     w->is_flat[id] = w->is_flat[node->inputs[0]];
     return to;
 }
 
-static void write_batchnorm(struct writer *w, int id)
+static void write_batchnorm(struct ws_onnx_writer *w, int id)
 {
     const struct ws_node *node = node_at(w, id);
     Onnx__NodeProto *bn = write_unary(w, id, "BatchNormalization", 5);
     write_params(w, bn, node);
-    writer_float(w, bn, "epsilon", node->bn_eps);
-    writer_float(w, bn, "momentum", 1.0 - node->bn_momentum); /* ONNX counts the old value's share */
+    ws_onnx_writer_float(w, bn, "epsilon", node->bn_eps);
+    ws_onnx_writer_float(w, bn, "momentum", 1.0 - node->bn_momentum); /* ONNX counts the old value's share */
 }
 
 /* A limit at infinity is left out: an input without a name. */
-static void write_clip(struct writer *w, int id)
+static void write_clip(struct ws_onnx_writer *w, int id)
 {
     const struct ws_node *node = node_at(w, id);
     Onnx__NodeProto *clip = write_unary(w, id, "Clip", 3);
     if (isinf(node->alpha))
-        writer_input(clip, writer_name(w, "", ""));
+        ws_onnx_writer_input(clip, ws_onnx_writer_name(w, "", ""));
     else
-        writer_scalar_input(w, clip, node->name, ".out.min", node->alpha);
+        ws_onnx_writer_scalar_input(w, clip, node->name, ".out.min", node->alpha);
     if (!isinf(node->beta))
-        writer_scalar_input(w, clip, node->name, ".out.max", node->beta);
+        ws_onnx_writer_scalar_input(w, clip, node->name, ".out.max", node->beta);
 }
 
-static void write_hard_sigmoid(struct writer *w, int id)
+static void write_hard_sigmoid(struct ws_onnx_writer *w, int id)
 {
     const struct ws_node *node = node_at(w, id);
     Onnx__NodeProto *to = write_unary(w, id, "HardSigmoid", 1);
-    writer_float(w, to, "alpha", node->alpha);
-    writer_float(w, to, "beta", node->beta);
+    ws_onnx_writer_float(w, to, "alpha", node->alpha);
+    ws_onnx_writer_float(w, to, "beta", node->beta);
 }
 
-static void write_hard_swish(struct writer *w, int id)
+static void write_hard_swish(struct ws_onnx_writer *w, int id)
 {
     const struct ws_node *node = node_at(w, id);
     if (w->opset >= 14) {
         write_unary(w, id, "HardSwish", 1);
         return;
     }
-    char *x = any_value(w, node->inputs[0]), *gate = writer_name(w, node->name, ".out.gate");
-    char *gate_name = writer_name(w, node->name, ".gate");
+    char *x = any_value(w, node->inputs[0]), *gate = ws_onnx_writer_name(w, node->name, ".out.gate");
+    char *gate_name = ws_onnx_writer_name(w, node->name, ".gate");
     if (w->no_memory)
         return;
-    Onnx__NodeProto *hard = writer_node(w, "HardSigmoid", gate_name, 1, gate);
-    writer_input(hard, x);
-    writer_float(w, hard, "alpha", 1.0 / 6.0);
-    writer_float(w, hard, "beta", 0.5);
+    Onnx__NodeProto *hard = ws_onnx_writer_node(w, "HardSigmoid", gate_name, 1, gate);
+    ws_onnx_writer_input(hard, x);
+    ws_onnx_writer_float(w, hard, "alpha", 1.0 / 6.0);
+    ws_onnx_writer_float(w, hard, "beta", 0.5);
     Onnx__NodeProto *mul = write_unary(w, id, "Mul", 2);
-    writer_input(mul, gate);
+    ws_onnx_writer_input(mul, gate);
 }
 
 /* A file with weights is for inference. */
-static void write_dropout(struct writer *w, int id)
+static void write_dropout(struct ws_onnx_writer *w, int id)
 {
     const struct ws_node *node = node_at(w, id);
     if (w->omits_weights) {
-        writer_scalar_input(w, write_unary(w, id, "Dropout", 2), node->name, ".out.ratio", node->alpha);
+        ws_onnx_writer_scalar_input(w, write_unary(w, id, "Dropout", 2), node->name, ".out.ratio", node->alpha);
         return;
     }
     w->values[id] = any_value(w, node->inputs[0]);
@@ -240,33 +243,33 @@ static void write_dropout(struct writer *w, int id)
 }
 
 /* Two vectors, or maps: a lone vector becomes one. */
-static void write_binary(struct writer *w, int id, const char *op)
+static void write_binary(struct ws_onnx_writer *w, int id, const char *op)
 {
     const struct ws_node *node = node_at(w, id);
     char *operands[2];
     const bool is_flat = suits_vectors(w, node->inputs[0]) && suits_vectors(w, node->inputs[1]);
     for (int i = 0; i < 2; i++)
-        operands[i] = is_flat ? writer_flat_value(w, node->inputs[i]) : map_value(w, node->inputs[i]);
-    Onnx__NodeProto *to = writer_node(w, op, node->name, 2, w->values[id]);
-    writer_input(to, operands[0]);
-    writer_input(to, operands[1]);
+        operands[i] = is_flat ? ws_onnx_writer_flat_value(w, node->inputs[i]) : map_value(w, node->inputs[i]);
+    Onnx__NodeProto *to = ws_onnx_writer_node(w, op, node->name, 2, w->values[id]);
+    ws_onnx_writer_input(to, operands[0]);
+    ws_onnx_writer_input(to, operands[1]);
     w->is_flat[id] = is_flat;
 }
 
 /* --- along axes --- */
 
-static void write_softmax(struct writer *w, int id)
+static void write_softmax(struct ws_onnx_writer *w, int id)
 {
     const struct ws_node *node = node_at(w, id);
     const bool is_flat = w->is_flat[node->inputs[0]] && node->axis == WS_CHANNELS;
     char *x = is_flat ? w->values[node->inputs[0]] : map_value(w, node->inputs[0]);
-    Onnx__NodeProto *to = writer_node(w, "Softmax", node->name, 1, w->values[id]);
-    writer_input(to, x);
-    writer_int(w, to, "axis", onnx_axis[node->axis]);
+    Onnx__NodeProto *to = ws_onnx_writer_node(w, "Softmax", node->name, 1, w->values[id]);
+    ws_onnx_writer_input(to, x);
+    ws_onnx_writer_int(w, to, "axis", onnx_axis[node->axis]);
     w->is_flat[id] = is_flat;
 }
 
-static enum ws_status write_concat(struct writer *w, int id, struct ws_err *err)
+static enum ws_status write_concat(struct ws_onnx_writer *w, int id, struct ws_err *err)
 {
     const struct ws_node *node = node_at(w, id);
     bool is_flat = node->axis == WS_CHANNELS;
@@ -282,10 +285,10 @@ static enum ws_status write_concat(struct writer *w, int id, struct ws_err *err)
     char *operands[WS_NODE_MAX_INPUTS];
     for (int i = 0; i < node->n_inputs; i++)
         operands[i] = is_flat ? w->values[node->inputs[i]] : map_value(w, node->inputs[i]);
-    Onnx__NodeProto *to = writer_node(w, "Concat", node->name, (size_t)node->n_inputs, w->values[id]);
+    Onnx__NodeProto *to = ws_onnx_writer_node(w, "Concat", node->name, (size_t)node->n_inputs, w->values[id]);
     for (int i = 0; i < node->n_inputs; i++)
-        writer_input(to, operands[i]);
-    writer_int(w, to, "axis", onnx_axis[node->axis]);
+        ws_onnx_writer_input(to, operands[i]);
+    ws_onnx_writer_int(w, to, "axis", onnx_axis[node->axis]);
     w->is_flat[id] = is_flat;
     return WS_OK;
 }
@@ -293,12 +296,12 @@ static enum ws_status write_concat(struct writer *w, int id, struct ws_err *err)
 /* --- maps --- */
 
 /* One map in, one map out, no attributes yet. */
-static Onnx__NodeProto *write_map(struct writer *w, int id, const char *op, size_t n_inputs)
+static Onnx__NodeProto *write_map(struct ws_onnx_writer *w, int id, const char *op, size_t n_inputs)
 {
     const struct ws_node *node = node_at(w, id);
     char *x = map_value(w, node->inputs[0]);
-    Onnx__NodeProto *to = writer_node(w, op, node->name, n_inputs, w->values[id]);
-    writer_input(to, x);
+    Onnx__NodeProto *to = ws_onnx_writer_node(w, op, node->name, n_inputs, w->values[id]);
+    ws_onnx_writer_input(to, x);
     return to;
 }
 
@@ -327,7 +330,7 @@ static bool settle_ceil(const struct ws_node *in, const struct ws_node *node, in
     return is_ceil;
 }
 
-static enum ws_status write_pool(struct writer *w, int id, struct ws_err *err)
+static enum ws_status write_pool(struct ws_onnx_writer *w, int id, struct ws_err *err)
 {
     const struct ws_node *node = node_at(w, id);
     const struct ws_window *window = &node->window;
@@ -342,18 +345,18 @@ static enum ws_status write_pool(struct writer *w, int id, struct ws_err *err)
     if (!fits)
         return ws_fail(err, WS_E_UNSUPPORTED, "node \"%s\": its ceil_mode means other windows in ONNX", node->name);
     Onnx__NodeProto *to = write_map(w, id, is_max ? "MaxPool" : "AveragePool", 1);
-    writer_ints(w, to, "kernel_shape", 2, window->kernel);
-    writer_ints(w, to, "strides", 2, window->stride);
-    writer_ints(w, to, "pads", 4, pads);
-    writer_int(w, to, "ceil_mode", is_ceil);
+    ws_onnx_writer_ints(w, to, "kernel_shape", 2, window->kernel);
+    ws_onnx_writer_ints(w, to, "strides", 2, window->stride);
+    ws_onnx_writer_ints(w, to, "pads", 4, pads);
+    ws_onnx_writer_int(w, to, "ceil_mode", is_ceil);
     if (is_max)
-        writer_ints(w, to, "dilations", 2, window->dilation);
+        ws_onnx_writer_ints(w, to, "dilations", 2, window->dilation);
     else
-        writer_int(w, to, "count_include_pad", node->count_padding);
+        ws_onnx_writer_int(w, to, "count_include_pad", node->count_padding);
     return WS_OK;
 }
 
-static void write_reduce_mean(struct writer *w, int id)
+static void write_reduce_mean(struct ws_onnx_writer *w, int id)
 {
     const struct ws_node *node = node_at(w, id);
     int axes[WS_N_SIDES];
@@ -364,16 +367,16 @@ static void write_reduce_mean(struct writer *w, int id)
     Onnx__NodeProto *to = write_map(w, id, n > 0 ? "ReduceMean" : "Identity", 1);
     if (n == 0)
         return;
-    writer_ints(w, to, "axes", n, axes);
-    writer_int(w, to, "keepdims", 1);
+    ws_onnx_writer_ints(w, to, "axes", n, axes);
+    ws_onnx_writer_int(w, to, "keepdims", 1);
 }
 
 /* To 1 x 1: a vector, as PyTorch's flatten gives. */
-static void write_our_reshape(struct writer *w, int id)
+static void write_our_reshape(struct ws_onnx_writer *w, int id)
 {
     const struct ws_node *node = node_at(w, id);
     if (node->height == 1 && node->width == 1) {
-        w->values[id] = writer_flat_value(w, node->inputs[0]);
+        w->values[id] = ws_onnx_writer_flat_value(w, node->inputs[0]);
         w->is_flat[id] = true;
         return;
     }
@@ -381,32 +384,34 @@ static void write_our_reshape(struct writer *w, int id)
     write_reshape(w, node->name, x, w->values[id], 3, (int64_t[]){node->channels, node->height, node->width});
 }
 
-static void write_transpose(struct writer *w, int id)
+static void write_transpose(struct ws_onnx_writer *w, int id)
 {
     const struct ws_node *node = node_at(w, id);
     int perm[4] = {0};
     for (int side = 0; side < WS_N_SIDES; side++)
         perm[onnx_axis[side]] = onnx_axis[node->perm[side]];
-    writer_ints(w, write_map(w, id, "Transpose", 1), "perm", 4, perm);
+    ws_onnx_writer_ints(w, write_map(w, id, "Transpose", 1), "perm", 4, perm);
 }
 
-static void write_channel_shuffle(struct writer *w, int id)
+static void write_channel_shuffle(struct ws_onnx_writer *w, int id)
 {
     const struct ws_node *node = node_at(w, id);
     const int64_t groups = node->groups, per_group = node->channels / groups;
-    char *split = writer_name(w, node->name, ".out.split"), *turned = writer_name(w, node->name, ".out.turned");
-    char *split_name = writer_name(w, node->name, ".split"), *turn_name = writer_name(w, node->name, ".turn");
+    char *split = ws_onnx_writer_name(w, node->name, ".out.split"),
+         *turned = ws_onnx_writer_name(w, node->name, ".out.turned");
+    char *split_name = ws_onnx_writer_name(w, node->name, ".split"),
+         *turn_name = ws_onnx_writer_name(w, node->name, ".turn");
     char *x = map_value(w, node->inputs[0]);
     if (w->no_memory)
         return;
     write_reshape(w, split_name, x, split, 4, (int64_t[]){groups, per_group, node->height, node->width});
-    Onnx__NodeProto *turn = writer_node(w, "Transpose", turn_name, 1, turned);
-    writer_input(turn, split);
-    writer_ints(w, turn, "perm", 5, (int[]){0, 2, 1, 3, 4});
+    Onnx__NodeProto *turn = ws_onnx_writer_node(w, "Transpose", turn_name, 1, turned);
+    ws_onnx_writer_input(turn, split);
+    ws_onnx_writer_ints(w, turn, "perm", 5, (int[]){0, 2, 1, 3, 4});
     write_reshape(w, node->name, turned, w->values[id], 3, (int64_t[]){node->channels, node->height, node->width});
 }
 
-static void write_slice(struct writer *w, int id)
+static void write_slice(struct ws_onnx_writer *w, int id)
 {
     const struct ws_node *node = node_at(w, id);
     int sides[WS_N_SIDES];
@@ -421,13 +426,13 @@ static void write_slice(struct writer *w, int id)
         axes[i] = onnx_axis[i];
     }
     Onnx__NodeProto *to = write_map(w, id, "Slice", 5);
-    writer_ints_input(w, to, node->name, ".out.starts", WS_N_SIDES, starts);
-    writer_ints_input(w, to, node->name, ".out.ends", WS_N_SIDES, ends);
-    writer_ints_input(w, to, node->name, ".out.axes", WS_N_SIDES, axes);
-    writer_ints_input(w, to, node->name, ".out.steps", WS_N_SIDES, steps);
+    ws_onnx_writer_ints_input(w, to, node->name, ".out.starts", WS_N_SIDES, starts);
+    ws_onnx_writer_ints_input(w, to, node->name, ".out.ends", WS_N_SIDES, ends);
+    ws_onnx_writer_ints_input(w, to, node->name, ".out.axes", WS_N_SIDES, axes);
+    ws_onnx_writer_ints_input(w, to, node->name, ".out.steps", WS_N_SIDES, steps);
 }
 
-static void write_pad(struct writer *w, int id)
+static void write_pad(struct ws_onnx_writer *w, int id)
 {
     static const char *const modes[] = {
         [WS_PAD_CONSTANT] = "constant", [WS_PAD_EDGE] = "edge", [WS_PAD_REFLECT] = "reflect"};
@@ -438,41 +443,42 @@ static void write_pad(struct writer *w, int id)
         pads[4 + onnx_axis[side]] = node->pads[2 * side + 1];
     }
     Onnx__NodeProto *to = write_map(w, id, "Pad", 3);
-    writer_ints_input(w, to, node->name, ".out.pads", 8, pads);
+    ws_onnx_writer_ints_input(w, to, node->name, ".out.pads", 8, pads);
     if (node->pad_mode == WS_PAD_CONSTANT)
-        writer_scalar_input(w, to, node->name, ".out.fill", node->alpha);
-    writer_text(w, to, "mode", modes[node->pad_mode]);
+        ws_onnx_writer_scalar_input(w, to, node->name, ".out.fill", node->alpha);
+    ws_onnx_writer_text(w, to, "mode", modes[node->pad_mode]);
 }
 
 /* --- Resize --- */
 
 /* [N, C, height, width] of the result, N taken from `x` when the graph runs; its name. */
-static char *write_sizes(struct writer *w, const struct ws_node *node, char *x)
+static char *write_sizes(struct ws_onnx_writer *w, const struct ws_node *node, char *x)
 {
     static const char *const parts[] = {"shape", "batch", "sizes"};
     char *names[3], *values[3];
     for (int i = 0; i < 3; i++) {
-        names[i] = writer_name(w, node->name, ".");
-        names[i] = names[i] ? writer_name(w, names[i], parts[i]) : NULL;
-        values[i] = writer_name(w, node->name, ".out.");
-        values[i] = values[i] ? writer_name(w, values[i], parts[i]) : NULL;
+        names[i] = ws_onnx_writer_name(w, node->name, ".");
+        names[i] = names[i] ? ws_onnx_writer_name(w, names[i], parts[i]) : NULL;
+        values[i] = ws_onnx_writer_name(w, node->name, ".out.");
+        values[i] = values[i] ? ws_onnx_writer_name(w, values[i], parts[i]) : NULL;
     }
     if (w->no_memory)
         return NULL;
-    writer_input(writer_node(w, "Shape", names[0], 1, values[0]), x);
-    Onnx__NodeProto *slice = writer_node(w, "Slice", names[1], 3, values[1]);
-    writer_input(slice, values[0]);
-    writer_ints_input(w, slice, node->name, ".out.zero", 1, (int64_t[]){0});
-    writer_ints_input(w, slice, node->name, ".out.one", 1, (int64_t[]){1});
-    Onnx__NodeProto *concat = writer_node(w, "Concat", names[2], 2, values[2]);
-    writer_input(concat, values[1]);
-    writer_ints_input(w, concat, node->name, ".out.rest", 3, (int64_t[]){node->channels, node->height, node->width});
-    writer_int(w, concat, "axis", 0);
+    ws_onnx_writer_input(ws_onnx_writer_node(w, "Shape", names[0], 1, values[0]), x);
+    Onnx__NodeProto *slice = ws_onnx_writer_node(w, "Slice", names[1], 3, values[1]);
+    ws_onnx_writer_input(slice, values[0]);
+    ws_onnx_writer_ints_input(w, slice, node->name, ".out.zero", 1, (int64_t[]){0});
+    ws_onnx_writer_ints_input(w, slice, node->name, ".out.one", 1, (int64_t[]){1});
+    Onnx__NodeProto *concat = ws_onnx_writer_node(w, "Concat", names[2], 2, values[2]);
+    ws_onnx_writer_input(concat, values[1]);
+    ws_onnx_writer_ints_input(w, concat, node->name, ".out.rest", 3,
+                              (int64_t[]){node->channels, node->height, node->width});
+    ws_onnx_writer_int(w, concat, "axis", 0);
     return values[2];
 }
 
 /* Scales where the file gave them or they are whole numbers, so that no rounding can move a pixel; else sizes. */
-static void write_resize(struct writer *w, int id)
+static void write_resize(struct ws_onnx_writer *w, int id)
 {
     static const char *const grids[] = {[WS_GRID_HALF_PIXEL] = "half_pixel",
                                         [WS_GRID_PYTORCH_HALF_PIXEL] = "pytorch_half_pixel",
@@ -486,33 +492,33 @@ static void write_resize(struct writer *w, int id)
     const struct ws_resize *resize = &node->resize;
     const bool is_given = resize->scale[0] > 0 && resize->scale[1] > 0;
     const bool is_whole = node->height % in->height == 0 && node->width % in->width == 0;
-    char *x = map_value(w, node->inputs[0]), *none = writer_name(w, "", "");
+    char *x = map_value(w, node->inputs[0]), *none = ws_onnx_writer_name(w, "", "");
     char *sizes = is_given || is_whole ? NULL : write_sizes(w, node, x);
-    Onnx__NodeProto *to = writer_node(w, "Resize", node->name, 4, w->values[id]);
-    writer_input(to, x);
-    writer_input(to, none); /* the region, of another mode */
+    Onnx__NodeProto *to = ws_onnx_writer_node(w, "Resize", node->name, 4, w->values[id]);
+    ws_onnx_writer_input(to, x);
+    ws_onnx_writer_input(to, none); /* the region, of another mode */
     if (is_given || is_whole) {
-        char *name = writer_name(w, node->name, ".out.scales");
-        float *scales = name ? writer_floats(w, name, 1, (int64_t[]){4}, 4) : NULL;
+        char *name = ws_onnx_writer_name(w, node->name, ".out.scales");
+        float *scales = name ? ws_onnx_writer_floats(w, name, 1, (int64_t[]){4}, 4) : NULL;
         if (!scales)
             return;
         scales[0] = scales[1] = 1;
         scales[2] = (float)(is_given ? resize->scale[0] : node->height / in->height);
         scales[3] = (float)(is_given ? resize->scale[1] : node->width / in->width);
-        writer_input(to, name);
+        ws_onnx_writer_input(to, name);
     } else {
-        writer_input(to, none);
-        writer_input(to, sizes);
+        ws_onnx_writer_input(to, none);
+        ws_onnx_writer_input(to, sizes);
     }
-    writer_text(w, to, "mode", resize->is_linear ? "linear" : "nearest");
-    writer_text(w, to, "coordinate_transformation_mode", grids[resize->grid]);
+    ws_onnx_writer_text(w, to, "mode", resize->is_linear ? "linear" : "nearest");
+    ws_onnx_writer_text(w, to, "coordinate_transformation_mode", grids[resize->grid]);
     if (!resize->is_linear)
-        writer_text(w, to, "nearest_mode", roundings[resize->rounding]);
+        ws_onnx_writer_text(w, to, "nearest_mode", roundings[resize->rounding]);
 }
 
 /* --- the table --- */
 
-enum ws_status writer_op(struct writer *w, int id, struct ws_err *err)
+enum ws_status ws_onnx_writer_op(struct ws_onnx_writer *w, int id, struct ws_err *err)
 {
     const struct ws_node *node = node_at(w, id);
     switch (node->op) {
@@ -533,7 +539,7 @@ enum ws_status writer_op(struct writer *w, int id, struct ws_err *err)
         write_unary(w, id, ws_op_name(node->op), 1);
         return WS_OK;
     case WS_OP_LEAKY_RELU:
-        writer_float(w, write_unary(w, id, "LeakyRelu", 1), "alpha", node->alpha);
+        ws_onnx_writer_float(w, write_unary(w, id, "LeakyRelu", 1), "alpha", node->alpha);
         return WS_OK;
     case WS_OP_CLIP:
         write_clip(w, id);

@@ -17,7 +17,7 @@
 
 struct pass {
     struct ws_exec *e;
-    const struct step *s;
+    const struct ws_plan_step *s;
     const struct ws_node *node;
     const float *a, *b, *d; /* [channels] scale and shift forward; coefficients of dx backward */
     const float *pivot;     /* [channels] what the moments are taken around */
@@ -33,26 +33,26 @@ static void moments_slice(void *argument, int slice, int worker)
     (void)worker;
     const struct pass *p = argument;
     const struct ws_exec *e = p->e;
-    size_t first = slice_begin(e, slice), n = slice_begin(e, slice + 1) - first;
+    size_t first = ws_exec_slice_begin(e, slice), n = ws_exec_slice_begin(e, slice + 1) - first;
     double *sum = e->sums + (size_t)slice * 2 * e->max_channels;
     memset(sum, 0, 2 * e->max_channels * sizeof *sum);
     size_t rows = (size_t)p->node->height * (size_t)p->node->width;
-    e->kernels->channel_moments(e->value[p->s->x] + first * image_floats(e, p->s->x), n * rows, p->node->channels,
-                                p->pivot, sum, sum + e->max_channels);
+    e->kernels->channel_moments(e->value[p->s->x] + first * ws_exec_image_floats(e, p->s->x), n * rows,
+                                p->node->channels, p->pivot, sum, sum + e->max_channels);
 }
 
 /** Total of one of the two slice sums of a channel, in slice order. */
 static double total(const struct ws_exec *e, int which, size_t channel)
 {
     double t = 0;
-    for (size_t i = 0; i < N_SLICES; i++)
+    for (size_t i = 0; i < WS_N_SLICES; i++)
         t += e->sums[(i * 2 + (size_t)which) * e->max_channels + channel];
     return t;
 }
 
 /** Batch mean and biased variance from the sums around the pivot; true when a mean is far enough from it to blur its
  * variance. */
-static bool take_moments(const struct pass *p, struct bn_state *state)
+static bool take_moments(const struct pass *p, struct ws_bn_state *state)
 {
     const double n = (double)p->e->batch * p->node->height * p->node->width;
     bool is_far = false;
@@ -68,23 +68,23 @@ static bool take_moments(const struct pass *p, struct bn_state *state)
 
 /** The batch's statistics: in one pass around the running mean where that is near (`is_summed`: done by the
  * convolution). */
-static void observe(struct pass *p, struct bn_state *state, bool is_summed)
+static void observe(struct pass *p, struct ws_bn_state *state, bool is_summed)
 {
     struct ws_exec *e = p->e;
-    p->pivot = param_values(e, p->node, MEAN);
+    p->pivot = ws_exec_param_values(e, p->node, MEAN);
     if (!is_summed)
-        run_slices(e, moments_slice, p);
+        ws_exec_run_slices(e, moments_slice, p);
     if (!take_moments(p, state))
         return;
     float *pivot = e->constants + 3 * e->max_channels;
     memcpy(pivot, state->batch_mean, (size_t)p->node->channels * sizeof *pivot);
     p->pivot = pivot;
-    run_slices(e, moments_slice, p);
+    ws_exec_run_slices(e, moments_slice, p);
     take_moments(p, state);
 }
 
 /** Normalise with the batch's statistics. */
-static void use_batch(const struct ws_node *node, struct bn_state *state)
+static void use_batch(const struct ws_node *node, struct ws_bn_state *state)
 {
     for (size_t c = 0; c < (size_t)node->channels; c++) {
         state->mean[c] = state->batch_mean[c];
@@ -93,10 +93,10 @@ static void use_batch(const struct ws_node *node, struct bn_state *state)
 }
 
 /** Move the running statistics towards the batch's. */
-static void move_running(const struct ws_exec *e, const struct ws_node *node, const struct bn_state *state)
+static void move_running(const struct ws_exec *e, const struct ws_node *node, const struct ws_bn_state *state)
 {
     const double n = (double)e->batch * node->height * node->width, m = node->bn_momentum;
-    float *running_mean = param_values(e, node, MEAN), *running_var = param_values(e, node, VAR);
+    float *running_mean = ws_exec_param_values(e, node, MEAN), *running_var = ws_exec_param_values(e, node, VAR);
     for (size_t c = 0; c < (size_t)node->channels; c++) {
         const double mean = state->batch_mean[c], var = state->batch_var[c];
         running_mean[c] = (float)((1 - m) * running_mean[c] + m * mean);
@@ -112,9 +112,9 @@ void ws_exec_move_statistics(struct ws_exec *exec)
             move_running(exec, &exec->net->nodes[exec->steps[i].node], &exec->bn[exec->steps[i].node]);
 }
 
-static void use_running(const struct ws_exec *e, const struct ws_node *node, struct bn_state *state)
+static void use_running(const struct ws_exec *e, const struct ws_node *node, struct ws_bn_state *state)
 {
-    const float *mean = param_values(e, node, MEAN), *var = param_values(e, node, VAR);
+    const float *mean = ws_exec_param_values(e, node, MEAN), *var = ws_exec_param_values(e, node, VAR);
     for (size_t c = 0; c < (size_t)node->channels; c++) {
         state->mean[c] = mean[c];
         state->invstd[c] = (float)(1 / sqrt((double)var[c] + node->bn_eps));
@@ -126,43 +126,43 @@ static void forward_slice(void *argument, int slice, int worker)
     (void)worker;
     const struct pass *p = argument;
     const struct ws_exec *e = p->e;
-    size_t first = slice_begin(e, slice), n = slice_begin(e, slice + 1) - first;
-    size_t at = first * image_floats(e, p->s->out);
+    size_t first = ws_exec_slice_begin(e, slice), n = ws_exec_slice_begin(e, slice + 1) - first;
+    size_t at = first * ws_exec_image_floats(e, p->s->out);
     size_t rows = (size_t)p->node->height * (size_t)p->node->width;
     e->kernels->affine(e->value[p->s->x] + at, n * rows, p->node->channels, p->a, p->b,
                        p->s->other >= 0 ? e->value[p->s->other] + at : NULL, p->s->top, e->value[p->s->out] + at);
 }
 
 /** True when the convolution just before has already summed this step's moments. */
-static bool has_moments(const struct ws_exec *e, const struct step *s)
+static bool has_moments(const struct ws_exec *e, const struct ws_plan_step *s)
 {
     return s > e->steps && s[-1].moments_of == (int)(s - e->steps);
 }
 
-void batchnorm_forward(struct ws_exec *e, const struct step *s)
+void ws_batchnorm_forward(struct ws_exec *e, const struct ws_plan_step *s)
 {
     const struct ws_node *node = &e->net->nodes[s->node];
-    struct bn_state *state = &e->bn[s->node];
+    struct ws_bn_state *state = &e->bn[s->node];
     float *scale = state->scale, *shift = state->shift;
     struct pass p = {.e = e, .s = s, .node = node, .a = scale, .b = shift};
     state->top = s->top;
     state->is_seeded[0] = state->is_seeded[1] = false;
-    if (is_training(e) || e->mode == WS_BN_OBSERVE)
-        observe(&p, state, is_training(e) && has_moments(e, s));
-    if (is_training(e))
+    if (ws_exec_is_training(e) || e->mode == WS_BN_OBSERVE)
+        observe(&p, state, ws_exec_is_training(e) && has_moments(e, s));
+    if (ws_exec_is_training(e))
         use_batch(node, state);
     else
         use_running(e, node, state);
     if (e->mode == WS_BN_TRAIN)
         move_running(e, node, state);
-    const float *gamma = param_values(e, node, GAMMA), *beta = param_values(e, node, BETA);
+    const float *gamma = ws_exec_param_values(e, node, GAMMA), *beta = ws_exec_param_values(e, node, BETA);
     for (size_t c = 0; c < (size_t)node->channels; c++) {
         double k = (double)gamma[c] * state->invstd[c];
         scale[c] = (float)k;
         shift[c] = (float)(beta[c] - state->mean[c] * k);
     }
     if (!s->is_deferred)
-        run_slices(e, forward_slice, &p);
+        ws_exec_run_slices(e, forward_slice, &p);
 }
 
 static void reduce_slice(void *argument, int slice, int worker)
@@ -170,13 +170,13 @@ static void reduce_slice(void *argument, int slice, int worker)
     (void)worker;
     const struct pass *p = argument;
     struct ws_exec *e = p->e;
-    size_t first = slice_begin(e, slice), n = slice_begin(e, slice + 1) - first;
-    size_t floats = image_floats(e, p->s->out), at = first * floats;
+    size_t first = ws_exec_slice_begin(e, slice), n = ws_exec_slice_begin(e, slice + 1) - first;
+    size_t floats = ws_exec_image_floats(e, p->s->out), at = first * floats;
     size_t rows = (size_t)p->node->height * (size_t)p->node->width;
     double *sum = e->sums + (size_t)slice * 2 * e->max_channels;
     memset(sum, 0, 2 * e->max_channels * sizeof *sum);
     float *dy = e->gradient[p->s->out] + at;
-    const struct bn_state *state = &e->bn[p->s->node];
+    const struct ws_bn_state *state = &e->bn[p->s->node];
     const struct ws_affine forward = {state->scale, state->shift, state->top};
     const float *y =
         p->s->other >= 0 ? e->value[p->s->out] + at : NULL; /* without a residual, x tells what ReLU passed */
@@ -191,22 +191,22 @@ static void dx_slice(void *argument, int slice, int worker)
     (void)worker;
     const struct pass *p = argument;
     struct ws_exec *e = p->e;
-    size_t first = slice_begin(e, slice), n = slice_begin(e, slice + 1) - first;
-    size_t at = first * image_floats(e, p->s->out);
+    size_t first = ws_exec_slice_begin(e, slice), n = ws_exec_slice_begin(e, slice + 1) - first;
+    size_t at = first * ws_exec_image_floats(e, p->s->out);
     size_t rows = (size_t)p->node->height * (size_t)p->node->width;
     e->kernels->batchnorm_dx(e->gradient[p->s->out] + at, e->value[p->s->x] + at, n * rows, p->node->channels, p->a,
                              p->b, p->d, p->add_dx, e->gradient[p->s->x] + at);
 }
 
 /** Coefficients of dx from the sums over dy, and what gamma and beta learn from them. */
-static void take_coefficients(struct ws_exec *e, const struct ws_node *node, const struct bn_state *state, float *a,
+static void take_coefficients(struct ws_exec *e, const struct ws_node *node, const struct ws_bn_state *state, float *a,
                               float *b, float *d)
 {
     const double n = (double)e->batch * node->height * node->width;
-    const bool is_train = is_training(e), learns = is_train || e->mode == WS_BN_FROZEN;
-    const float *gamma = param_values(e, node, GAMMA);
-    float *d_gamma = learns ? param_gradient(e, node, GAMMA) : NULL,
-          *d_beta = learns ? param_gradient(e, node, BETA) : NULL;
+    const bool is_train = ws_exec_is_training(e), learns = is_train || e->mode == WS_BN_FROZEN;
+    const float *gamma = ws_exec_param_values(e, node, GAMMA);
+    float *d_gamma = learns ? ws_exec_param_gradient(e, node, GAMMA) : NULL,
+          *d_beta = learns ? ws_exec_param_gradient(e, node, BETA) : NULL;
     for (size_t c = 0; c < (size_t)node->channels; c++) {
         double sum = total(e, 0, c), dot = total(e, 1, c);
         double invstd = state->invstd[c], scale = gamma[c] * invstd;
@@ -224,22 +224,22 @@ static void take_coefficients(struct ws_exec *e, const struct ws_node *node, con
     }
 }
 
-void batchnorm_backward(struct ws_exec *e, const struct step *s)
+void ws_batchnorm_backward(struct ws_exec *e, const struct ws_plan_step *s)
 {
     const struct ws_node *node = &e->net->nodes[s->node];
-    const struct bn_state *state = &e->bn[s->node];
+    const struct ws_bn_state *state = &e->bn[s->node];
     float *a = state->a, *b = state->b, *d = state->d;
     struct pass p = {.e = e, .s = s, .node = node, .a = a, .b = b, .d = d};
     if (!e->has_gradient[s->out]) /* only its statistics are read by the loss */
-        memset(e->gradient[s->out], 0, (size_t)e->batch * image_floats(e, s->out) * sizeof(float));
+        memset(e->gradient[s->out], 0, (size_t)e->batch * ws_exec_image_floats(e, s->out) * sizeof(float));
     else
         p.want_residual = s->other >= 0 && e->wants_gradient[s->other];
-    p.add_residual = p.want_residual && accumulate_into(e, s->other);
-    run_slices(e, reduce_slice, &p);
+    p.add_residual = p.want_residual && ws_exec_accumulate_into(e, s->other);
+    ws_exec_run_slices(e, reduce_slice, &p);
     take_coefficients(e, node, &e->bn[s->node], a, b, d);
     if (!e->wants_gradient[s->x])
         return;
-    p.add_dx = accumulate_into(e, s->x);
+    p.add_dx = ws_exec_accumulate_into(e, s->x);
     if (!s->leaves_dx)
-        run_slices(e, dx_slice, &p);
+        ws_exec_run_slices(e, dx_slice, &p);
 }

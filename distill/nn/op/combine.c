@@ -2,32 +2,32 @@
 #include "cpu/exec_int.h"
 
 /** Walk over the output with arrays y, a, b. */
-static struct walk walk_of(const struct ws_exec *e, const struct step *s)
+static struct ws_strides walk_of(const struct ws_exec *e, const struct ws_plan_step *s)
 {
-    struct walk w = {.n_arrays = 3};
+    struct ws_strides w = {.n_arrays = 3};
     const int nodes[] = {s->node, s->x, s->other};
-    sides_of(&e->net->nodes[s->node], w.size);
+    ws_node_dims(&e->net->nodes[s->node], w.size);
     for (int i = 0; i < 3; i++) {
         size_t sides[WS_N_SIDES];
-        sides_of(&e->net->nodes[nodes[i]], sides);
-        strides_of(&e->net->nodes[nodes[i]], w.stride[i]);
+        ws_node_dims(&e->net->nodes[nodes[i]], sides);
+        ws_node_strides(&e->net->nodes[nodes[i]], w.stride[i]);
         for (int side = 0; side < WS_N_SIDES; side++)
             w.stride[i][side] = sides[side] == w.size[side] ? w.stride[i][side] : 0;
     }
-    walk_join(&w);
+    ws_strides_join(&w);
     return w;
 }
 
-static ptrdiff_t offset(const struct walk *w, int array, size_t i, size_t j)
+static ptrdiff_t offset(const struct ws_strides *w, int array, size_t i, size_t j)
 {
     return (ptrdiff_t)i * w->stride[array][0] + (ptrdiff_t)j * w->stride[array][1];
 }
 
-static void forward_image(struct ws_exec *e, const struct step *s, size_t image)
+static void forward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
 {
-    const struct walk w = walk_of(e, s);
-    const float *a = image_value(e, s->x, image), *b = image_value(e, s->other, image);
-    float *y = e->value[s->out] + image * image_floats(e, s->out);
+    const struct ws_strides w = walk_of(e, s);
+    const float *a = ws_exec_image_value(e, s->x, image), *b = ws_exec_image_value(e, s->other, image);
+    float *y = e->value[s->out] + image * ws_exec_image_floats(e, s->out);
     for (size_t i = 0; i < w.size[0]; i++)
         for (size_t j = 0; j < w.size[1]; j++)
             e->kernels->combine(s->op == WS_OP_MUL, a + offset(&w, 1, i, j), w.stride[1][2] == 0,
@@ -35,18 +35,19 @@ static void forward_image(struct ws_exec *e, const struct step *s, size_t image)
                                 y + offset(&w, 0, i, j));
 }
 
-void combine_forward(struct ws_exec *e, const struct step *s)
+void ws_combine_forward(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    for_each_image(e, s, forward_image);
+    ws_exec_each_image(e, s, forward_image);
 }
 
 /** Gradient of operand `to` (1: a, 2: b). */
-static void backward_operand(const struct ws_exec *e, const struct step *s, size_t image, const struct walk *w, int to)
+static void backward_operand(const struct ws_exec *e, const struct ws_plan_step *s, size_t image,
+                             const struct ws_strides *w, int to)
 {
     const int node = to == 1 ? s->x : s->other, from = 3 - to;
-    const float *dy = image_gradient(e, s->out, image);
-    const float *other = s->op == WS_OP_MUL ? image_value(e, to == 1 ? s->other : s->x, image) : NULL;
-    float *dx = image_gradient(e, node, image);
+    const float *dy = ws_exec_image_gradient(e, s->out, image);
+    const float *other = s->op == WS_OP_MUL ? ws_exec_image_value(e, to == 1 ? s->other : s->x, image) : NULL;
+    float *dx = ws_exec_image_gradient(e, node, image);
     for (size_t i = 0; i < w->size[0]; i++)
         for (size_t j = 0; j < w->size[1]; j++)
             e->kernels->combine_dx(dy + offset(w, 0, i, j), other ? other + offset(w, from, i, j) : NULL,
@@ -54,20 +55,20 @@ static void backward_operand(const struct ws_exec *e, const struct step *s, size
                                    dx + offset(w, to, i, j));
 }
 
-static void backward_image(struct ws_exec *e, const struct step *s, size_t image)
+static void backward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
 {
-    const struct walk w = walk_of(e, s);
-    float *dy = image_gradient(e, s->out, image);
+    const struct ws_strides w = walk_of(e, s);
+    float *dy = ws_exec_image_gradient(e, s->out, image);
     if (s->top > 0)
-        e->kernels->relu_dx(dy, image_value(e, s->out, image), image_floats(e, s->out), false, dy);
+        e->kernels->relu_dx(dy, ws_exec_image_value(e, s->out, image), ws_exec_image_floats(e, s->out), false, dy);
     if (e->wants_gradient[s->x])
         backward_operand(e, s, image, &w, 1);
     if (e->wants_gradient[s->other])
         backward_operand(e, s, image, &w, 2);
 }
 
-void combine_backward(struct ws_exec *e, const struct step *s)
+void ws_combine_backward(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    if (open_gradients(e, s))
-        for_each_image(e, s, backward_image);
+    if (ws_exec_open_gradients(e, s))
+        ws_exec_each_image(e, s, backward_image);
 }

@@ -37,7 +37,7 @@ static size_t padded_floats(int height, int width, size_t channels, int pad)
 }
 
 /** The geometry of dX as a convolution of dY (stride 1). */
-static struct ws_geometry turned_geometry(const struct product *p)
+static struct ws_geometry turned_geometry(const struct ws_conv *p)
 {
     struct ws_geometry t = p->g;
     t.height = p->g.out_height;
@@ -66,17 +66,17 @@ static bool fits_direct(const struct ws_geometry *g, size_t n_out)
            g->pad[0] >= 0 && padded_floats(g->height, g->width, (size_t)g->channels, g->pad[0]) <= NARROW_FLOATS;
 }
 
-static bool has_stride_1(const struct product *p)
+static bool has_stride_1(const struct ws_conv *p)
 {
     return p->g.stride[0] == 1 && p->g.stride[1] == 1;
 }
 
-static struct product product_of(struct ws_exec *e, const struct step *s)
+static struct ws_conv product_of(struct ws_exec *e, const struct ws_plan_step *s)
 {
     const struct ws_node *node = &e->net->nodes[s->node], *in = &e->net->nodes[s->x];
     const struct ws_window *w = &node->window;
-    struct product p = {
-        .e = e, .s = s, .node = node, .n_out = (size_t)node->channels, .in_floats = image_floats(e, s->x)};
+    struct ws_conv p = {
+        .e = e, .s = s, .node = node, .n_out = (size_t)node->channels, .in_floats = ws_exec_image_floats(e, s->x)};
     p.rows_per_image = (size_t)node->height * (size_t)node->width;
     p.k = e->net->params[node->params[0]].n / p.n_out;
     p.n_in = (size_t)in->channels;
@@ -98,41 +98,41 @@ static struct product product_of(struct ws_exec *e, const struct step *s)
                                .stride = {w->stride[0], w->stride[1]},
                                .dilation = {w->dilation[0], w->dilation[1]},
                                .pad = {w->pads[0], w->pads[1]}};
-    p.is_depthwise = depthwise_fits(&p);
-    p.is_1x1 = conv_1x1_fits(&p);
-    p.panels = e->step_scratch ? e->step_scratch + (e->has_backward ? N_SLICES : 0) * e->n_weight : NULL;
+    p.is_depthwise = ws_depthwise_fits(&p);
+    p.is_1x1 = ws_conv_1x1_fits(&p);
+    p.panels = e->step_scratch ? e->step_scratch + (e->has_backward ? WS_N_SLICES : 0) * e->n_weight : NULL;
     if (node->op == WS_OP_CONV && is_square(w)) {
         struct ws_geometry turned = turned_geometry(&p);
-        p.is_winograd = winograd_fits(&p);
+        p.is_winograd = ws_winograd_fits(&p);
         p.is_narrow = fits_direct(&p.g, p.out_group);
         p.is_narrow_dx = has_stride_1(&p) && fits_direct(&turned, p.in_group);
     }
     p.packed = e->n_slices == 1 ? e->packed[s - e->steps] : NULL; /* a group's */
     p.after = s->after >= 0 ? &e->bn[s->after] : NULL;
     if (s->before >= 0) {
-        const struct bn_state *bn = &e->bn[s->before];
+        const struct ws_bn_state *bn = &e->bn[s->before];
         p.has_before = true;
         p.before = (struct ws_affine){bn->scale, bn->shift, bn->top};
     }
     return p;
 }
 
-size_t conv_packed_floats(struct ws_exec *e, const struct step *s)
+size_t ws_conv_packed_floats(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    const struct product p = product_of(e, s);
-    return p.is_winograd ? winograd_packed_floats(&p) : p.is_1x1 ? conv_1x1_panel_floats(&p) : 0;
+    const struct ws_conv p = product_of(e, s);
+    return p.is_winograd ? ws_winograd_packed_floats(&p) : p.is_1x1 ? ws_conv_1x1_panel_floats(&p) : 0;
 }
 
-void conv_pack(struct ws_exec *e, const struct step *s, float *packed)
+void ws_conv_pack(struct ws_exec *e, const struct ws_plan_step *s, float *packed)
 {
-    const struct product p = product_of(e, s);
+    const struct ws_conv p = product_of(e, s);
     if (p.is_winograd)
-        winograd_pack(&p, packed);
+        ws_winograd_pack(&p, packed);
     else
-        conv_1x1_pack(&p, false, packed);
+        ws_conv_1x1_pack(&p, false, packed);
 }
 
-const float *input_rows(const struct product *p, const float *x, size_t rows, float *scratch)
+const float *ws_conv_input_rows(const struct ws_conv *p, const float *x, size_t rows, float *scratch)
 {
     if (!p->has_before)
         return x;
@@ -140,7 +140,8 @@ const float *input_rows(const struct product *p, const float *x, size_t rows, fl
     return scratch;
 }
 
-const float *gradient_rows(const struct product *p, const float *dy, const float *y, size_t rows, float *scratch)
+const float *ws_conv_gradient_rows(const struct ws_conv *p, const float *dy, const float *y, size_t rows,
+                                   float *scratch)
 {
     if (!p->after)
         return dy;
@@ -148,47 +149,47 @@ const float *gradient_rows(const struct product *p, const float *dy, const float
     return scratch;
 }
 
-bool conv_undoes_by_rows(struct ws_exec *e, const struct step *s)
+bool ws_conv_undoes_by_rows(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    const struct product p = product_of(e, s);
+    const struct ws_conv p = product_of(e, s);
     return (p.is_1x1 || p.is_depthwise) && !p.node->has_bias && s->top == 0 && s->other < 0;
 }
 
-bool conv_reads_by_rows(struct ws_exec *e, const struct step *s)
+bool ws_conv_reads_by_rows(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    const struct product p = product_of(e, s);
+    const struct ws_conv p = product_of(e, s);
     return p.is_winograd || p.is_1x1 || p.is_depthwise;
 }
 
 static size_t stripe_rows(size_t k)
 {
-    size_t rows = STRIPE_BYTES / sizeof(float) / k;
-    return rows < STRIPE_MIN_ROWS ? STRIPE_MIN_ROWS : rows;
+    size_t rows = WS_STRIPE_BYTES / sizeof(float) / k;
+    return rows < WS_STRIPE_MIN_ROWS ? WS_STRIPE_MIN_ROWS : rows;
 }
 
-size_t conv_weight_floats(struct ws_exec *e, const struct step *s)
+size_t ws_conv_weight_floats(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    const struct product p = product_of(e, s);
-    return p.is_winograd ? 0 : p.is_1x1 ? conv_1x1_panel_floats(&p) : e->net->params[p.node->params[0]].n;
+    const struct ws_conv p = product_of(e, s);
+    return p.is_winograd ? 0 : p.is_1x1 ? ws_conv_1x1_panel_floats(&p) : e->net->params[p.node->params[0]].n;
 }
 
 /** Columns of the patch matrix of dY when dX is computed as a convolution. */
-static size_t turned_k(const struct product *p)
+static size_t turned_k(const struct ws_conv *p)
 {
     return (size_t)p->g.kernel[0] * (size_t)p->g.kernel[1] * p->out_group;
 }
 
-size_t conv_scratch_floats(struct ws_exec *e, const struct step *s, size_t *shared)
+size_t ws_conv_scratch_floats(struct ws_exec *e, const struct ws_plan_step *s, size_t *shared)
 {
-    struct product p = product_of(e, s);
+    struct ws_conv p = product_of(e, s);
     *shared = 0;
     if (p.is_depthwise)
-        return depthwise_scratch(&p);
+        return ws_depthwise_scratch(&p);
     if (p.is_1x1)
-        return conv_1x1_scratch(&p);
+        return ws_conv_1x1_scratch(&p);
     if (p.is_winograd) {
         size_t worker;
-        winograd_scratch(&p, &worker, shared);
+        ws_winograd_scratch(&p, &worker, shared);
         return worker;
     }
     size_t wanted = p.is_narrow ? padded_floats(p.g.height, p.g.width, (size_t)p.g.channels, p.g.pad[0])
@@ -226,7 +227,7 @@ static const float *framed(const struct ws_kernels *kernels, const struct ws_geo
 }
 
 /** Rows m … m+n-1 of a group's patch matrix and its row pitch: the input itself, or made in `patches`. */
-static const float *patches_of(const struct product *p, const float *x, size_t group, size_t m, size_t n,
+static const float *patches_of(const struct ws_conv *p, const float *x, size_t group, size_t m, size_t n,
                                float *patches, size_t *pitch)
 {
     *pitch = p->is_direct ? p->k * p->n_groups : p->k;
@@ -236,7 +237,7 @@ static const float *patches_of(const struct product *p, const float *x, size_t g
     return patches;
 }
 
-void finish_rows(const struct epilogue *f, float *y, size_t first_row, size_t rows)
+void ws_epilogue_finish(const struct ws_epilogue *f, float *y, size_t first_row, size_t rows)
 {
     size_t at = first_row * (size_t)f->channels;
     if (f->is_needed)
@@ -246,33 +247,33 @@ void finish_rows(const struct epilogue *f, float *y, size_t first_row, size_t ro
         f->kernels->channel_moments(y + at, rows, f->channels, f->pivot, f->sum, f->sumsq);
 }
 
-void epilogue_begin(const struct product *p)
+void ws_epilogue_begin(const struct ws_conv *p)
 {
-    if (p->s->moments_of >= 0 && is_training(p->e))
-        memset(p->e->sums, 0, (size_t)N_SLICES * 2 * p->e->max_channels * sizeof *p->e->sums);
+    if (p->s->moments_of >= 0 && ws_exec_is_training(p->e))
+        memset(p->e->sums, 0, (size_t)WS_N_SLICES * 2 * p->e->max_channels * sizeof *p->e->sums);
 }
 
-struct epilogue epilogue_of(const struct product *p, int slice, size_t first_image)
+struct ws_epilogue ws_epilogue_of(const struct ws_conv *p, int slice, size_t first_image)
 {
     const struct ws_exec *e = p->e;
-    const struct step *s = p->s;
+    const struct ws_plan_step *s = p->s;
     double *sum = e->sums + (size_t)slice * 2 * e->max_channels;
-    struct epilogue f = {.kernels = e->kernels,
-                         .channels = p->node->channels,
-                         .ones = e->constants,
-                         .top = s->top,
-                         .sum = sum,
-                         .sumsq = sum + e->max_channels};
-    f.shift = p->node->has_bias ? param_values(e, p->node, 1) : e->constants + e->max_channels;
+    struct ws_epilogue f = {.kernels = e->kernels,
+                            .channels = p->node->channels,
+                            .ones = e->constants,
+                            .top = s->top,
+                            .sum = sum,
+                            .sumsq = sum + e->max_channels};
+    f.shift = p->node->has_bias ? ws_exec_param_values(e, p->node, 1) : e->constants + e->max_channels;
     if (s->other >= 0)
         f.residual = e->value[s->other] + first_image * p->rows_per_image * p->n_out;
     f.is_needed = p->node->has_bias || f.residual || s->top > 0;
-    if (s->moments_of >= 0 && is_training(e))
-        f.pivot = param_values(e, &e->net->nodes[e->steps[s->moments_of].node], 2);
+    if (s->moments_of >= 0 && ws_exec_is_training(e))
+        f.pivot = ws_exec_param_values(e, &e->net->nodes[e->steps[s->moments_of].node], 2);
     return f;
 }
 
-static void forward_direct(const struct product *p, const struct epilogue *f, size_t n_images, const float *x,
+static void forward_direct(const struct ws_conv *p, const struct ws_epilogue *f, size_t n_images, const float *x,
                            float *scratch, float *y)
 {
     const struct ws_exec *e = p->e;
@@ -281,14 +282,14 @@ static void forward_direct(const struct product *p, const struct epilogue *f, si
         for (size_t group = 0; group < p->n_groups; group++) {
             size_t at = group * p->out_group;
             const float *image = framed(e->kernels, &p->g, x + i * p->in_floats + group * p->in_group, scratch);
-            e->kernels->conv_direct(&d, image, param_values(e, p->node, 0) + at, false,
+            e->kernels->conv_direct(&d, image, ws_exec_param_values(e, p->node, 0) + at, false,
                                     y + i * p->rows_per_image * p->n_out + at);
         }
-        finish_rows(f, y, i * p->rows_per_image, p->rows_per_image);
+        ws_epilogue_finish(f, y, i * p->rows_per_image, p->rows_per_image);
     }
 }
 
-static void forward_product(const struct product *p, const struct epilogue *f, size_t rows, const float *x,
+static void forward_product(const struct ws_conv *p, const struct ws_epilogue *f, size_t rows, const float *x,
                             float *scratch, float *y)
 {
     const struct ws_exec *e = p->e;
@@ -300,7 +301,7 @@ static void forward_product(const struct product *p, const struct epilogue *f, s
             size_t at = group * p->out_group;
             const float *a = patches_of(p, x, group, m, n, patches, &pitch);
             const struct ws_matrices matrices = {.a = a,
-                                                 .w = param_values(e, p->node, 0) + at,
+                                                 .w = ws_exec_param_values(e, p->node, 0) + at,
                                                  .c = y + m * p->n_out + at,
                                                  .rows = n,
                                                  .k = p->k,
@@ -310,46 +311,46 @@ static void forward_product(const struct product *p, const struct epilogue *f, s
                                                  .c_step = p->n_out};
             e->kernels->matrix_product(&matrices, scratch);
         }
-        finish_rows(f, y, m, n);
+        ws_epilogue_finish(f, y, m, n);
     }
 }
 
 static void forward_slice(void *argument, int slice, int worker)
 {
-    const struct product *p = argument;
+    const struct ws_conv *p = argument;
     const struct ws_exec *e = p->e;
-    size_t first = slice_begin(e, slice), n_images = slice_begin(e, slice + 1) - first;
-    struct epilogue f = epilogue_of(p, slice, first);
+    size_t first = ws_exec_slice_begin(e, slice), n_images = ws_exec_slice_begin(e, slice + 1) - first;
+    struct ws_epilogue f = ws_epilogue_of(p, slice, first);
     const float *x = e->value[p->s->x] + first * p->in_floats;
     float *y = e->value[p->s->out] + first * p->rows_per_image * p->n_out;
     float *scratch = e->worker_scratch + (size_t)worker * e->n_stripe;
     if (p->is_depthwise)
-        depthwise_forward(p, &f, n_images, x, scratch, y);
+        ws_depthwise_forward(p, &f, n_images, x, scratch, y);
     else if (p->is_1x1)
-        conv_1x1_forward(p, &f, n_images, x, p->panels, scratch, y);
+        ws_conv_1x1_forward(p, &f, n_images, x, p->panels, scratch, y);
     else if (p->is_narrow)
         forward_direct(p, &f, n_images, x, scratch, y);
     else
         forward_product(p, &f, n_images * p->rows_per_image, x, scratch, y);
 }
 
-void conv_forward(struct ws_exec *e, const struct step *s)
+void ws_conv_forward(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    struct product p = product_of(e, s);
+    struct ws_conv p = product_of(e, s);
     if (p.is_winograd) {
-        winograd_forward(&p);
+        ws_winograd_forward(&p);
         return;
     }
     if (p.is_1x1 && p.packed)
         p.panels = p.packed;
     else if (p.is_1x1)
-        conv_1x1_pack(&p, false, p.panels);
-    epilogue_begin(&p);
-    run_slices(e, forward_slice, &p);
+        ws_conv_1x1_pack(&p, false, p.panels);
+    ws_epilogue_begin(&p);
+    ws_exec_run_slices(e, forward_slice, &p);
 }
 
 /** dW of this slice into its own partial: direct, or with the patches made again. */
-static void backward_weight(const struct product *p, size_t n_images, const float *x, const float *dy, float *scratch,
+static void backward_weight(const struct ws_conv *p, size_t n_images, const float *x, const float *dy, float *scratch,
                             float *partial)
 {
     const struct ws_exec *e = p->e;
@@ -375,7 +376,7 @@ static void backward_weight(const struct product *p, size_t n_images, const floa
 }
 
 /** dX at stride 1: dY convolved with the turned kernel. */
-static void backward_input_turned(const struct product *p, size_t n_images, const float *dy, float *scratch, float *dx)
+static void backward_input_turned(const struct ws_conv *p, size_t n_images, const float *dy, float *scratch, float *dx)
 {
     const struct ws_exec *e = p->e;
     struct ws_geometry g = turned_geometry(p);
@@ -402,7 +403,7 @@ static void backward_input_turned(const struct product *p, size_t n_images, cons
 }
 
 /** dX in general: dY W' gives gradients of patches; direct products store them, others scatter them. */
-static void backward_input_scattered(const struct product *p, size_t n_images, const float *dy, float *patches,
+static void backward_input_scattered(const struct ws_conv *p, size_t n_images, const float *dy, float *patches,
                                      float *dx)
 {
     const struct ws_exec *e = p->e;
@@ -416,8 +417,8 @@ static void backward_input_scattered(const struct product *p, size_t n_images, c
             size_t at = group * p->out_group;
             float *out = p->is_direct ? dx + m * pitch + group * p->in_group : patches;
             cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)n, (blasint)p->k, (blasint)p->out_group, 1.0F,
-                        dy + m * p->n_out + at, (blasint)p->n_out, param_values(e, p->node, 0) + at, (blasint)p->n_out,
-                        p->is_direct && p->add_dx ? 1.0F : 0.0F, out, (blasint)pitch);
+                        dy + m * p->n_out + at, (blasint)p->n_out, ws_exec_param_values(e, p->node, 0) + at,
+                        (blasint)p->n_out, p->is_direct && p->add_dx ? 1.0F : 0.0F, out, (blasint)pitch);
             if (!p->is_direct)
                 e->kernels->col2im(&p->g, patches, m, n, dx + group * p->in_group);
         }
@@ -426,10 +427,10 @@ static void backward_input_scattered(const struct product *p, size_t n_images, c
 
 static void backward_slice(void *argument, int slice, int worker)
 {
-    const struct product *p = argument;
+    const struct ws_conv *p = argument;
     struct ws_exec *e = p->e;
-    const struct step *s = p->s;
-    size_t first = slice_begin(e, slice), n_images = slice_begin(e, slice + 1) - first;
+    const struct ws_plan_step *s = p->s;
+    size_t first = ws_exec_slice_begin(e, slice), n_images = ws_exec_slice_begin(e, slice + 1) - first;
     size_t rows = n_images * p->rows_per_image, out_floats = p->rows_per_image * p->n_out;
     const float *x = e->value[s->x] + first * p->in_floats;
     float *dy = e->gradient[s->out] + first * out_floats;
@@ -438,13 +439,13 @@ static void backward_slice(void *argument, int slice, int worker)
         e->kernels->relu_dx(dy, e->value[s->out] + first * out_floats, rows * p->n_out, false, dy);
     float *partial = e->step_scratch + (size_t)slice * e->n_weight;
     float *dx = p->want_dx ? e->gradient[s->x] + first * p->in_floats : NULL;
-    const struct conv_slice part = {
+    const struct ws_conv_slice part = {
         n_images, x, e->value[s->out] + first * out_floats, dy, scratch, p->want_dw ? partial : NULL, dx};
     const struct ws_geometry turned = turned_geometry(p);
     if (p->is_depthwise)
-        depthwise_backward(p, &part, &turned);
+        ws_depthwise_backward(p, &part, &turned);
     else if (p->is_1x1)
-        conv_1x1_backward(p, &part, p->panels);
+        ws_conv_1x1_backward(p, &part, p->panels);
     else if (p->want_dw && !p->is_winograd)
         backward_weight(p, n_images, x, dy, scratch, partial);
     if (p->node->has_bias) {
@@ -462,7 +463,7 @@ static void backward_slice(void *argument, int slice, int worker)
 }
 
 struct turning {
-    const struct product *p;
+    const struct ws_conv *p;
     const float *weight;
     float *turned;
 };
@@ -473,9 +474,10 @@ static void turn_slice(void *argument, int slice, int worker)
     (void)worker;
     enum { TILE = 16 };
     const struct turning *t = argument;
-    const struct product *p = t->p;
+    const struct ws_conv *p = t->p;
     const size_t window = (size_t)p->g.kernel[0] * (size_t)p->g.kernel[1], n_groups = p->n_in / p->in_group;
-    const size_t begin = p->out_group * (size_t)slice / N_SLICES, end = p->out_group * ((size_t)slice + 1) / N_SLICES;
+    const size_t begin = p->out_group * (size_t)slice / WS_N_SLICES,
+                 end = p->out_group * ((size_t)slice + 1) / WS_N_SLICES;
     for (size_t w = 0; w < window; w++)
         for (size_t group = 0; group < n_groups; group++)
             for (size_t first = 0; first < p->in_group; first += TILE) {
@@ -488,65 +490,65 @@ static void turn_slice(void *argument, int slice, int worker)
             }
 }
 
-void turn_weight(const struct product *p, const float *weight, float *turned)
+void ws_conv_flip_weight(const struct ws_conv *p, const float *weight, float *turned)
 {
     struct turning turning = {p, weight, turned};
-    ws_pool_run(p->e->pool, N_SLICES, turn_slice, &turning);
+    ws_pool_run(p->e->pool, WS_N_SLICES, turn_slice, &turning);
 }
 
 /** Add the slices' partial weight gradients, in slice order; a slice of this job is a range of elements. */
 static void reduce_weight_slice(void *argument, int slice, int worker)
 {
     (void)worker;
-    const struct product *p = argument;
+    const struct ws_conv *p = argument;
     const struct ws_exec *e = p->e;
-    size_t n = p->n_out * p->k, begin = n * (size_t)slice / N_SLICES, end = n * (size_t)(slice + 1) / N_SLICES;
-    float *gradient = param_gradient(e, p->node, 0);
-    for (int i = 0; i < N_SLICES; i++)
+    size_t n = p->n_out * p->k, begin = n * (size_t)slice / WS_N_SLICES, end = n * (size_t)(slice + 1) / WS_N_SLICES;
+    float *gradient = ws_exec_param_gradient(e, p->node, 0);
+    for (int i = 0; i < WS_N_SLICES; i++)
         e->kernels->add(e->step_scratch + (size_t)i * e->n_weight + begin, end - begin, gradient + begin);
 }
 
-static void reduce_bias(const struct product *p)
+static void reduce_bias(const struct ws_conv *p)
 {
     const struct ws_exec *e = p->e;
-    float *gradient = param_gradient(e, p->node, 1);
+    float *gradient = ws_exec_param_gradient(e, p->node, 1);
     for (size_t c = 0; gradient && c < p->n_out; c++) {
         double total = 0;
-        for (size_t i = 0; i < N_SLICES; i++)
+        for (size_t i = 0; i < WS_N_SLICES; i++)
             total += e->sums[i * 2 * e->max_channels + c];
         gradient[c] += (float)total;
     }
 }
 
 /** The residual that a folded convolution added gets the output's gradient, after the ReLU was undone. */
-static void backward_residual(struct ws_exec *e, const struct step *s)
+static void backward_residual(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    size_t n = (size_t)e->batch * image_floats(e, s->out);
+    size_t n = (size_t)e->batch * ws_exec_image_floats(e, s->out);
     if (e->wants_gradient[s->other])
-        e->kernels->relu_dx(e->gradient[s->out], NULL, n, accumulate_into(e, s->other), e->gradient[s->other]);
+        e->kernels->relu_dx(e->gradient[s->out], NULL, n, ws_exec_accumulate_into(e, s->other), e->gradient[s->other]);
 }
 
-void conv_backward(struct ws_exec *e, const struct step *s)
+void ws_conv_backward(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    struct product p = product_of(e, s);
-    p.want_dw = param_gradient(e, p.node, 0) != NULL;
+    struct ws_conv p = product_of(e, s);
+    p.want_dw = ws_exec_param_gradient(e, p.node, 0) != NULL;
     p.want_dx = e->wants_gradient[s->x];
-    p.add_dx = p.want_dx && accumulate_into(e, s->x);
+    p.add_dx = p.want_dx && ws_exec_accumulate_into(e, s->x);
     if (p.want_dx && !p.is_direct && has_stride_1(&p) && !p.is_winograd) {
-        float *turned = e->step_scratch + N_SLICES * e->n_weight;
-        turn_weight(&p, param_values(e, p.node, 0), turned);
+        float *turned = e->step_scratch + WS_N_SLICES * e->n_weight;
+        ws_conv_flip_weight(&p, ws_exec_param_values(e, p.node, 0), turned);
         p.turned = turned;
     }
     if (p.want_dx && p.is_1x1)
-        conv_1x1_pack(&p, true, p.panels);
+        ws_conv_1x1_pack(&p, true, p.panels);
     if (!p.is_winograd || s->top > 0 || p.node->has_bias)
-        run_slices(e, backward_slice, &p);
+        ws_exec_run_slices(e, backward_slice, &p);
     if (p.is_winograd && p.want_dw)
-        winograd_backward_weight(&p);
+        ws_winograd_backward_weight(&p);
     if (p.is_winograd && p.want_dx)
-        winograd_backward_input(&p);
+        ws_winograd_backward_input(&p);
     if (p.want_dw && !p.is_winograd)
-        ws_pool_run(e->pool, N_SLICES, reduce_weight_slice, &p);
+        ws_pool_run(e->pool, WS_N_SLICES, reduce_weight_slice, &p);
     if (p.node->has_bias)
         reduce_bias(&p);
     if (s->other >= 0)

@@ -5,16 +5,16 @@
 #include "conv_int.h"
 
 /** Whether this convolution, forward and both gradients, goes this way. */
-bool depthwise_fits(const struct product *p);
+bool ws_depthwise_fits(const struct ws_conv *p);
 
 /** Floats of a worker's scratch: images to which a BatchNorm's part was done. */
-size_t depthwise_scratch(const struct product *p);
+size_t ws_depthwise_scratch(const struct ws_conv *p);
 
 /** y of `n_images` images from x, finished by the epilogue a few rows at a time. */
-void depthwise_forward(const struct product *p, const struct epilogue *f, size_t n_images, const float *x,
-                       float *scratch, float *y);
+void ws_depthwise_forward(const struct ws_conv *p, const struct ws_epilogue *f, size_t n_images, const float *x,
+                          float *scratch, float *y);
 
 /** dW and dX, image by image; `turned` is the geometry of dX as a convolution of dY, used when p->turned is there. */
-void depthwise_backward(const struct product *p, const struct conv_slice *s, const struct ws_geometry *turned);
+void ws_depthwise_backward(const struct ws_conv *p, const struct ws_conv_slice *s, const struct ws_geometry *turned);
 
 #endif

@@ -5,50 +5,50 @@
 
 struct pass {
     struct ws_exec *e;
-    const struct step *s;
-    image_fn *work;
+    const struct ws_plan_step *s;
+    ws_image_fn *work;
 };
 
 static void run_slice(void *argument, int slice, int worker)
 {
     (void)worker;
     const struct pass *p = argument;
-    const size_t end = slice_begin(p->e, slice + 1);
-    for (size_t image = slice_begin(p->e, slice); image < end; image++)
+    const size_t end = ws_exec_slice_begin(p->e, slice + 1);
+    for (size_t image = ws_exec_slice_begin(p->e, slice); image < end; image++)
         p->work(p->e, p->s, image);
 }
 
-void for_each_image(struct ws_exec *e, const struct step *s, image_fn *work)
+void ws_exec_each_image(struct ws_exec *e, const struct ws_plan_step *s, ws_image_fn *work)
 {
     struct pass p = {e, s, work};
-    run_slices(e, run_slice, &p);
+    ws_exec_run_slices(e, run_slice, &p);
 }
 
-bool open_gradient(struct ws_exec *e, int node)
+bool ws_exec_open_gradient(struct ws_exec *e, int node)
 {
     if (node < 0 || !e->wants_gradient[node])
         return false;
-    if (!accumulate_into(e, node))
-        memset(e->gradient[node], 0, (size_t)e->batch * image_floats(e, node) * sizeof(float));
+    if (!ws_exec_accumulate_into(e, node))
+        memset(e->gradient[node], 0, (size_t)e->batch * ws_exec_image_floats(e, node) * sizeof(float));
     return true;
 }
 
-bool open_gradients(struct ws_exec *e, const struct step *s)
+bool ws_exec_open_gradients(struct ws_exec *e, const struct ws_plan_step *s)
 {
     bool is_wanted = false;
-    for (int i = 0; i < step_n_inputs(e, s); i++)
-        is_wanted |= open_gradient(e, step_input(e, s, i));
+    for (int i = 0; i < ws_exec_step_n_inputs(e, s); i++)
+        is_wanted |= ws_exec_open_gradient(e, ws_exec_step_input(e, s, i));
     return is_wanted;
 }
 
-void sides_of(const struct ws_node *node, size_t sides[WS_N_SIDES])
+void ws_node_dims(const struct ws_node *node, size_t sides[WS_N_SIDES])
 {
     sides[WS_HEIGHT] = (size_t)node->height;
     sides[WS_WIDTH] = (size_t)node->width;
     sides[WS_CHANNELS] = (size_t)node->channels;
 }
 
-void strides_of(const struct ws_node *node, ptrdiff_t strides[WS_N_SIDES])
+void ws_node_strides(const struct ws_node *node, ptrdiff_t strides[WS_N_SIDES])
 {
     strides[WS_CHANNELS] = 1;
     strides[WS_WIDTH] = node->channels;
@@ -56,7 +56,7 @@ void strides_of(const struct ws_node *node, ptrdiff_t strides[WS_N_SIDES])
 }
 
 /** Two sides are one when no array jumps between them. */
-static bool can_join(const struct walk *w, int outer, int inner)
+static bool can_join(const struct ws_strides *w, int outer, int inner)
 {
     for (int i = 0; i < w->n_arrays; i++)
         if (w->stride[i][outer] != w->stride[i][inner] * (ptrdiff_t)w->size[inner])
@@ -64,14 +64,14 @@ static bool can_join(const struct walk *w, int outer, int inner)
     return true;
 }
 
-static void set_side(struct walk *w, int side, size_t size, int from)
+static void set_side(struct ws_strides *w, int side, size_t size, int from)
 {
     for (int i = 0; i < w->n_arrays; i++)
         w->stride[i][side] = from >= 0 ? w->stride[i][from] : 0;
     w->size[side] = size;
 }
 
-void walk_join(struct walk *w)
+void ws_strides_join(struct ws_strides *w)
 {
     int to = WS_N_SIDES - 1;
     for (int side = to - 1; side >= 0; side--) {

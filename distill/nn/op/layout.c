@@ -7,15 +7,15 @@ enum { IN, OUT };
 
 /** Values of the input that begin at `from` go to the output at `to`, as `walk` says (arrays: input, output). */
 struct move {
-    struct walk walk;
+    struct ws_strides walk;
     ptrdiff_t from, to;
 };
 
 /** y = x forward; backward x += y, where x and y are gradients. */
 static void run_move(const struct ws_exec *e, struct move m, bool backward, const float *source, float *target)
 {
-    walk_join(&m.walk);
-    const struct walk *w = &m.walk;
+    ws_strides_join(&m.walk);
+    const struct ws_strides *w = &m.walk;
     const int from = backward ? OUT : IN, to = 1 - from;
     const ptrdiff_t step_from = w->stride[from][2], step_to = w->stride[to][2];
     source += backward ? m.to : m.from;
@@ -35,14 +35,14 @@ static void run_move(const struct ws_exec *e, struct move m, bool backward, cons
 }
 
 /** A move that fills the output from one input: Transpose, ChannelShuffle, Slice. */
-static struct move move_of(const struct ws_exec *e, const struct step *s)
+static struct move move_of(const struct ws_exec *e, const struct ws_plan_step *s)
 {
     const struct ws_node *node = &e->net->nodes[s->node], *in = &e->net->nodes[s->x];
     struct move m = {.walk = {.n_arrays = 2}};
     ptrdiff_t strides[WS_N_SIDES];
-    strides_of(in, strides);
-    sides_of(node, m.walk.size);
-    strides_of(node, m.walk.stride[OUT]);
+    ws_node_strides(in, strides);
+    ws_node_dims(node, m.walk.size);
+    ws_node_strides(node, m.walk.stride[OUT]);
     for (int side = 0; side < WS_N_SIDES; side++) {
         const int from = node->op == WS_OP_TRANSPOSE ? node->perm[side] : side;
         const int step = node->op == WS_OP_SLICE ? node->step[side] : 1,
@@ -62,90 +62,91 @@ static struct move move_of(const struct ws_exec *e, const struct step *s)
     return m;
 }
 
-static void move_image(struct ws_exec *e, const struct step *s, size_t image)
+static void move_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
 {
-    run_move(e, move_of(e, s), false, image_value(e, s->x, image), e->value[s->out] + image * image_floats(e, s->out));
+    run_move(e, move_of(e, s), false, ws_exec_image_value(e, s->x, image),
+             e->value[s->out] + image * ws_exec_image_floats(e, s->out));
 }
 
-static void move_backward_image(struct ws_exec *e, const struct step *s, size_t image)
+static void move_backward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
 {
-    run_move(e, move_of(e, s), true, image_gradient(e, s->out, image), image_gradient(e, s->x, image));
+    run_move(e, move_of(e, s), true, ws_exec_image_gradient(e, s->out, image), ws_exec_image_gradient(e, s->x, image));
 }
 
-void move_forward(struct ws_exec *e, const struct step *s)
+void ws_move_forward(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    for_each_image(e, s, move_image);
+    ws_exec_each_image(e, s, move_image);
 }
 
-void move_backward(struct ws_exec *e, const struct step *s)
+void ws_move_backward(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    if (open_gradient(e, s->x))
-        for_each_image(e, s, move_backward_image);
+    if (ws_exec_open_gradient(e, s->x))
+        ws_exec_each_image(e, s, move_backward_image);
 }
 
 /* --- Concat --- */
 
 /** Move of one input to its place in the output, which is `at` along the axis. */
-static struct move join_of(const struct ws_exec *e, const struct step *s, int input, size_t at)
+static struct move join_of(const struct ws_exec *e, const struct ws_plan_step *s, int input, size_t at)
 {
     const struct ws_node *node = &e->net->nodes[s->node];
     struct move m = {.walk = {.n_arrays = 2}};
-    sides_of(&e->net->nodes[input], m.walk.size);
-    strides_of(&e->net->nodes[input], m.walk.stride[IN]);
-    strides_of(node, m.walk.stride[OUT]);
+    ws_node_dims(&e->net->nodes[input], m.walk.size);
+    ws_node_strides(&e->net->nodes[input], m.walk.stride[IN]);
+    ws_node_strides(node, m.walk.stride[OUT]);
     m.to = (ptrdiff_t)at * m.walk.stride[OUT][node->axis];
     return m;
 }
 
-static size_t axis_side(const struct ws_exec *e, const struct step *s, int input)
+static size_t axis_side(const struct ws_exec *e, const struct ws_plan_step *s, int input)
 {
     size_t sides[WS_N_SIDES];
-    sides_of(&e->net->nodes[input], sides);
+    ws_node_dims(&e->net->nodes[input], sides);
     return sides[e->net->nodes[s->node].axis];
 }
 
-static void concat_image(struct ws_exec *e, const struct step *s, size_t image)
+static void concat_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
 {
     size_t at = 0;
-    float *y = e->value[s->out] + image * image_floats(e, s->out);
+    float *y = e->value[s->out] + image * ws_exec_image_floats(e, s->out);
     for (int i = 0; i < e->net->nodes[s->node].n_inputs; i++) {
-        const int input = step_input(e, s, i);
-        run_move(e, join_of(e, s, input, at), false, image_value(e, input, image), y);
+        const int input = ws_exec_step_input(e, s, i);
+        run_move(e, join_of(e, s, input, at), false, ws_exec_image_value(e, input, image), y);
         at += axis_side(e, s, input);
     }
 }
 
-static void concat_backward_image(struct ws_exec *e, const struct step *s, size_t image)
+static void concat_backward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
 {
     size_t at = 0;
-    const float *dy = image_gradient(e, s->out, image);
+    const float *dy = ws_exec_image_gradient(e, s->out, image);
     for (int i = 0; i < e->net->nodes[s->node].n_inputs; i++) {
-        const int input = step_input(e, s, i);
+        const int input = ws_exec_step_input(e, s, i);
         if (e->wants_gradient[input])
-            run_move(e, join_of(e, s, input, at), true, dy, image_gradient(e, input, image));
+            run_move(e, join_of(e, s, input, at), true, dy, ws_exec_image_gradient(e, input, image));
         at += axis_side(e, s, input);
     }
 }
 
-void concat_forward(struct ws_exec *e, const struct step *s)
+void ws_concat_forward(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    for_each_image(e, s, concat_image);
+    ws_exec_each_image(e, s, concat_image);
 }
 
-void concat_backward(struct ws_exec *e, const struct step *s)
+void ws_concat_backward(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    if (open_gradients(e, s))
-        for_each_image(e, s, concat_backward_image);
+    if (ws_exec_open_gradients(e, s))
+        ws_exec_each_image(e, s, concat_backward_image);
 }
 
 /* --- Reshape --- */
 
 /** Both images in C, H, W order, value by value. */
-static void reshape_values(const struct ws_exec *e, const struct step *s, bool backward, const float *source,
+static void reshape_values(const struct ws_exec *e, const struct ws_plan_step *s, bool backward, const float *source,
                            float *target)
 {
     const struct ws_node *in = &e->net->nodes[s->x], *out = &e->net->nodes[s->node];
-    const size_t n = image_floats(e, s->x);
+    const size_t n = ws_exec_image_floats(e, s->x);
     if (in->channels == out->channels) { /* H, W order alone: the same in memory */
         if (backward)
             e->kernels->add(source, n, target);
@@ -173,25 +174,26 @@ static void reshape_values(const struct ws_exec *e, const struct step *s, bool b
     }
 }
 
-static void reshape_image(struct ws_exec *e, const struct step *s, size_t image)
+static void reshape_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
 {
-    reshape_values(e, s, false, image_value(e, s->x, image), e->value[s->out] + image * image_floats(e, s->out));
+    reshape_values(e, s, false, ws_exec_image_value(e, s->x, image),
+                   e->value[s->out] + image * ws_exec_image_floats(e, s->out));
 }
 
-static void reshape_backward_image(struct ws_exec *e, const struct step *s, size_t image)
+static void reshape_backward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
 {
-    reshape_values(e, s, true, image_gradient(e, s->out, image), image_gradient(e, s->x, image));
+    reshape_values(e, s, true, ws_exec_image_gradient(e, s->out, image), ws_exec_image_gradient(e, s->x, image));
 }
 
-void reshape_forward(struct ws_exec *e, const struct step *s)
+void ws_reshape_forward(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    for_each_image(e, s, reshape_image);
+    ws_exec_each_image(e, s, reshape_image);
 }
 
-void reshape_backward(struct ws_exec *e, const struct step *s)
+void ws_reshape_backward(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    if (open_gradient(e, s->x))
-        for_each_image(e, s, reshape_backward_image);
+    if (ws_exec_open_gradient(e, s->x))
+        ws_exec_each_image(e, s, reshape_backward_image);
 }
 
 /* --- Pad --- */
@@ -210,12 +212,13 @@ static ptrdiff_t pad_source(const struct ws_node *node, int side, size_t i, size
 }
 
 /** Forward: y from x, or the constant. Backward: dx from dy, at the same places. */
-static void pad_values(const struct ws_exec *e, const struct step *s, bool backward, const float *source, float *target)
+static void pad_values(const struct ws_exec *e, const struct ws_plan_step *s, bool backward, const float *source,
+                       float *target)
 {
     const struct ws_node *node = &e->net->nodes[s->node];
     size_t in[WS_N_SIDES], out[WS_N_SIDES];
-    sides_of(&e->net->nodes[s->x], in);
-    sides_of(node, out);
+    ws_node_dims(&e->net->nodes[s->x], in);
+    ws_node_dims(node, out);
     size_t at = 0;
     for (size_t y = 0; y < out[WS_HEIGHT]; y++)
         for (size_t x = 0; x < out[WS_WIDTH]; x++) {
@@ -234,23 +237,24 @@ static void pad_values(const struct ws_exec *e, const struct step *s, bool backw
         }
 }
 
-static void pad_image(struct ws_exec *e, const struct step *s, size_t image)
+static void pad_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
 {
-    pad_values(e, s, false, image_value(e, s->x, image), e->value[s->out] + image * image_floats(e, s->out));
+    pad_values(e, s, false, ws_exec_image_value(e, s->x, image),
+               e->value[s->out] + image * ws_exec_image_floats(e, s->out));
 }
 
-static void pad_backward_image(struct ws_exec *e, const struct step *s, size_t image)
+static void pad_backward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
 {
-    pad_values(e, s, true, image_gradient(e, s->out, image), image_gradient(e, s->x, image));
+    pad_values(e, s, true, ws_exec_image_gradient(e, s->out, image), ws_exec_image_gradient(e, s->x, image));
 }
 
-void pad_forward(struct ws_exec *e, const struct step *s)
+void ws_pad_forward(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    for_each_image(e, s, pad_image);
+    ws_exec_each_image(e, s, pad_image);
 }
 
-void pad_backward(struct ws_exec *e, const struct step *s)
+void ws_pad_backward(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    if (open_gradient(e, s->x))
-        for_each_image(e, s, pad_backward_image);
+    if (ws_exec_open_gradient(e, s->x))
+        ws_exec_each_image(e, s, pad_backward_image);
 }

@@ -5,20 +5,20 @@
 
 struct pass {
     struct ws_exec *e;
-    const struct step *s;
+    const struct ws_plan_step *s;
     bool add;
 };
 
-static void forward_image(struct ws_exec *e, const struct step *s, size_t image)
+static void forward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
 {
     const struct ws_node *node = &e->net->nodes[s->node];
-    e->kernels->unary(s->op, image_value(e, s->x, image), image_floats(e, s->x), (float)node->alpha, (float)node->beta,
-                      e->value[s->out] + image * image_floats(e, s->out));
+    e->kernels->unary(s->op, ws_exec_image_value(e, s->x, image), ws_exec_image_floats(e, s->x), (float)node->alpha,
+                      (float)node->beta, e->value[s->out] + image * ws_exec_image_floats(e, s->out));
 }
 
-void unary_forward(struct ws_exec *e, const struct step *s)
+void ws_unary_forward(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    for_each_image(e, s, forward_image);
+    ws_exec_each_image(e, s, forward_image);
 }
 
 static void backward_slice(void *argument, int slice, int worker)
@@ -27,29 +27,30 @@ static void backward_slice(void *argument, int slice, int worker)
     const struct pass *p = argument;
     struct ws_exec *e = p->e;
     const struct ws_node *node = &e->net->nodes[p->s->node];
-    const size_t first = slice_begin(e, slice), n = slice_begin(e, slice + 1) - first;
-    const size_t floats = image_floats(e, p->s->x), at = first * floats;
+    const size_t first = ws_exec_slice_begin(e, slice), n = ws_exec_slice_begin(e, slice + 1) - first;
+    const size_t floats = ws_exec_image_floats(e, p->s->x), at = first * floats;
     e->kernels->unary_dx(p->s->op, e->gradient[p->s->out] + at, e->value[p->s->x] + at, e->value[p->s->out] + at,
                          n * floats, (float)node->alpha, (float)node->beta, p->add, e->gradient[p->s->x] + at);
 }
 
-void unary_backward(struct ws_exec *e, const struct step *s)
+void ws_unary_backward(struct ws_exec *e, const struct ws_plan_step *s)
 {
     if (!e->wants_gradient[s->x])
         return;
-    struct pass p = {e, s, accumulate_into(e, s->x)};
-    run_slices(e, backward_slice, &p);
+    struct pass p = {e, s, ws_exec_accumulate_into(e, s->x)};
+    ws_exec_run_slices(e, backward_slice, &p);
 }
 
 /* --- Dropout --- */
 
 /** y (+)= the kept values of x, divided by the kept share; outside TRAIN all of them. Backward draws the same mask
  * again. */
-static void drop(const struct ws_exec *e, const struct step *s, size_t image, const float *x, bool accumulate, float *y)
+static void drop(const struct ws_exec *e, const struct ws_plan_step *s, size_t image, const float *x, bool accumulate,
+                 float *y)
 {
     const double alpha = e->net->nodes[s->node].alpha;
-    const size_t n = image_floats(e, s->out);
-    const bool is_identity = !is_training(e) || !(alpha > 0);
+    const size_t n = ws_exec_image_floats(e, s->out);
+    const bool is_identity = !ws_exec_is_training(e) || !(alpha > 0);
     const float scale = is_identity ? 1 : (float)(1 / (1 - alpha));
     const uint32_t threshold = (uint32_t)(alpha * 0x1p32);
     struct ws_rng rng;
@@ -62,23 +63,24 @@ static void drop(const struct ws_exec *e, const struct step *s, size_t image, co
     }
 }
 
-static void drop_forward(struct ws_exec *e, const struct step *s, size_t image)
+static void drop_forward(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
 {
-    drop(e, s, image, image_value(e, s->x, image), false, e->value[s->out] + image * image_floats(e, s->out));
+    drop(e, s, image, ws_exec_image_value(e, s->x, image), false,
+         e->value[s->out] + image * ws_exec_image_floats(e, s->out));
 }
 
-void dropout_forward(struct ws_exec *e, const struct step *s)
+void ws_dropout_forward(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    for_each_image(e, s, drop_forward);
+    ws_exec_each_image(e, s, drop_forward);
 }
 
-static void drop_backward(struct ws_exec *e, const struct step *s, size_t image)
+static void drop_backward(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
 {
-    drop(e, s, image, image_gradient(e, s->out, image), true, image_gradient(e, s->x, image));
+    drop(e, s, image, ws_exec_image_gradient(e, s->out, image), true, ws_exec_image_gradient(e, s->x, image));
 }
 
-void dropout_backward(struct ws_exec *e, const struct step *s)
+void ws_dropout_backward(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    if (open_gradient(e, s->x))
-        for_each_image(e, s, drop_backward);
+    if (ws_exec_open_gradient(e, s->x))
+        ws_exec_each_image(e, s, drop_backward);
 }

@@ -52,11 +52,11 @@ static struct ws_pool_window window_of(const struct ws_node *in, const struct ws
     return p;
 }
 
-static void forward_image(struct ws_exec *e, const struct step *s, size_t image)
+static void forward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
 {
     const struct ws_node *node = &e->net->nodes[s->node], *in = &e->net->nodes[s->x];
-    const float *x = image_value(e, s->x, image);
-    float *y = e->value[s->out] + image * image_floats(e, s->out);
+    const float *x = ws_exec_image_value(e, s->x, image);
+    float *y = e->value[s->out] + image * ws_exec_image_floats(e, s->out);
     for (int oy = 0; oy < node->height; oy++)
         for (int ox = 0; ox < node->width; ox++, y += node->channels) {
             size_t at;
@@ -65,17 +65,17 @@ static void forward_image(struct ws_exec *e, const struct step *s, size_t image)
         }
 }
 
-void pool_forward(struct ws_exec *e, const struct step *s)
+void ws_pool_forward(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    for_each_image(e, s, forward_image);
+    ws_exec_each_image(e, s, forward_image);
 }
 
-static void backward_image(struct ws_exec *e, const struct step *s, size_t image)
+static void backward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
 {
     const struct ws_node *node = &e->net->nodes[s->node], *in = &e->net->nodes[s->x];
-    const float *x = image_value(e, s->x, image), *y = image_value(e, s->out, image);
-    const float *dy = image_gradient(e, s->out, image);
-    float *dx = image_gradient(e, s->x, image);
+    const float *x = ws_exec_image_value(e, s->x, image), *y = ws_exec_image_value(e, s->out, image);
+    const float *dy = ws_exec_image_gradient(e, s->out, image);
+    float *dx = ws_exec_image_gradient(e, s->x, image);
     for (int oy = 0; oy < node->height; oy++)
         for (int ox = 0; ox < node->width; ox++, y += node->channels, dy += node->channels) {
             size_t at;
@@ -84,8 +84,8 @@ static void backward_image(struct ws_exec *e, const struct step *s, size_t image
         }
 }
 
-void pool_backward(struct ws_exec *e, const struct step *s)
+void ws_pool_backward(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    if (open_gradient(e, s->x))
-        for_each_image(e, s, backward_image);
+    if (ws_exec_open_gradient(e, s->x))
+        ws_exec_each_image(e, s, backward_image);
 }

@@ -5,30 +5,30 @@
 #include <string.h>
 
 /** Walk over the input with arrays x and y, where y stays on one value along the sides that are averaged. */
-static struct walk mean_walk(const struct ws_exec *e, const struct step *s, float *share)
+static struct ws_strides mean_walk(const struct ws_exec *e, const struct ws_plan_step *s, float *share)
 {
     const struct ws_node *node = &e->net->nodes[s->node], *in = &e->net->nodes[s->x];
-    struct walk w = {.n_arrays = 2};
+    struct ws_strides w = {.n_arrays = 2};
     double n = 1;
-    sides_of(in, w.size);
-    strides_of(in, w.stride[0]);
-    strides_of(node, w.stride[1]);
+    ws_node_dims(in, w.size);
+    ws_node_strides(in, w.stride[0]);
+    ws_node_strides(node, w.stride[1]);
     for (int side = 0; side < WS_N_SIDES; side++)
         if (node->axes[side]) {
             n *= (double)w.size[side];
             w.stride[1][side] = 0;
         }
     *share = (float)(1 / n);
-    walk_join(&w);
+    ws_strides_join(&w);
     return w;
 }
 
-static void mean_image(struct ws_exec *e, const struct step *s, size_t image)
+static void mean_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
 {
     float share;
-    const struct walk w = mean_walk(e, s, &share);
-    const size_t n = image_floats(e, s->out);
-    const float *x = image_value(e, s->x, image);
+    const struct ws_strides w = mean_walk(e, s, &share);
+    const size_t n = ws_exec_image_floats(e, s->out);
+    const float *x = ws_exec_image_value(e, s->x, image);
     float *y = e->value[s->out] + image * n;
     memset(y, 0, n * sizeof *y);
     for (size_t i = 0; i < w.size[0]; i++)
@@ -40,17 +40,17 @@ static void mean_image(struct ws_exec *e, const struct step *s, size_t image)
         y[i] *= share;
 }
 
-void reduce_mean_forward(struct ws_exec *e, const struct step *s)
+void ws_reduce_mean_forward(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    for_each_image(e, s, mean_image);
+    ws_exec_each_image(e, s, mean_image);
 }
 
-static void mean_backward_image(struct ws_exec *e, const struct step *s, size_t image)
+static void mean_backward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
 {
     float share;
-    const struct walk w = mean_walk(e, s, &share);
-    const float *gradient = image_gradient(e, s->out, image);
-    float *to = image_gradient(e, s->x, image);
+    const struct ws_strides w = mean_walk(e, s, &share);
+    const float *gradient = ws_exec_image_gradient(e, s->out, image);
+    float *to = ws_exec_image_gradient(e, s->x, image);
     for (size_t i = 0; i < w.size[0]; i++)
         for (size_t j = 0; j < w.size[1]; j++) {
             float *dx = to + (ptrdiff_t)i * w.stride[0][0] + (ptrdiff_t)j * w.stride[0][1];
@@ -63,10 +63,10 @@ static void mean_backward_image(struct ws_exec *e, const struct step *s, size_t 
         }
 }
 
-void reduce_mean_backward(struct ws_exec *e, const struct step *s)
+void ws_reduce_mean_backward(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    if (open_gradient(e, s->x))
-        for_each_image(e, s, mean_backward_image);
+    if (ws_exec_open_gradient(e, s->x))
+        ws_exec_each_image(e, s, mean_backward_image);
 }
 
 /* --- Softmax --- */
@@ -80,7 +80,7 @@ static struct columns columns_of(const struct ws_node *node)
 {
     struct columns c = {1, 1, 1};
     size_t sides[WS_N_SIDES];
-    sides_of(node, sides);
+    ws_node_dims(node, sides);
     for (int side = 0; side < WS_N_SIDES; side++) {
         size_t *part = side < (int)node->axis ? &c.outer : side > (int)node->axis ? &c.inner : &c.length;
         *part *= sides[side];
@@ -106,11 +106,11 @@ static void divide_by_sum(const struct columns *c, float *y)
         y[k * c->inner] = (float)((double)y[k * c->inner] / sum);
 }
 
-static void softmax_image(struct ws_exec *e, const struct step *s, size_t image)
+static void softmax_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
 {
     const struct columns c = columns_of(&e->net->nodes[s->node]);
-    const size_t n = image_floats(e, s->out), block = c.length * c.inner;
-    const float *x = image_value(e, s->x, image);
+    const size_t n = ws_exec_image_floats(e, s->out), block = c.length * c.inner;
+    const float *x = ws_exec_image_value(e, s->x, image);
     float *y = e->value[s->out] + image * n;
     for (size_t i = 0; i < c.outer * c.inner; i++)
         less_largest(&c, x + i / c.inner * block + i % c.inner, y + i / c.inner * block + i % c.inner);
@@ -119,16 +119,16 @@ static void softmax_image(struct ws_exec *e, const struct step *s, size_t image)
         divide_by_sum(&c, y + i / c.inner * block + i % c.inner);
 }
 
-void softmax_forward(struct ws_exec *e, const struct step *s)
+void ws_softmax_forward(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    for_each_image(e, s, softmax_image);
+    ws_exec_each_image(e, s, softmax_image);
 }
 
-static void softmax_backward_image(struct ws_exec *e, const struct step *s, size_t image)
+static void softmax_backward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
 {
     const struct columns c = columns_of(&e->net->nodes[s->node]);
-    const float *y = image_value(e, s->out, image), *dy = image_gradient(e, s->out, image);
-    float *dx = image_gradient(e, s->x, image);
+    const float *y = ws_exec_image_value(e, s->out, image), *dy = ws_exec_image_gradient(e, s->out, image);
+    float *dx = ws_exec_image_gradient(e, s->x, image);
     for (size_t i = 0; i < c.outer * c.inner; i++) {
         const size_t first = i / c.inner * c.length * c.inner + i % c.inner, end = first + c.length * c.inner;
         double dot = 0;
@@ -139,8 +139,8 @@ static void softmax_backward_image(struct ws_exec *e, const struct step *s, size
     }
 }
 
-void softmax_backward(struct ws_exec *e, const struct step *s)
+void ws_softmax_backward(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    if (open_gradient(e, s->x))
-        for_each_image(e, s, softmax_backward_image);
+    if (ws_exec_open_gradient(e, s->x))
+        ws_exec_each_image(e, s, softmax_backward_image);
 }

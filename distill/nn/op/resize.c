@@ -53,12 +53,12 @@ static struct taps taps_of(const struct ws_resize *r, int axis, int i, int in, i
     return (struct taps){first, first + 1 < (size_t)in ? first + 1 : first, (float)(inside - (double)first)};
 }
 
-static void nearest_image(struct ws_exec *e, const struct step *s, size_t image)
+static void nearest_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
 {
     const struct ws_node *node = &e->net->nodes[s->node], *in = &e->net->nodes[s->x];
     const size_t c = (size_t)in->channels, row = (size_t)in->width * c, out_row = (size_t)node->width * c;
-    const float *x = image_value(e, s->x, image);
-    float *y = e->value[s->out] + image * image_floats(e, s->out);
+    const float *x = ws_exec_image_value(e, s->x, image);
+    float *y = e->value[s->out] + image * ws_exec_image_floats(e, s->out);
     size_t above = (size_t)in->height; /* input row of the output row above */
     for (int oy = 0; oy < node->height; oy++, y += out_row) {
         const size_t iy = taps_of(&node->resize, 0, oy, in->height, node->height).first;
@@ -75,7 +75,7 @@ static void nearest_image(struct ws_exec *e, const struct step *s, size_t image)
 }
 
 /** Forward: y += share x; backward: dx += share dy, for each pixel that an output pixel reads. */
-static void linear_values(const struct ws_exec *e, const struct step *s, bool backward, const float *source,
+static void linear_values(const struct ws_exec *e, const struct ws_plan_step *s, bool backward, const float *source,
                           float *target)
 {
     const struct ws_node *node = &e->net->nodes[s->node], *in = &e->net->nodes[s->x];
@@ -96,27 +96,27 @@ static void linear_values(const struct ws_exec *e, const struct step *s, bool ba
     }
 }
 
-static void linear_image(struct ws_exec *e, const struct step *s, size_t image)
+static void linear_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
 {
-    const size_t n = image_floats(e, s->out);
+    const size_t n = ws_exec_image_floats(e, s->out);
     float *y = e->value[s->out] + image * n;
     memset(y, 0, n * sizeof *y);
-    linear_values(e, s, false, image_value(e, s->x, image), y);
+    linear_values(e, s, false, ws_exec_image_value(e, s->x, image), y);
 }
 
-void resize_forward(struct ws_exec *e, const struct step *s)
+void ws_resize_forward(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    for_each_image(e, s, e->net->nodes[s->node].resize.is_linear ? linear_image : nearest_image);
+    ws_exec_each_image(e, s, e->net->nodes[s->node].resize.is_linear ? linear_image : nearest_image);
 }
 
 /** Nearest is a linear one whose second pixel has no share. */
-static void backward_image(struct ws_exec *e, const struct step *s, size_t image)
+static void backward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
 {
-    linear_values(e, s, true, image_gradient(e, s->out, image), image_gradient(e, s->x, image));
+    linear_values(e, s, true, ws_exec_image_gradient(e, s->out, image), ws_exec_image_gradient(e, s->x, image));
 }
 
-void resize_backward(struct ws_exec *e, const struct step *s)
+void ws_resize_backward(struct ws_exec *e, const struct ws_plan_step *s)
 {
-    if (open_gradient(e, s->x))
-        for_each_image(e, s, backward_image);
+    if (ws_exec_open_gradient(e, s->x))
+        ws_exec_each_image(e, s, backward_image);
 }

@@ -42,14 +42,14 @@ static struct ws_winograd geometry(int height, int width, int channels, int out_
                                 .tiles_x = (out_width + 3) / 4};
 }
 
-static struct ws_winograd forward_geometry(const struct product *p)
+static struct ws_winograd forward_geometry(const struct ws_conv *p)
 {
     const struct ws_geometry *g = &p->g;
     return geometry(g->height, g->width, g->channels, g->out_height, g->out_width, (int)p->n_out, g->pad[0]);
 }
 
 /** dX as a convolution of dY. */
-static struct ws_winograd turned_geometry(const struct product *p)
+static struct ws_winograd turned_geometry(const struct ws_conv *p)
 {
     const struct ws_geometry *g = &p->g;
     return geometry(g->out_height, g->out_width, (int)p->n_out, g->height, g->width, g->channels, 2 - g->pad[0]);
@@ -62,7 +62,7 @@ static bool saves_enough(int height, int width)
     return POINTS * tiles <= 0.7 * 9 * (double)height * (double)width;
 }
 
-bool winograd_fits(const struct product *p)
+bool ws_winograd_fits(const struct ws_conv *p)
 {
     const struct ws_geometry *g = &p->g;
     return p->node->op == WS_OP_CONV && p->n_groups == 1 && g->kernel[0] == 3 && g->stride[0] == 1 && g->pad[0] <= 2 &&
@@ -70,7 +70,7 @@ bool winograd_fits(const struct product *p)
            saves_enough(g->out_height, g->out_width) && saves_enough(g->height, g->width);
 }
 
-static bool is_narrow(const struct product *p)
+static bool is_narrow(const struct ws_conv *p)
 {
     return (size_t)p->g.channels * p->n_out <= NARROW_WEIGHTS;
 }
@@ -88,32 +88,32 @@ static size_t map_of(size_t tiles, int channels)
 }
 
 /** Floats of a transformed tile, in and out. */
-static size_t tile_floats(const struct product *p)
+static size_t tile_floats(const struct ws_conv *p)
 {
     return POINTS * ((size_t)p->g.channels + p->n_out);
 }
 
 /** Tile rows of a narrow block. */
-static size_t block_rows_of(const struct product *p, const struct ws_winograd *g)
+static size_t block_rows_of(const struct ws_conv *p, const struct ws_winograd *g)
 {
     size_t tiles = least(BLOCK_FLOATS / tile_floats(p), MAX_BLOCK_TILES), rows = tiles / (size_t)g->tiles_x;
     return rows > 0 ? rows : 1;
 }
 
 /** Images of a wide chunk; `g` is either geometry. */
-static size_t chunk_images_of(const struct product *p, const struct ws_winograd *g)
+static size_t chunk_images_of(const struct ws_conv *p, const struct ws_winograd *g)
 {
     size_t per_image = (size_t)g->tiles_y * (size_t)g->tiles_x * tile_floats(p), images = CHUNK_FLOATS / per_image;
     return images > 0 ? least(images, (size_t)p->e->max_batch) : 1;
 }
 
-static size_t matrices(const struct product *p)
+static size_t matrices(const struct ws_conv *p)
 {
     return POINTS * (size_t)p->g.channels * p->n_out;
 }
 
 /** Largest transformed maps of forward and, when there is one, backward: of a block, or of a chunk. */
-static size_t map_floats(const struct product *p)
+static size_t map_floats(const struct ws_conv *p)
 {
     const struct ws_winograd g[2] = {forward_geometry(p), turned_geometry(p)};
     size_t largest = 0;
@@ -132,19 +132,19 @@ static size_t frame_floats(const struct ws_winograd *g)
     return 6 * (4 * (size_t)g->tiles_x + 2) * (size_t)g->channels;
 }
 
-static size_t largest_frame(const struct product *p)
+static size_t largest_frame(const struct ws_conv *p)
 {
     const struct ws_winograd g = forward_geometry(p), turned = turned_geometry(p);
     const size_t a = frame_floats(&g), b = frame_floats(&turned);
     return p->e->has_backward && b > a ? b : a;
 }
 
-void winograd_scratch(const struct product *p, size_t *worker, size_t *shared)
+void ws_winograd_scratch(const struct ws_conv *p, size_t *worker, size_t *shared)
 {
     const bool narrow = is_narrow(p);
     size_t n = matrices(p); /* the transformed weights */
     if (p->e->has_backward)
-        n = narrow ? N_SLICES * matrices(p)
+        n = narrow ? WS_N_SLICES * matrices(p)
                    : matrices(p) + matrices(p) / 4; /* sums of dW; or dX's turned kernel before */
     *worker = largest_frame(p) + (narrow ? map_floats(p) : 0);
     *shared = n + (narrow ? 0 : map_floats(p));
@@ -154,7 +154,7 @@ void winograd_scratch(const struct product *p, size_t *worker, size_t *shared)
 
 /** A convolution, or dX as one: from `x` to `y`. */
 struct job {
-    const struct product *p;
+    const struct ws_conv *p;
     struct ws_winograd g;
     const float *weight; /* [3][3][channels][out] */
     const float *x;
@@ -171,7 +171,7 @@ static void weight_slice(void *argument, int slice, int worker)
 {
     (void)worker;
     const struct job *j = argument;
-    const int c = j->g.channels, first = c * slice / N_SLICES, end = c * (slice + 1) / N_SLICES;
+    const int c = j->g.channels, first = c * slice / WS_N_SLICES, end = c * (slice + 1) / WS_N_SLICES;
     j->p->e->kernels->winograd_weight(j->weight, c, j->g.out_channels, first, end, j->v);
 }
 
@@ -195,13 +195,13 @@ static void narrow_slice(void *argument, int slice, int worker)
     const struct job *j = argument;
     const struct ws_exec *e = j->p->e;
     const struct ws_winograd *g = &j->g;
-    size_t first = slice_begin(e, slice), n_images = slice_begin(e, slice + 1) - first;
+    size_t first = ws_exec_slice_begin(e, slice), n_images = ws_exec_slice_begin(e, slice + 1) - first;
     const float *x = j->x + first * (size_t)g->height * (size_t)g->width * (size_t)g->channels;
     float *y = j->y + first * (size_t)g->out_height * (size_t)g->out_width * (size_t)g->out_channels;
     float *frame = e->worker_scratch + (size_t)worker * e->n_stripe, *u = frame + frame_floats(g);
-    struct epilogue f = {0};
+    struct ws_epilogue f = {0};
     if (j->has_epilogue)
-        f = epilogue_of(j->p, slice, first);
+        f = ws_epilogue_of(j->p, slice, first);
     size_t total = n_images * (size_t)g->tiles_y, block = block_rows_of(j->p, g);
     for (size_t row = 0; row < total; row += block) {
         size_t rows = least(block, total - row), tiles = rows * (size_t)g->tiles_x;
@@ -210,7 +210,7 @@ static void narrow_slice(void *argument, int slice, int worker)
         products(j, u, tiles, 0, POINTS, m);
         e->kernels->winograd_output(g, m, row, rows, grid_step(tiles, g->out_channels), j->accumulate, y);
         if (j->has_epilogue)
-            finish_rows(&f, y, first_pixel(g, row), first_pixel(g, row + rows) - first_pixel(g, row));
+            ws_epilogue_finish(&f, y, first_pixel(g, row), first_pixel(g, row + rows) - first_pixel(g, row));
     }
 }
 
@@ -221,7 +221,7 @@ struct part {
 
 static struct part part_of(const struct job *j, int slice)
 {
-    size_t begin = j->n_images * (size_t)slice / N_SLICES, end = j->n_images * (size_t)(slice + 1) / N_SLICES;
+    size_t begin = j->n_images * (size_t)slice / WS_N_SLICES, end = j->n_images * (size_t)(slice + 1) / WS_N_SLICES;
     size_t per_image = (size_t)j->g.tiles_y * (size_t)j->g.tiles_x;
     return (struct part){begin * (size_t)j->g.tiles_y, end * (size_t)j->g.tiles_y, begin * per_image,
                          j->n_images * per_image};
@@ -257,48 +257,48 @@ static void wide_output_slice(void *argument, int slice, int worker)
                                       part.end - part.begin, grid_step(part.tiles, g->out_channels), j->accumulate, y);
     if (!j->has_epilogue)
         return;
-    struct epilogue f = epilogue_of(j->p, slice, j->first);
-    finish_rows(&f, y, first_pixel(g, part.begin), first_pixel(g, part.end) - first_pixel(g, part.begin));
+    struct ws_epilogue f = ws_epilogue_of(j->p, slice, j->first);
+    ws_epilogue_finish(&f, y, first_pixel(g, part.begin), first_pixel(g, part.end) - first_pixel(g, part.begin));
 }
 
 static void run(struct job *j)
 {
-    const struct product *p = j->p;
+    const struct ws_conv *p = j->p;
     struct ws_exec *e = p->e;
     if (!j->is_packed)
-        ws_pool_run(e->pool, N_SLICES, weight_slice, j);
+        ws_pool_run(e->pool, WS_N_SLICES, weight_slice, j);
     if (is_narrow(p)) {
-        run_slices(e, narrow_slice, j);
+        ws_exec_run_slices(e, narrow_slice, j);
         return;
     }
     size_t chunk = chunk_images_of(p, &j->g), per_image = (size_t)j->g.tiles_y * (size_t)j->g.tiles_x;
-    const size_t end = slice_begin(e, e->n_slices);
-    for (j->first = slice_begin(e, 0); j->first < end; j->first += chunk) {
+    const size_t end = ws_exec_slice_begin(e, e->n_slices);
+    for (j->first = ws_exec_slice_begin(e, 0); j->first < end; j->first += chunk) {
         j->n_images = least(chunk, end - j->first);
         j->m = j->u + map_of(j->n_images * per_image, j->g.channels);
-        run_slices(e, wide_input_slice, j);
+        ws_exec_run_slices(e, wide_input_slice, j);
         ws_pool_run(e->pool, POINTS, wide_product_slice, j);
-        run_slices(e, wide_output_slice, j);
+        ws_exec_run_slices(e, wide_output_slice, j);
     }
 }
 
-size_t winograd_packed_floats(const struct product *p)
+size_t ws_winograd_packed_floats(const struct ws_conv *p)
 {
     return matrices(p);
 }
 
-void winograd_pack(const struct product *p, float *packed)
+void ws_winograd_pack(const struct ws_conv *p, float *packed)
 {
-    struct job j = {.p = p, .g = forward_geometry(p), .weight = param_values(p->e, p->node, 0), .v = packed};
-    ws_pool_run(p->e->pool, N_SLICES, weight_slice, &j);
+    struct job j = {.p = p, .g = forward_geometry(p), .weight = ws_exec_param_values(p->e, p->node, 0), .v = packed};
+    ws_pool_run(p->e->pool, WS_N_SLICES, weight_slice, &j);
 }
 
-void winograd_forward(const struct product *p)
+void ws_winograd_forward(const struct ws_conv *p)
 {
     struct ws_exec *e = p->e;
     struct job j = {.p = p,
                     .g = forward_geometry(p),
-                    .weight = param_values(e, p->node, 0),
+                    .weight = ws_exec_param_values(e, p->node, 0),
                     .x = e->value[p->s->x],
                     .y = e->value[p->s->out],
                     .has_epilogue = true,
@@ -309,11 +309,11 @@ void winograd_forward(const struct product *p)
         j.v = p->packed;
         j.is_packed = true;
     }
-    epilogue_begin(p);
+    ws_epilogue_begin(p);
     run(&j);
 }
 
-void winograd_backward_input(const struct product *p)
+void ws_winograd_backward_input(const struct ws_conv *p)
 {
     struct ws_exec *e = p->e;
     float *turned = e->step_scratch;
@@ -325,14 +325,14 @@ void winograd_backward_input(const struct product *p)
                     .accumulate = p->add_dx,
                     .v = turned + matrices(p) / 4};
     j.u = j.v + matrices(p);
-    turn_weight(p, param_values(e, p->node, 0), turned);
+    ws_conv_flip_weight(p, ws_exec_param_values(e, p->node, 0), turned);
     run(&j);
 }
 
 /* --- dW --- */
 
 struct weight_job {
-    const struct product *p;
+    const struct ws_conv *p;
     struct ws_winograd g;
     const struct ws_affine *before;
     const float *x, *dy;
@@ -355,7 +355,7 @@ static void narrow_weight_slice(void *argument, int slice, int worker)
     const struct weight_job *j = argument;
     const struct ws_exec *e = j->p->e;
     const struct ws_winograd *g = &j->g;
-    size_t first = slice_begin(e, slice), n_images = slice_begin(e, slice + 1) - first;
+    size_t first = ws_exec_slice_begin(e, slice), n_images = ws_exec_slice_begin(e, slice + 1) - first;
     const float *x = j->x + first * (size_t)g->height * (size_t)g->width * (size_t)g->channels;
     const float *dy = j->dy + first * (size_t)g->out_height * (size_t)g->out_width * (size_t)g->out_channels;
     float *frame = e->worker_scratch + (size_t)worker * e->n_stripe, *u = frame + frame_floats(g),
@@ -401,17 +401,17 @@ static void inverse_slice(void *argument, int slice, int worker)
     const struct weight_job *j = argument;
     const struct ws_exec *e = j->p->e;
     const size_t c = (size_t)j->g.channels, o = (size_t)j->g.out_channels;
-    const size_t first = c * (size_t)slice / N_SLICES, end = c * (size_t)(slice + 1) / N_SLICES;
-    for (size_t i = 1; is_narrow(j->p) && i < N_SLICES; i++)
+    const size_t first = c * (size_t)slice / WS_N_SLICES, end = c * (size_t)(slice + 1) / WS_N_SLICES;
+    for (size_t i = 1; is_narrow(j->p) && i < WS_N_SLICES; i++)
         for (size_t point = 0; point < POINTS; point++) {
             size_t at = (point * c + first) * o;
             e->kernels->add(j->sums + i * matrices(j->p) + at, (end - first) * o, j->sums + at);
         }
     e->kernels->winograd_weight_gradient(j->sums, (int)c, (int)o, (int)first, (int)end,
-                                         param_gradient(e, j->p->node, 0));
+                                         ws_exec_param_gradient(e, j->p->node, 0));
 }
 
-void winograd_backward_weight(const struct product *p)
+void ws_winograd_backward_weight(const struct ws_conv *p)
 {
     struct ws_exec *e = p->e;
     struct weight_job j = {.p = p,
@@ -421,7 +421,7 @@ void winograd_backward_weight(const struct product *p)
                            .dy = e->gradient[p->s->out],
                            .sums = e->step_scratch};
     if (is_narrow(p)) {
-        ws_pool_run(e->pool, N_SLICES, narrow_weight_slice, &j);
+        ws_pool_run(e->pool, WS_N_SLICES, narrow_weight_slice, &j);
     } else {
         memset(j.sums, 0, matrices(p) * sizeof *j.sums);
         j.u = j.sums + matrices(p);
@@ -429,9 +429,9 @@ void winograd_backward_weight(const struct product *p)
         for (j.first = 0; j.first < (size_t)e->batch; j.first += chunk) {
             j.n_images = least(chunk, (size_t)e->batch - j.first);
             j.d = j.u + map_of(j.n_images * per_image, j.g.channels);
-            ws_pool_run(e->pool, N_SLICES, wide_maps_slice, &j);
+            ws_pool_run(e->pool, WS_N_SLICES, wide_maps_slice, &j);
             ws_pool_run(e->pool, POINTS, wide_outer_slice, &j);
         }
     }
-    ws_pool_run(e->pool, N_SLICES, inverse_slice, &j);
+    ws_pool_run(e->pool, WS_N_SLICES, inverse_slice, &j);
 }

@@ -20,7 +20,7 @@ static int sole_consumer(const struct ws_exec *e, const struct consumers *c, int
 }
 
 /** BatchNorm → Add → ReLU, BatchNorm → ReLU, Add → ReLU become one pass over memory. */
-static void fuse(const struct ws_exec *e, const struct consumers *c, struct step *s)
+static void fuse(const struct ws_exec *e, const struct consumers *c, struct ws_plan_step *s)
 {
     const struct ws_net *net = e->net;
     if (s->op == WS_OP_BATCHNORM) {
@@ -29,7 +29,7 @@ static void fuse(const struct ws_exec *e, const struct consumers *c, struct step
             const int *in = net->nodes[add].inputs;
             int other = in[0] == s->out ? in[1] : in[0];
             if (other < s->node && in[0] != in[1] && net->nodes[other].op != WS_OP_CONSTANT &&
-                same_sides(e, other, s->out)) { /* the other branch is complete before this step */
+                ws_exec_same_dims(e, other, s->out)) { /* the other branch is complete before this step */
                 s->other = other;
                 s->out = add;
             }
@@ -69,12 +69,12 @@ static void mark_learning(struct ws_exec *e)
 static void defer_batchnorms(struct ws_exec *e, const struct consumers *c)
 {
     for (int i = 0; i + 1 < e->n_steps; i++) {
-        struct step *bn = &e->steps[i];
+        struct ws_plan_step *bn = &e->steps[i];
         if (bn->op != WS_OP_BATCHNORM || bn->other >= 0 || e->is_tap[bn->out] || c->n[bn->out] != 1)
             continue;
         for (int j = i + 1; j < e->n_steps; j++) {
-            struct step *conv = &e->steps[j];
-            if (conv->x != bn->out || conv->op != WS_OP_CONV || !conv_reads_by_rows(e, conv))
+            struct ws_plan_step *conv = &e->steps[j];
+            if (conv->x != bn->out || conv->op != WS_OP_CONV || !ws_conv_reads_by_rows(e, conv))
                 continue;
             bn->is_deferred = true;
             conv->before = bn->node;
@@ -87,8 +87,8 @@ static void defer_batchnorms(struct ws_exec *e, const struct consumers *c)
 static void leave_gradients(struct ws_exec *e, const struct consumers *c)
 {
     for (int i = 0; i + 1 < e->n_steps && e->has_backward; i++) {
-        struct step *conv = &e->steps[i];
-        if (conv->op != WS_OP_CONV || c->n[conv->out] != 1 || e->is_tap[conv->out] || !conv_undoes_by_rows(e, conv))
+        struct ws_plan_step *conv = &e->steps[i];
+        if (conv->op != WS_OP_CONV || c->n[conv->out] != 1 || e->is_tap[conv->out] || !ws_conv_undoes_by_rows(e, conv))
             continue;
         for (int j = i + 1; j < e->n_steps; j++)
             if (e->steps[j].op == WS_OP_BATCHNORM && e->steps[j].x == conv->out) {
@@ -102,7 +102,7 @@ static void leave_gradients(struct ws_exec *e, const struct consumers *c)
 static void reuse_gradients(struct ws_exec *e, const struct consumers *c)
 {
     for (int i = 0; i < e->n_steps; i++) {
-        struct step *s = &e->steps[i];
+        struct ws_plan_step *s = &e->steps[i];
         s->is_in_place = s->op == WS_OP_BATCHNORM && !s->leaves_dx && s->x > 0 && c->n[s->x] == 1 && !e->is_tap[s->x] &&
                          !e->is_tap[s->out] && e->wants_gradient[s->x];
     }
@@ -116,23 +116,23 @@ static void reuse_gradients(struct ws_exec *e, const struct consumers *c)
 static void plan_groups(struct ws_exec *e)
 {
     const struct ws_net *net = e->net;
-    size_t largest = image_floats(e, 0);
+    size_t largest = ws_exec_image_floats(e, 0);
     if (e->has_backward)
         return;
     for (; e->n_deep < e->n_steps; e->n_deep++) {
-        const struct step *s = &e->steps[e->n_deep];
+        const struct ws_plan_step *s = &e->steps[e->n_deep];
         const bool is_heavy = (s->op == WS_OP_CONV || s->op == WS_OP_GEMM) &&
                               net->params[net->nodes[s->node].params[0]].n > GROUP_MAX_WEIGHT;
         if (is_heavy || s->op == WS_OP_BATCHNORM)
             break; /* BatchNorm's coefficients are the exec's, not a worker's */
-        const size_t floats = image_floats(e, s->out);
+        const size_t floats = ws_exec_image_floats(e, s->out);
         largest = floats > largest ? floats : largest;
     }
     const size_t group = GROUP_FLOATS / largest;
     e->group = group < 1 ? 1 : group < GROUP_MAX_IMAGES ? (int)group : GROUP_MAX_IMAGES;
 }
 
-enum ws_status plan_steps(struct ws_exec *e, struct ws_err *err)
+enum ws_status ws_plan_steps(struct ws_exec *e, struct ws_err *err)
 {
     const struct ws_net *net = e->net;
     size_t n = (size_t)net->n_nodes;
@@ -151,15 +151,15 @@ enum ws_status plan_steps(struct ws_exec *e, struct ws_err *err)
         const struct ws_node *node = &net->nodes[i];
         if (is_inside[i] || node->op == WS_OP_CONSTANT)
             continue;
-        struct step s = {.op = node->op,
-                         .node = i,
-                         .x = node->inputs[0],
-                         .other = node->n_inputs > 1 ? node->inputs[1] : node->fused_add,
-                         .out = i,
-                         .top = node->fused_relu || node->op == WS_OP_RELU ? INFINITY : 0,
-                         .before = -1,
-                         .after = -1,
-                         .moments_of = -1};
+        struct ws_plan_step s = {.op = node->op,
+                                 .node = i,
+                                 .x = node->inputs[0],
+                                 .other = node->n_inputs > 1 ? node->inputs[1] : node->fused_add,
+                                 .out = i,
+                                 .top = node->fused_relu || node->op == WS_OP_RELU ? INFINITY : 0,
+                                 .before = -1,
+                                 .after = -1,
+                                 .moments_of = -1};
         fuse(e, &c, &s);
         for (int j = i; j != s.out; j = c.last[j])
             is_inside[c.last[j]] = true;
@@ -178,16 +178,16 @@ enum ws_status plan_steps(struct ws_exec *e, struct ws_err *err)
 
 static void add_region(struct ws_exec *e, int node, bool is_gradient, int begin, int end)
 {
-    size_t n_floats = ws_size_mul(image_floats(e, node), (size_t)e->max_batch);
+    size_t n_floats = ws_size_mul(ws_exec_image_floats(e, node), (size_t)e->max_batch);
     n_floats = ws_size_add(n_floats, 15) / 16 * 16;
     const bool is_lasting = end == 2 * e->n_steps;
-    e->regions[e->n_regions++] = (struct region){n_floats, 0, begin, end, node, is_gradient, is_lasting};
+    e->regions[e->n_regions++] = (struct ws_plan_region){n_floats, 0, begin, end, node, is_gradient, is_lasting};
 }
 
-static bool reads(const struct ws_exec *e, const struct step *s, int node)
+static bool reads(const struct ws_exec *e, const struct ws_plan_step *s, int node)
 {
-    for (int i = 0; i < step_n_inputs(e, s); i++)
-        if (step_input(e, s, i) == node)
+    for (int i = 0; i < ws_exec_step_n_inputs(e, s); i++)
+        if (ws_exec_step_input(e, s, i) == node)
             return true;
     return false;
 }
@@ -215,7 +215,7 @@ static void list_regions(struct ws_exec *e)
         int written = node == 0 ? -1 : n_steps, last_read = -1, first_back = end_of_time;
         int deferred_to = -1;
         for (int i = 0; i < n_steps; i++) {
-            const struct step *s = &e->steps[i];
+            const struct ws_plan_step *s = &e->steps[i];
             if (s->out == node)
                 written = i;
             if (s->is_deferred && s->x == node)
@@ -258,21 +258,21 @@ static void list_regions(struct ws_exec *e)
     }
 }
 
-static bool overlaps(const struct region *a, const struct region *b)
+static bool overlaps(const struct ws_plan_region *a, const struct ws_plan_region *b)
 {
     return a->begin <= b->end && b->begin <= a->end;
 }
 
 /** First fit: the lowest offset that no region alive at the same time covers. Regions are few, so the plain way is fast
  * enough. */
-static void place(struct region *regions, int i, size_t *n_memory)
+static void place(struct ws_plan_region *regions, int i, size_t *n_memory)
 {
-    struct region *r = &regions[i];
+    struct ws_plan_region *r = &regions[i];
     size_t offset = 0;
     for (bool is_moved = true; is_moved;) {
         is_moved = false;
         for (int j = 0; j < i; j++) {
-            const struct region *other = &regions[j];
+            const struct ws_plan_region *other = &regions[j];
             if (overlaps(r, other) && offset < other->offset + other->n_floats &&
                 other->offset < ws_size_add(offset, r->n_floats)) {
                 offset = other->offset + other->n_floats;
@@ -287,7 +287,7 @@ static void place(struct region *regions, int i, size_t *n_memory)
 
 static int lasting_first_then_by_size(const void *a, const void *b)
 {
-    const struct region *ra = a, *rb = b;
+    const struct ws_plan_region *ra = a, *rb = b;
     if (ra->is_lasting != rb->is_lasting)
         return ra->is_lasting ? -1 : 1;
     if (ra->n_floats != rb->n_floats)
@@ -313,8 +313,8 @@ static enum ws_status plan_deep(struct ws_exec *e, struct ws_err *err)
                 last_read = j;
         if (e->is_tap[node] || last_read >= e->n_deep)
             continue;
-        const size_t n_floats = (ws_size_mul(image_floats(e, node), (size_t)e->group) + 15) / 16 * 16;
-        e->deep_regions[e->n_deep_regions++] = (struct region){n_floats, 0, i, last_read, node, false, false};
+        const size_t n_floats = (ws_size_mul(ws_exec_image_floats(e, node), (size_t)e->group) + 15) / 16 * 16;
+        e->deep_regions[e->n_deep_regions++] = (struct ws_plan_region){n_floats, 0, i, last_read, node, false, false};
     }
     for (int i = 0; i < e->n_deep_regions; i++)
         place(e->deep_regions, i, &e->n_deep_memory);
@@ -339,7 +339,7 @@ static int place_regions(struct ws_exec *e)
     return n_lasting;
 }
 
-enum ws_status plan_memory(struct ws_exec *e, struct ws_err *err)
+enum ws_status ws_plan_memory(struct ws_exec *e, struct ws_err *err)
 {
     size_t n = (size_t)e->net->n_nodes;
     e->regions = ws_arena_alloc(&e->arena, 2 * n, sizeof *e->regions);
@@ -354,7 +354,7 @@ enum ws_status plan_memory(struct ws_exec *e, struct ws_err *err)
                        e->max_batch, (double)e->n_memory * sizeof *e->memory / (1 << 20));
     float *passing = e->lender ? e->lender->memory + e->lender->n_lasting : e->memory + e->n_lasting;
     for (int i = 0; i < e->n_regions; i++) {
-        const struct region *r = &e->regions[i];
+        const struct ws_plan_region *r = &e->regions[i];
         float *memory = i < n_lasting ? e->memory : passing;
         (r->is_gradient ? e->gradient : e->value)[r->node] = memory + r->offset;
     }
@@ -366,6 +366,6 @@ enum ws_status plan_memory(struct ws_exec *e, struct ws_err *err)
             e->gradient[e->steps[i].x] = e->gradient[e->steps[i].out];
     for (size_t i = 0; i < n; i++)
         if (e->net->nodes[i].op == WS_OP_CONSTANT)
-            e->value[i] = param_values(e, &e->net->nodes[i], 0);
+            e->value[i] = ws_exec_param_values(e, &e->net->nodes[i], 0);
     return plan_deep(e, err);
 }

@@ -20,9 +20,9 @@ static int add_upsampling(struct ws_net *net, const char *name, int x)
 
 static int add_block(struct ws_net *net, int number, int x, int channels)
 {
-    x = zoo_conv_bn(net, zoo_name("conv_blocks.%d", number).text, zoo_name("conv_blocks.%d", number + 1).text, x,
-                    channels, (struct ws_window)WS_SQUARE(3, 1, 1), 1);
-    return ws_net_unary(net, WS_OP_LEAKY_RELU, zoo_name("conv_blocks.%d", number + 2).text, x, 0.2, 0);
+    x = ws_zoo_conv_bn(net, ws_zoo_name("conv_blocks.%d", number).text, ws_zoo_name("conv_blocks.%d", number + 1).text,
+                       x, channels, (struct ws_window)WS_SQUARE(3, 1, 1), 1);
+    return ws_net_unary(net, WS_OP_LEAKY_RELU, ws_zoo_name("conv_blocks.%d", number + 2).text, x, 0.2, 0);
 }
 
 static void add_generator(struct ws_net *net, const struct ws_zoo_generator *shape)

@@ -11,16 +11,16 @@
 
 static int add_conv_relu(struct ws_net *net, int number, int x, int channels, int pad)
 {
-    x = ws_net_conv(net, zoo_name("conv%d", number).text, x, channels, (struct ws_window)WS_SQUARE(5, 1, pad), true);
-    return ws_net_relu(net, zoo_name("relu%d", number).text, x);
+    x = ws_net_conv(net, ws_zoo_name("conv%d", number).text, x, channels, (struct ws_window)WS_SQUARE(5, 1, pad), true);
+    return ws_net_relu(net, ws_zoo_name("relu%d", number).text, x);
 }
 
 static int add_pool(struct ws_net *net, int number, int x)
 {
-    return ws_net_max_pool(net, zoo_name("maxpool%d", number).text, x, (struct ws_window)WS_SQUARE(2, 2, 0));
+    return ws_net_max_pool(net, ws_zoo_name("maxpool%d", number).text, x, (struct ws_window)WS_SQUARE(2, 2, 0));
 }
 
-void zoo_lenet(struct zoo *zoo, int depth, int width)
+void ws_zoo_lenet(struct ws_zoo *zoo, int depth, int width)
 {
     (void)depth;
     struct ws_net *net = zoo->net;
@@ -29,5 +29,5 @@ void zoo_lenet(struct zoo *zoo, int depth, int width)
     x = add_pool(net, 2, add_conv_relu(net, 2, x, 8 * width, 0));
     x = add_conv_relu(net, 3, x, 60 * width, 0);
     x = ws_net_gemm(net, "fc1", x, 42 * width, true);
-    zoo_classify(zoo, ws_net_relu(net, "relu4", x), "fc2");
+    ws_zoo_classify(zoo, ws_net_relu(net, "relu4", x), "fc2");
 }

@@ -20,20 +20,20 @@ static int add_shortcut(struct ws_net *net, const char *prefix, int x, int chann
 {
     if (stride == 1 && net->nodes[x].channels == channels)
         return x;
-    return zoo_conv_bn(net, zoo_name("%sdownsample.0", prefix).text, zoo_name("%sdownsample.1", prefix).text, x,
-                       channels, (struct ws_window)WS_SQUARE(1, stride, 0), 1);
+    return ws_zoo_conv_bn(net, ws_zoo_name("%sdownsample.0", prefix).text, ws_zoo_name("%sdownsample.1", prefix).text,
+                          x, channels, (struct ws_window)WS_SQUARE(1, stride, 0), 1);
 }
 
 /* One of a block's convolutions with its BN: "conv2" and "bn2". */
 static int add_layer(struct ws_net *net, const char *prefix, int number, int x, int channels, struct ws_window window)
 {
-    return zoo_conv_bn(net, zoo_name("%sconv%d", prefix, number).text, zoo_name("%sbn%d", prefix, number).text, x,
-                       channels, window, 1);
+    return ws_zoo_conv_bn(net, ws_zoo_name("%sconv%d", prefix, number).text, ws_zoo_name("%sbn%d", prefix, number).text,
+                          x, channels, window, 1);
 }
 
 static int add_relu(struct ws_net *net, const char *prefix, int number, int x)
 {
-    return ws_net_relu(net, zoo_name("%srelu%d", prefix, number).text, x);
+    return ws_net_relu(net, ws_zoo_name("%srelu%d", prefix, number).text, x);
 }
 
 static int add_basic(struct ws_net *net, const char *prefix, int x, int channels, int stride)
@@ -42,7 +42,7 @@ static int add_basic(struct ws_net *net, const char *prefix, int x, int channels
     y = add_relu(net, prefix, 1, y);
     y = add_layer(net, prefix, 2, y, channels, (struct ws_window)WS_SQUARE(3, 1, 1));
     const int shortcut = add_shortcut(net, prefix, x, channels, stride);
-    y = ws_net_add(net, zoo_name("%sadd", prefix).text, y, shortcut);
+    y = ws_net_add(net, ws_zoo_name("%sadd", prefix).text, y, shortcut);
     return add_relu(net, prefix, 2, y);
 }
 
@@ -54,41 +54,41 @@ static int add_bottleneck(struct ws_net *net, const char *prefix, int x, int cha
     y = add_relu(net, prefix, 2, y);
     y = add_layer(net, prefix, 3, y, EXPANSION * channels, (struct ws_window)WS_SQUARE(1, 1, 0));
     const int shortcut = add_shortcut(net, prefix, x, EXPANSION * channels, stride);
-    y = ws_net_add(net, zoo_name("%sadd", prefix).text, y, shortcut);
+    y = ws_net_add(net, ws_zoo_name("%sadd", prefix).text, y, shortcut);
     return add_relu(net, prefix, 3, y);
 }
 
 /* Stages of twice as many channels each, pooling and classifier behind a stem's output `x`. */
-static void add_trunk(struct zoo *zoo, int x, int channels, const int *blocks, int n_stages, bool is_bottleneck)
+static void add_trunk(struct ws_zoo *zoo, int x, int channels, const int *blocks, int n_stages, bool is_bottleneck)
 {
     for (int stage = 0; stage < n_stages; stage++, channels *= 2)
         for (int block = 0; block < blocks[stage]; block++) {
-            const struct zoo_name prefix = zoo_name("layer%d.%d.", stage + 1, block);
+            const struct ws_zoo_text prefix = ws_zoo_name("layer%d.%d.", stage + 1, block);
             const int stride = stage > 0 && block == 0 ? 2 : 1;
             x = is_bottleneck ? add_bottleneck(zoo->net, prefix.text, x, channels, stride)
                               : add_basic(zoo->net, prefix.text, x, channels, stride);
         }
-    zoo_classify(zoo, x, "fc");
+    ws_zoo_classify(zoo, x, "fc");
 }
 
 static int add_stem(struct ws_net *net, int channels, struct ws_window window)
 {
-    return ws_net_relu(net, "relu", zoo_conv_bn(net, "conv1", "bn1", 0, channels, window, 1));
+    return ws_net_relu(net, "relu", ws_zoo_conv_bn(net, "conv1", "bn1", 0, channels, window, 1));
 }
 
-void zoo_cifar_resnet(struct zoo *zoo, int depth, int width)
+void ws_zoo_cifar_resnet(struct ws_zoo *zoo, int depth, int width)
 {
     const int n = (depth - 2) / 6, first = 16 * width, stem = width > 1 ? first / 2 : first;
     const int x = add_stem(zoo->net, stem, (struct ws_window)WS_SQUARE(3, 1, 1));
     add_trunk(zoo, x, first, (const int[]){n, n, n}, 3, false);
 }
 
-void zoo_resnet(struct zoo *zoo, int depth, int width)
+void ws_zoo_resnet(struct ws_zoo *zoo, int depth, int width)
 {
     (void)width;
     static const int blocks[2][MAX_STAGES] = {{2, 2, 2, 2}, {3, 4, 6, 3}};
     int x;
-    if (zoo_is_small(zoo->net)) {
+    if (ws_zoo_is_small(zoo->net)) {
         x = add_stem(zoo->net, 64, (struct ws_window)WS_SQUARE(3, 1, 1));
     } else {
         x = add_stem(zoo->net, 64, (struct ws_window)WS_SQUARE(7, 2, 3));

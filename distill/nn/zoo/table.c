@@ -3,43 +3,42 @@
 
 #include "webstill/base/text.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { SMALL_INPUT = 64, SMALLEST_INPUT = 8, MAX_WRN_DEPTH = 1000, MAX_WRN_WIDTH = 64 };
+enum { SMALLEST_INPUT = 8, MAX_WRN_DEPTH = 1000, MAX_WRN_WIDTH = 64 };
 
 /* One line each: X(name, builder, depth, width). */
 #define ARCHITECTURES(X)                                                                                               \
-    X("resnet8", zoo_cifar_resnet, 8, 1)                                                                               \
-    X("resnet14", zoo_cifar_resnet, 14, 1)                                                                             \
-    X("resnet20", zoo_cifar_resnet, 20, 1)                                                                             \
-    X("resnet32", zoo_cifar_resnet, 32, 1)                                                                             \
-    X("resnet44", zoo_cifar_resnet, 44, 1)                                                                             \
-    X("resnet56", zoo_cifar_resnet, 56, 1)                                                                             \
-    X("resnet110", zoo_cifar_resnet, 110, 1)                                                                           \
-    X("resnet8x4", zoo_cifar_resnet, 8, 4)                                                                             \
-    X("resnet32x4", zoo_cifar_resnet, 32, 4)                                                                           \
-    X("resnet18", zoo_resnet, 18, 0)                                                                                   \
-    X("resnet34", zoo_resnet, 34, 0)                                                                                   \
-    X("resnet50", zoo_resnet, 50, 0)                                                                                   \
-    X("wrn-16-1", zoo_wrn, 16, 1)                                                                                      \
-    X("wrn-16-2", zoo_wrn, 16, 2)                                                                                      \
-    X("wrn-40-1", zoo_wrn, 40, 1)                                                                                      \
-    X("wrn-40-2", zoo_wrn, 40, 2)                                                                                      \
-    X("vgg8", zoo_vgg, 8, 0)                                                                                           \
-    X("vgg11", zoo_vgg, 11, 0)                                                                                         \
-    X("vgg13", zoo_vgg, 13, 0)                                                                                         \
-    X("vgg16", zoo_vgg, 16, 0)                                                                                         \
-    X("vgg19", zoo_vgg, 19, 0)                                                                                         \
-    X("mobilenetv2", zoo_mobilenetv2, 0, 0)                                                                            \
-    X("shufflenetv2", zoo_shufflenetv2, 0, 0)                                                                          \
-    X("lenet", zoo_lenet, 0, 2)                                                                                        \
-    X("lenet-half", zoo_lenet, 0, 1)
+    X("resnet8", ws_zoo_cifar_resnet, 8, 1)                                                                            \
+    X("resnet14", ws_zoo_cifar_resnet, 14, 1)                                                                          \
+    X("resnet20", ws_zoo_cifar_resnet, 20, 1)                                                                          \
+    X("resnet32", ws_zoo_cifar_resnet, 32, 1)                                                                          \
+    X("resnet44", ws_zoo_cifar_resnet, 44, 1)                                                                          \
+    X("resnet56", ws_zoo_cifar_resnet, 56, 1)                                                                          \
+    X("resnet110", ws_zoo_cifar_resnet, 110, 1)                                                                        \
+    X("resnet8x4", ws_zoo_cifar_resnet, 8, 4)                                                                          \
+    X("resnet32x4", ws_zoo_cifar_resnet, 32, 4)                                                                        \
+    X("resnet18", ws_zoo_resnet, 18, 0)                                                                                \
+    X("resnet34", ws_zoo_resnet, 34, 0)                                                                                \
+    X("resnet50", ws_zoo_resnet, 50, 0)                                                                                \
+    X("wrn-16-1", ws_zoo_wrn, 16, 1)                                                                                   \
+    X("wrn-16-2", ws_zoo_wrn, 16, 2)                                                                                   \
+    X("wrn-40-1", ws_zoo_wrn, 40, 1)                                                                                   \
+    X("wrn-40-2", ws_zoo_wrn, 40, 2)                                                                                   \
+    X("vgg8", ws_zoo_vgg, 8, 0)                                                                                        \
+    X("vgg11", ws_zoo_vgg, 11, 0)                                                                                      \
+    X("vgg13", ws_zoo_vgg, 13, 0)                                                                                      \
+    X("vgg16", ws_zoo_vgg, 16, 0)                                                                                      \
+    X("vgg19", ws_zoo_vgg, 19, 0)                                                                                      \
+    X("mobilenetv2", ws_zoo_mobilenetv2, 0, 0)                                                                         \
+    X("shufflenetv2", ws_zoo_shufflenetv2, 0, 0)                                                                       \
+    X("lenet", ws_zoo_lenet, 0, 2)                                                                                     \
+    X("lenet-half", ws_zoo_lenet, 0, 1)
 
 struct architecture {
     const char *name;
-    zoo_builder *build;
+    ws_zoo_builder *build;
     int depth, width;
 };
 
@@ -57,35 +56,6 @@ const char *const *ws_zoo_names(void)
     return names;
 }
 
-bool zoo_is_small(const struct ws_net *net)
-{
-    return net->nodes[0].height <= SMALL_INPUT && net->nodes[0].width <= SMALL_INPUT;
-}
-
-struct zoo_name zoo_name(const char *format, ...)
-{
-    struct zoo_name name;
-    va_list args;
-    va_start(args, format);
-    vsnprintf(name.text, sizeof name.text, format, args);
-    va_end(args);
-    return name;
-}
-
-int zoo_conv_bn(struct ws_net *net, const char *conv, const char *bn, int x, int channels, struct ws_window window,
-                int groups)
-{
-    x = ws_net_conv_grouped(net, conv, x, channels, window, groups, false);
-    return ws_net_batchnorm(net, bn, x);
-}
-
-void zoo_classify(struct zoo *zoo, int x, const char *linear)
-{
-    zoo->taps.features = x;
-    zoo->taps.pooled = ws_net_global_average_pool(zoo->net, "avgpool", x);
-    zoo->taps.logits = ws_net_gemm(zoo->net, linear, zoo->taps.pooled, zoo->n_classes, true);
-}
-
 /* "wrn-D-K" outside the table: true when the name has this form and the numbers make a network. */
 static bool parse_wrn(const char *name, struct architecture *out)
 {
@@ -94,9 +64,9 @@ static bool parse_wrn(const char *name, struct architecture *out)
     if (sscanf(name, "wrn-%4d-%4d%c", &depth, &width, &rest) != 2 || depth < 10 || depth > MAX_WRN_DEPTH || width < 1 ||
         width > MAX_WRN_WIDTH || depth % 6 != 4)
         return false;
-    *out = (struct architecture){name, zoo_wrn, depth, width};
+    *out = (struct architecture){name, ws_zoo_wrn, depth, width};
     /* One network, one name: "wrn-016-+2" is none. */
-    return strcmp(name, zoo_name("wrn-%d-%d", depth, width).text) == 0;
+    return strcmp(name, ws_zoo_name("wrn-%d-%d", depth, width).text) == 0;
 }
 
 static bool find_architecture(const char *name, struct architecture *out)
@@ -138,7 +108,7 @@ enum ws_status ws_zoo_build(struct ws_net **out, struct ws_zoo_taps *taps, const
                        "found %d x %d x %d and %d classes",
                        arch, height, width, channels, n_classes);
 
-    struct zoo zoo = {.net = ws_net_new(height, width, channels), .n_classes = n_classes};
+    struct ws_zoo zoo = {.net = ws_net_new(height, width, channels), .n_classes = n_classes};
     if (!zoo.net)
         return ws_fail(err, WS_E_MEMORY, "%s: out of memory for the graph", arch);
     found.build(&zoo, found.depth, found.width);

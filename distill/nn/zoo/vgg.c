@@ -32,7 +32,7 @@ static const int *convolutions_of(int depth)
 }
 
 /* torchvision's: linear, ReLU, dropout, twice, then the classifier; `pooled` is there for the taps alone. */
-static void add_large_head(struct zoo *zoo, int x)
+static void add_large_head(struct ws_zoo *zoo, int x)
 {
     struct ws_net *net = zoo->net;
     const struct ws_node map = net->nodes[x];
@@ -51,14 +51,14 @@ static void add_large_head(struct zoo *zoo, int x)
         x = ws_net_average_pool(net, "avgpool", x,
                                 (struct ws_window){{window[0], window[1]}, {window[0], window[1]}, {1, 1}, {0}});
     for (int i = 0; i < 6; i += 3) {
-        x = ws_net_gemm(net, zoo_name("classifier.%d", i).text, x, HEAD_WIDTH, true);
-        x = ws_net_relu(net, zoo_name("classifier.%d", i + 1).text, x);
-        x = ws_net_unary(net, WS_OP_DROPOUT, zoo_name("classifier.%d", i + 2).text, x, 0.5, 0);
+        x = ws_net_gemm(net, ws_zoo_name("classifier.%d", i).text, x, HEAD_WIDTH, true);
+        x = ws_net_relu(net, ws_zoo_name("classifier.%d", i + 1).text, x);
+        x = ws_net_unary(net, WS_OP_DROPOUT, ws_zoo_name("classifier.%d", i + 2).text, x, 0.5, 0);
     }
     zoo->taps.logits = ws_net_gemm(net, "classifier.6", x, zoo->n_classes, true);
 }
 
-void zoo_vgg(struct zoo *zoo, int depth, int width)
+void ws_zoo_vgg(struct ws_zoo *zoo, int depth, int width)
 {
     (void)width;
     static const int widths[N_STAGES] = {64, 128, 256, 512, 512};
@@ -70,17 +70,17 @@ void zoo_vgg(struct zoo *zoo, int depth, int width)
     int x = 0, number = 0;
     for (int stage = 0; stage < N_STAGES; stage++) {
         for (int i = 0; i < convolutions[stage]; i++, number += 3) {
-            x = ws_net_conv(net, zoo_name("features.%d", number).text, x, widths[stage],
+            x = ws_net_conv(net, ws_zoo_name("features.%d", number).text, x, widths[stage],
                             (struct ws_window)WS_SQUARE(3, 1, 1), true);
-            x = ws_net_batchnorm(net, zoo_name("features.%d", number + 1).text, x);
-            x = ws_net_relu(net, zoo_name("features.%d", number + 2).text, x);
+            x = ws_net_batchnorm(net, ws_zoo_name("features.%d", number + 1).text, x);
+            x = ws_net_relu(net, ws_zoo_name("features.%d", number + 2).text, x);
         }
         if (stage < n_pools)
-            x = ws_net_max_pool(net, zoo_name("features.%d", number).text, x, (struct ws_window)WS_SQUARE(2, 2, 0));
+            x = ws_net_max_pool(net, ws_zoo_name("features.%d", number).text, x, (struct ws_window)WS_SQUARE(2, 2, 0));
         number++;
     }
     if (is_large)
         add_large_head(zoo, x);
     else
-        zoo_classify(zoo, x, "classifier");
+        ws_zoo_classify(zoo, x, "classifier");
 }
