@@ -423,8 +423,8 @@ static enum ws_status narrow(struct ws_session *session, uint32_t **owned, struc
     session->train = sample;
     session->n_train = most;
     session->n_pool = n;
-    ws_log(WS_LOG_INFO, "kd3+ refines %zu of the %zu images and trains on these (distill.kd3_plus.refine_images)", most,
-           n);
+    ws_log(WS_LOG_INFO, "%s refines %zu of the %zu images and trains on these (%s.refine_images)", session->card.method,
+           most, n, ws_refine_section.name);
     return WS_OK;
 }
 
@@ -463,6 +463,8 @@ static void close_made(void **made)
 const struct ws_prepare ws_prepare_refine = {
     .name = "refine",
     .folder = "refined",
+    .what = "pulled by gradient descent on its pixels towards the statistics that the teacher’s BatchNorm layers "
+            "remember of their data",
     .is_asked = ws_refine_is_asked,
     .narrow = narrow,
     .make = make,

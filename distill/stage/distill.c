@@ -308,7 +308,9 @@ static enum ws_status prepare(void *argument, const struct ws_prepare *step, voi
         status = ws_job_start(&job, err);
     if (status == WS_OK)
         status = step->make(made, session, job.dir, err);
-    ws_job_fact(&job, "prepares", json_string(preparing->method)); /* status and verify find it by that */
+    ws_job_fact(&job, "prepares", json_string(preparing->method)); /* status, verify and report find it by that */
+    if (step->what)
+        ws_job_fact(&job, "what", json_string(step->what));
     if (status == WS_OK && !is_current)
         status = note_files(&job, err);
     if (status == WS_OK && !is_current)
