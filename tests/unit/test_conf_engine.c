@@ -389,6 +389,32 @@ static void the_reference_lists_the_rows_that_a_key_may_name(void **state)
     ws_conf_close(&conf);
 }
 
+static void a_text_covers_what_it_says_at_least(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *whole, *part;
+        bool is_covered;
+    } cases[] = {
+        {"a: 1\nb: {c: [x, y], d: 2}\n", "b: {c: [x, y]}\n", true},
+        {"a: 1\nb: {c: [x, y], d: 2}\n", "b: {d: 2}\na: 1\n", true},
+        {"a: 1\n", "a: 1\nb: 2\n", false}, /* a key more */
+        {"a: 1\n", "a: 2\n", false},
+        {"a: 1\n", "a: 1.0\n", false},      /* texts: equal values are printed alike */
+        {"b: [x, y]\n", "b: [x]\n", false}, /* a list is a value */
+        {"b: [x]\n", "b: [x, y]\n", false},
+        {"b: [x, y]\n", "b: [y, x]\n", false},
+        {"b: [{n: x, q: 1}]\n", "b: [{n: x}]\n", true},
+        {"b: [{n: x, q: 1}]\n", "b: [{n: y}]\n", false},
+        {"b: {c: 1}\n", "b: 1\n", false},
+        {"", "a: 1\n", false},
+        {"a: [", "a: 1\n", false}, /* no YAML */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (ws_conf_covers(cases[i].whole, cases[i].part) != cases[i].is_covered)
+            fail_msg("%s in %s: expected %d", cases[i].part, cases[i].whole, cases[i].is_covered);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -402,6 +428,7 @@ int main(void)
         cmocka_unit_test(what_is_printed_loads_to_the_same),
         cmocka_unit_test(the_reference_has_each_key_under_its_sentence_unit_and_range),
         cmocka_unit_test(the_reference_lists_the_rows_that_a_key_may_name),
+        cmocka_unit_test(a_text_covers_what_it_says_at_least),
     };
     return cmocka_run_group_tests_name("conf_engine", tests, NULL, NULL);
 }

@@ -61,6 +61,12 @@ WS_MUST_USE enum ws_status ws_conf_print(const struct ws_conf *conf, const char 
 WS_MUST_USE bool ws_conf_print_reference(const struct ws_conf *conf, const char *name, struct ws_buf *out);
 
 /**
+ * True when each key that the printed text `part` has stands in the printed text `whole` with the same value; `whole`
+ * may have more. So what was made under `whole` by who read more holds for who reads `part`.
+ */
+bool ws_conf_covers(const char *whole, const char *part);
+
+/**
  * The last name of a section that lies directly in `parent` ("kd3" of "distill.kd3" in "distill"; "crawl" of "crawl" in
  * ""), else NULL.
  */
