@@ -251,6 +251,7 @@ static enum ws_status sit_papers(struct exam *exam, struct ws_model *model, cons
                                                 .classes = (const char *const *)model->card.classes,
                                                 .logits = logits,
                                                 .labels = paper->data.labels,
+                                                .groups = paper->data.groups,
                                                 .teacher = is_teacher ? NULL : paper->teacher_logits};
         if (status == WS_OK)
             status = ws_measures_take(ws_measures, &answers, i > 0, entry, err);
