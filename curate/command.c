@@ -82,11 +82,13 @@ static enum ws_status open_store(struct stage *stage, const char *work, struct w
 {
     char folder[WS_PATH_BYTES], data[WS_PATH_BYTES];
     enum ws_status status = ws_path_join(folder, work, err, "store");
-    if (status == WS_OK)
-        status = ws_path_join(data, work, err, "store/data.mdb");
-    if (status != WS_OK || (!ws_curation_is_on(ws_curate_keys(stage->config)) && !ws_file_exists(data)))
+    if (status != WS_OK)
         return status;
-    return ws_images_open(&stage->store, folder, err);
+    status = ws_path_join(data, work, err, "store/data.mdb");
+    if (status != WS_OK)
+        return status;
+    const bool is_needed = ws_curation_is_on(ws_curate_keys(stage->config));
+    return is_needed || ws_file_exists(data) ? ws_images_open(&stage->store, folder, err) : WS_OK;
 }
 
 static enum ws_status open_curation(struct stage *stage, const struct ws_curate_scores *scores, struct ws_err *err)
@@ -183,11 +185,12 @@ static enum ws_status set_aside(const struct ws_job *job, const char *path, cons
     if (!ws_file_exists(path) || !ws_file_exists(job->manifest_path))
         return WS_OK;
     enum ws_status status = ws_path_join(folder, job->dir, err, "previous");
-    if (status == WS_OK)
-        status = ws_dir_make(folder, err);
-    if (status == WS_OK && rename(path, previous) != 0)
-        return ws_fail_errno(err, "%s", previous);
-    return status;
+    if (status != WS_OK)
+        return status;
+    status = ws_dir_make(folder, err);
+    if (status != WS_OK)
+        return status;
+    return rename(path, previous) == 0 ? WS_OK : ws_fail_errno(err, "%s", previous);
 }
 
 static enum ws_status record(struct ws_job *job, const struct stage *stage, const char *path, struct ws_err *err)
@@ -211,26 +214,37 @@ static enum ws_status record(struct ws_job *job, const struct stage *stage, cons
     return is_whole ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for the manifest");
 }
 
+/* The stage begins: the last selection is put aside, and this one compared with it. */
+static enum ws_status replace_selection(struct stage *stage, struct ws_job *job, const char *path, struct ws_err *err)
+{
+    char previous[WS_PATH_BYTES];
+    enum ws_status status = ws_path_join(previous, job->dir, err, "previous/epoch.safetensors");
+    if (status != WS_OK)
+        return status;
+    status = set_aside(job, path, previous, err);
+    if (status != WS_OK)
+        return status;
+    status = ws_job_start(job, err);
+    return status == WS_OK ? compare_with_previous(stage, previous, err) : status;
+}
+
 /* The last selection aside, this one in its place, and the manifest. */
 static enum ws_status publish(struct stage *stage, struct ws_job *job, const struct ws_image_id *ids,
                               struct ws_err *err)
 {
     const struct ws_curate_keys *rule = ws_curate_keys(stage->config);
     const struct ws_selection_facts facts = {ws_rule_name(rule->rule), rule->p_cutoff, rule->epoch};
-    char path[WS_PATH_BYTES], previous[WS_PATH_BYTES];
+    char path[WS_PATH_BYTES];
     enum ws_status status = ws_path_join(path, job->run->work, err, SELECTION_FILE);
-    if (status == WS_OK)
-        status = ws_path_join(previous, job->dir, err, "previous/epoch.safetensors");
-    if (status == WS_OK)
-        status = set_aside(job, path, previous, err);
-    if (status == WS_OK)
-        status = ws_job_start(job, err);
-    if (status == WS_OK)
-        status = compare_with_previous(stage, previous, err);
-    if (status == WS_OK)
-        status = ws_selection_write(path, ids, &stage->found, &facts, err);
-    if (status == WS_OK)
-        status = record(job, stage, path, err);
+    if (status != WS_OK)
+        return status;
+    status = replace_selection(stage, job, path, err);
+    if (status != WS_OK)
+        return status;
+    status = ws_selection_write(path, ids, &stage->found, &facts, err);
+    if (status != WS_OK)
+        return status;
+    status = record(job, stage, path, err);
     return status == WS_OK ? ws_job_finish(job, err) : status;
 }
 
@@ -245,14 +259,17 @@ static enum ws_status open_judges(struct judges *judges, const struct ws_run *ru
     const char *pool = ws_config_runs(run->config)->pool;
     char path[WS_PATH_BYTES];
     enum ws_status status = ws_path_join(path, run->work, err, SCORES_FILE);
-    if (status == WS_OK)
-        status = ws_curate_scores_open(&judges->teacher, path, err);
+    if (status != WS_OK)
+        return status;
+    status = ws_curate_scores_open(&judges->teacher, path, err);
     if (status == WS_OK && judges->student_path)
         status = ws_curate_scores_open(&judges->student, judges->student_path, err);
-    if (status == WS_OK)
-        status = check_match(&judges->teacher, &judges->student, judges->student_path, run->config, err);
-    return status == WS_OK && pool[0] ? ws_curate_scores_restrict(&judges->teacher, &judges->student, pool, err)
-                                      : status;
+    if (status != WS_OK)
+        return status;
+    status = check_match(&judges->teacher, &judges->student, judges->student_path, run->config, err);
+    if (status != WS_OK || !pool[0])
+        return status;
+    return ws_curate_scores_restrict(&judges->teacher, &judges->student, pool, err);
 }
 
 static void close_stage(struct stage *stage)
@@ -294,10 +311,12 @@ static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err 
     const struct judges *judges = self;
     const char *pool = ws_config_runs(job->run->config)->pool;
     enum ws_status status = ws_job_input_stage(job, "score", NULL, SCORES_FILE, NULL, err);
-    if (status == WS_OK && pool[0] && !ws_file_exists(pool))
+    if (status != WS_OK)
+        return status;
+    if (pool[0] && !ws_file_exists(pool))
         return ws_fail(err, WS_E_CONFIG, "distill.pool: %s does not exist; expected a file with one image id a line",
                        pool);
-    if (status == WS_OK && pool[0])
+    if (pool[0])
         status = ws_job_input_file(job, pool, err);
     return status == WS_OK && judges->student_path ? ws_job_input_file(job, judges->student_path, err) : status;
 }

@@ -78,6 +78,33 @@ static enum ws_status check_input(const struct ws_card *card, const struct ws_co
     return WS_E_CONFIG;
 }
 
+static enum ws_status check_card(const struct ws_card *card, const struct ws_config *config, const char *path,
+                                 struct ws_err *err)
+{
+    enum ws_status status = check_input(card, config, path, err);
+    if (status != WS_OK)
+        return status;
+    status = ws_card_check_classes(card, config, err);
+    if (status != WS_OK)
+        ws_err_note(err, "%s", path);
+    return status;
+}
+
+static enum ws_status read_network(struct ws_model **model, enum kind kind, const char *path,
+                                   const struct ws_card *fallback, struct ws_err *err)
+{
+    switch (kind) {
+    case KIND_ONNX:
+        return ws_model_import_onnx(model, path, fallback, err);
+    case KIND_TENSORS:
+        return ws_model_load(model, path, fallback, err);
+    default:
+        ws_fail(err, WS_E_UNSUPPORTED, "%s is a file of torch.save: it holds a program, which is not run", path);
+        ws_err_hint(err, "convert it to ONNX or safetensors with a few lines of Python: the README has them");
+        return WS_E_UNSUPPORTED;
+    }
+}
+
 enum ws_status ws_teacher_import(const struct ws_config *config, const char *to, struct ws_err *err)
 {
     const char *path = ws_teacher_keys(config)->import_path;
@@ -85,23 +112,13 @@ enum ws_status ws_teacher_import(const struct ws_config *config, const char *to,
     struct ws_model *model = NULL;
     enum kind kind = KIND_ONNX;
     enum ws_status status = sniff(path, &kind, err);
+    if (status != WS_OK)
+        return status;
+    status = fill_fallback(&fallback, config, err);
     if (status == WS_OK)
-        status = fill_fallback(&fallback, config, err);
-    if (status == WS_OK && kind == KIND_PICKLE) {
-        ws_fail(err, WS_E_UNSUPPORTED, "%s is a file of torch.save: it holds a program, which is not run", path);
-        ws_err_hint(err, "convert it to ONNX or safetensors with a few lines of Python: the README has them");
-        status = WS_E_UNSUPPORTED;
-    }
+        status = read_network(&model, kind, path, &fallback, err);
     if (status == WS_OK)
-        status = kind == KIND_ONNX ? ws_model_import_onnx(&model, path, &fallback, err)
-                                   : ws_model_load(&model, path, &fallback, err);
-    if (status == WS_OK)
-        status = check_input(&model->card, config, path, err);
-    if (status == WS_OK) {
-        status = ws_card_check_classes(&model->card, config, err);
-        if (status != WS_OK)
-            ws_err_note(err, "%s", path);
-    }
+        status = check_card(&model->card, config, path, err);
     if (status == WS_OK)
         status = ws_model_save(model, to, err);
     ws_model_free(&model);
