@@ -136,15 +136,21 @@ static int count_batchnorm(const struct ws_net *net)
     return n;
 }
 
-/* Methods that have a need, each with when it has it: "kd3, kd3+, simkd". */
-static void name_needing(struct ws_buf *names, enum ws_need_kind kind)
+/* Methods that have a need which the network does not meet, each with when it has it: "kd3, kd3+, simkd"; and why not,
+ * in the words of the first. */
+static void name_needing(enum ws_need_kind kind, const struct ws_model *model, struct ws_buf *names, struct ws_buf *why)
 {
     bool is_whole = true; /* a name that finds no memory is left out */
     for (const struct ws_method *const *method = ws_methods; *method; method++)
-        for (const struct ws_need *need = (*method)->needs; need && need->kind != WS_NEED_NOTHING; need++)
-            if (need->kind == kind)
+        for (const struct ws_need *need = (*method)->needs; need && need->kind != WS_NEED_NOTHING; need++) {
+            if (need->kind != kind)
+                continue;
+            if (why->len == 0)
+                is_whole = is_whole && ws_need_tell(need, model, (*method)->name, why);
+            if (why->len > 0)
                 is_whole = is_whole && ws_buf_addf(names, "%s%s%s", names->len ? ", " : "", (*method)->name,
                                                    need->when ? need->when : "");
+        }
 }
 
 /* What some methods cannot do with this network, and why. */
@@ -152,15 +158,14 @@ static json_t *list_unserved(const struct ws_model *model)
 {
     json_t *list = json_array();
     for (enum ws_need_kind kind = WS_NEED_NOTHING + 1; kind < WS_N_NEEDS; kind++) {
-        struct ws_buf names = {0};
-        const char *why = ws_need_unmet(kind, model);
-        if (why)
-            name_needing(&names, kind);
+        struct ws_buf names = {0}, why = {0};
+        name_needing(kind, model, &names, &why);
         if (names.len > 0) {
-            json_array_append_new(list, json_pack("{s:s,s:s}", "methods", names.ptr, "why", why));
-            ws_log(WS_LOG_WARN, "this teacher cannot serve %s: %s", names.ptr, why);
+            json_array_append_new(list, json_pack("{s:s,s:s}", "methods", names.ptr, "why", why.ptr));
+            ws_log(WS_LOG_WARN, "this teacher cannot serve %s: %s", names.ptr, why.ptr);
         }
         ws_buf_fini(&names);
+        ws_buf_fini(&why);
     }
     return list;
 }
