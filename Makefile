@@ -207,7 +207,7 @@ reproduce-kd3-time:
 
 # The keys stand in the programs' rows; the tracked page is printed from them, and tests/cli/config.sh holds it equal.
 reference: all
-	@$(WEBSTILL) config configs/web-small.yaml --reference >configs/reference.yaml.new && mv configs/reference.yaml.new configs/reference.yaml
+	@$(WEBSTILL) config --reference >configs/reference.yaml.new && mv configs/reference.yaml.new configs/reference.yaml
 
 golden:
 	@tests/install.sh bench

@@ -24,12 +24,11 @@ static const struct ws_conf_key crawl_keys[] = {
      .help = "How the crawler calls itself: product/version and how to reach you, by address or page, e.g. \"mybot/1.0 "
              "(+https://example.org/bot)\" or \"mybot/1.0 (me@example.org)\". Refused without such a contact."},
     {WS_CONF_RECORDS(struct ws_crawl_keys, sources, struct ws_source_keys, &source_record), .fallback = "[]",
-     .help = "Where to look. kind: mediawiki (url is an api.php; asked for each query) or pages (url is a seed page; "
-             "\"{query}\" in it is replaced by each query). name is shown in the provenance; the url's host when left "
-             "out.\n"
+     .help = "Where to look. name is shown in the provenance; the url's host when left out.\n"
              "  sources:\n"
              "  - {kind: mediawiki, url: \"https://commons.wikimedia.org/w/api.php\", name: commons}\n"
-             "  - {kind: pages, url: \"https://example.org/search?q={query}\"}"},
+             "  - {kind: pages, url: \"https://example.org/search?q={query}\"}\n"
+             "The kinds:"},
     {WS_CONF_TEXTS(struct ws_crawl_keys, resolve), .fallback = "[]",
      .help = "\"host=address\" pairs that replace DNS, as curl's --resolve does."},
     {WS_CONF_TEXTS(struct ws_crawl_keys, allow_addresses), .fallback = "[]",

@@ -59,10 +59,12 @@ static const struct ws_command commands[] = {
 
 enum { MAX_SECTIONS = 32 };
 
+static const struct ws_conf_listing listings[] = {{"crawl.sources", ws_source_kind_row}, {NULL, NULL}};
+
 int main(int argc, char **argv)
 {
     const struct ws_conf_section *sections[MAX_SECTIONS + 1] = {&ws_top_section, &ws_crawl_section};
-    const struct ws_program program = {.name = "crawl", .sections = sections};
+    const struct ws_program program = {.name = "crawl", .sections = sections, .listings = listings};
     sections[2 + ws_source_sections(sections + 2, MAX_SECTIONS - 2)] = NULL;
     char libraries[512];
     ws_crawl_libraries(libraries, sizeof libraries);

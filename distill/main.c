@@ -7,6 +7,7 @@
 
 #include "webstill/curate/keys.h"
 #include "webstill/nn/blas.h"
+#include "webstill/nn/zoo.h"
 #include "webstill/picture/keys.h"
 
 static const struct ws_command commands[] = {
@@ -82,11 +83,25 @@ static void list_sections(const struct ws_conf_section *sections[MAX_SECTIONS])
     sections[n] = NULL;
 }
 
+static bool get_architecture(size_t i, const char **name, const char **sentence)
+{
+    *name = ws_zoo_names()[i];
+    *sentence = NULL;
+    return *name != NULL;
+}
+
+static const struct ws_conf_listing listings[] = {
+    {"teacher.arch", get_architecture},
+    {"distill.methods", ws_method_row},
+    {NULL, NULL},
+};
+
 int main(int argc, char **argv)
 {
     char libraries[256];
     const struct ws_conf_section *sections[MAX_SECTIONS];
-    const struct ws_program program = {.name = "distill", .sections = sections, .method_reads = ws_method_reads};
+    const struct ws_program program = {
+        .name = "distill", .sections = sections, .listings = listings, .method_reads = ws_method_reads};
     list_sections(sections);
     ws_blas_prepare(argv);
     return ws_cli_main(&program, ws_machine_libraries(libraries), commands, argc, argv);

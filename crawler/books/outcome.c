@@ -141,7 +141,7 @@ bool ws_outcome_describe(const struct ws_outcome *outcome, const struct ws_confi
            ws_manifest_fact(manifest, "images_per_class", make_classes(outcome->per_class, config));
 }
 
-static void warn_empty_class(const struct ws_conf_class *class)
+static void warn_empty_class(const struct ws_class *class)
 {
     char queries[512] = "";
     size_t at = 0;

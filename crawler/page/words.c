@@ -76,7 +76,7 @@ void ws_words_of_file_name(const char *url, char *out, size_t size_bytes)
     out[n] = '\0';
 }
 
-int ws_words_find_class(const struct ws_conf_class *classes, unsigned n_classes, const char *const *texts,
+int ws_words_find_class(const struct ws_class *classes, unsigned n_classes, const char *const *texts,
                         const char **query)
 {
     for (unsigned c = 0; c < n_classes; c++) {

@@ -20,7 +20,7 @@ void ws_words_of_file_name(const char *url, char *out, size_t size_bytes);
  * The first class (in class order, then query order) one of whose queries occurs in one of the texts (NULL ends them).
  * Returns its index, or -1; `*query` is then the query that matched.
  */
-int ws_words_find_class(const struct ws_conf_class *classes, unsigned n_classes, const char *const *texts,
+int ws_words_find_class(const struct ws_class *classes, unsigned n_classes, const char *const *texts,
                         const char **query);
 
 #endif

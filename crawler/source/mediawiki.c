@@ -201,6 +201,7 @@ static enum ws_status read_answer(const struct ws_visit *visit, const struct ws_
 
 const struct ws_source_ops ws_source_mediawiki = {
     .name = "mediawiki",
+    .summary = "url is an api.php; asked for each query",
     .accept = "application/xml,text/xml;q=0.9,*/*;q=0.1",
     .own_fields = own_fields,
     .is_api = true,

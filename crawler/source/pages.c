@@ -247,6 +247,7 @@ static enum ws_status skip(const struct ws_visit *visit, const char *reason, str
 
 const struct ws_source_ops ws_source_pages = {
     .name = "pages",
+    .summary = "url is a seed page; \"{query}\" in it is replaced by each query",
     .accept = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1",
     .own_fields = own_fields,
     .has_groups = true,

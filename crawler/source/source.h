@@ -53,6 +53,7 @@ struct ws_visit {
 /** A verb that is NULL is what most do: its comment says what. */
 struct ws_source_ops {
     const char *name;
+    const char *summary;                   /**< what its url is, and what is asked of it: a line of the reference */
     const struct ws_conf_section *section; /**< "crawl.NAME", its own keys (webstill/conf/section.h); NULL: none */
     const char *accept;                    /**< the Accept field of its requests */
     const struct ws_field *own_fields;     /**< of its own part of the cursor; NULL when it has none */
@@ -79,6 +80,8 @@ struct ws_source_ops {
 
 /** Every kind there is, in the order of list.h; ends with NULL. */
 extern const struct ws_source_ops *const ws_source_table[];
+/** The i-th kind's name and summary: what a source's `kind` may be. See struct ws_conf_listing. */
+bool ws_source_kind_row(size_t i, const char **name, const char **sentence);
 /** The sections that the kinds bring, behind `crawl`; returns how many (at most `n_max`). */
 size_t ws_source_sections(const struct ws_conf_section **sections, size_t n_max);
 

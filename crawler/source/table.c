@@ -7,6 +7,15 @@ WS_SOURCES(DECLARE)
 #define ROW(name) &ws_source_##name,
 const struct ws_source_ops *const ws_source_table[] = {WS_SOURCES(ROW) NULL};
 
+bool ws_source_kind_row(size_t i, const char **name, const char **sentence)
+{
+    if (i >= sizeof ws_source_table / sizeof ws_source_table[0] - 1)
+        return false;
+    *name = ws_source_table[i]->name;
+    *sentence = ws_source_table[i]->summary;
+    return true;
+}
+
 size_t ws_source_sections(const struct ws_conf_section **sections, size_t n_max)
 {
     size_t n = 0;

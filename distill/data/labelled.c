@@ -8,7 +8,7 @@ static bool is_folder(const struct ws_teacher_keys *teacher)
     return teacher->kind == WS_TEACHER_FOLDERS || (teacher->kind == WS_TEACHER_IMPORT && teacher->folder[0]);
 }
 
-enum ws_status teacher_data_input(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
+enum ws_status ws_teacher_data_input(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
 {
     const struct ws_teacher_keys *teacher = ws_teacher_keys(config);
     if (is_folder(teacher)) {
@@ -26,7 +26,7 @@ enum ws_status teacher_data_input(struct ws_job *job, const struct ws_config *co
     return status == WS_OK ? ws_job_input_file(job, teacher->train_labels, err) : status;
 }
 
-enum ws_status teacher_data_open(struct ws_dataset *data, const struct ws_config *config, struct ws_err *err)
+enum ws_status ws_teacher_data_open(struct ws_dataset *data, const struct ws_config *config, struct ws_err *err)
 {
     const struct ws_teacher_keys *teacher = ws_teacher_keys(config);
     if (is_folder(teacher))

@@ -187,7 +187,7 @@ static void keep_batch(struct ws_checkpoint *checkpoint, const struct ws_batch *
         ws_checkpoint_add_list(checkpoint, "batch.groups", WS_I32, n, batch->groups);
 }
 
-static json_t *pack_step(const struct loop *loop, const struct ws_step *step, const struct ws_phase *phase,
+static json_t *pack_step(const struct ws_loop *loop, const struct ws_step *step, const struct ws_phase *phase,
                          const struct finding *found)
 {
     const struct ws_place *place = &step->place;
@@ -199,8 +199,8 @@ static json_t *pack_step(const struct loop *loop, const struct ws_step *step, co
                      (json_int_t)place->rate_step, "rate_steps", (json_int_t)place->rate_steps, "n", step->n);
 }
 
-enum ws_status loop_tell_nonfinite(struct loop *loop, const struct ws_step *step, const struct ws_phase *phase,
-                                   struct ws_err *err)
+enum ws_status ws_loop_tell_nonfinite(struct ws_loop *loop, const struct ws_step *step, const struct ws_phase *phase,
+                                      struct ws_err *err)
 {
     struct ws_training *training = &loop->training;
     struct ws_checkpoint checkpoint = {0};
@@ -273,7 +273,7 @@ static const struct ws_phase *find_phase(const struct ws_method *method, const j
 }
 
 /* Images by number; other supplies make the kept step's once more. */
-static enum ws_status read_images(struct loop *loop, const struct ws_tensors *file, const json_t *numbers,
+static enum ws_status read_images(struct ws_loop *loop, const struct ws_tensors *file, const json_t *numbers,
                                   struct ws_step *step, struct ws_err *err)
 {
     size_t n = 0, n_weights = 0;
@@ -290,7 +290,7 @@ static enum ws_status read_images(struct loop *loop, const struct ws_tensors *fi
     return status;
 }
 
-static enum ws_status read_step(struct loop *loop, const struct ws_tensors *file, const json_t *numbers,
+static enum ws_status read_step(struct ws_loop *loop, const struct ws_tensors *file, const json_t *numbers,
                                 const struct ws_phase *phase, struct ws_step *step, struct ws_err *err)
 {
     struct ws_training *training = &loop->training;
@@ -320,7 +320,7 @@ static enum ws_status read_step(struct loop *loop, const struct ws_tensors *file
     return status;
 }
 
-static enum ws_status run_again(struct loop *loop, const struct ws_phase *phase, struct ws_step *step, FILE *out,
+static enum ws_status run_again(struct ws_loop *loop, const struct ws_phase *phase, struct ws_step *step, FILE *out,
                                 struct ws_err *err)
 {
     const struct ws_training *training = &loop->training;
@@ -351,7 +351,7 @@ static enum ws_status run_again(struct loop *loop, const struct ws_phase *phase,
     return WS_OK;
 }
 
-enum ws_status loop_replay(struct loop *loop, const char *path, FILE *out, struct ws_err *err)
+enum ws_status ws_loop_replay(struct ws_loop *loop, const char *path, FILE *out, struct ws_err *err)
 {
     struct ws_tensors *file = NULL;
     json_t *numbers = NULL;

@@ -13,7 +13,7 @@
 
 enum { STEPS_PER_LINE = 10 };
 
-static enum ws_status open_loop(struct loop *loop, struct ws_err *err)
+static enum ws_status open_loop(struct ws_loop *loop, struct ws_err *err)
 {
     struct ws_session *session = loop->session;
     if (session->n_train < 2) {
@@ -41,7 +41,7 @@ static enum ws_status open_loop(struct loop *loop, struct ws_err *err)
     return status;
 }
 
-static void close_loop(struct loop *loop)
+static void close_loop(struct ws_loop *loop)
 {
     ws_predictor_close(&loop->student);
     loop->session->student = NULL;
@@ -52,7 +52,7 @@ static void close_loop(struct loop *loop)
 }
 
 /* Steps of the epoch under way; the last epoch of a step budget is cut. */
-static int64_t count_steps(const struct loop *loop)
+static int64_t count_steps(const struct ws_loop *loop)
 {
     const int64_t passes = ws_sampler_pass_batches(loop->training.supply->epoch.n, loop->session->batch);
     int64_t n = loop->options->steps_per_epoch > 0 ? loop->options->steps_per_epoch : passes;
@@ -62,9 +62,9 @@ static int64_t count_steps(const struct loop *loop)
     return n;
 }
 
-static enum ws_status begin_epoch(struct loop *loop, struct ws_err *err)
+static enum ws_status begin_epoch(struct ws_loop *loop, struct ws_err *err)
 {
-    struct loop_counters *c = &loop->counters;
+    struct ws_loop_counters *c = &loop->counters;
     if (!c->is_begun) {
         struct ws_supply *supply = loop->training.supply;
         const enum ws_status status = supply->kind->begin(supply, c->epoch, err);
@@ -81,9 +81,9 @@ static enum ws_status begin_epoch(struct loop *loop, struct ws_err *err)
 }
 
 /* On its schedule: exact for a fixed number of steps, else as if every epoch were as long as this one. */
-static struct ws_place place_of(const struct loop *loop)
+static struct ws_place place_of(const struct ws_loop *loop)
 {
-    const struct loop_counters *c = &loop->counters;
+    const struct ws_loop_counters *c = &loop->counters;
     struct ws_place place = {.epoch = c->epoch,
                              .epochs = loop->session->epochs,
                              .step = c->step,
@@ -98,9 +98,9 @@ static struct ws_place place_of(const struct loop *loop)
 }
 
 /* A phase that does not run in each step leaves the sums of its losses as they are. */
-static enum ws_status count_losses(struct loop_counters *c, const struct ws_step *step, struct ws_err *err)
+static enum ws_status count_losses(struct ws_loop_counters *c, const struct ws_step *step, struct ws_err *err)
 {
-    if (!loop_alloc_losses(c, c->n_losses + step->n_losses))
+    if (!ws_loop_alloc_losses(c, c->n_losses + step->n_losses))
         return ws_fail(err, WS_E_MEMORY, "out of memory for %d losses", step->n_losses);
     for (int i = 0; i < step->n_losses; i++) {
         int at = 0;
@@ -115,9 +115,9 @@ static enum ws_status count_losses(struct loop_counters *c, const struct ws_step
     return WS_OK;
 }
 
-static enum ws_status count_step(struct loop *loop, const struct ws_step *step, struct ws_err *err)
+static enum ws_status count_step(struct ws_loop *loop, const struct ws_step *step, struct ws_err *err)
 {
-    struct loop_counters *c = &loop->counters;
+    struct ws_loop_counters *c = &loop->counters;
     c->step++;
     c->step_in_epoch++;
     c->images_seen += step->n;
@@ -129,31 +129,31 @@ static enum ws_status count_step(struct loop *loop, const struct ws_step *step, 
     return count_losses(c, step, err);
 }
 
-static enum ws_status run_step(struct loop *loop, struct ws_err *err)
+static enum ws_status run_step(struct ws_loop *loop, struct ws_err *err)
 {
-    const struct loop_counters *c = &loop->counters;
+    const struct ws_loop_counters *c = &loop->counters;
     const struct ws_phase *phase;
     struct ws_step step = {.training = &loop->training, .place = place_of(loop)};
     const double begun_s = ws_clock_mono_s();
     enum ws_status status = ws_update_step(loop->method, &step, &phase, err);
     loop->counters.step_seconds += ws_clock_mono_s() - begun_s;
     if (status == WS_E_NUMERIC)
-        return loop_tell_nonfinite(loop, &step, phase, err);
+        return ws_loop_tell_nonfinite(loop, &step, phase, err);
     if (status == WS_OK)
         status = count_step(loop, &step, err);
     if (status != WS_OK)
         return status;
-    return c->step % STEPS_PER_LINE == 0 ? loop_step_line(loop, &step, err) : WS_OK;
+    return c->step % STEPS_PER_LINE == 0 ? ws_loop_step_line(loop, &step, err) : WS_OK;
 }
 
 /* A stop, the limit, or time for a checkpoint. */
-static enum ws_status pause_if_asked(struct loop *loop, int64_t steps_here, struct ws_err *err)
+static enum ws_status pause_if_asked(struct ws_loop *loop, int64_t steps_here, struct ws_err *err)
 {
     const struct ws_train_options *options = loop->options;
     const bool is_stopped = ws_stop_asked(), is_over = options->limit > 0 && steps_here >= options->limit;
     if (!is_stopped && !is_over && ws_clock_mono_s() - loop->checkpoint_s < options->checkpoint_s)
         return WS_OK;
-    const enum ws_status status = loop_save(loop, err);
+    const enum ws_status status = ws_loop_save(loop, err);
     if (status != WS_OK || (!is_stopped && !is_over))
         return status;
     ws_fail(err, is_stopped ? WS_E_STOPPED : WS_E_BUDGET, "%s at step %" PRId64 " (epoch %" PRIu32 "); checkpoint kept",
@@ -163,38 +163,38 @@ static enum ws_status pause_if_asked(struct loop *loop, int64_t steps_here, stru
 }
 
 /* Stopped while the hold-out was asked: the epoch's steps are done and need not be done again. */
-static enum ws_status keep_and_stop(struct loop *loop, struct ws_err *err)
+static enum ws_status keep_and_stop(struct ws_loop *loop, struct ws_err *err)
 {
-    const enum ws_status status = loop_save(loop, err);
+    const enum ws_status status = ws_loop_save(loop, err);
     return status == WS_OK ? WS_E_STOPPED : status;
 }
 
 /* An epoch that is done moves the loop to the next one before the checkpoint is written. */
-static enum ws_status end_epoch(struct loop *loop, struct ws_err *err)
+static enum ws_status end_epoch(struct ws_loop *loop, struct ws_err *err)
 {
-    enum ws_status status = loop_hold_out(loop, err);
+    enum ws_status status = ws_loop_hold_out(loop, err);
     if (status == WS_E_STOPPED)
         return keep_and_stop(loop, err);
     if (status == WS_OK)
-        status = loop_epoch_line(loop, err);
+        status = ws_loop_epoch_line(loop, err);
     if (status != WS_OK)
         return status;
     loop->counters.epoch++;
     loop->counters.step_in_epoch = 0;
     loop->counters.is_begun = false;
-    return loop_save(loop, err);
+    return ws_loop_save(loop, err);
 }
 
-static bool is_finished(const struct loop *loop)
+static bool is_finished(const struct ws_loop *loop)
 {
     const int64_t steps = loop->options->steps;
     return steps > 0 ? loop->counters.step >= steps && loop->counters.step_in_epoch == 0
                      : loop->counters.epoch > loop->session->epochs;
 }
 
-static void describe(const struct loop *loop, char note[128])
+static void describe(const struct ws_loop *loop, char note[128])
 {
-    const struct loop_counters *c = &loop->counters;
+    const struct ws_loop_counters *c = &loop->counters;
     const double loss = c->step_in_epoch > 0 ? c->epoch_loss / (double)c->step_in_epoch : 0.0;
     int len = snprintf(note, 128, "epoch %" PRIu32 " loss %.4f", c->epoch, loss);
     if (c->held_last >= 0.0)
@@ -202,17 +202,17 @@ static void describe(const struct loop *loop, char note[128])
 }
 
 /* Total steps for the progress line: an estimate when selections vary in size. */
-static int64_t estimate_steps(const struct loop *loop)
+static int64_t estimate_steps(const struct ws_loop *loop)
 {
     if (loop->options->steps > 0)
         return loop->options->steps;
-    const struct loop_counters *c = &loop->counters;
+    const struct ws_loop_counters *c = &loop->counters;
     return c->step - c->step_in_epoch + (int64_t)(loop->session->epochs - c->epoch + 1) * loop->steps_in_epoch;
 }
 
-static enum ws_status run_epochs(struct loop *loop, struct ws_err *err)
+static enum ws_status run_epochs(struct ws_loop *loop, struct ws_err *err)
 {
-    struct loop_counters *c = &loop->counters;
+    struct ws_loop_counters *c = &loop->counters;
     struct ws_progress progress;
     ws_progress_begin(&progress, loop->options->name, "steps", loop->options->steps, c->step);
     int64_t steps_here = 0;
@@ -240,7 +240,7 @@ static enum ws_status run_epochs(struct loop *loop, struct ws_err *err)
 }
 
 /* SHA-256 over what must not change: the teacher, and the student's frozen weights. */
-static struct ws_digest digest_frozen(const struct loop *loop)
+static struct ws_digest digest_frozen(const struct ws_loop *loop)
 {
     struct ws_sha256_stream stream;
     if (!ws_sha256_init(&stream))
@@ -259,16 +259,16 @@ static struct ws_digest digest_frozen(const struct loop *loop)
     return ws_sha256_finish(&stream);
 }
 
-static enum ws_status publish(struct loop *loop, struct ws_train_result *result, struct ws_err *err)
+static enum ws_status publish(struct ws_loop *loop, struct ws_train_result *result, struct ws_err *err)
 {
     const struct ws_train_options *options = loop->options;
-    const struct loop_counters *c = &loop->counters;
+    const struct ws_loop_counters *c = &loop->counters;
     if (!loop->session->teacher && c->held_last >= 0.0)
         loop->model->card.accuracy = c->held_last;
     enum ws_status status = ws_model_save(loop->model, options->last_path, err);
     *result = (struct ws_train_result){.steps = c->step,
                                        .images_seen = c->images_seen,
-                                       .seconds = loop_seconds(loop),
+                                       .seconds = ws_loop_seconds(loop),
                                        .step_seconds = c->step_seconds,
                                        .held_last = c->held_last,
                                        .held_best = c->held_best,
@@ -293,20 +293,20 @@ static enum ws_status publish(struct loop *loop, struct ws_train_result *result,
 enum ws_status ws_train(const struct ws_method *method, struct ws_session *session,
                         const struct ws_train_options *options, struct ws_train_result *result, struct ws_err *err)
 {
-    struct loop *loop = ws_calloc(1, sizeof *loop);
+    struct ws_loop *loop = ws_calloc(1, sizeof *loop);
     if (!loop)
         return ws_fail(err, WS_E_MEMORY, "out of memory for the training loop");
-    *loop = (struct loop){.method = method, .session = session, .options = options};
-    loop->counters = (struct loop_counters){.epoch = 1, .held_last = -1.0, .held_best = -1.0};
+    *loop = (struct ws_loop){.method = method, .session = session, .options = options};
+    loop->counters = (struct ws_loop_counters){.epoch = 1, .held_last = -1.0, .held_best = -1.0};
     enum ws_status status = open_loop(loop, err);
     if (status == WS_OK && options->replay) {
-        status = loop_replay(loop, options->replay, options->replay_out, err);
+        status = ws_loop_replay(loop, options->replay, options->replay_out, err);
         close_loop(loop);
         free(loop);
         return status;
     }
     if (status == WS_OK)
-        status = loop_restore(loop, err);
+        status = ws_loop_restore(loop, err);
     if (status == WS_OK)
         ws_log(WS_LOG_INFO, "%s: going on behind step %" PRId64 " (epoch %" PRIu32 ")", options->name,
                loop->counters.step, loop->counters.epoch);

@@ -10,13 +10,13 @@
 #include "webstill/base/path.h"
 
 /** A named part of the epoch's loss, summed over its steps. */
-struct loss_sum {
+struct ws_loss_sum {
     char name[32];
     double sum;
 };
 
 /** What a checkpoint must bring back besides weights. */
-struct loop_counters {
+struct ws_loop_counters {
     uint32_t epoch;        /**< the one under way, from 1 */
     int64_t step;          /**< done in all */
     int64_t step_in_epoch; /**< done in this epoch */
@@ -26,15 +26,15 @@ struct loop_counters {
         epoch_right;   /**< of this epoch: images, and those whose label was predicted (-1 = no labels) */
     double epoch_loss; /**< sum over the epoch's steps */
     int n_losses;
-    struct loss_sum *losses; /**< owned */
-    double lr;               /**< of the last step */
+    struct ws_loss_sum *losses; /**< owned */
+    double lr;                  /**< of the last step */
     double held_last, held_best;
     uint32_t best_epoch;
     double seconds;      /**< of training before this call */
     double step_seconds; /**< of it, and of this call, within the method's steps */
 };
 
-struct loop {
+struct ws_loop {
     const struct ws_method *method;
     struct ws_session *session;
     const struct ws_train_options *options;
@@ -42,7 +42,7 @@ struct loop {
     struct ws_model *model;      /**< borrowed from it */
     struct ws_predictor student; /**< owned */
     struct ws_metrics metrics;   /**< owned */
-    struct loop_counters counters;
+    struct ws_loop_counters counters;
     float *held_logits;                   /**< owned: [n_held][n_classes] */
     int64_t steps_in_epoch;               /**< of the epoch under way */
     double start_s, checkpoint_s, line_s; /**< monotonic: this call began; last checkpoint; last step line */
@@ -51,26 +51,26 @@ struct loop {
 };
 
 /** Seconds of training, earlier calls included. */
-double loop_seconds(const struct loop *loop);
+double ws_loop_seconds(const struct ws_loop *loop);
 
 /** Write a checkpoint of everything. */
-WS_MUST_USE enum ws_status loop_save(struct loop *loop, struct ws_err *err);
+WS_MUST_USE enum ws_status ws_loop_save(struct ws_loop *loop, struct ws_err *err);
 /** Resume from a checkpoint; WS_DONE when there is none to use (a warning tells why). Opens the metrics either way. */
-WS_MUST_USE enum ws_status loop_restore(struct loop *loop, struct ws_err *err);
+WS_MUST_USE enum ws_status ws_loop_restore(struct ws_loop *loop, struct ws_err *err);
 
 /** Ask the hold-out; updates held_last, held_best, best_epoch and writes BEST when it is one. */
-WS_MUST_USE enum ws_status loop_hold_out(struct loop *loop, struct ws_err *err);
+WS_MUST_USE enum ws_status ws_loop_hold_out(struct ws_loop *loop, struct ws_err *err);
 
 /** Room for `n` sums; false when out of memory. */
-WS_MUST_USE bool loop_alloc_losses(struct loop_counters *counters, int n);
+WS_MUST_USE bool ws_loop_alloc_losses(struct ws_loop_counters *counters, int n);
 
 /** Say where a step's numbers ceased to be finite, and keep the step; WS_E_NUMERIC. */
-WS_MUST_USE enum ws_status loop_tell_nonfinite(struct loop *loop, const struct ws_step *step,
-                                               const struct ws_phase *phase, struct ws_err *err);
+WS_MUST_USE enum ws_status ws_loop_tell_nonfinite(struct ws_loop *loop, const struct ws_step *step,
+                                                  const struct ws_phase *phase, struct ws_err *err);
 /** Run a kept step again and print every node's range; WS_OK whether or not its numbers are finite. */
-WS_MUST_USE enum ws_status loop_replay(struct loop *loop, const char *path, FILE *out, struct ws_err *err);
+WS_MUST_USE enum ws_status ws_loop_replay(struct ws_loop *loop, const char *path, FILE *out, struct ws_err *err);
 
-WS_MUST_USE enum ws_status loop_step_line(struct loop *loop, const struct ws_step *step, struct ws_err *err);
-WS_MUST_USE enum ws_status loop_epoch_line(struct loop *loop, struct ws_err *err);
+WS_MUST_USE enum ws_status ws_loop_step_line(struct ws_loop *loop, const struct ws_step *step, struct ws_err *err);
+WS_MUST_USE enum ws_status ws_loop_epoch_line(struct ws_loop *loop, struct ws_err *err);
 
 #endif

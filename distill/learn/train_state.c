@@ -9,12 +9,12 @@
 #include <math.h>
 #include <string.h>
 
-double loop_seconds(const struct loop *loop)
+double ws_loop_seconds(const struct ws_loop *loop)
 {
     return loop->counters.seconds + (ws_clock_mono_s() - loop->start_s);
 }
 
-static json_t *pack_losses(const struct loop_counters *c)
+static json_t *pack_losses(const struct ws_loop_counters *c)
 {
     json_t *list = json_array();
     for (int i = 0; i < c->n_losses; i++)
@@ -24,7 +24,7 @@ static json_t *pack_losses(const struct loop_counters *c)
 
 /* What a checkpoint has of the loop, its losses aside. */
 struct kept {
-    struct loop_counters counters;
+    struct ws_loop_counters counters;
     int64_t metrics_lines;
     double alpha;
 };
@@ -48,11 +48,11 @@ static const struct ws_field kept_fields[] = {
     WS_FIELD_END,
 };
 
-static json_t *pack_counters(const struct loop *loop)
+static json_t *pack_counters(const struct ws_loop *loop)
 {
     struct kept kept = {loop->counters, (int64_t)loop->metrics.n_lines,
                         loop->counters.is_begun ? loop->training.supply->epoch.alpha : -1.0};
-    kept.counters.seconds = loop_seconds(loop);
+    kept.counters.seconds = ws_loop_seconds(loop);
     json_t *root = json_object();
     if (ws_fields_save(kept_fields, &kept, root) &&
         json_object_set_new(root, "losses", pack_losses(&loop->counters)) == 0)
@@ -61,7 +61,7 @@ static json_t *pack_counters(const struct loop *loop)
     return NULL;
 }
 
-enum ws_status loop_save(struct loop *loop, struct ws_err *err)
+enum ws_status ws_loop_save(struct ws_loop *loop, struct ws_err *err)
 {
     struct ws_checkpoint checkpoint = {0};
     enum ws_status status = ws_metrics_sync(&loop->metrics, err);
@@ -75,17 +75,17 @@ enum ws_status loop_save(struct loop *loop, struct ws_err *err)
     return status;
 }
 
-bool loop_alloc_losses(struct loop_counters *counters, int n)
+bool ws_loop_alloc_losses(struct ws_loop_counters *counters, int n)
 {
-    struct loss_sum *losses = ws_realloc(counters->losses, (size_t)n + 1, sizeof *losses);
+    struct ws_loss_sum *losses = ws_realloc(counters->losses, (size_t)n + 1, sizeof *losses);
     if (losses)
         counters->losses = losses;
     return losses != NULL;
 }
 
-static bool unpack_losses(struct loop_counters *c, const json_t *list)
+static bool unpack_losses(struct ws_loop_counters *c, const json_t *list)
 {
-    if (!json_is_array(list) || !loop_alloc_losses(c, (int)json_array_size(list)))
+    if (!json_is_array(list) || !ws_loop_alloc_losses(c, (int)json_array_size(list)))
         return false;
     c->n_losses = (int)json_array_size(list);
     for (int i = 0; i < c->n_losses; i++) {
@@ -99,10 +99,10 @@ static bool unpack_losses(struct loop_counters *c, const json_t *list)
     return true;
 }
 
-static bool unpack_counters(struct loop *loop, const json_t *root, int64_t *metrics_lines, double *alpha)
+static bool unpack_counters(struct ws_loop *loop, const json_t *root, int64_t *metrics_lines, double *alpha)
 {
     struct kept kept = {.counters = loop->counters};
-    const struct loop_counters *c = &kept.counters;
+    const struct ws_loop_counters *c = &kept.counters;
     if (!ws_fields_load(kept_fields, &kept, root) || c->epoch < 1 || c->step < 0 || c->step_in_epoch < 0 ||
         c->step_in_epoch > c->step)
         return false;
@@ -112,7 +112,7 @@ static bool unpack_counters(struct loop *loop, const json_t *root, int64_t *metr
     return unpack_losses(&loop->counters, json_object_get(root, "losses"));
 }
 
-static enum ws_status restore_from(struct loop *loop, const struct ws_tensors *file, json_t *root,
+static enum ws_status restore_from(struct ws_loop *loop, const struct ws_tensors *file, json_t *root,
                                    int64_t *metrics_lines, struct ws_err *err)
 {
     double alpha = -1.0;
@@ -126,7 +126,7 @@ static enum ws_status restore_from(struct loop *loop, const struct ws_tensors *f
     return status;
 }
 
-enum ws_status loop_restore(struct loop *loop, struct ws_err *err)
+enum ws_status ws_loop_restore(struct ws_loop *loop, struct ws_err *err)
 {
     struct ws_tensors *file = NULL;
     json_t *root = NULL;
@@ -151,10 +151,10 @@ enum ws_status loop_restore(struct loop *loop, struct ws_err *err)
     return status != WS_OK ? status : is_new ? WS_DONE : WS_OK;
 }
 
-enum ws_status loop_hold_out(struct loop *loop, struct ws_err *err)
+enum ws_status ws_loop_hold_out(struct ws_loop *loop, struct ws_err *err)
 {
     const struct ws_train_options *options = loop->options;
-    struct loop_counters *c = &loop->counters;
+    struct ws_loop_counters *c = &loop->counters;
     if (options->n_held == 0)
         return WS_OK;
     struct ws_augment augment;
@@ -197,7 +197,7 @@ static json_t *reals_or_null(const double *values, int n)
     return list;
 }
 
-enum ws_status loop_step_line(struct loop *loop, const struct ws_step *step, struct ws_err *err)
+enum ws_status ws_loop_step_line(struct ws_loop *loop, const struct ws_step *step, struct ws_err *err)
 {
     json_t *losses = json_object();
     for (int i = 0; i < step->n_losses; i++)
@@ -209,15 +209,15 @@ enum ws_status loop_step_line(struct loop *loop, const struct ws_step *step, str
     json_t *line = json_pack("{s:s,s:s,s:I,s:I,s:f,s:o,s:o,s:o,s:f,s:f}", "kind", "step", "method", loop->options->name,
                              "epoch", (json_int_t)loop->counters.epoch, "step", (json_int_t)loop->counters.step, "lr",
                              step->lr, "loss", real_or_null(step->loss), "losses", losses, "gradient_norm",
-                             real_or_null(step->gradient_norm), "images_per_s", rate, "seconds", loop_seconds(loop));
+                             real_or_null(step->gradient_norm), "images_per_s", rate, "seconds", ws_loop_seconds(loop));
     if (loop->method->metrics && line)
         loop->method->metrics(loop->training.state, line);
     return ws_metrics_add(&loop->metrics, line, err);
 }
 
-enum ws_status loop_epoch_line(struct loop *loop, struct ws_err *err)
+enum ws_status ws_loop_epoch_line(struct ws_loop *loop, struct ws_err *err)
 {
-    const struct loop_counters *c = &loop->counters;
+    const struct ws_loop_counters *c = &loop->counters;
     const int n_classes = loop->model->card.n_classes;
     const double steps = (double)c->step_in_epoch;
     const struct ws_epoch *epoch = &loop->training.supply->epoch;
@@ -236,6 +236,6 @@ enum ws_status loop_epoch_line(struct loop *loop, struct ws_err *err)
         (json_int_t)epoch->n, "n_pool", (json_int_t)n_pool, "alpha",
         epoch->alpha >= 0.0 ? json_real(epoch->alpha) : json_null(), "selected_per_class",
         counts_or_null(epoch->n_kept, n_classes), "threshold_per_class", reals_or_null(epoch->threshold, n_classes),
-        "images_seen", (json_int_t)c->images_seen, "seconds", loop_seconds(loop));
+        "images_seen", (json_int_t)c->images_seen, "seconds", ws_loop_seconds(loop));
     return ws_metrics_add(&loop->metrics, line, err);
 }

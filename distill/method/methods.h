@@ -41,6 +41,8 @@ extern const struct ws_method *const ws_methods[];
 /** By name; WS_E_CONFIG with the nearest name. */
 WS_MUST_USE enum ws_status ws_method_find(const char *name, const struct ws_method **out, struct ws_err *err);
 
+/** The i-th method's name and summary: what distill.methods may list. See struct ws_conf_listing. */
+bool ws_method_row(size_t i, const char **name, const char **sentence);
 /** The methods' own sections, each once; returns how many (at most `n_max`). */
 size_t ws_method_sections(const struct ws_conf_section **sections, size_t n_max);
 /** The names of the sections that a run of this method depends on; see struct ws_program. */

@@ -35,6 +35,15 @@ enum ws_status ws_method_find(const char *name, const struct ws_method **out, st
     return WS_E_CONFIG;
 }
 
+bool ws_method_row(size_t i, const char **name, const char **sentence)
+{
+    if (i >= N_METHODS)
+        return false;
+    *name = ws_methods[i]->name;
+    *sentence = ws_methods[i]->summary;
+    return true;
+}
+
 /** True when an earlier method, or an earlier place in this one's list, has the section: two may share one. */
 static bool is_listed(const struct ws_conf_section *const *sections, size_t n, const struct ws_conf_section *section)
 {

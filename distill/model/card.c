@@ -207,7 +207,7 @@ static enum ws_status check_card(const struct ws_card *card, struct ws_err *err)
     return WS_E_FORMAT;
 }
 
-enum ws_status card_read(struct ws_card *card, const char *text, const struct ws_card *fallback, struct ws_err *err)
+enum ws_status ws_card_read(struct ws_card *card, const char *text, const struct ws_card *fallback, struct ws_err *err)
 {
     *card = (struct ws_card){.accuracy = -1.0};
     if (fallback && !ws_card_copy(card, fallback))

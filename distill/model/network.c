@@ -1,5 +1,6 @@
 /* Building, saving, loading and folding models. */
 #include "card_int.h"
+#include "graph.h"
 
 #include "webstill/base/buf.h"
 #include "webstill/base/file.h"
@@ -47,7 +48,7 @@ enum ws_status ws_model_build(struct ws_model **out, const struct ws_card *card,
         return ws_fail(err, WS_E_MEMORY, "out of memory for a model");
     }
     const bool is_graph = strcmp(card->arch, WS_ARCH_ONNX) == 0;
-    enum ws_status status = is_graph ? model_build_graph(model, err) : build_from_zoo(model, err);
+    enum ws_status status = is_graph ? ws_graph_build(model, err) : build_from_zoo(model, err);
     if (status == WS_OK)
         ws_head_freeze(&card->head, model->net, model->logits);
     if (status != WS_OK) {
@@ -219,7 +220,7 @@ enum ws_status ws_model_load(struct ws_model **out, const char *path, const stru
     enum ws_status status = ws_tensors_open(&file, path, err);
     if (status != WS_OK)
         return status;
-    status = card_read(&card, ws_tensors_metadata(file, "webstill.card"), fallback, err);
+    status = ws_card_read(&card, ws_tensors_metadata(file, "webstill.card"), fallback, err);
     if (status == WS_OK)
         status = read_graph(&card, ws_tensors_metadata(file, "webstill.graph"), err);
     if (status == WS_OK)

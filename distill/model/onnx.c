@@ -1,10 +1,7 @@
-/*
- * Imported graphs, arch "onnx". A model's file holds its tensors, and its graph as an ONNX model without weights, so
- * that no later stage needs the file that was imported.
- */
+/* Importing a trained network from an ONNX file: a model of arch "onnx", whose card keeps its graph (graph.h). */
 #include "card_int.h"
+#include "graph.h"
 
-#include "webstill/base/base64.h"
 #include "webstill/base/buf.h"
 #include "webstill/base/mem.h"
 #include "webstill/nn/onnx.h"
@@ -12,81 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GRAPH_OPSET = 17, MAX_ROUNDS = 4 };
-
-/* --- graph and text --- */
-
-/* The graph of `net` without weights, in base64; malloc'ed. */
-static enum ws_status write_graph(char **text, const struct ws_net *net, int logits, struct ws_err *err)
-{
-    struct ws_buf bytes = {0};
-    const struct ws_onnx_options options = {.opset = GRAPH_OPSET, .output = logits, .omits_weights = true};
-    *text = NULL;
-    enum ws_status status = ws_onnx_write(net, &options, &bytes, err);
-    if (status == WS_OK && !(*text = ws_base64_encode(bytes.ptr, bytes.len)))
-        status = ws_fail(err, WS_E_MEMORY, "out of memory for the graph");
-    ws_buf_fini(&bytes);
-    return status;
-}
-
-static enum ws_status read_graph(struct ws_net **net, struct ws_onnx_info *info, const char *text, struct ws_err *err)
-{
-    unsigned char *bytes = NULL;
-    size_t len = 0;
-    *net = NULL;
-    if (!ws_base64_decode(text, &bytes, &len))
-        return ws_fail(err, WS_E_FORMAT, "webstill.graph: not base64");
-    const enum ws_status status = ws_onnx_read_graph(net, info, bytes, len, "webstill.graph", err);
-    free(bytes);
-    return status;
-}
-
-/*
- * What the last linear layer reads, where that is a map of one pixel that further layers made of the pooled one, as the
- * heads of MobileNetV3 and V4 do; else -1.
- */
-static int find_vector(const struct ws_net *net, const struct ws_onnx_info *info)
-{
-    const struct ws_node *nodes = net->nodes;
-    if (nodes[info->logits].op != WS_OP_GEMM || info->pooled < 0)
-        return -1;
-    int from = nodes[info->logits].inputs[0];
-    while (nodes[from].op == WS_OP_DROPOUT || nodes[from].op == WS_OP_RESHAPE)
-        from = nodes[from].inputs[0];
-    return from > info->pooled && nodes[from].height == 1 && nodes[from].width == 1 ? from : -1;
-}
-
-/*
- * A vector that the last linear layer reads is the last map: of one pixel, so its own average. Who shares that layer
- * compares these; the map before the pooling would need the layers between as well.
- */
-static void set_taps(struct ws_model *model, const struct ws_onnx_info *info)
-{
-    const int vector = find_vector(model->net, info);
-    model->features = model->projected = vector >= 0 ? vector : info->features;
-    model->pooled = model->head_pooled = vector >= 0 ? vector : info->pooled;
-    model->logits = info->logits;
-}
-
-enum ws_status model_build_graph(struct ws_model *model, struct ws_err *err)
-{
-    const struct ws_card *card = &model->card;
-    struct ws_onnx_info info;
-    if (!card->graph)
-        return ws_fail(err, WS_E_CONFIG,
-                       "\"onnx\" is no architecture to build: it is what an imported teacher's card says");
-    const enum ws_status status = read_graph(&model->net, &info, card->graph, err);
-    if (status != WS_OK)
-        return status;
-    set_taps(model, &info);
-    const bool fits = info.height == card->height && info.width == card->width && info.channels == card->channels &&
-                      info.n_classes == card->n_classes;
-    ws_onnx_info_fini(&info);
-    return fits ? WS_OK
-                : ws_fail(err, WS_E_FORMAT, "webstill.graph: its input or its classes are not what the card says");
-}
-
-/* --- import --- */
+enum { MAX_ROUNDS = 4 };
 
 static bool has_same_params(const struct ws_net *a, const struct ws_net *b)
 {
@@ -104,14 +27,14 @@ static enum ws_status reread(struct ws_model *model, const char *path, struct ws
     struct ws_buf bytes = {0};
     struct ws_net *net = NULL;
     struct ws_onnx_info info = {0};
-    const struct ws_onnx_options options = {.opset = GRAPH_OPSET, .output = model->logits};
+    const struct ws_onnx_options options = {.opset = WS_GRAPH_OPSET, .output = model->logits};
     enum ws_status status = ws_onnx_write(model->net, &options, &bytes, err);
     if (status == WS_OK)
         status = ws_onnx_read_bytes(&net, &info, bytes.ptr, bytes.len, NULL, path, err);
     if (status == WS_OK) {
         ws_net_free(&model->net);
         model->net = net;
-        set_taps(model, &info);
+        ws_graph_set_taps(model, &info);
     }
     ws_onnx_info_fini(&info);
     ws_buf_fini(&bytes);
@@ -128,9 +51,9 @@ static enum ws_status settle_graph(struct ws_model *model, const char *path, str
         struct ws_net *again = NULL;
         struct ws_onnx_info info = {0};
         free(model->card.graph);
-        enum ws_status status = write_graph(&model->card.graph, model->net, model->logits, err);
+        enum ws_status status = ws_graph_write(&model->card.graph, model->net, model->logits, err);
         if (status == WS_OK)
-            status = read_graph(&again, &info, model->card.graph, err);
+            status = ws_graph_read(&again, &info, model->card.graph, err);
         const bool is_settled = status == WS_OK && has_same_params(model->net, again);
         if (is_settled)
             for (int i = 0; i < again->n_params; i++)
@@ -140,7 +63,7 @@ static enum ws_status settle_graph(struct ws_model *model, const char *path, str
             ws_net_free(&model->net);
             model->net = again;
             again = NULL;
-            set_taps(model, &info);
+            ws_graph_set_taps(model, &info);
         }
         ws_net_free(&again);
         ws_onnx_info_fini(&info);
@@ -201,7 +124,7 @@ static enum ws_status fill_card(struct ws_card *card, const struct ws_onnx_info 
         base.mean[c] = 0;
         base.std[c] = 1.0F / 255.0F;
     }
-    enum ws_status status = card_read(card, text, &base, err);
+    enum ws_status status = ws_card_read(card, text, &base, err);
     if (status == WS_OK) {
         snprintf(card->arch, sizeof card->arch, WS_ARCH_ONNX);
         card->height = info->height;
@@ -234,7 +157,7 @@ enum ws_status ws_model_import_onnx(struct ws_model **out, const char *path, con
         return ws_fail(err, WS_E_MEMORY, "out of memory for a model");
     enum ws_status status = ws_onnx_read(&model->net, &info, path, err);
     if (status == WS_OK) {
-        set_taps(model, &info);
+        ws_graph_set_taps(model, &info);
         status = fill_card(&model->card, &info, fallback, err);
         if (status == WS_OK)
             status = settle_graph(model, path, err);

@@ -52,6 +52,46 @@ static bool print_help(const char *text, int indent, struct ws_buf *out)
     return ok;
 }
 
+/** Names that speak for themselves: one behind the other. */
+static bool print_names(const struct ws_conf_listing *listing, int indent, struct ws_buf *out)
+{
+    struct ws_buf line = {0};
+    const char *name, *sentence;
+    bool ok = true;
+    for (size_t i = 0; ok && listing->row(i, &name, &sentence); i++)
+        ok = ws_buf_addf(&line, "%s%s", i ? ", " : "", name);
+    ok = ok && (line.len == 0 || print_line(line.ptr, line.len, indent, out));
+    ws_buf_fini(&line);
+    return ok;
+}
+
+/** A line a row, the sentences below each other. */
+static bool print_rows(const struct ws_conf_listing *listing, int indent, struct ws_buf *out)
+{
+    int width = 0;
+    bool ok = true;
+    const char *name, *sentence;
+    for (size_t i = 0; listing->row(i, &name, &sentence); i++)
+        width = (int)strlen(name) > width ? (int)strlen(name) : width;
+    for (size_t i = 0; ok && listing->row(i, &name, &sentence); i++)
+        ok = ws_buf_addf(out, "%*s#   %-*s  %s\n", indent, "", width, name, sentence);
+    return ok;
+}
+
+static bool print_listing(const struct ws_conf_schema *schema, const struct ws_conf_section *section,
+                          const struct ws_conf_key *key, int indent, struct ws_buf *out)
+{
+    const size_t len = strlen(section->name);
+    for (const struct ws_conf_listing *listing = schema->listings; listing && listing->key; listing++) {
+        const char *name, *sentence;
+        if (strncmp(listing->key, section->name, len) != 0 || listing->key[len] != '.' ||
+            strcmp(listing->key + len + 1, key->name) != 0 || !listing->row(0, &name, &sentence))
+            continue;
+        return sentence ? print_rows(listing, indent, out) : print_names(listing, indent, out);
+    }
+    return true;
+}
+
 static bool print_default(const struct ws_conf_key *key, struct ws_buf *out)
 {
     const bool is_text = key->type == WS_CONF_TYPE_TEXT && !key->is_list;
@@ -60,13 +100,15 @@ static bool print_default(const struct ws_conf_key *key, struct ws_buf *out)
            ws_buf_add_str(out, "\n");
 }
 
-static bool print_row(const struct ws_conf_key *key, int indent, bool is_first, struct ws_buf *out)
+static bool print_row(const struct ws_conf_schema *schema, const struct ws_conf_section *section,
+                      const struct ws_conf_key *key, int indent, bool is_first, struct ws_buf *out)
 {
     bool ok = true;
     if (key->above)
         ok = ws_buf_add_str(out, is_first ? "" : "\n") && print_help(key->above, indent, out);
     if (key->help)
         ok = ok && ws_buf_add_str(out, is_first && !key->above ? "" : "\n") && print_help(key->help, indent, out);
+    ok = ok && print_listing(schema, section, key, indent, out);
     if (key->unit) {
         char range[80];
         ws_conf_value_range(key, range, sizeof range);
@@ -111,7 +153,7 @@ bool ws_conf_print_reference(const struct ws_conf *conf, const char *name, struc
         struct ws_conf_visit row;
         ok = print_heading(section, out);
         for (size_t k = 0; ok && ws_conf_row(section, k, &row); k++)
-            ok = print_row(row.key, indent, k == 0 && section->name[0], out);
+            ok = print_row(schema, section, row.key, indent, k == 0 && section->name[0], out);
     }
     return ok;
 }

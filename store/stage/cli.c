@@ -20,19 +20,6 @@ const char *ws_run_option(const struct ws_run *run, const char *name, const char
     return value;
 }
 
-bool ws_cli_program_dir(char *path, size_t size_bytes)
-{
-    ssize_t n = readlink("/proc/self/exe", path, size_bytes);
-    if (n <= 0 || (size_t)n >= size_bytes) /* equal: it may have been cut */
-        return false;
-    path[n] = '\0';
-    char *slash = strrchr(path, '/');
-    if (!slash)
-        return false;
-    slash[slash == path ? 1 : 0] = '\0';
-    return true;
-}
-
 static void print_version(const char *program, const char *versions)
 {
     printf("%s %s\n", program, WS_VERSION);
@@ -59,9 +46,23 @@ static enum ws_status find_command(const struct ws_command *commands, const char
     return status;
 }
 
-static enum ws_status check_arguments(const struct ws_command *command, int n_args, char **args, struct ws_err *err)
+static bool has_option(const struct ws_option_value *options, const char *name)
 {
-    int n_config = command->needs_config ? 1 : 0;
+    const struct ws_run run = {.options = options};
+    return name && ws_run_option(&run, name, NULL);
+}
+
+/** CONFIG stands first, unless an option makes it needless and it was left out. */
+static bool has_config(const struct ws_command *command, const struct ws_cli_line *line)
+{
+    return command->needs_config && (line->n_args > 0 || !has_option(line->options, command->option_without_config));
+}
+
+static enum ws_status check_arguments(const struct ws_command *command, const struct ws_cli_line *line,
+                                      struct ws_err *err)
+{
+    const int n_args = line->n_args, n_config = has_config(command, line) ? 1 : 0;
+    char **args = line->args;
     enum ws_status status = WS_OK;
     if (n_args < n_config)
         status = ws_fail(err, WS_E_CONFIG, "%s: expected a configuration file, found none", command->name);
@@ -98,8 +99,7 @@ static enum ws_status load_config(struct ws_run *run, const struct ws_program *p
 {
     enum ws_status status =
         ws_config_load(&run->config, program, run->config_path, line->overrides, line->n_overrides, err);
-    /* One that is itself asked does not ask. */
-    if (status == WS_OK && (command->run != ws_config_command || !ws_run_option(run, "own", NULL)))
+    if (status == WS_OK && !has_option(run->options, command->option_alone))
         status = ws_config_ask_others(run->config, err);
     return status;
 }
@@ -117,11 +117,13 @@ static enum ws_status run_command(const struct ws_program *program, const struct
     };
     char work[1024];
     if (command->needs_config) {
-        run.config_path = line->args[0];
-        run.args++;
-        run.n_args--;
+        if (has_config(command, line)) {
+            run.config_path = line->args[0];
+            run.args++;
+            run.n_args--;
+        }
         enum ws_status status = load_config(&run, program, command, line, err);
-        if (status == WS_OK && !run.work) {
+        if (status == WS_OK && !run.work && run.config_path) {
             status = default_work(run.config_path, work, sizeof work, err);
             run.work = work;
         }
@@ -165,7 +167,7 @@ static int run_line(const struct ws_program *program, const char *name, const ch
         format = line.log_format;
         ws_log_open(command->name, format, line.progress);
         ws_stop_install();
-        status = check_arguments(command, line.n_args, line.args, &err);
+        status = check_arguments(command, &line, &err);
         if (status == WS_OK)
             status = run_command(program, command, &line, &err);
     }

@@ -57,7 +57,8 @@ enum ws_status ws_config_init(struct ws_config *config, const struct ws_program 
     size_t n = 0;
     for (const struct ws_stage *stage = ws_stage_table; stage->name; stage++)
         file->others[n++] = stage->name;
-    file->schema = (struct ws_conf_schema){.sections = program->sections, .others = file->others};
+    file->schema =
+        (struct ws_conf_schema){.sections = program->sections, .others = file->others, .listings = program->listings};
     enum ws_status status = ws_conf_open(&config->conf, &file->schema, err);
     if (status == WS_OK)
         take_top(config);
@@ -129,7 +130,7 @@ static enum ws_status merge_file(struct ws_conf *conf, const char *path, struct 
 static bool complete_queries(struct ws_config *config)
 {
     for (unsigned i = 0; i < config->n_classes; i++) {
-        struct ws_conf_class *class = &config->classes[i];
+        struct ws_class *class = &config->classes[i];
         if (class->n_queries > 0)
             continue;
         class->queries = ws_arena_alloc(&config->file->arena, 1, sizeof *class->queries);
@@ -144,9 +145,9 @@ static bool complete_queries(struct ws_config *config)
 /** The other programs are asked about the same file under the same overrides. */
 static bool keep_source(struct ws_config_file *file, const char *path, const char *const *overrides, int n_overrides)
 {
-    file->path = ws_arena_strdup(&file->arena, path);
+    file->path = path ? ws_arena_strdup(&file->arena, path) : NULL;
     file->overrides = ws_arena_alloc(&file->arena, (size_t)n_overrides + 1, sizeof *file->overrides);
-    bool is_kept = file->path && file->overrides;
+    bool is_kept = (file->path || !path) && file->overrides;
     for (file->n_overrides = 0; is_kept && file->n_overrides < n_overrides; file->n_overrides++) {
         file->overrides[file->n_overrides] = ws_arena_strdup(&file->arena, overrides[file->n_overrides]);
         is_kept = file->overrides[file->n_overrides] != NULL;
@@ -159,12 +160,14 @@ static enum ws_status fill(struct ws_config *config, const char *path, const cha
 {
     if (!keep_source(config->file, path, overrides, n_overrides))
         return fail_memory(err);
-    enum ws_status status = merge_file(config->conf, path, err);
+    enum ws_status status = path ? merge_file(config->conf, path, err) : WS_OK;
     for (int i = 0; status == WS_OK && i < n_overrides; i++)
         status = ws_conf_merge_override(config->conf, overrides[i], err);
     if (status != WS_OK)
         return status;
     take_top(config);
+    if (!path)
+        return WS_OK;
     status = ws_conf_check(config->conf, err);
     if (status != WS_OK)
         ws_err_note(err, "%s", path);
@@ -204,7 +207,7 @@ const struct ws_teacher_part *ws_config_teacher(const struct ws_config *config)
 
 /* --- other programs --- */
 
-/** Run "webstill-PROGRAM config PATH --own -o …" into `answer`. */
+/** Run "webstill-PROGRAM config [PATH] --own -o …" into `answer`. */
 static enum ws_status ask(struct ws_config_file *file, struct answer *answer, struct ws_err *err)
 {
     char path[WS_SIBLING_PATH];
@@ -218,7 +221,8 @@ static enum ws_status ask(struct ws_config_file *file, struct answer *answer, st
     int n = 0;
     argv[n++] = path;
     argv[n++] = command;
-    argv[n++] = file->path;
+    if (file->path)
+        argv[n++] = file->path;
     argv[n++] = own;
     if (answer->is_reference)
         argv[n++] = reference;
@@ -235,7 +239,7 @@ static enum ws_status find_answer(const struct ws_config *config, const char *pr
                                   const struct answer **out, struct ws_err *err)
 {
     struct ws_config_file *file = config->file;
-    ws_assert(file->path != NULL);
+    ws_assert(file->path || is_reference);
     for (size_t i = 0; i < file->n_answers; i++) {
         *out = &file->answers[i];
         if (strcmp(file->answers[i].program, program) == 0 && file->answers[i].is_reference == is_reference)
@@ -256,7 +260,7 @@ enum ws_status ws_config_ask_others(const struct ws_config *config, struct ws_er
 {
     const struct answer *answer;
     enum ws_status status = WS_OK;
-    for (const struct ws_stage *stage = ws_stage_table; status == WS_OK && stage->name; stage++)
+    for (const struct ws_stage *stage = ws_stage_table; status == WS_OK && stage->name && config->file->path; stage++)
         if (!ws_conf_has(config->conf, stage->name))
             status = find_answer(config, stage->program, false, &answer, err);
     return status;

@@ -3,6 +3,7 @@
 #include "webstill/stage/cli.h"
 
 #include "webstill/base/file.h"
+#include "webstill/stage/rules.h"
 #include "webstill/stage/table.h"
 
 #include <stdbool.h>
@@ -55,9 +56,9 @@ enum ws_status ws_config_command(const struct ws_run *run, struct ws_err *err)
     const char *folder = ws_run_option(run, "write", NULL);
     struct ws_buf text = {0};
     enum ws_status status;
-    if (folder)
-        return write_stages(run, folder, err);
     const bool is_own = ws_run_option(run, "own", NULL), is_reference = ws_run_option(run, "reference", NULL);
+    if (folder && !is_reference)
+        return write_stages(run, folder, err);
     if (is_own)
         status = is_reference ? ws_config_print_own_reference(run->config, &text, err)
                               : ws_config_print_own(run->config, &text, err);

@@ -4,15 +4,14 @@
 #include <string.h>
 
 static const struct ws_conf_key class_keys[] = {
-    {WS_CONF_TEXT(struct ws_conf_class, name)},
-    {WS_CONF_TEXTS(struct ws_conf_class, queries), .fallback = "[]"},
+    {WS_CONF_TEXT(struct ws_class, name)},
+    {WS_CONF_TEXTS(struct ws_class, queries), .fallback = "[]"},
     {.name = NULL},
 };
-static const struct ws_conf_section class_record = {.name = "classes[]",
-                                                    WS_CONF_KEYS(struct ws_conf_class, class_keys)};
+static const struct ws_conf_section class_record = {.name = "classes[]", WS_CONF_KEYS(struct ws_class, class_keys)};
 
 static const struct ws_conf_key top_keys[] = {
-    {WS_CONF_RECORDS(struct ws_top_keys, classes, struct ws_conf_class, &class_record), .fallback = "[]",
+    {WS_CONF_RECORDS(struct ws_top_keys, classes, struct ws_class, &class_record), .fallback = "[]",
      .must = "list the class names in the order of the teacher's outputs: classes: [cat, dog]",
      .help =
          "The classes, in the order of the teacher's outputs. An entry is a name, or a name and the words to search it "
@@ -53,23 +52,9 @@ const struct ws_conf_section ws_top_section = {
     .name = "", WS_CONF_KEYS(struct ws_top_keys, top_keys), .check = check_top};
 
 static const struct ws_conf_key runs_keys[] = {
-    {WS_CONF_TEXTS(struct ws_runs_keys, methods), .fallback = "[kd3]",
-     .help =
-         "The runs to make, one folder each. Whole pool, but for kd3 and dfnd, and no labels, but for ce:\n"
-         "  kd3     selection, shared classifier, feature alignment, contrast\n"
-         "  kd3+    kd3 on refined images, without selection and contrast\n"
-         "  simkd   shared classifier and feature alignment alone\n"
-         "  kd      softened teacher outputs\n"
-         "  fitnet  the same, and the teacher's middle feature map as a hint\n"
-         "  dfnd    softened teacher outputs on the images that the teacher is surest of, with a learnt matrix of its "
-         "mistakes\n"
-         "  noise   softened teacher outputs on pictures of uniform noise: what a student learns without any picture\n"
-         "  ce      the search words as labels"},
+    {WS_CONF_TEXTS(struct ws_runs_keys, methods), .fallback = "[kd3]", .help = "The runs to make, one folder each:"},
     {WS_CONF_TEXT(struct ws_runs_keys, arch), .fallback = "resnet8",
-     .help =
-         "The student; the same names as teacher.arch. kd3 and simkd pair any two whose last maps have the same size "
-         "or an integer ratio (kd3 with align: pooled, any two); the teacher ends in one linear layer, which of these "
-         "vgg from 224 pixels on does not."},
+     .help = "The student; the same names as teacher.arch."},
     {WS_CONF_UINT(struct ws_runs_keys, epochs), .unit = "epochs", .min = 1, .max = 100000, .fallback = "240",
      .help = "Each epoch selects anew."},
     {WS_CONF_TEXT(struct ws_runs_keys, pool), .fallback = "",
@@ -82,11 +67,10 @@ const struct ws_conf_section ws_runs_section = {
 
 static const struct ws_conf_key teacher_keys[] = {
     {WS_CONF_TEXT(struct ws_teacher_part, arch), .fallback = "resnet20",
-     .help =
-         "The network. For small pictures: resnet8, 14, 20, 32, 44, 56, 110; resnet8x4, resnet32x4; wrn-D-K with depth "
-         "D = 6n + 4 and width K, as wrn-16-2 and wrn-40-2; vgg8, 11, 13, 16, 19 (with BN); lenet, lenet-half. For "
-         "any: resnet18, resnet34, resnet50, mobilenetv2, shufflenetv2 (above 64 pixels as in torchvision; up to "
-         "there without its first reductions)."},
+     .help = "The network. resnet18 to resnet50, mobilenetv2 and shufflenetv2 are torchvision's above 64 pixels, and "
+             "without "
+             "its first reductions up to there; the others are for small pictures. vgg has BN; of wrn-D-K, any depth D "
+             "= 6n + 4 and width K will do:"},
     {.name = NULL},
 };
 const struct ws_conf_section ws_teacher_part = {

@@ -1,8 +1,6 @@
 /** Asking another program. */
 #include "sibling.h"
 
-#include "webstill/stage/cli.h"
-
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -11,10 +9,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+bool ws_sibling_folder(char *path, size_t size_bytes)
+{
+    ssize_t n = readlink("/proc/self/exe", path, size_bytes);
+    if (n <= 0 || (size_t)n >= size_bytes) /* equal: it may have been cut */
+        return false;
+    path[n] = '\0';
+    char *slash = strrchr(path, '/');
+    if (!slash)
+        return false;
+    slash[slash == path ? 1 : 0] = '\0';
+    return true;
+}
+
 bool ws_sibling_find(const char *program, char path[WS_SIBLING_PATH])
 {
     char folder[WS_SIBLING_PATH];
-    if (ws_cli_program_dir(folder, sizeof folder) &&
+    if (ws_sibling_folder(folder, sizeof folder) &&
         snprintf(path, WS_SIBLING_PATH, "%s/webstill-%s", folder, program) < WS_SIBLING_PATH && access(path, X_OK) == 0)
         return true;
     for (const char *at = getenv("PATH"); at && *at;) {

@@ -5,7 +5,13 @@
 #include "webstill/base/buf.h"
 #include "webstill/base/err.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+
 enum { WS_SIBLING_PATH = 4096 };
+
+/** The folder that holds the running program. False if unknown or too long. */
+bool ws_sibling_folder(char *path, size_t size_bytes);
 
 /** The path of webstill-PROGRAM; false, and its bare name, when it is nowhere. */
 bool ws_sibling_find(const char *program, char path[WS_SIBLING_PATH]);

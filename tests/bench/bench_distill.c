@@ -207,7 +207,7 @@ static double arrays_bytes(const struct ws_net *net, int n_arrays)
  * thousandth, are left out. */
 static void count_kd3(struct bench *b)
 {
-    const struct kd3 *kd3 = b->training.state;
+    const struct ws_kd3 *kd3 = b->training.state;
     const struct ws_model *student = b->model, *teacher = b->predictor.model;
     double first, ignored;
     const double whole = count_macs(student->net, student->logits, &first);

@@ -58,7 +58,7 @@ beside webstill or on PATH: No such file or directory" "$? $(head -n 1 <<<"$said
 said=$(env PATH=/usr/bin:/bin "$scratch/alone/webstill-curate" config configs/web-small.yaml --section curate 2>&1 | head -n 1)
 check "one's own section can" equal "curate:" "$said"
 
-config configs/web-small.yaml --reference >"$scratch/reference.yaml"
+config --reference >"$scratch/reference.yaml"
 check "configs/reference.yaml is what the programs print (make reference writes it)" \
     cmp configs/reference.yaml "$scratch/reference.yaml"
 config "$scratch/absent.yaml" >"$scratch/said" 2>&1

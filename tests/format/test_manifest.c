@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -110,6 +111,51 @@ static void is_current_only_with_the_same_configuration_inputs_and_outputs(void 
     ws_config_free(&unrelated);
 }
 
+/* Gives the manifest at `path` another configuration text; the digest follows where it is `signed`. */
+static void rewrite_config(const char *path, const char *yaml, bool is_signed)
+{
+    char hex[WS_DIGEST_HEX];
+    struct ws_err err = {0};
+    json_t *root = NULL;
+    assert_int_equal(ws_manifest_read(path, &root, &err), WS_OK);
+    const struct ws_digest digest = ws_sha256(yaml, strlen(yaml));
+    ws_digest_hex(&digest, hex);
+    json_object_set_new(root, "config", json_string(yaml));
+    if (is_signed)
+        json_object_set_new(root, "config_sha256", json_string(hex));
+    char *text = json_dumps(root, 0);
+    temp_write(path, text, strlen(text));
+    free(text);
+    json_decref(root);
+}
+
+static void is_current_when_an_older_program_read_more_keys(void **state)
+{
+    char path[TEMP_PATH];
+    struct ws_buf more = {0};
+    struct ws_manifest same = {0}, changed = {0};
+    struct ws_config *config = load_config(*state, NULL), *other = load_config(*state, "store.min_side=17");
+    begin(&same, config, "a");
+    begin(&changed, other, "a");
+    make_manifest(*state, config, path);
+    const char *yaml = json_string_value(json_object_get(same.root, "config"));
+    assert_true(ws_buf_addf(&more, "%sdistill:\n  lr: 0.05\n", yaml));
+    rewrite_config(path, more.ptr, true);
+    assert_true(ws_manifest_is_current(&same, path, *state));
+    assert_false(ws_manifest_is_current(&changed, path, *state));
+    make_manifest(*state, config, path);
+    rewrite_config(path, "seed: 1\n", true); /* and not when it read fewer */
+    assert_false(ws_manifest_is_current(&same, path, *state));
+    make_manifest(*state, other, path);
+    rewrite_config(path, yaml, false); /* nor by an altered text */
+    assert_false(ws_manifest_is_current(&same, path, *state));
+    ws_buf_fini(&more);
+    ws_manifest_fini(&same);
+    ws_manifest_fini(&changed);
+    ws_config_free(&config);
+    ws_config_free(&other);
+}
+
 static void names_the_stage_to_run_when_it_is_missing(void **state)
 {
     static const char *const cases[][2] = {{"crawl/manifest.json", "webstill crawl"},
@@ -150,6 +196,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(holds_what_it_was_given, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(is_current_only_with_the_same_configuration_inputs_and_outputs, temp_setup,
                                         temp_teardown),
+        cmocka_unit_test_setup_teardown(is_current_when_an_older_program_read_more_keys, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(names_the_stage_to_run_when_it_is_missing, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(refuses_damage_by_line, temp_setup, temp_teardown),
     };

@@ -29,7 +29,7 @@ static void gradients_of_the_contrast_with_the_teacher_are_slopes_too(void **sta
     (void)state;
     static struct method_bench b;
     kd3_bench_open(&b, kd3_bench_cross(1.0));
-    struct kd3 *kd3 = b.state;
+    struct ws_kd3 *kd3 = b.state;
     static const char *const names[] = {"conv1.weight", "layer3.0.conv1.weight", "layer3.0.bn2.weight",
                                         "projector.0.weight"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -61,7 +61,7 @@ static void the_contrast_with_the_teacher_is_that_of_pooled_features_of_the_same
     static struct method_bench b;
     enum { WIDTH = 16 };
     kd3_bench_open(&b, kd3_bench_cross(.25));
-    struct kd3 *kd3 = b.state;
+    struct ws_kd3 *kd3 = b.state;
     const struct ws_step step = method_bench_step(&b);
     assert_int_equal(step.n_losses, 2);
     assert_null(kd3->mixed);
@@ -173,7 +173,7 @@ static void the_teachers_embedding_does_not_touch_the_student(void **state)
     (void)state;
     static struct method_bench b;
     kd3_bench_open(&b, kd3_bench_options(1.0, true));
-    struct kd3 *kd3 = b.state;
+    struct ws_kd3 *kd3 = b.state;
     const struct ws_net *net = b.model->net;
     float *values = kd3_bench_copy(net, net->values);
     step_from(&b, values);
@@ -206,7 +206,7 @@ static float *learn_within(uint32_t mixed_memory_mib, bool *is_lodger, size_t *n
     struct ws_kd3_keys options = kd3_bench_options(1.0, true);
     options.mixed_memory_mib = mixed_memory_mib;
     kd3_bench_open(&b, options);
-    *is_lodger = ws_exec_is_lodger(((struct kd3 *)b.state)->mixed->exec);
+    *is_lodger = ws_exec_is_lodger(((struct ws_kd3 *)b.state)->mixed->exec);
     for (int64_t i = 0; i < 3; i++) {
         method_bench_at(&b, i, 0, .05);
     }

@@ -27,7 +27,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { link, makeBase, shareBase } from './base.mjs';
 import { drawCurves } from './curves.mjs';
-import { EXPERIMENTS, MAIN_SHIFT, SHIFTS, SMALL_WEB, WEBS } from './experiments.mjs';
+import { ABOUT, EXPERIMENTS, MAIN_SHIFT, SHIFTS, SMALL_WEB, WEBS } from './experiments.mjs';
 import { choosePool, judgeSelection, readStoreIds, readTruth } from './pools.mjs';
 import { Failure, failureOf, isStopping, runProgram, stopPrograms } from './programs.mjs';
 import { judgeCosts, lineOf, putBetweenMarkers, replaceFile, writeTables } from './table.mjs';
@@ -386,7 +386,9 @@ function writeResults(settings) {
                 if (x === undefined) lines.push(lineOf(at));
                 else if (accuracy !== undefined) lines.push(lineOf({ ...at, x, shifted_accuracy: accuracy }));
             }
-    replaceFile(path.join(settings.out, 'results.jsonl'), lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    const told = ABOUT.filter(({ about }) => lines.some(({ experiment }) => experiment === about));
+    const text = [...told, ...lines].map((line) => `${JSON.stringify(line)}\n`).join('');
+    replaceFile(path.join(settings.out, 'results.jsonl'), text);
     if (lines.length === 0) return { records, lines };
     const teachers = new Map(
         records.map((r) => [r.line.experiment, { accuracy: r.teacher, shifted: r.teacher_shifted }]),

@@ -2,6 +2,8 @@
 #include "program.h"
 #include "temp.h"
 
+#include "../../store/stage/sibling.h"
+
 #include "webstill/base/file.h"
 #include "webstill/stage/cli.h"
 #include "webstill/stage/table.h"
@@ -362,13 +364,13 @@ static void program_directory_is_the_executables(void **state)
 {
     (void)state;
     char folder[TEMP_PATH], executable[TEMP_PATH] = "", small[4];
-    assert_true(ws_cli_program_dir(folder, sizeof folder));
+    assert_true(ws_sibling_folder(folder, sizeof folder));
     assert_int_equal(folder[0], '/');
     assert_true(readlink("/proc/self/exe", executable, sizeof executable - 1) > 0);
     assert_int_equal(strncmp(executable, folder, strlen(folder)), 0);
     assert_int_equal(executable[strlen(folder)], '/');
     assert_null(strchr(executable + strlen(folder) + 1, '/'));
-    assert_false(ws_cli_program_dir(small, sizeof small));
+    assert_false(ws_sibling_folder(small, sizeof small));
 }
 
 #define CLI_TEST(name) cmocka_unit_test_setup_teardown(name, setup, temp_teardown)

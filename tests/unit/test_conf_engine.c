@@ -124,7 +124,7 @@ static const struct ws_conf_section outline_part = {
 static const struct ws_conf_section *const owner_sections[] = {&top_section, &beetle_section, &shell_section, NULL};
 static const struct ws_conf_section *const reader_sections[] = {&top_section, &outline_part, NULL};
 static const char *const others[] = {"beetle", "moth", NULL};
-static const struct ws_conf_schema owner = {owner_sections, others}, reader = {reader_sections, others};
+static const struct ws_conf_schema owner = {owner_sections, others, NULL}, reader = {reader_sections, others, NULL};
 
 /* --- helpers --- */
 
@@ -355,6 +355,66 @@ static void the_reference_has_each_key_under_its_sentence_unit_and_range(void **
     ws_conf_close(&conf);
 }
 
+static bool get_song(size_t i, const char **name, const char **sentence)
+{
+    static const char *const songs[][2] = {{"hum", "a low one"}, {"chirp", "a high one"}};
+    if (i >= 2)
+        return false;
+    *name = songs[i][0];
+    *sentence = songs[i][1];
+    return true;
+}
+
+static bool get_leg(size_t i, const char **name, const char **sentence)
+{
+    static const char *const legs[] = {"fore", "middle", "hind"};
+    *sentence = NULL;
+    *name = i < 3 ? legs[i] : NULL;
+    return i < 3;
+}
+
+static void the_reference_lists_the_rows_that_a_key_may_name(void **state)
+{
+    (void)state;
+    static const struct ws_conf_listing listings[] = {
+        {"beetle.song", get_song}, {"beetle.legs", get_leg}, {"moth.song", get_leg}, {NULL, NULL}};
+    static const struct ws_conf_schema listed = {owner_sections, others, listings};
+    struct ws_conf *conf = open_conf(&listed);
+    struct ws_buf text = {0};
+    assert_true(ws_conf_print_reference(conf, "beetle", &text));
+    assert_non_null(strstr(text.ptr, "\n  #   - example: stays as it is\n  #   hum    a low one\n"
+                                     "  #   chirp  a high one\n  song: \"\"\n"));
+    assert_non_null(strstr(text.ptr, "\n  # Legs.\n  # fore, middle, hind\n  legs: []\n"));
+    ws_buf_fini(&text);
+    ws_conf_close(&conf);
+}
+
+static void a_text_covers_what_it_says_at_least(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *whole, *part;
+        bool is_covered;
+    } cases[] = {
+        {"a: 1\nb: {c: [x, y], d: 2}\n", "b: {c: [x, y]}\n", true},
+        {"a: 1\nb: {c: [x, y], d: 2}\n", "b: {d: 2}\na: 1\n", true},
+        {"a: 1\n", "a: 1\nb: 2\n", false}, /* a key more */
+        {"a: 1\n", "a: 2\n", false},
+        {"a: 1\n", "a: 1.0\n", false},      /* texts: equal values are printed alike */
+        {"b: [x, y]\n", "b: [x]\n", false}, /* a list is a value */
+        {"b: [x]\n", "b: [x, y]\n", false},
+        {"b: [x, y]\n", "b: [y, x]\n", false},
+        {"b: [{n: x, q: 1}]\n", "b: [{n: x}]\n", true},
+        {"b: [{n: x, q: 1}]\n", "b: [{n: y}]\n", false},
+        {"b: {c: 1}\n", "b: 1\n", false},
+        {"", "a: 1\n", false},
+        {"a: [", "a: 1\n", false}, /* no YAML */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (ws_conf_covers(cases[i].whole, cases[i].part) != cases[i].is_covered)
+            fail_msg("%s in %s: expected %d", cases[i].part, cases[i].whole, cases[i].is_covered);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -367,6 +427,8 @@ int main(void)
         cmocka_unit_test(names_choose_keys_sections_and_what_to_leave_out),
         cmocka_unit_test(what_is_printed_loads_to_the_same),
         cmocka_unit_test(the_reference_has_each_key_under_its_sentence_unit_and_range),
+        cmocka_unit_test(the_reference_lists_the_rows_that_a_key_may_name),
+        cmocka_unit_test(a_text_covers_what_it_says_at_least),
     };
     return cmocka_run_group_tests_name("conf_engine", tests, NULL, NULL);
 }

@@ -10,7 +10,7 @@ enum { SIDE = 20 };
 static char one[] = "one", slashed[] = "two/2";
 
 /* Of the test that runs: two classes, small pictures. */
-static struct ws_conf_class classes[] = {{.name = one}, {.name = slashed}};
+static struct ws_class classes[] = {{.name = one}, {.name = slashed}};
 static struct ws_config config;
 
 static int setup(void **state)

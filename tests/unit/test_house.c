@@ -18,31 +18,11 @@
 
 static const char *const source_folders[] = {"store", "crawler", "curate", "distill", "include"};
 
-/* Names of headers that another file defines, too. A row that is not needed any more is reported: the lists shrink. */
-static const char *const known_twice[] = {
-    "loop",
-    NULL,
-};
-
-/* Files whose external names have no prefix yet. A row that is not needed any more is reported: the list only shrinks.
+/* Edges of circles that are not open yet, as files without their ending. A row that is not needed any more is reported.
  */
-static const char *const unprefixed[] = {
-    "distill/data/labelled",     "distill/learn/nonfinite",
-    "distill/learn/train_state", "distill/method/kd3/curate",
-    "distill/method/kd3/select", "distill/method/kd3/step",
-    "distill/model/card",        "distill/model/onnx",
-    "distill/stage/import",      NULL,
-};
-
-/* Edges of circles that are not open yet, as files without their ending. Likewise. */
 static const struct lean {
     const char *from, *to;
 } known_leans[] = {
-    {"store/conf/conf", "store/conf/bind"},
-    {"store/stage/config_command", "store/stage/cli"},
-    {"store/stage/table", "store/stage/config"},
-    {"distill/model/onnx", "distill/model/network"},
-    {"store/stage/sibling", "store/stage/cli"},
     {"distill/nn/op/conv_1x1", "distill/nn/op/conv"},
     {"distill/nn/op/depthwise", "distill/nn/op/conv"},
     {"distill/nn/op/winograd", "distill/nn/op/conv"},
@@ -175,15 +155,10 @@ static int compare_definitions(const void *a, const void *b)
     return by_file != 0 ? by_file : x->line - y->line;
 }
 
-/*
- * Report every name of a header that another file defines again; names of .c files alone are their own affair.
- * `allowed` ends with NULL and has no row too many.
- */
-static int check_unique(struct definitions *all, const char *const *allowed, struct ws_buf *report)
+/* Report every name of a header that another file defines again; names of .c files alone are their own affair. */
+static int check_unique(struct definitions *all, struct ws_buf *report)
 {
-    enum { ROWS = 64 };
     int n_wrong = 0;
-    bool is_needed[ROWS] = {false};
     if (all->n > 0)
         qsort(all->list, all->n, sizeof *all->list, compare_definitions);
     for (size_t i = 0, end; i < all->n; i = end) {
@@ -196,24 +171,12 @@ static int check_unique(struct definitions *all, const char *const *allowed, str
         }
         if (!is_shared || !is_twice)
             continue;
-        int row = 0;
-        while (allowed[row] && strcmp(allowed[row], all->list[i].name) != 0)
-            row++;
-        assert_true(row < ROWS);
-        is_needed[row] = true;
-        if (allowed[row])
-            continue;
         n_wrong++;
         assert_true(ws_buf_addf(report, "%s is defined in", all->list[i].name));
         for (size_t k = i; k < end; k++)
             assert_true(ws_buf_addf(report, " %s:%d", all->list[k].file, all->list[k].line));
         assert_true(ws_buf_add_str(report, "\n"));
     }
-    for (int row = 0; allowed[row]; row++)
-        if (!is_needed[row]) {
-            n_wrong++;
-            assert_true(ws_buf_addf(report, "%s needs no row among the known any more\n", allowed[row]));
-        }
     return n_wrong;
 }
 
@@ -336,29 +299,16 @@ static int check_defined_once(const struct house *house, struct ws_buf *report)
     return n_wrong;
 }
 
-/* `allowed` ends with NULL; a row without need is wrong, too. */
-static int check_prefix(const struct house *house, const char *const *allowed, struct ws_buf *report)
+static int check_prefix(const struct house *house, struct ws_buf *report)
 {
     int n_wrong = 0;
-    bool is_needed[NODES] = {false};
     for (size_t i = 0; i < house->n_defined; i++) {
-        const char *file = house->nodes[house->defined[i].node];
         if (strncmp(house->defined[i].name, "ws_", 3) == 0)
             continue;
-        int row = 0;
-        while (allowed[row] && strcmp(allowed[row], file) != 0)
-            row++;
-        is_needed[row] = true;
-        if (allowed[row])
-            continue;
         n_wrong++;
-        assert_true(ws_buf_addf(report, "%s of %s has no prefix ws_\n", house->defined[i].name, file));
+        assert_true(ws_buf_addf(report, "%s of %s has no prefix ws_\n", house->defined[i].name,
+                                house->nodes[house->defined[i].node]));
     }
-    for (int row = 0; allowed[row]; row++)
-        if (!is_needed[row]) {
-            n_wrong++;
-            assert_true(ws_buf_addf(report, "%s needs no row among the unprefixed any more\n", allowed[row]));
-        }
     return n_wrong;
 }
 
@@ -495,7 +445,7 @@ static void tags_and_enumerators_of_headers_are_defined_once(void **state)
     struct ws_buf report = {0};
     walk_sources(read_file, &all);
     assert_true(all.n > 500);
-    const int n_wrong = check_unique(&all, known_twice, &report);
+    const int n_wrong = check_unique(&all, &report);
     free(all.list);
     check(n_wrong, &report);
 }
@@ -505,7 +455,7 @@ static void external_names_are_defined_once_and_carry_the_prefix(void **state)
     (void)state;
     struct house *house = read_house();
     struct ws_buf report = {0};
-    const int n_wrong = check_defined_once(house, &report) + check_prefix(house, unprefixed, &report);
+    const int n_wrong = check_defined_once(house, &report) + check_prefix(house, &report);
     close_house(house);
     check(n_wrong, &report);
 }
@@ -525,7 +475,6 @@ static void no_files_lean_on_each_other_in_a_circle(void **state)
 static void a_name_defined_twice_is_found_where_it_stands(void **state)
 {
     (void)state;
-    static const char *const none[] = {NULL};
     static const struct {
         const char *first, *second; /* text of a.h, of b.c */
         const char *report;
@@ -549,27 +498,12 @@ static void a_name_defined_twice_is_found_where_it_stands(void **state)
         struct ws_buf report = {0};
         read_text(&all, "a.h", cases[i].first);
         read_text(&all, "b.c", cases[i].second);
-        const int n_wrong = check_unique(&all, none, &report);
+        const int n_wrong = check_unique(&all, &report);
         assert_int_equal(n_wrong, *cases[i].report != '\0');
         assert_string_equal(report.ptr ? report.ptr : "", cases[i].report);
         ws_buf_fini(&report);
         free(all.list);
     }
-}
-
-static void a_known_name_is_let_be_until_it_is_defined_once(void **state)
-{
-    (void)state;
-    static const char *const known[] = {"x", NULL};
-    struct definitions all = {0};
-    struct ws_buf report = {0};
-    read_text(&all, "a.h", "struct x { int a; };");
-    assert_int_equal(check_unique(&all, known, &report), 1);
-    assert_string_equal(report.ptr, "x needs no row among the known any more\n");
-    read_text(&all, "b.c", "struct x { int a; };");
-    assert_int_equal(check_unique(&all, known, &report), 0);
-    ws_buf_fini(&report);
-    free(all.list);
 }
 
 static struct house *make_house(const char *const *lines)
@@ -592,21 +526,17 @@ static void wrong_symbols_and_circles_are_found(void **state)
         "/b/s/e.o: ws_d T 0",       "/b/s/e.o: bare D 0 4\n", "/b/s/e.o: __asan_x D 0 4\n",
         "/b/s/e.o: ws_own T 0 1\n", "/b/s/e.o: ws_own U\n",   NULL,
     };
-    static const char *const none[] = {NULL}, *const bare[] = {"s/e", NULL}, *const stale[] = {"s/a", "s/e", NULL};
     static const struct lean no_lean[] = {{NULL, NULL}}, known[] = {{"s/c", "s/a"}, {NULL, NULL}};
     static const struct lean gone[] = {{"s/c", "s/a"}, {"s/a", "s/c"}, {NULL, NULL}};
     struct house *house = make_house(lines);
     struct ws_buf report = {0};
     assert_int_equal(check_defined_once(house, &report), 1);
-    assert_int_equal(check_prefix(house, none, &report), 1);
-    assert_int_equal(check_prefix(house, bare, &report), 0);
-    assert_int_equal(check_prefix(house, stale, &report), 1);
+    assert_int_equal(check_prefix(house, &report), 1);
     assert_int_equal(check_circles(house, no_lean, &report), 1);
     assert_int_equal(check_circles(house, known, &report), 0);
     assert_int_equal(check_circles(house, gone, &report), 2); /* the first was taken out above */
     assert_string_equal(report.ptr, "ws_d is defined by s/d and s/e\n"
                                     "bare of s/e has no prefix ws_\n"
-                                    "s/a needs no row among the unprefixed any more\n"
                                     "s/a -> s/b -> s/c -> s/a\n"
                                     "s/c leans on s/a no more: its row can go\n"
                                     "s/a leans on s/c no more: its row can go\n");
@@ -621,7 +551,6 @@ int main(void)
         cmocka_unit_test(external_names_are_defined_once_and_carry_the_prefix),
         cmocka_unit_test(no_files_lean_on_each_other_in_a_circle),
         cmocka_unit_test(a_name_defined_twice_is_found_where_it_stands),
-        cmocka_unit_test(a_known_name_is_let_be_until_it_is_defined_once),
         cmocka_unit_test(wrong_symbols_and_circles_are_found),
     };
     return cmocka_run_group_tests_name("house", tests, NULL, NULL);

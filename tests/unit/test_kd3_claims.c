@@ -308,7 +308,7 @@ static void a_step_of_equal_logits_would_halve_the_mean_square(void **state)
     static struct method_bench b;
     kd3_bench_open(&b, kd3_bench_options(0, false)); /* weights off: w = 1/2 as for equal logits */
     const struct ws_step step = method_bench_step(&b);
-    struct kd3 *kd3 = b.state;
+    struct ws_kd3 *kd3 = b.state;
     const float *student = ws_exec_value(b.training.student->exec, b.model->projected);
     const float *teacher = ws_exec_value(b.predictor.exec, b.predictor.model->projected);
     double squares = 0;
@@ -381,7 +381,7 @@ static void check_slopes(const char *const *names, size_t n)
 {
     static struct method_bench b;
     kd3_bench_open(&b, kd3_bench_options(1.0, false));
-    struct kd3 *kd3 = b.state;
+    struct ws_kd3 *kd3 = b.state;
     for (size_t i = 0; i < n; i++)
         method_bench_check_slope(&b,
                                  strncmp(names[i], "embed_s", 7) == 0   ? kd3->embed_s->net

@@ -7,6 +7,7 @@
 #include "../../store/commands.h"
 
 #include "webstill/stage/job.h"
+#include "webstill/stage/rules.h"
 
 #include <sys/wait.h>
 

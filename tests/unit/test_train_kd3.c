@@ -43,7 +43,7 @@ static void weights_of_an_epoch_survive_a_cut_inside_it(void **state)
 static void rules_beyond_kd3s_do_not_need_its_threshold(void **state)
 {
     static struct bench b;
-    struct kd3_selection selection;
+    struct ws_kd3_selection selection;
     struct ws_epoch epoch;
     struct ws_err err = {0};
     open_bench(&b, *state, "alone", 2, the_teacher);
@@ -51,8 +51,8 @@ static void rules_beyond_kd3s_do_not_need_its_threshold(void **state)
     KEYS(&b.config, kd3)->select = false;
     KEYS(&b.config, curate)->alpha_steepness = 1000; /* alpha = 1: the teacher alone is asked */
     b.session.epochs = 100;
-    assert_int_equal(kd3_selection_open(&selection, &b.session, KEYS(&b.config, kd3), &err), WS_OK);
-    assert_int_equal(kd3_select(&selection, 1, &epoch, &err), WS_OK);
+    assert_int_equal(ws_kd3_selection_open(&selection, &b.session, KEYS(&b.config, kd3), &err), WS_OK);
+    assert_int_equal(ws_kd3_select(&selection, 1, &epoch, &err), WS_OK);
     int n_pool = 0, n_copies = 0, n_others = 0;
     for (size_t i = 0; i < b.n_train; i++)
         n_pool += b.train[i] < 10;
@@ -65,7 +65,7 @@ static void rules_beyond_kd3s_do_not_need_its_threshold(void **state)
     assert_non_null(epoch.weights);
     for (size_t i = 0; i < epoch.n; i++)
         assert_true(epoch.weights[i] == 1.0f);
-    kd3_selection_close(&selection);
+    ws_kd3_selection_close(&selection);
     close_bench(&b);
 }
 
@@ -268,7 +268,7 @@ static void the_teacher_is_asked_once_where_its_logits_fit_under_the_cap(void **
 {
     for (uint32_t cap = 0; cap < 2; cap++) {
         static struct bench b;
-        struct kd3_selection selection;
+        struct ws_kd3_selection selection;
         struct ws_epoch epoch;
         struct ws_err err = {0};
         struct ws_model *other;
@@ -283,19 +283,19 @@ static void the_teacher_is_asked_once_where_its_logits_fit_under_the_cap(void **
         assert_int_equal(ws_model_build(&other, &the_teacher->card, &err), WS_OK);
         ws_net_init(other->net, 3);
         assert_int_equal(ws_predictor_open(&stranger, other, b.pool, BATCH, false, &err), WS_OK);
-        assert_int_equal(kd3_selection_open(&selection, &b.session, KEYS(&b.config, kd3), &err), WS_OK);
+        assert_int_equal(ws_kd3_selection_open(&selection, &b.session, KEYS(&b.config, kd3), &err), WS_OK);
         b.session.student = &stranger;
-        assert_int_equal(kd3_select(&selection, 1, &epoch, &err), WS_OK);
+        assert_int_equal(ws_kd3_select(&selection, 1, &epoch, &err), WS_OK);
         copy_file(selection_path(path, &b, 1), temp_join(first, b.dir, "first"));
         b.session.teacher_predictor = &stranger;
-        assert_int_equal(kd3_select(&selection, 1, &epoch, &err), WS_OK);
+        assert_int_equal(ws_kd3_select(&selection, 1, &epoch, &err), WS_OK);
         struct ws_buf left = {0}, right = {0};
         read_file(first, &left);
         read_file(path, &right);
         assert_int_equal(left.len == right.len && memcmp(left.ptr, right.ptr, left.len) == 0, cap);
         ws_buf_fini(&left);
         ws_buf_fini(&right);
-        kd3_selection_close(&selection);
+        ws_kd3_selection_close(&selection);
         ws_predictor_close(&stranger);
         ws_model_free(&other);
         close_bench(&b);

@@ -69,7 +69,7 @@ static void the_first_class_in_order_wins(void **state)
 {
     char shirt[] = "Shirt", coat[] = "Coat", q1[] = "shirt", q2[] = "polo shirt", q3[] = "jacket", q4[] = "coat";
     char *shirt_queries[] = {q1, q2}, *coat_queries[] = {q3, q4};
-    const struct ws_conf_class classes[] = {
+    const struct ws_class classes[] = {
         {.name = shirt, .queries = shirt_queries, .n_queries = 2},
         {.name = coat, .queries = coat_queries, .n_queries = 2},
     };

@@ -46,7 +46,7 @@ static enum ws_status judge_sources(struct ws_curation *curation, const struct w
     return status;
 }
 
-enum ws_status kd3_curation_open(struct kd3_selection *selection, struct ws_err *err)
+enum ws_status ws_kd3_curation_open(struct ws_kd3_selection *selection, struct ws_err *err)
 {
     const struct ws_session *session = selection->session;
     const struct ws_curate_keys *rule = ws_curate_keys(session->config);

@@ -30,15 +30,16 @@ static const struct ws_conf_key kd3_keys[] = {
     {WS_CONF_UINT(struct ws_kd3_keys, projector_factor), .unit = "divisor", .min = 1, .max = 64, .fallback = "2",
      .help = "The projector's inner width is the teacher's width divided by this, rounded down."},
     {WS_CONF_BOOL(struct ws_kd3_keys, share), .fallback = "true",
-     .help = "The student ends in the teacher's own classifier and aligns its features (released code). false, for "
+     .help = "The student ends in the teacher's own classifier, one linear layer, and aligns its features (released "
+             "code). false, for "
              "comparison: it has a classifier of its own, and T^2 KL of the logits on the same images takes the "
              "alignment's place; no image has a weight then."},
     {WS_CONF_NUMBER(struct ws_kd3_keys, kl_temperature), .unit = "temperature", .min = 0, .max = 1000,
      .excluded = WS_CONF_ABOVE, .fallback = "4", .help = "share false: T of that KL."},
     {WS_CONF_WORD(struct ws_kd3_keys, align, enum ws_align, alignments), .fallback = "map",
      .help = "What of the student is compared with the teacher: map, the last feature map behind the projector "
-             "(released code); or pooled, that map's average, which leaves open where in the picture a feature lies "
-             "and takes pairs whose maps have sizes of no integer ratio."},
+             "(released code), which takes pairs whose maps have the same size or an integer ratio; or pooled, "
+             "that map's average, which leaves open where in the picture a feature lies and takes any pair."},
     {WS_CONF_NUMBER(struct ws_kd3_keys, mix_alpha), .unit = "number", .min = 0, .max = 100, .excluded = WS_CONF_ABOVE,
      .fallback = "0.1", .help = "MixDistribution draws its share from Beta(mix_alpha, mix_alpha)."},
     {WS_CONF_NUMBER(struct ws_kd3_keys, mix_eps), .unit = "variance", .min = 0, .max = 1, .excluded = WS_CONF_ABOVE,

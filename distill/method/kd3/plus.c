@@ -16,7 +16,7 @@
 #include "webstill/curate/keys.h"
 
 struct kd3_plus {
-    struct kd3 kd3; /* first: kd3's verbs take it */
+    struct ws_kd3 kd3; /* first: kd3's verbs take it */
     const struct ws_kd3_plus_keys *options;
     struct ws_kd3_keys settled; /* section kd3 with what kd3+ says otherwise */
 };
@@ -35,7 +35,7 @@ static enum ws_status check_kd3_plus(const struct ws_method *method, const struc
 {
     const struct ws_kd3_keys settled = settle(session->config);
     (void)method;
-    return kd3_check(session, &settled, err);
+    return ws_kd3_check(session, &settled, err);
 }
 
 static enum ws_status open_kd3_plus(struct ws_training *training, struct ws_err *err)
@@ -49,7 +49,7 @@ static enum ws_status open_kd3_plus(struct ws_training *training, struct ws_err 
         return status;
     plus->options = ws_config_keys(session->config, &ws_kd3_plus_section);
     plus->settled = settle(session->config);
-    status = kd3_open(&plus->kd3, training, &plus->settled, err);
+    status = ws_kd3_open(&plus->kd3, training, &plus->settled, err);
     if (status == WS_OK && refined)
         ws_supply_refine(training->supply, refined->pixels, plus->options->refine.share);
     return status;
@@ -58,20 +58,20 @@ static enum ws_status open_kd3_plus(struct ws_training *training, struct ws_err 
 static void losses(void *state, struct ws_step *step)
 {
     const struct kd3_plus *plus = state;
-    kd3_run(state, step);
-    kd3_align(state, step);
+    ws_kd3_run(state, step);
+    ws_kd3_align(state, step);
     if (plus->options->kl_weight > 0.0 && plus->settled.share)
         ws_step_imitate(step, "kl", ws_step_student_logits(step), ws_step_teacher_logits(step),
                         plus->options->kl_temperature, plus->options->kl_weight);
-    kd3_contrast(state, step);
+    ws_kd3_contrast(state, step);
 }
 
 static const struct ws_prepare *const prepare[] = {&ws_prepare_refine, NULL};
 static const struct ws_phase phases[] = {{.name = "distil", .losses = losses}, {0}};
 static const struct ws_need needs[] = {
     {.kind = WS_NEED_TEACHER},
-    {WS_NEED_BATCHNORM, " with refined images", ws_refine_is_asked},
-    {WS_NEED_LINEAR_LAYER, NULL, kd3_does_share},
+    {WS_NEED_BATCHNORM, " with refined images", ws_refine_is_asked, "distill.kd3_plus.refine_steps"},
+    {.kind = WS_NEED_LINEAR_LAYER, .applies = ws_kd3_does_share},
     {0},
 };
 
@@ -87,5 +87,5 @@ const struct ws_method ws_method_kd3_plus = {
     .phases = phases,
     .check = check_kd3_plus,
     .open = open_kd3_plus,
-    .close = kd3_close,
+    .close = ws_kd3_close,
 };

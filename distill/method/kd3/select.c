@@ -19,10 +19,10 @@ static void warn_of_unused_weights(const struct ws_curate_keys *curate, const st
                             "alignment for them to weigh; what these rules drop stays dropped");
 }
 
-enum ws_status kd3_selection_open(struct kd3_selection *selection, const struct ws_session *session,
-                                  const struct ws_kd3_keys *options, struct ws_err *err)
+enum ws_status ws_kd3_selection_open(struct ws_kd3_selection *selection, const struct ws_session *session,
+                                     const struct ws_kd3_keys *options, struct ws_err *err)
 {
-    *selection = (struct kd3_selection){.session = session};
+    *selection = (struct ws_kd3_selection){.session = session};
     const struct ws_config *config = session->config;
     selection->has_threshold = options->select && ws_curate_keys(config)->rule == WS_RULE_KD3;
     selection->is_off = !selection->has_threshold && !ws_curation_is_on(ws_curate_keys(config));
@@ -42,18 +42,19 @@ enum ws_status kd3_selection_open(struct kd3_selection *selection, const struct 
         selection->teacher_cache = ws_calloc(cache_bytes, 1);
     if (!selection->teacher_logits || !selection->student_logits || !selection->images || !selection->ids ||
         (has_cache && !selection->teacher_cache)) {
-        kd3_selection_close(selection);
+        ws_kd3_selection_close(selection);
         return ws_fail(err, WS_E_MEMORY, "out of memory for the predictions of %zu images", n);
     }
     for (size_t i = 0; i < n; i++)
         selection->ids[i] = session->data->ids[session->train[i]];
-    const enum ws_status status = ws_curation_is_on(ws_curate_keys(config)) ? kd3_curation_open(selection, err) : WS_OK;
+    const enum ws_status status =
+        ws_curation_is_on(ws_curate_keys(config)) ? ws_kd3_curation_open(selection, err) : WS_OK;
     if (status != WS_OK)
-        kd3_selection_close(selection);
+        ws_kd3_selection_close(selection);
     return status;
 }
 
-void kd3_selection_close(struct kd3_selection *selection)
+void ws_kd3_selection_close(struct ws_kd3_selection *selection)
 {
     free(selection->teacher_logits);
     free(selection->student_logits);
@@ -63,12 +64,12 @@ void kd3_selection_close(struct kd3_selection *selection)
     free(selection->weights);
     ws_curation_close(&selection->curation);
     ws_arena_fini(&selection->arena);
-    *selection = (struct kd3_selection){0};
+    *selection = (struct ws_kd3_selection){0};
 }
 
 /* Both networks on one piece of the pool. A network whose weight in the combination is 0 is not asked: in the second
  * half that saves the teacher's pass. */
-static enum ws_status predict_piece(struct kd3_selection *selection, const struct ws_session *session,
+static enum ws_status predict_piece(struct ws_kd3_selection *selection, const struct ws_session *session,
                                     const struct ws_view *view, size_t first, size_t n,
                                     const struct ws_select_options *options, struct ws_selection *found,
                                     struct ws_err *err)
@@ -87,8 +88,8 @@ static enum ws_status predict_piece(struct kd3_selection *selection, const struc
     return status;
 }
 
-static enum ws_status predict_pool(struct kd3_selection *selection, const struct ws_session *session, uint32_t number,
-                                   const struct ws_select_options *options, struct ws_selection *found,
+static enum ws_status predict_pool(struct ws_kd3_selection *selection, const struct ws_session *session,
+                                   uint32_t number, const struct ws_select_options *options, struct ws_selection *found,
                                    struct ws_err *err)
 {
     struct ws_augment clean;
@@ -136,7 +137,7 @@ static enum ws_status check_size(const struct ws_selection *found, uint32_t numb
     return WS_E_NUMERIC;
 }
 
-static enum ws_status write_selection(const struct kd3_selection *selection, const struct ws_session *session,
+static enum ws_status write_selection(const struct ws_kd3_selection *selection, const struct ws_session *session,
                                       const struct ws_selection *found, uint32_t number, struct ws_err *err)
 {
     char path[WS_PATH_BYTES];
@@ -147,7 +148,7 @@ static enum ws_status write_selection(const struct kd3_selection *selection, con
     return status == WS_OK ? ws_selection_write(path, selection->ids, found, &facts, err) : status;
 }
 
-static enum ws_status apply_rule(struct kd3_selection *selection, const struct ws_session *session, uint32_t number,
+static enum ws_status apply_rule(struct ws_kd3_selection *selection, const struct ws_session *session, uint32_t number,
                                  struct ws_selection *found, struct ws_err *err)
 {
     const struct ws_curate_keys *curate = ws_curate_keys(session->config);
@@ -178,9 +179,9 @@ static void warn(void *argument, const char *sentence)
     ws_log(WS_LOG_WARN, "%s", sentence);
 }
 
-enum ws_status kd3_select(void *chooser, uint32_t number, struct ws_epoch *epoch, struct ws_err *err)
+enum ws_status ws_kd3_select(void *chooser, uint32_t number, struct ws_epoch *epoch, struct ws_err *err)
 {
-    struct kd3_selection *selection = chooser;
+    struct ws_kd3_selection *selection = chooser;
     const struct ws_session *session = selection->session;
     if (selection->is_off) {
         *epoch = (struct ws_epoch){.images = session->train, .n = session->n_train, .alpha = -1.0};

@@ -11,7 +11,7 @@
 #include "webstill/curate/select.h"
 
 /** Memory of the selection pass, taken once. All-zero is a valid closed one. */
-struct kd3_selection {
+struct ws_kd3_selection {
     const struct ws_session *session; /**< borrowed */
     bool is_off;                      /**< the whole pool each epoch, and nobody is asked */
     bool has_threshold;               /**< KD3's rule; else only those beyond it */
@@ -28,13 +28,13 @@ struct kd3_selection {
     float *weights;              /**< owned: [n_train] of the kept images; NULL when those rules are off */
 };
 
-WS_MUST_USE enum ws_status kd3_selection_open(struct kd3_selection *selection, const struct ws_session *session,
-                                              const struct ws_kd3_keys *options, struct ws_err *err);
-void kd3_selection_close(struct kd3_selection *selection);
+WS_MUST_USE enum ws_status ws_kd3_selection_open(struct ws_kd3_selection *selection, const struct ws_session *session,
+                                                 const struct ws_kd3_keys *options, struct ws_err *err);
+void ws_kd3_selection_close(struct ws_kd3_selection *selection);
 
 /** Prepare the rules beyond KD3's for the training images; selection->ids are filled in. With source_precision the
  * teacher looks at all of them once. */
-WS_MUST_USE enum ws_status kd3_curation_open(struct kd3_selection *selection, struct ws_err *err);
+WS_MUST_USE enum ws_status ws_kd3_curation_open(struct ws_kd3_selection *selection, struct ws_err *err);
 
 /**
  * Selection of one epoch: both networks in evaluation mode on one view of each training image, then the rule. The view
@@ -42,9 +42,9 @@ WS_MUST_USE enum ws_status kd3_curation_open(struct kd3_selection *selection, st
  * computed in the first epoch alone where they may be kept. Writes DIR/selection/epoch-NNN.safetensors. Fewer than 2
  * kept images are WS_E_NUMERIC.
  */
-WS_MUST_USE enum ws_status kd3_select(void *selection, uint32_t number, struct ws_epoch *epoch, struct ws_err *err);
+WS_MUST_USE enum ws_status ws_kd3_select(void *selection, uint32_t number, struct ws_epoch *epoch, struct ws_err *err);
 
-struct kd3 {
+struct ws_kd3 {
     const struct ws_kd3_keys *options;    /**< borrowed */
     struct ws_net backbone;               /**< the student's network up to its pooled features */
     struct ws_network *mixed;             /**< the backbone on X'; NULL: no X' is made */
@@ -55,22 +55,22 @@ struct kd3 {
     double *lam;                          /**< [batch] */
     uint32_t *partner;                    /**< [batch] */
     void *mix_scratch, *contrast_scratch;
-    float *weights;                 /**< [batch] w_i */
-    struct kd3_selection selection; /**< owned */
+    float *weights;                    /**< [batch] w_i */
+    struct ws_kd3_selection selection; /**< owned */
 };
 
 /** As ws_method.open; `kd3` is zeroed and of the training's memory, `options` outlive it. */
-WS_MUST_USE enum ws_status kd3_open(struct kd3 *kd3, struct ws_training *training, const struct ws_kd3_keys *options,
-                                    struct ws_err *err);
+WS_MUST_USE enum ws_status ws_kd3_open(struct ws_kd3 *kd3, struct ws_training *training,
+                                       const struct ws_kd3_keys *options, struct ws_err *err);
 /** As ws_method.check, ws_need.applies and ws_method.close. */
-WS_MUST_USE enum ws_status kd3_check(const struct ws_session *session, const struct ws_kd3_keys *options,
-                                     struct ws_err *err);
-bool kd3_does_share(const struct ws_config *config);
-void kd3_close(void *state);
+WS_MUST_USE enum ws_status ws_kd3_check(const struct ws_session *session, const struct ws_kd3_keys *options,
+                                        struct ws_err *err);
+bool ws_kd3_does_share(const struct ws_config *config);
+void ws_kd3_close(void *state);
 
 /** The parts of a step, in their order: all networks but the embeddings; alignment (or KL); contrast. */
-void kd3_run(struct kd3 *kd3, struct ws_step *step);
-void kd3_align(struct kd3 *kd3, struct ws_step *step);
-void kd3_contrast(struct kd3 *kd3, struct ws_step *step);
+void ws_kd3_run(struct ws_kd3 *kd3, struct ws_step *step);
+void ws_kd3_align(struct ws_kd3 *kd3, struct ws_step *step);
+void ws_kd3_contrast(struct ws_kd3 *kd3, struct ws_step *step);
 
 #endif

@@ -48,7 +48,7 @@
  * The run on X' ends at the pooled features: phi and g must not see X'. Nodes are in topological order, so a network
  * that ends behind `pooled` is the backbone; it shares values and gradients with the whole.
  */
-static enum ws_status add_mixed_run(struct kd3 *kd3, struct ws_training *training, struct ws_err *err)
+static enum ws_status add_mixed_run(struct ws_kd3 *kd3, struct ws_training *training, struct ws_err *err)
 {
     const struct ws_model *model = training->model;
     kd3->backbone = *model->net;
@@ -62,7 +62,7 @@ static enum ws_status add_mixed_run(struct kd3 *kd3, struct ws_training *trainin
                                err);
 }
 
-static enum ws_status open_mix(struct kd3 *kd3, struct ws_training *training, struct ws_err *err)
+static enum ws_status open_mix(struct ws_kd3 *kd3, struct ws_training *training, struct ws_err *err)
 {
     const struct ws_session *session = training->session;
     const size_t batch = (size_t)session->batch;
@@ -76,7 +76,7 @@ static enum ws_status open_mix(struct kd3 *kd3, struct ws_training *training, st
 }
 
 /* A linear embedding, E_s or E_t: rows 0..B-1 of its input for X, B..2B-1 for X' (if any). */
-static enum ws_status add_embedding(struct kd3 *kd3, struct ws_training *training, const char *name, const char *run,
+static enum ws_status add_embedding(struct ws_kd3 *kd3, struct ws_training *training, const char *name, const char *run,
                                     int features, bool input_gradient, struct ws_network **out, struct ws_err *err)
 {
     const struct ws_session *session = training->session;
@@ -88,7 +88,7 @@ static enum ws_status add_embedding(struct kd3 *kd3, struct ws_training *trainin
     return ws_training_add_net(training, name, run, &net, session->optim, &options, out, err);
 }
 
-static enum ws_status add_contrast(struct kd3 *kd3, struct ws_training *training, struct ws_err *err)
+static enum ws_status add_contrast(struct ws_kd3 *kd3, struct ws_training *training, struct ws_err *err)
 {
     const struct ws_model *teacher = training->session->teacher_predictor->model, *student = training->model;
     enum ws_status status = add_embedding(kd3, training, "contrast", "embed_s",
@@ -104,15 +104,15 @@ static enum ws_status add_contrast(struct kd3 *kd3, struct ws_training *training
 }
 
 /* The student ends in the teacher's g, or (kd3.share false) in a classifier of its own, as in method kd. */
-static enum ws_status add_student(struct kd3 *kd3, struct ws_training *training, struct ws_err *err)
+static enum ws_status add_student(struct ws_kd3 *kd3, struct ws_training *training, struct ws_err *err)
 {
     if (!kd3->options->share)
         return ws_training_add_student(training, &training->session->card, -1, err);
     return ws_shared_head_open(&kd3->head, training, (int)kd3->options->projector_factor, kd3->options->align, err);
 }
 
-enum ws_status kd3_open(struct kd3 *kd3, struct ws_training *training, const struct ws_kd3_keys *options,
-                        struct ws_err *err)
+enum ws_status ws_kd3_open(struct ws_kd3 *kd3, struct ws_training *training, const struct ws_kd3_keys *options,
+                           struct ws_err *err)
 {
     const struct ws_session *session = training->session;
     struct ws_stored *stored = NULL;
@@ -129,12 +129,12 @@ enum ws_status kd3_open(struct kd3 *kd3, struct ws_training *training, const str
     if (status == WS_OK && kd3->has_contrast)
         status = add_contrast(kd3, training, err);
     if (status == WS_OK)
-        status = kd3_selection_open(&kd3->selection, session, options, err);
+        status = ws_kd3_selection_open(&kd3->selection, session, options, err);
     if (status == WS_OK)
         status = ws_training_alloc(training, &weights, (size_t)session->batch, sizeof *kd3->weights, err);
     kd3->weights = weights;
     if (status == WS_OK)
-        status = ws_supply_open_choice(&stored, session, kd3_select, &kd3->selection, err);
+        status = ws_supply_open_choice(&stored, session, ws_kd3_select, &kd3->selection, err);
     training->supply = stored ? &stored->base : NULL;
     return status;
 }
@@ -142,25 +142,25 @@ enum ws_status kd3_open(struct kd3 *kd3, struct ws_training *training, const str
 static enum ws_status open_kd3(struct ws_training *training, struct ws_err *err)
 {
     void *kd3 = NULL;
-    const enum ws_status status = ws_training_alloc(training, &kd3, 1, sizeof(struct kd3), err);
-    return status == WS_OK ? kd3_open(kd3, training, ws_config_keys(training->session->config, &ws_kd3_section), err)
+    const enum ws_status status = ws_training_alloc(training, &kd3, 1, sizeof(struct ws_kd3), err);
+    return status == WS_OK ? ws_kd3_open(kd3, training, ws_config_keys(training->session->config, &ws_kd3_section), err)
                            : status;
 }
 
-void kd3_close(void *state)
+void ws_kd3_close(void *state)
 {
-    kd3_selection_close(&((struct kd3 *)state)->selection);
+    ws_kd3_selection_close(&((struct ws_kd3 *)state)->selection);
 }
 
 /* --- what it cannot serve --- */
 
-bool kd3_does_share(const struct ws_config *config)
+bool ws_kd3_does_share(const struct ws_config *config)
 {
     const struct ws_kd3_keys *keys = ws_config_keys(config, &ws_kd3_section);
     return keys->share;
 }
 
-enum ws_status kd3_check(const struct ws_session *session, const struct ws_kd3_keys *options, struct ws_err *err)
+enum ws_status ws_kd3_check(const struct ws_session *session, const struct ws_kd3_keys *options, struct ws_err *err)
 {
     if (options->share)
         return ws_shared_head_check(session, "kd3", (int)options->projector_factor, options->align, err);
@@ -175,13 +175,13 @@ enum ws_status kd3_check(const struct ws_session *session, const struct ws_kd3_k
 static enum ws_status check_kd3(const struct ws_method *method, const struct ws_session *session, struct ws_err *err)
 {
     (void)method;
-    return kd3_check(session, ws_config_keys(session->config, &ws_kd3_section), err);
+    return ws_kd3_check(session, ws_config_keys(session->config, &ws_kd3_section), err);
 }
 
 /* --- a step --- */
 
 /* The teacher on what `of` was shown; its pooled features go to rows first … of E_t's input. */
-static void run_teacher(struct kd3 *kd3, struct ws_step *step, struct ws_network *of, int first)
+static void run_teacher(struct ws_kd3 *kd3, struct ws_step *step, struct ws_network *of, int first)
 {
     const struct ws_training *training = step->training;
     const int pooled = training->session->teacher_predictor->model->head_pooled;
@@ -191,7 +191,7 @@ static void run_teacher(struct kd3 *kd3, struct ws_step *step, struct ws_network
 }
 
 /* X' and the student's and the teacher's features of it. */
-static void run_mixed(struct kd3 *kd3, struct ws_step *step)
+static void run_mixed(struct ws_kd3 *kd3, struct ws_step *step)
 {
     const struct ws_session *session = step->training->session;
     const struct ws_dataset *data = session->data;
@@ -207,7 +207,7 @@ static void run_mixed(struct kd3 *kd3, struct ws_step *step)
     run_teacher(kd3, step, kd3->mixed, step->n);
 }
 
-void kd3_run(struct kd3 *kd3, struct ws_step *step)
+void ws_kd3_run(struct ws_kd3 *kd3, struct ws_step *step)
 {
     struct ws_network *student = step->training->student;
     ws_step_show(step, student);
@@ -217,7 +217,7 @@ void kd3_run(struct kd3 *kd3, struct ws_step *step)
     run_teacher(kd3, step, student, 0); /* last, as its maps are read in place */
 }
 
-void kd3_align(struct kd3 *kd3, struct ws_step *step)
+void ws_kd3_align(struct ws_kd3 *kd3, struct ws_step *step)
 {
     const struct ws_point student = ws_step_student_logits(step), teacher = ws_step_teacher_logits(step);
     const float *of_images = step->batch.weights;
@@ -241,7 +241,7 @@ static struct ws_point output_of(struct ws_network *embedding)
 }
 
 /* Student against teacher, on X alone. */
-static void contrast_networks(struct kd3 *kd3, struct ws_step *step)
+static void contrast_networks(struct ws_kd3 *kd3, struct ws_step *step)
 {
     const struct ws_point u = output_of(kd3->embed_s), v = output_of(kd3->embed_t);
     const double weight = kd3->options->contrast_weight;
@@ -249,26 +249,26 @@ static void contrast_networks(struct kd3 *kd3, struct ws_step *step)
     ws_step_forward(step, kd3->embed_t, step->n, WS_BN_TRAIN);
     const double loss = ws_loss_infonce(step->training->session->pool, ws_point_value(u), ws_point_value(v), step->n,
                                         (int)ws_point_floats(u), kd3->options->contrast_temperature, weight,
-                                        ws_point_seed(u), ws_point_seed(v), kd3->contrast_scratch);
+                                        ws_point_gradient(u), ws_point_gradient(v), kd3->contrast_scratch);
     ws_step_add_loss(step, "contrast_cross", loss, weight);
 }
 
 /* NT-Xent of X against X' in one network. */
-static void contrast_copies(struct kd3 *kd3, struct ws_step *step, struct ws_network *embedding, const char *name)
+static void contrast_copies(struct ws_kd3 *kd3, struct ws_step *step, struct ws_network *embedding, const char *name)
 {
     const struct ws_point u = output_of(embedding);
     const size_t half = (size_t)step->n * ws_point_floats(u);
     const double weight = kd3->options->contrast_weight;
     ws_step_forward(step, embedding, 2 * step->n, WS_BN_TRAIN);
     const float *value = ws_point_value(u);
-    float *seed = ws_point_seed(u);
+    float *seed = ws_point_gradient(u);
     const double loss =
         ws_loss_ntxent(step->training->session->pool, value, value + half, step->n, (int)ws_point_floats(u),
                        kd3->options->contrast_temperature, weight, seed, seed + half, kd3->contrast_scratch);
     ws_step_add_loss(step, name, loss, weight);
 }
 
-void kd3_contrast(struct kd3 *kd3, struct ws_step *step)
+void ws_kd3_contrast(struct ws_kd3 *kd3, struct ws_step *step)
 {
     if (!kd3->has_contrast)
         return;
@@ -285,13 +285,14 @@ void kd3_contrast(struct kd3 *kd3, struct ws_step *step)
 
 static void losses(void *state, struct ws_step *step)
 {
-    kd3_run(state, step);
-    kd3_align(state, step);
-    kd3_contrast(state, step);
+    ws_kd3_run(state, step);
+    ws_kd3_align(state, step);
+    ws_kd3_contrast(state, step);
 }
 
 static const struct ws_phase phases[] = {{.name = "distil", .losses = losses}, {0}};
-static const struct ws_need needs[] = {{.kind = WS_NEED_TEACHER}, {WS_NEED_LINEAR_LAYER, NULL, kd3_does_share}, {0}};
+static const struct ws_need needs[] = {
+    {.kind = WS_NEED_TEACHER}, {.kind = WS_NEED_LINEAR_LAYER, .applies = ws_kd3_does_share}, {0}};
 
 static const struct ws_conf_section *const sections[] = {&ws_curate_section, &ws_kd3_section, NULL};
 
@@ -303,5 +304,5 @@ const struct ws_method ws_method_kd3 = {
     .phases = phases,
     .check = check_kd3,
     .open = open_kd3,
-    .close = kd3_close,
+    .close = ws_kd3_close,
 };

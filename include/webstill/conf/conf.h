@@ -16,6 +16,7 @@
 struct ws_conf_schema {
     const struct ws_conf_section *const *sections; /**< in the order of the reference, parents first; ends with NULL */
     const char *const *others;                     /**< names at the top that other programs read, or NULL */
+    const struct ws_conf_listing *listings;        /**< of keys of these sections, or NULL */
 };
 
 struct ws_conf;
@@ -58,6 +59,12 @@ WS_MUST_USE enum ws_status ws_conf_print(const struct ws_conf *conf, const char 
 /** Append one section (and those in it) as the reference has it: each key with its default, sentence, unit and range.
  */
 WS_MUST_USE bool ws_conf_print_reference(const struct ws_conf *conf, const char *name, struct ws_buf *out);
+
+/**
+ * True when each key that the printed text `part` has stands in the printed text `whole` with the same value; `whole`
+ * may have more. So what was made under `whole` by who read more holds for who reads `part`.
+ */
+bool ws_conf_covers(const char *whole, const char *part);
 
 /**
  * The last name of a section that lies directly in `parent` ("kd3" of "distill.kd3" in "distill"; "crawl" of "crawl" in

@@ -82,6 +82,16 @@ struct ws_conf_section {
     enum ws_status (*check)(const void *keys, const char *name, struct ws_err *err);
 };
 
+/**
+ * The rows of a table whose names are a key's values: the reference lists them below the key's sentences, so that what
+ * a row is stands in the row alone. An array ends with key NULL.
+ */
+struct ws_conf_listing {
+    const char *key; /**< "distill.methods" */
+    /** The i-th row's name and sentence (NULL: names that speak for themselves); false behind the last. */
+    bool (*row)(size_t i, const char **name, const char **sentence);
+};
+
 /** The offset of a member that must have the type `type`; anything else does not compile. */
 #define WS_CONF_OFFSET(owner, member, type)                                                                            \
     (offsetof(owner, member) + 0 * sizeof(&((owner *)NULL)->member == (type *)NULL))

@@ -22,7 +22,7 @@
 /** What a command gets. */
 struct ws_run {
     struct ws_config *config; /**< borrowed: resolved; --threads and --seed already in it. NULL if !needs_config */
-    const char *config_path;  /**< borrowed; NULL if !needs_config */
+    const char *config_path;  /**< borrowed; NULL if !needs_config, or left out */
     const char *work;         /**< borrowed: --work, or work/<CONFIG's name without .yaml>; NULL: neither is there */
     int64_t limit;            /**< --limit; 0 = none */
     bool dry_run;             /**< say what would be done, do nothing */
@@ -48,8 +48,11 @@ struct ws_command {
     const char *usage;   /**< what stands behind the name: "CONFIG [options]" */
     const char *details; /**< paragraphs of --help: reads, writes, examples */
     bool needs_config;
-    int min_args, max_args;          /**< positional arguments behind CONFIG; max_args -1 = any number */
-    const struct ws_option *options; /**< own options, or NULL */
+    int min_args, max_args;            /**< positional arguments behind CONFIG; max_args -1 = any number */
+    const struct ws_option *options;   /**< own options, or NULL */
+    const char *option_without_config; /**< of them: with it CONFIG may be left out; or NULL */
+    const char *option_alone; /**< of them: with it the other programs are not asked to check their sections; or
+                                   NULL */
     enum ws_status (*run)(const struct ws_run *run, struct ws_err *err);
 };
 
@@ -80,13 +83,11 @@ extern const struct ws_option ws_config_options[];
         .name = "config", .summary = "print the resolved configuration", .usage = "CONFIG [options]",                  \
         .details =                                                                                                     \
             "Prints what a run really uses: the reference, then CONFIG, then each -o key=value.\n"                     \
-            "With --write DIR it writes DIR/STAGE.yaml for each stage, for make to depend on, and DIR/stages.mk.\n\n"  \
+            "With --write DIR it writes DIR/STAGE.yaml for each stage, for make to depend on, and DIR/stages.mk.\n"    \
+            "--reference needs no CONFIG.\n\n"                                                                         \
             "Example: webstill config configs/web-fashion.yaml --section distill",                                     \
-        .needs_config = true, .options = ws_config_options, .run = ws_config_command                                   \
+        .needs_config = true, .options = ws_config_options, .option_without_config = "reference",                      \
+        .option_alone = "own", .run = ws_config_command                                                                \
     }
-
-/** The directory that holds the running executable, so that programs find their siblings. False if unknown or too long.
- */
-bool ws_cli_program_dir(char *path, size_t size_bytes);
 
 #endif

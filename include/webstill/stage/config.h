@@ -20,7 +20,7 @@
 struct ws_stage;
 
 /** A class and the words to search it by. */
-struct ws_conf_class {
+struct ws_class {
     char *name;
     char **queries; /**< never empty once loaded: the name when none are given */
     unsigned n_queries;
@@ -28,7 +28,7 @@ struct ws_conf_class {
 
 /** The keys of no section. */
 struct ws_top_keys {
-    struct ws_conf_class *classes;
+    struct ws_class *classes;
     unsigned n_classes;
     uint64_t seed;
     uint32_t threads; /**< 0 = one per core */
@@ -55,6 +55,7 @@ extern const struct ws_conf_section ws_teacher_part;
 struct ws_program {
     const char *name;                              /**< "distill": behind "webstill-", as in the table of stages */
     const struct ws_conf_section *const *sections; /**< ends with NULL; see struct ws_conf_schema */
+    const struct ws_conf_listing *listings;        /**< likewise; NULL: none */
     /** List the sections that a run of this method depends on beside what its stage reads; returns how many. NULL when
      * the program has no methods. */
     size_t (*method_reads)(const char *method, const char **names, size_t n_max);
@@ -62,7 +63,7 @@ struct ws_program {
 
 struct ws_config {
     /* As ws_top_keys; borrowed from `conf`. */
-    struct ws_conf_class *classes;
+    struct ws_class *classes;
     unsigned n_classes;
     uint64_t seed;
     uint32_t threads;
@@ -72,7 +73,8 @@ struct ws_config {
 };
 
 /**
- * Load a file over the defaults, with `n_overrides` texts "section.key=value" (value is YAML) over both.
+ * Load a file over the defaults, with `n_overrides` texts "section.key=value" (value is YAML) over both. Without a file
+ * (`path` NULL) nothing has to be given, and the other programs are asked for their reference alone.
  *
  * Returns WS_E_CONFIG for what the user can mend in the file or on the command line (also a file that does not exist),
  * WS_E_IO, WS_E_MEMORY. Relative paths stay as written (relative to the current directory). An empty `eval.images` and

@@ -43,6 +43,11 @@ WS_MUST_USE bool ws_manifest_count(struct ws_manifest *manifest, const char *key
 /** facts.KEY = value; steals the reference, also on failure. */
 WS_MUST_USE bool ws_manifest_fact(struct ws_manifest *manifest, const char *key, json_t *value);
 
+/**
+ * True when a manifest was made under the configuration that `yaml` prints: the same text, or, where an older program
+ * read more keys, one that says at least the same (ws_conf_covers()).
+ */
+bool ws_manifest_has_config(const json_t *manifest, const char *yaml);
 /** True when `path` holds a manifest of the same stage, configuration and inputs (digests), and its outputs exist. */
 bool ws_manifest_is_current(const struct ws_manifest *manifest, const char *path, const char *work);
 

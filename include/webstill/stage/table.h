@@ -7,9 +7,6 @@
 #ifndef WEBSTILL_STAGE_TABLE_H
 #define WEBSTILL_STAGE_TABLE_H
 
-#include "webstill/base/buf.h"
-#include "webstill/stage/config.h"
-
 #include <stdbool.h>
 
 enum { WS_STAGE_LINKS = 8, WS_STAGES_MAX = 64 };
@@ -37,9 +34,5 @@ const struct ws_stage *ws_stage_find(const char *name);
 
 /** The stage in whose folder, or in a run's, `path` lies: the innermost counts. NULL when in none. */
 const struct ws_stage *ws_stage_of_path(const char *path);
-
-/** Add the rules of make to `out`: a target a stage, and its manifest with what it is made from. As ws_config_part().
- */
-WS_MUST_USE enum ws_status ws_stage_rules(const struct ws_config *config, struct ws_buf *out, struct ws_err *err);
 
 #endif
