@@ -49,6 +49,8 @@ struct descent {
     float low[3], high[3];                   /* pixels 0 and 255 as the teacher sees them */
     struct move move;                        /* of the step */
     double correct_momentum, correct_square; /* Adam's, of the step */
+    struct ws_progress progress;             /* told at each step: a batch takes longer than a line may be late */
+    int64_t n_refined, n_taken;              /* images before the batch, and of it */
 };
 
 static void close_descent(struct descent *d)
@@ -149,6 +151,7 @@ static void descend(struct descent *d, struct ws_rng *rng)
         d->correct_momentum = 1.0 - pow(beta1, t);
         d->correct_square = 1.0 - pow(beta2, t);
         ws_pool_run(d->pool, d->batch, move_image, d);
+        ws_progress_step(&d->progress, d->n_refined + d->n_taken * t / d->options->steps, NULL);
     }
 }
 
@@ -180,6 +183,8 @@ static void refine_batch(struct descent *d, const uint32_t *order, size_t n, siz
     ws_rng_init(&rng, d->options->seed, WS_STREAM_REFINE, (uint32_t)number, 1);
     for (int i = 0; i < d->batch; i++)
         take_bytes(d, i, d->data->pixels[order[(first + (size_t)i) % n]]);
+    d->n_refined = (int64_t)first;
+    d->n_taken = n - first < (size_t)d->batch ? (int64_t)(n - first) : d->batch;
     descend(d, &rng);
     for (int i = 0; i < d->batch && first + (size_t)i < n; i++)
         give_bytes(d, i, pixels + (first + (size_t)i) * bytes);
@@ -264,14 +269,13 @@ static enum ws_status write_part(const struct part *part, const char *key, const
 }
 
 static enum ws_status make_part(struct descent *d, const struct part *part, const char *key, const uint32_t *order,
-                                size_t n, uint8_t *pixels, struct ws_progress *progress, struct ws_err *err)
+                                size_t n, uint8_t *pixels, struct ws_err *err)
 {
     const size_t batch = (size_t)d->batch;
     for (size_t first = part->first; first < part->first + part->n; first += batch) {
         if (ws_stop_asked())
             return ws_fail(err, WS_E_STOPPED, "stopped while refining images; finished parts are kept");
         refine_batch(d, order, n, first / batch, pixels);
-        ws_progress_step(progress, (int64_t)(first + batch < n ? first + batch : n), NULL);
     }
     return write_part(part, key, d->data, order, pixels, err);
 }
@@ -289,20 +293,19 @@ static enum ws_status make_parts(struct descent *d, const uint32_t *order, size_
 {
     const size_t size = (size_t)d->batch * BATCHES_PER_PART;
     char key[KEY_BYTES];
-    struct ws_progress progress;
     enum ws_status status = ws_dir_make(dir, err);
     write_key(key, d, order, n);
-    ws_progress_begin(&progress, "refine", "images", (int64_t)n, 0);
+    ws_progress_begin(&d->progress, "refine", "images", (int64_t)n, 0);
     const size_t n_parts = (n + size - 1) / size;
     for (size_t number = 0; status == WS_OK && number < n_parts; number++) {
         struct part part;
         status = find_part(&part, dir, number, d->batch, n, err);
         if (status == WS_OK && !read_part(&part, key, ws_dataset_image_bytes(d->data), pixels))
-            status = make_part(d, &part, key, order, n, pixels, &progress, err);
+            status = make_part(d, &part, key, order, n, pixels, err);
     }
     if (status == WS_OK)
         drop_parts_from(dir, n_parts);
-    ws_progress_end(&progress, (int64_t)n, NULL);
+    ws_progress_end(&d->progress, (int64_t)n, NULL);
     return status;
 }
 

@@ -163,7 +163,7 @@ check 'to the same student' equal "$digest" "$(sha256_of "$run_dir/runs/kd3/stud
 # ---- a kill ----
 
 # Slow enough to be hit: many steps, a checkpoint each epoch.
-slow="$options -o distill.epochs=40"
+slow="$options -o distill.epochs=24"
 killed=$scratch/work/rows/main/kd3/seed-2
 # start_and_kill EPOCH PROCESSES…: a call in the background, killed when EPOCH is done, or one behind those that an earlier
 # call has done.
