@@ -215,7 +215,7 @@ golden:
 
 asan ubsan sanitize tsan:
 	@tests/install.sh build test
-	@$(MAKE) --no-print-directory -j$$(nproc) MODE=$@ unit
+	@JOBS=$$(nproc) $(MAKE) --no-print-directory -j$$(nproc) MODE=$@ unit
 
 # Each tests/fuzz/fuzz_*.c under clang's engine for FUZZ_S seconds; what it learns stays in build/corpus/ for the next time.
 FUZZ_S  ?= 60
