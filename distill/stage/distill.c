@@ -30,7 +30,7 @@ static enum ws_status fill_card(struct ws_card *card, const struct ws_workshop *
         return ws_fail(err, WS_E_CONFIG, "distill.arch: unknown architecture \"%.60s\"", ws_config_runs(config)->arch);
     if (!ws_card_copy(card, &shop->teacher->card))
         return ws_fail(err, WS_E_MEMORY, "out of memory for the class names");
-    card->head = (struct ws_head){WS_HEAD_OWN};
+    card->head = (struct ws_head){.kind = WS_HEAD_OWN};
     card->accuracy = -1.0;
     card->seed = config->seed;
     snprintf(card->arch, sizeof card->arch, "%s", ws_config_runs(config)->arch);

@@ -93,7 +93,7 @@ static enum ws_result_measure find_measure(const char *name)
 {
     for (int m = 0; m < WS_N_MEASURES; m++)
         if (strcmp(measure_keys[m], name) == 0)
-            return m;
+            return (enum ws_result_measure)m;
     return WS_MEASURE_ACCURACY;
 }
 
