@@ -59,7 +59,7 @@ static const struct ws_command commands[] = {
 
 enum { MAX_SECTIONS = 32 };
 
-static const struct ws_conf_listing listings[] = {{"crawl.sources", ws_source_row}, {NULL, NULL}};
+static const struct ws_conf_listing listings[] = {{"crawl.sources", ws_source_kind_row}, {NULL, NULL}};
 
 int main(int argc, char **argv)
 {

@@ -1,6 +1,6 @@
 /* `webstill curate --explain`: why each image is in the selection, or is not. */
+#include "curating.h"
 #include "order.h"
-#include "stage.h"
 
 #include <stdio.h>
 #include <stdlib.h>

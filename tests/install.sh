@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install what a job needs from Debian's packages: names what is missing and why, installs only that.
 #
-# usage: tests/install.sh build|web|test|bench|fuzz …   as root, or by sudo
+# usage: tests/install.sh build|web|test|bench|fuzz|lint|clang …   as root, or by sudo
 set -euo pipefail
 
 build="gcc libc6-dev make pkg-config libcurl4-openssl-dev libxml2-dev zlib1g-dev libjpeg62-turbo-dev libpng-dev
@@ -9,17 +9,20 @@ build="gcc libc6-dev make pkg-config libcurl4-openssl-dev libxml2-dev zlib1g-dev
     libopenblas-pthread-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev"
 web="nginx-light nodejs npm librsvg2-dev libfreetype-dev curl ca-certificates xz-utils"
 test="libcmocka-dev libonnx-testdata python3-onnx jq lmdb-utils procps python3 python3-numpy
-    python3-torch python3-torchvision"
+    python3-torch python3-torchvision python3-lmdb"
 bench="python3-torch python3-torchvision"
 fuzz="clang libclang-rt-14-dev"
+lint="clang-format cppcheck"
+clang="clang"
 # A browser for the report's test, which says so and is skipped where no distribution's package can be had.
 optional_test="chromium"
 declare -A why=([build]="to build webstill" [web]="to build and serve the miniature web" [test]="for the tests"
-    [bench]="as the peer of the benchmarks" [fuzz]="for its fuzzing engine")
+    [bench]="as the peer of the benchmarks" [fuzz]="for its fuzzing engine" [lint]="to look at the sources"
+    [clang]="as the second compiler")
 
 missing=() wished=()
 for job in "$@"; do
-    [ -n "${why[$job]:-}" ] || { echo "install: expected build, web, test, bench or fuzz, found \"$job\"" >&2; exit 2; }
+    [ -n "${why[$job]:-}" ] || { echo "install: expected build, web, test, bench, fuzz, lint or clang, found \"$job\"" >&2; exit 2; }
     lacking=()
     for package in ${!job}; do
         dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || lacking+=("$package")

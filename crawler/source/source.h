@@ -81,7 +81,7 @@ struct ws_source_ops {
 /** Every kind there is, in the order of list.h; ends with NULL. */
 extern const struct ws_source_ops *const ws_source_table[];
 /** The i-th kind's name and summary: what a source's `kind` may be. See struct ws_conf_listing. */
-bool ws_source_row(size_t i, const char **name, const char **sentence);
+bool ws_source_kind_row(size_t i, const char **name, const char **sentence);
 /** The sections that the kinds bring, behind `crawl`; returns how many (at most `n_max`). */
 size_t ws_source_sections(const struct ws_conf_section **sections, size_t n_max);
 

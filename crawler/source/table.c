@@ -7,7 +7,7 @@ WS_SOURCES(DECLARE)
 #define ROW(name) &ws_source_##name,
 const struct ws_source_ops *const ws_source_table[] = {WS_SOURCES(ROW) NULL};
 
-bool ws_source_row(size_t i, const char **name, const char **sentence)
+bool ws_source_kind_row(size_t i, const char **name, const char **sentence)
 {
     if (i >= sizeof ws_source_table / sizeof ws_source_table[0] - 1)
         return false;

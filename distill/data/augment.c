@@ -59,7 +59,7 @@ static struct affine make_affine(const struct ws_augment *augment, int channels)
     return affine;
 }
 
-/* Where output position i samples a crop of `size` source pixels: two neighbours and the second one's share. */
+/* Where output position i samples a crop of `size` picture pixels: two neighbours and the second one's share. */
 struct sample {
     int first, second;
     float share;
@@ -74,23 +74,23 @@ static struct sample sample_at(int i, double ratio, int start, int size)
     return (struct sample){start + first, start + second, (float)(at - (double)first)};
 }
 
-struct source {
+struct picture {
     const uint8_t *pixels;
     int height, width, channels;
 };
 
-static void resize_crop(const struct source *source, struct ws_crop crop, bool is_flipped, const struct affine *affine,
-                        float *out)
+static void resize_crop(const struct picture *picture, struct ws_crop crop, bool is_flipped,
+                        const struct affine *affine, float *out)
 {
-    const size_t channels = (size_t)source->channels, row_bytes = (size_t)source->width * channels;
-    const double ratio_y = (double)crop.height / (double)source->height;
-    const double ratio_x = (double)crop.width / (double)source->width;
-    for (int y = 0; y < source->height; y++) {
+    const size_t channels = (size_t)picture->channels, row_bytes = (size_t)picture->width * channels;
+    const double ratio_y = (double)crop.height / (double)picture->height;
+    const double ratio_x = (double)crop.width / (double)picture->width;
+    for (int y = 0; y < picture->height; y++) {
         const struct sample v = sample_at(y, ratio_y, crop.top, crop.height);
-        const uint8_t *upper = source->pixels + (size_t)v.first * row_bytes;
-        const uint8_t *lower = source->pixels + (size_t)v.second * row_bytes;
-        for (int x = 0; x < source->width; x++) {
-            const int from = is_flipped ? source->width - 1 - x : x;
+        const uint8_t *upper = picture->pixels + (size_t)v.first * row_bytes;
+        const uint8_t *lower = picture->pixels + (size_t)v.second * row_bytes;
+        for (int x = 0; x < picture->width; x++) {
+            const int from = is_flipped ? picture->width - 1 - x : x;
             const struct sample h = sample_at(from, ratio_x, crop.left, crop.width);
             const size_t left = (size_t)h.first * channels, right = (size_t)h.second * channels;
             for (size_t c = 0; c < channels; c++) {
@@ -102,18 +102,18 @@ static void resize_crop(const struct source *source, struct ws_crop crop, bool i
     }
 }
 
-/* Pixels outside the source are byte 0, before normalisation, as torchvision's RandomCrop pads. */
-static void shift_crop(const struct source *source, int top, int left, bool is_flipped, const struct affine *affine,
+/* Pixels outside the picture are byte 0, before normalisation, as torchvision's RandomCrop pads. */
+static void shift_crop(const struct picture *picture, int top, int left, bool is_flipped, const struct affine *affine,
                        float *out)
 {
-    const size_t channels = (size_t)source->channels;
-    for (int y = 0; y < source->height; y++) {
+    const size_t channels = (size_t)picture->channels;
+    for (int y = 0; y < picture->height; y++) {
         const int from_y = y + top;
-        for (int x = 0; x < source->width; x++) {
-            const int from_x = (is_flipped ? source->width - 1 - x : x) + left;
-            const bool is_inside = from_y >= 0 && from_y < source->height && from_x >= 0 && from_x < source->width;
+        for (int x = 0; x < picture->width; x++) {
+            const int from_x = (is_flipped ? picture->width - 1 - x : x) + left;
+            const bool is_inside = from_y >= 0 && from_y < picture->height && from_x >= 0 && from_x < picture->width;
             const uint8_t *pixel =
-                is_inside ? source->pixels + ((size_t)from_y * (size_t)source->width + (size_t)from_x) * channels
+                is_inside ? picture->pixels + ((size_t)from_y * (size_t)picture->width + (size_t)from_x) * channels
                           : NULL;
             for (size_t c = 0; c < channels; c++)
                 *out++ = (pixel ? (float)pixel[c] : 0.0f) * affine->scale[c] + affine->shift[c];
@@ -125,7 +125,7 @@ void ws_augment_image(const struct ws_augment *augment, struct ws_rng *rng, cons
                       int width, int channels, float *out)
 {
     ws_assert(channels >= 1 && channels <= MAX_CHANNELS);
-    const struct source source = {pixels, height, width, channels};
+    const struct picture picture = {pixels, height, width, channels};
     const struct affine affine = make_affine(augment, channels);
     struct ws_crop crop = {0, 0, height, width};
     int top = 0, left = 0;
@@ -137,7 +137,7 @@ void ws_augment_image(const struct ws_augment *augment, struct ws_rng *rng, cons
     }
     const bool is_flipped = rng && augment->flip && ws_rng_uniform(rng) < 0.5;
     if (rng && augment->kind == WS_AUGMENT_RESIZED_CROP)
-        resize_crop(&source, crop, is_flipped, &affine, out);
+        resize_crop(&picture, crop, is_flipped, &affine, out);
     else
-        shift_crop(&source, top, left, is_flipped, &affine, out);
+        shift_crop(&picture, top, left, is_flipped, &affine, out);
 }

@@ -28,6 +28,7 @@ void ws_dataset_close(struct ws_dataset *set)
 {
     free(set->pixels);
     free(set->labels);
+    free(set->groups);
     free(set->ids);
     free(set->block);
     ws_images_close(&set->store);
@@ -42,6 +43,8 @@ void ws_dataset_keep(struct ws_dataset *set, const uint8_t *keep)
             continue;
         set->pixels[n] = set->pixels[i];
         set->labels[n] = set->labels[i];
+        if (set->groups)
+            set->groups[n] = set->groups[i];
         set->ids[n++] = set->ids[i];
     }
     set->n = n;
@@ -59,6 +62,8 @@ void ws_dataset_update_digest(struct ws_dataset *set)
     for (size_t i = 0; i < set->n; i++) {
         ws_sha256_add(&stream, set->ids[i].bytes, sizeof set->ids[i].bytes);
         ws_sha256_add(&stream, &set->labels[i], sizeof set->labels[i]);
+        if (set->groups)
+            ws_sha256_add(&stream, &set->groups[i], sizeof set->groups[i]);
         ws_sha256_add(&stream, set->pixels[i], ws_dataset_image_bytes(set));
     }
     set->digest = ws_sha256_finish(&stream);

@@ -20,8 +20,9 @@ struct ws_dataset {
     int height, width, channels;
     const uint8_t **pixels;  /**< owned: [n] pointers into `block` or into the store's mapping */
     int32_t *labels;         /**< owned: [n] class index, or WS_NO_LABEL */
+    int32_t *groups;         /**< owned: [n], or NULL: nothing tells groups apart */
     struct ws_image_id *ids; /**< owned: [n] */
-    struct ws_digest digest; /**< content: equal images, labels and order give equal digests */
+    struct ws_digest digest; /**< content: equal images, labels, groups and order give equal digests */
     uint8_t *block;          /**< owned: pixels that were read into memory, or NULL */
     struct ws_images *store; /**< owned: the opened store, or NULL */
 };

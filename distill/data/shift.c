@@ -1,5 +1,6 @@
 #include "shift.h"
 
+#include "webstill/base/mem.h"
 #include "webstill/base/rng.h"
 
 #include <math.h>
@@ -32,8 +33,14 @@ bool ws_shift_apply(const struct ws_dataset *set, double strength, uint64_t seed
 {
     if (!ws_dataset_alloc(out, set->n, set->height, set->width, set->channels, true))
         return false;
+    if (set->groups && !(out->groups = ws_calloc(set->n, sizeof *out->groups))) {
+        ws_dataset_close(out);
+        return false;
+    }
     const size_t n_pixels = (size_t)set->height * (size_t)set->width, channels = (size_t)set->channels;
     memcpy(out->labels, set->labels, set->n * sizeof *set->labels);
+    if (set->groups)
+        memcpy(out->groups, set->groups, set->n * sizeof *set->groups);
     memcpy(out->ids, set->ids, set->n * sizeof *set->ids);
     for (size_t i = 0; i < set->n; i++) {
         uint8_t *to = out->block + i * ws_dataset_image_bytes(set);

@@ -6,7 +6,7 @@ enum ws_status ws_method_check(const struct ws_method *method, const struct ws_s
     const struct ws_need *need = method->needs;
     for (; status == WS_OK && need && need->kind != WS_NEED_NOTHING; need++)
         if (!need->applies || need->applies(session->config))
-            status = ws_need_check(need->kind, session, method->name, err);
+            status = ws_need_check(need, session, method->name, err);
     return status == WS_OK && method->check ? method->check(method, session, err) : status;
 }
 

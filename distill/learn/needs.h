@@ -5,6 +5,8 @@
 
 #include "session.h"
 
+#include "webstill/base/buf.h"
+
 /** In the order in which an import tells them. */
 enum ws_need_kind {
     WS_NEED_NOTHING,      /**< ends a list */
@@ -21,13 +23,16 @@ struct ws_need {
     enum ws_need_kind kind;
     const char *when; /**< " with refined images": behind the method's name; NULL: always */
     bool (*applies)(const struct ws_config *config); /**< NULL: always */
+    const char *key; /**< of the configuration: what makes up for it; NULL: nothing does */
 };
 
-/** Why a teacher does not meet a need, or NULL when it does (or when the need is not one of teachers). */
-const char *ws_need_unmet(enum ws_need_kind kind, const struct ws_model *teacher);
+/** Append why a teacher does not meet the need of the method called `name`; nothing when it does (or when the need is
+ * not one of teachers). False when out of memory. */
+WS_MUST_USE bool ws_need_tell(const struct ws_need *need, const struct ws_model *teacher, const char *name,
+                              struct ws_buf *out);
 
 /** Refuse a session that does not meet the need of the method called `name`. */
-WS_MUST_USE enum ws_status ws_need_check(enum ws_need_kind kind, const struct ws_session *session, const char *name,
+WS_MUST_USE enum ws_status ws_need_check(const struct ws_need *need, const struct ws_session *session, const char *name,
                                          struct ws_err *err);
 
 #endif

@@ -8,6 +8,8 @@
 struct ws_prepare {
     const char *name;   /**< "refine" */
     const char *folder; /**< "refined": beside the runs */
+    const char *what;   /**< what was done to what it made, for people: goes on behind "the same picture as kd3 shows
+                             it: "; NULL: it makes no pictures */
     /** Whether the configuration asks for it. */
     bool (*is_asked)(const struct ws_config *config);
     /** Let `session` train on fewer images, where no more are made; *owned is freed with free(). May be NULL. */

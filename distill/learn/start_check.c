@@ -24,7 +24,7 @@ static int64_t count_student(const struct ws_start *start)
     int64_t n = -1;
     if (!ws_card_copy(&card, &start->teacher->card))
         return n;
-    card.head = (struct ws_head){WS_HEAD_OWN};
+    card.head = (struct ws_head){.kind = WS_HEAD_OWN};
     snprintf(card.arch, sizeof card.arch, "%s", ws_config_runs(start->config)->arch);
     if (ws_model_build(&student, &card, NULL) == WS_OK)
         n = ws_net_count_macs(student->net);

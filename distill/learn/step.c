@@ -95,7 +95,7 @@ double ws_step_imitate(struct ws_step *step, const char *name, struct ws_point s
     const float *z_s = ws_point_value(student), *z_t = ws_point_value(teacher);
     const int n_classes = (int)ws_point_floats(student);
     float *loss_of = step->training->loss_of;
-    const double loss = ws_loss_kd(z_s, z_t, step->n, n_classes, temperature, weight, ws_point_seed(student));
+    const double loss = ws_loss_kd(z_s, z_t, step->n, n_classes, temperature, weight, ws_point_gradient(student));
     for (int i = 0; loss_of && i < step->n; i++)
         loss_of[i] +=
             (float)(weight * ws_loss_kd(z_s + (size_t)i * (size_t)n_classes, z_t + (size_t)i * (size_t)n_classes, 1,
@@ -125,7 +125,7 @@ void ws_step_classify(struct ws_step *step, const char *name, struct ws_point lo
     const int32_t *labels = step->batch.labels;
     const int n_classes = (int)ws_point_floats(logits);
     float *loss_of = step->training->loss_of;
-    const double loss = ws_loss_cross_entropy(z, labels, step->n, n_classes, smoothing, 1.0, ws_point_seed(logits));
+    const double loss = ws_loss_cross_entropy(z, labels, step->n, n_classes, smoothing, 1.0, ws_point_gradient(logits));
     for (int i = 0; loss_of && i < step->n; i++)
         loss_of[i] += (float)ws_loss_cross_entropy(z + (size_t)i * (size_t)n_classes, labels + i, 1, n_classes,
                                                    smoothing, 1.0, NULL);
@@ -138,7 +138,7 @@ double ws_step_align(struct ws_step *step, const char *name, struct ws_point fro
 {
     const float *map = ws_point_value(from);
     float *loss_of = step->training->loss_of;
-    const double loss = ws_loss_alignment(map, target, weights, step->n, dim, weight, ws_point_seed(from));
+    const double loss = ws_loss_alignment(map, target, weights, step->n, dim, weight, ws_point_gradient(from));
     for (int i = 0; loss_of && i < step->n; i++)
         loss_of[i] += (float)(weight * ws_loss_alignment(map + (size_t)i * dim, target + (size_t)i * dim,
                                                          weights ? weights + i : NULL, 1, dim, 1.0, NULL));

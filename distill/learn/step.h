@@ -56,7 +56,7 @@ static inline const float *ws_point_value(struct ws_point point)
     return ws_exec_value(point.network->exec, point.node);
 }
 
-static inline float *ws_point_seed(struct ws_point point)
+static inline float *ws_point_gradient(struct ws_point point)
 {
     return ws_exec_seed(point.network->exec, point.node);
 }

@@ -28,6 +28,7 @@ static void close_stored(struct ws_supply *supply)
     free(stored->order);
     free(stored->batch);
     free(stored->labels);
+    free(stored->groups);
     free(stored->images);
     free(stored->weights);
     free(stored->threshold);
@@ -71,6 +72,8 @@ static void fill_batch(struct ws_stored *stored, const uint32_t *images, int n, 
     const struct ws_dataset *data = stored->base.session->data;
     for (int i = 0; i < n; i++)
         stored->labels[i] = data->labels[images[i]];
+    for (int i = 0; data->groups && i < n; i++)
+        stored->groups[i] = data->groups[images[i]];
     for (int i = 0; stored->base.epoch.weights && i < n; i++)
         stored->batch_weights[i] = stored->weight_of[images[i]];
     *batch = (struct ws_batch){
@@ -78,6 +81,7 @@ static void fill_batch(struct ws_stored *stored, const uint32_t *images, int n, 
         .set = data,
         .images = images,
         .labels = stored->labels,
+        .groups = data->groups ? stored->groups : NULL,
         .weights = stored->base.epoch.weights ? stored->batch_weights : NULL,
         .view_pass = view_pass,
     };
@@ -190,14 +194,15 @@ enum ws_status ws_supply_open_choice(struct ws_stored **out, const struct ws_ses
     stored->order = ws_calloc(n, sizeof *stored->order);
     stored->batch = ws_calloc(batch, sizeof *stored->batch);
     stored->labels = ws_calloc(batch, sizeof *stored->labels);
+    stored->groups = ws_calloc(batch, sizeof *stored->groups);
     stored->images = ws_calloc(n, sizeof *stored->images);
     stored->weights = ws_calloc(n, sizeof *stored->weights);
     stored->threshold = ws_calloc(n_classes, sizeof *stored->threshold);
     stored->n_kept = ws_calloc(n_classes, sizeof *stored->n_kept);
     stored->weight_of = ws_calloc(session->data->n, sizeof *stored->weight_of);
     stored->batch_weights = ws_calloc(batch, sizeof *stored->batch_weights);
-    if (stored->order && stored->batch && stored->labels && stored->images && stored->weights && stored->threshold &&
-        stored->n_kept && stored->weight_of && stored->batch_weights)
+    if (stored->order && stored->batch && stored->labels && stored->groups && stored->images && stored->weights &&
+        stored->threshold && stored->n_kept && stored->weight_of && stored->batch_weights)
         return WS_OK;
     struct ws_supply *supply = &stored->base;
     ws_supply_close(&supply);

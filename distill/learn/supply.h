@@ -27,7 +27,7 @@ struct ws_batch {
     int n;
     const struct ws_dataset *set;   /**< what `images` count in */
     const uint32_t *images;         /**< [n] */
-    const int32_t *labels, *groups; /**< [n]; WS_NO_LABEL where an image has none */
+    const int32_t *labels, *groups; /**< [n]; WS_NO_LABEL where an image has none; groups NULL where none has */
     const float *weights;           /**< [n] factor of each image's loss; NULL = all 1 */
     uint32_t view_pass;             /**< key of the augmentation (ws_view.pass) */
 };
@@ -78,6 +78,7 @@ struct ws_stored {
     struct ws_sampler sampler;
     uint32_t *order, *batch; /**< owned: [n_train], [batch] */
     int32_t *labels;         /**< owned: [batch] */
+    int32_t *groups;         /**< owned: [batch] */
     uint32_t *images;        /**< owned: [n_train] list of a resumed epoch */
     float *weights;          /**< owned: [n_train] likewise */
     double *threshold;       /**< owned: [n_classes] likewise */

@@ -38,7 +38,7 @@ static void return_flow(const struct ws_record *flow)
         return;
     }
     const size_t floats = ws_point_floats(flow->from);
-    add(ws_point_seed(flow->from), wanted + (size_t)flow->row * floats, (size_t)flow->n * floats);
+    add(ws_point_gradient(flow->from), wanted + (size_t)flow->row * floats, (size_t)flow->n * floats);
 }
 
 /* A network that ran in another's memory has lost its maps: it runs once more. */

@@ -24,12 +24,14 @@ struct ws_exam_answers {
     const char *const *classes; /**< [n_classes] names */
     const float *logits;
     const int32_t *labels; /**< [n] in 0 … n_classes-1 */
+    const int32_t *groups; /**< [n], or NULL: nothing tells groups apart */
     const float *teacher;  /**< its logits; NULL for the teacher itself */
 };
 
 /** One image, as every measure sees it. */
 struct ws_exam_image {
     int n_classes, label;
+    int group;                 /**< -1: none is told */
     const double *log_p;       /**< [n_classes] log softmax of the model's logits */
     const double *log_teacher; /**< likewise; NULL without a teacher */
     int predicted, predicted_by_teacher;

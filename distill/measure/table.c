@@ -75,7 +75,10 @@ static void add_images(struct gauge *gauges, int n_gauges, const struct ws_exam_
 {
     const size_t n_classes = (size_t)answers->n_classes;
     for (size_t i = 0; i < answers->n; i++) {
-        struct ws_exam_image image = {.n_classes = answers->n_classes, .label = answers->labels[i], .log_p = log_p};
+        struct ws_exam_image image = {.n_classes = answers->n_classes,
+                                      .label = answers->labels[i],
+                                      .group = answers->groups ? answers->groups[i] : -1,
+                                      .log_p = log_p};
         ws_assert(image.label >= 0 && image.label < image.n_classes);
         log_softmax(answers->logits + i * n_classes, image.n_classes, log_p);
         image.predicted = find_largest(log_p, image.n_classes);

@@ -179,7 +179,7 @@ static void losses(void *state, struct ws_step *step)
         dfnd->choices[i] = ws_argmax(z_t + (size_t)i * (size_t)n_classes, n_classes);
     const double noisy =
         ws_loss_noisy(ws_point_value(student), dfnd->choices, dfnd->noise->values, step->n, n_classes, dfnd->accuracy,
-                      1.0, ws_point_seed(student), dfnd->noise->gradients, dfnd->scratch);
+                      1.0, ws_point_gradient(student), dfnd->noise->gradients, dfnd->scratch);
     ws_step_add_loss(step, "noisy", noisy, 1.0);
 }
 
@@ -192,7 +192,7 @@ static bool is_accuracy_unknown(const struct ws_config *config)
 static const struct ws_phase phases[] = {{.name = "distil", .losses = losses}, {0}};
 static const struct ws_need needs[] = {
     {.kind = WS_NEED_TEACHER},
-    {WS_NEED_ACCURACY, " without distill.dfnd.accuracy", is_accuracy_unknown},
+    {WS_NEED_ACCURACY, " without distill.dfnd.accuracy", is_accuracy_unknown, "distill.dfnd.accuracy"},
     {0},
 };
 

@@ -130,7 +130,7 @@ static enum ws_status fill_card(struct ws_card *card, const struct ws_onnx_info 
         card->height = info->height;
         card->width = info->width;
         card->channels = info->channels;
-        card->head = (struct ws_head){WS_HEAD_OWN};
+        card->head = (struct ws_head){.kind = WS_HEAD_OWN};
         if (takes_pixels) {
             memcpy(card->mean, base.mean, sizeof card->mean);
             memcpy(card->std, base.std, sizeof card->std);

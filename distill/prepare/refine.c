@@ -16,20 +16,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_SHIFT = 2, BATCHES_PER_PART = 8, KEY_BYTES = 256 };
+enum { MAX_MOVE = 2, BATCHES_PER_PART = 8, KEY_BYTES = 256 };
 static const double beta1 = 0.9, beta2 = 0.999, eps = 1e-10; /* Adam's */
 
-/* --- the view: a shift and a mirror, and the way back --- */
+/* --- the view: a move and a mirror, and the way back --- */
 
-struct shift {
+struct move {
     int down, right;
     bool is_mirrored;
 };
 
 /* The pixel of the image that the view shows at (y, x), or -1 outside. */
-static ptrdiff_t source_of(const struct ws_dataset *data, struct shift shift, int y, int x)
+static ptrdiff_t source_of(const struct ws_dataset *data, struct move move, int y, int x)
 {
-    const int from_y = y + shift.down, from_x = (shift.is_mirrored ? data->width - 1 - x : x) + shift.right;
+    const int from_y = y + move.down, from_x = (move.is_mirrored ? data->width - 1 - x : x) + move.right;
     if (from_y < 0 || from_y >= data->height || from_x < 0 || from_x >= data->width)
         return -1;
     return (ptrdiff_t)from_y * data->width + from_x;
@@ -47,7 +47,7 @@ struct descent {
     int32_t *targets;                        /* owned: [batch] */
     int batch;                               /* images of it */
     float low[3], high[3];                   /* pixels 0 and 255 as the teacher sees them */
-    struct shift shift;                      /* of the step */
+    struct move move;                        /* of the step */
     double correct_momentum, correct_square; /* Adam's, of the step */
 };
 
@@ -88,7 +88,7 @@ static void show_image(void *argument, int slice, int worker)
     float *out = ws_exec_input(d->exec) + at;
     for (int y = 0; y < d->data->height; y++)
         for (int column = 0; column < d->data->width; column++) {
-            const ptrdiff_t from = source_of(d->data, d->shift, y, column);
+            const ptrdiff_t from = source_of(d->data, d->move, y, column);
             for (size_t c = 0; c < channels; c++)
                 *out++ = from < 0 ? d->low[c] : x[(size_t)from * channels + c];
         }
@@ -104,7 +104,7 @@ static void move_image(void *argument, int slice, int worker)
     float *x = d->x + at, *momentum = d->momentum + at, *square = d->square + at;
     for (int y = 0; y < d->data->height; y++)
         for (int column = 0; column < d->data->width; column++, gradient += channels) {
-            const ptrdiff_t from = source_of(d->data, d->shift, y, column);
+            const ptrdiff_t from = source_of(d->data, d->move, y, column);
             for (size_t c = 0; from >= 0 && c < channels; c++) {
                 const size_t i = (size_t)from * channels + c;
                 const double g = (double)gradient[c];
@@ -135,9 +135,9 @@ static void descend(struct descent *d, struct ws_rng *rng)
     memset(d->momentum, 0, floats * sizeof *d->momentum);
     memset(d->square, 0, floats * sizeof *d->square);
     for (int t = 1; t <= d->options->steps; t++) {
-        d->shift.down = (int)ws_rng_below(rng, 2 * MAX_SHIFT + 1) - MAX_SHIFT;
-        d->shift.right = (int)ws_rng_below(rng, 2 * MAX_SHIFT + 1) - MAX_SHIFT;
-        d->shift.is_mirrored = ws_rng_uniform(rng) < 0.5;
+        d->move.down = (int)ws_rng_below(rng, 2 * MAX_MOVE + 1) - MAX_MOVE;
+        d->move.right = (int)ws_rng_below(rng, 2 * MAX_MOVE + 1) - MAX_MOVE;
+        d->move.is_mirrored = ws_rng_uniform(rng) < 0.5;
         ws_pool_run(d->pool, d->batch, show_image, d);
         ws_exec_forward(d->exec, d->batch, WS_BN_OBSERVE);
         if (t == 1)
@@ -423,8 +423,8 @@ static enum ws_status narrow(struct ws_session *session, uint32_t **owned, struc
     session->train = sample;
     session->n_train = most;
     session->n_pool = n;
-    ws_log(WS_LOG_INFO, "kd3+ refines %zu of the %zu images and trains on these (distill.kd3_plus.refine_images)", most,
-           n);
+    ws_log(WS_LOG_INFO, "%s refines %zu of the %zu images and trains on these (%s.refine_images)", session->card.method,
+           most, n, ws_refine_section.name);
     return WS_OK;
 }
 
@@ -463,6 +463,8 @@ static void close_made(void **made)
 const struct ws_prepare ws_prepare_refine = {
     .name = "refine",
     .folder = "refined",
+    .what = "pulled by gradient descent on its pixels towards the statistics that the teacher’s BatchNorm layers "
+            "remember of their data",
     .is_asked = ws_refine_is_asked,
     .narrow = narrow,
     .make = make,

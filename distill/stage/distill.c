@@ -1,11 +1,11 @@
 /* The stage `distill`: train one student per method. */
 #include "keys/distill.h"
 #include "commands.h"
-#include "learn/start_check.h"
 #include "learn/train.h"
 #include "machine.h"
 #include "method/methods.h"
 #include "teacher.h"
+#include "workshop.h"
 
 #include "webstill/base/log.h"
 #include "webstill/base/path.h"
@@ -21,147 +21,16 @@ const struct ws_option ws_distill_options[] = {
     {NULL, NULL, NULL},
 };
 
-/* What all runs share; opened when the first of them has something to do. All-zero is valid. */
-struct workshop {
-    const struct ws_run *run;
-    bool is_open;
-    struct ws_pool *pool;
-    struct ws_predictor predictor;  /* of the teacher */
-    const struct ws_model *teacher; /* the predictor's: folded */
-    char teacher_path[WS_PATH_BYTES];
-    struct ws_dataset data;
-    uint32_t *train, *held;
-    size_t n_train, n_held;
-    uint32_t *asked; /* the hold-out first, and some more where it is small */
-    size_t n_asked;
-    int32_t *choices; /* the teacher's, on these */
-};
-
-/* What the warnings before the start are judged on, at least. */
-enum { ASKED_MIN = 1000 };
-
-static void close_workshop(struct workshop *shop)
-{
-    ws_predictor_close(&shop->predictor);
-    ws_dataset_close(&shop->data);
-    ws_pool_close(&shop->pool);
-    free(shop->train);
-    free(shop->held);
-    free(shop->asked);
-    free(shop->choices);
-}
-
-static enum ws_status open_teacher(struct workshop *shop, struct ws_err *err)
-{
-    const struct ws_config *config = shop->run->config;
-    struct ws_model *model = NULL;
-    enum ws_status status = ws_path_join(shop->teacher_path, shop->run->work, err, "teacher/teacher.safetensors");
-    if (status == WS_OK)
-        status = ws_model_load(&model, shop->teacher_path, NULL, err);
-    if (status == WS_OK)
-        status = ws_card_check_classes(&model->card, config, err);
-    if (status == WS_OK)
-        status = ws_machine_pool_open(&shop->pool, config, err);
-    if (status == WS_OK)
-        status = ws_predictor_take(&shop->predictor, &model, shop->pool, (int)ws_distill_keys(config)->batch, err);
-    ws_model_free(&model);
-    shop->teacher = shop->predictor.model;
-    return status;
-}
-
-/* The hold-out's right answers are the teacher's choices: no label of the web is believed. The warnings are judged on
- * them, too. */
-static enum ws_status ask_teacher(struct workshop *shop, struct ws_err *err)
-{
-    memcpy(shop->asked, shop->held, shop->n_held * sizeof *shop->asked);
-    shop->n_asked = shop->n_held;
-    for (size_t i = 0; i < shop->n_train && shop->n_asked < ASKED_MIN; i++)
-        shop->asked[shop->n_asked++] = shop->train[i];
-    struct ws_augment augment;
-    const struct ws_view view = ws_view_clean(&shop->teacher->card, &augment);
-    const size_t n_classes = (size_t)shop->teacher->card.n_classes;
-    float *logits = ws_calloc(shop->n_asked + 1, n_classes * sizeof *logits);
-    if (!logits)
-        return ws_fail(err, WS_E_MEMORY, "out of memory for the teacher's choices");
-    const enum ws_status status =
-        ws_predict(&shop->predictor, &shop->data, &view, shop->asked, shop->n_asked, logits, NULL, err);
-    for (size_t i = 0; status == WS_OK && i < shop->n_asked; i++)
-        shop->choices[i] = ws_argmax(logits + i * n_classes, (int)n_classes);
-    free(logits);
-    return status;
-}
-
-/* The web's images, or as an upper bound the teacher's own. */
-static enum ws_status open_data(struct workshop *shop, struct ws_err *err)
-{
-    const struct ws_config *config = shop->run->config;
-    char store[WS_PATH_BYTES];
-    const bool is_web = ws_distill_keys(config)->data == WS_DATA_WEB;
-    enum ws_status status = WS_OK;
-    if (is_web)
-        status = ws_path_join(store, shop->run->work, err, "store");
-    if (status == WS_OK)
-        status = is_web ? ws_dataset_open_web(&shop->data, store, err) : ws_teacher_data_open(&shop->data, config, err);
-    if (status == WS_OK && is_web && ws_config_runs(config)->pool[0]) {
-        status = ws_dataset_restrict(&shop->data, ws_config_runs(config)->pool, err);
-        if (status != WS_OK)
-            ws_err_note(err, "distill.pool");
-    }
-    return status == WS_OK
-               ? ws_predictor_check(shop->teacher, &shop->data, is_web ? "the store" : "the teacher's data", err)
-               : status;
-}
-
-static void warn_before(const struct workshop *shop)
-{
-    const struct ws_start start = {.config = shop->run->config,
-                                   .teacher = shop->teacher,
-                                   .data = &shop->data,
-                                   .is_web = ws_distill_keys(shop->run->config)->data == WS_DATA_WEB,
-                                   .n_train = shop->n_train,
-                                   .asked = shop->asked,
-                                   .choices = shop->choices,
-                                   .n_asked = shop->n_asked};
-    if (!ws_run_option(shop->run, "replay", NULL))
-        (void)ws_start_check(&start);
-}
-
-static enum ws_status open_workshop(struct workshop *shop, struct ws_err *err)
-{
-    if (shop->is_open)
-        return WS_OK;
-    const struct ws_config *config = shop->run->config;
-    enum ws_status status = open_teacher(shop, err);
-    if (status == WS_OK)
-        status = open_data(shop, err);
-    if (status != WS_OK)
-        return status;
-    const size_t n = shop->data.n;
-    shop->train = ws_calloc(n, sizeof *shop->train);
-    shop->held = ws_calloc(n, sizeof *shop->held);
-    shop->asked = ws_calloc(n, sizeof *shop->asked);
-    shop->choices = ws_calloc(n, sizeof *shop->choices);
-    if (!shop->train || !shop->held || !shop->asked || !shop->choices)
-        return ws_fail(err, WS_E_MEMORY, "out of memory for the order of %zu images", n);
-    ws_dataset_split(&shop->data, ws_distill_keys(config)->holdout, config->seed, shop->train, &shop->n_train,
-                     shop->held, &shop->n_held);
-    status = ask_teacher(shop, err);
-    shop->is_open = status == WS_OK;
-    if (status == WS_OK)
-        warn_before(shop);
-    return status;
-}
-
 /* The student's card: the teacher's task, the web images under the teacher's normalisation. */
-static enum ws_status fill_card(struct ws_card *card, const struct workshop *shop, const char *method, const char *key,
-                                struct ws_err *err)
+static enum ws_status fill_card(struct ws_card *card, const struct ws_workshop *shop, const char *method,
+                                const char *key, struct ws_err *err)
 {
     const struct ws_config *config = shop->run->config;
     if (strlen(ws_config_runs(config)->arch) >= sizeof card->arch)
         return ws_fail(err, WS_E_CONFIG, "distill.arch: unknown architecture \"%.60s\"", ws_config_runs(config)->arch);
     if (!ws_card_copy(card, &shop->teacher->card))
         return ws_fail(err, WS_E_MEMORY, "out of memory for the class names");
-    card->head = (struct ws_head){WS_HEAD_OWN};
+    card->head = (struct ws_head){.kind = WS_HEAD_OWN};
     card->accuracy = -1.0;
     card->seed = config->seed;
     snprintf(card->arch, sizeof card->arch, "%s", ws_config_runs(config)->arch);
@@ -171,7 +40,7 @@ static enum ws_status fill_card(struct ws_card *card, const struct workshop *sho
     return WS_OK;
 }
 
-static enum ws_status make_session(struct ws_session *session, struct workshop *shop, const struct ws_job *job,
+static enum ws_status make_session(struct ws_session *session, struct ws_workshop *shop, const struct ws_job *job,
                                    const char *method, const char *key, struct ws_err *err)
 {
     const struct ws_config *config = shop->run->config;
@@ -201,7 +70,7 @@ static enum ws_status make_session(struct ws_session *session, struct workshop *
     return status;
 }
 
-static enum ws_status note_result(struct ws_job *job, const struct workshop *shop, const char *method,
+static enum ws_status note_result(struct ws_job *job, const struct ws_workshop *shop, const char *method,
                                   const struct ws_train_result *result, struct ws_err *err)
 {
     char student[128], best[128];
@@ -264,7 +133,7 @@ static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err 
 /* --- what comes before a training --- */
 
 struct preparing {
-    struct workshop *shop;
+    struct ws_workshop *shop;
     const char *method; /* whose run it is, and on whose keys it depends */
 };
 
@@ -289,6 +158,17 @@ static enum ws_status note_files(struct ws_job *job, struct ws_err *err)
     return status;
 }
 
+/* status, verify and report find it by these facts. */
+static enum ws_status publish_prepared(struct ws_job *job, const struct ws_prepare *step, const char *method,
+                                       struct ws_err *err)
+{
+    ws_job_fact(job, "prepares", json_string(method));
+    if (step->what)
+        ws_job_fact(job, "what", json_string(step->what));
+    const enum ws_status status = note_files(job, err);
+    return status == WS_OK ? ws_job_finish(job, err) : status;
+}
+
 /* A step's own lock and manifest; what it has made already it only reads. */
 static enum ws_status prepare(void *argument, const struct ws_prepare *step, void **made,
                               const struct ws_session *session, struct ws_err *err)
@@ -303,65 +183,93 @@ static enum ws_status prepare(void *argument, const struct ws_prepare *step, voi
     enum ws_status status = ws_machine_open(&job, run, setup, err);
     if (status == WS_OK)
         status = note_inputs(&job, NULL, err);
-    const bool is_current = status == WS_OK && ws_job_is_current(&job);
-    if (status == WS_OK && !is_current)
+    if (status != WS_OK)
+        goto close;
+    const bool is_current = ws_job_is_current(&job);
+    if (!is_current)
         status = ws_job_start(&job, err);
     if (status == WS_OK)
         status = step->make(made, session, job.dir, err);
-    ws_job_fact(&job, "prepares", json_string(preparing->method)); /* status and verify find it by that */
     if (status == WS_OK && !is_current)
-        status = note_files(&job, err);
-    if (status == WS_OK && !is_current)
-        status = ws_job_finish(&job, err);
+        status = publish_prepared(&job, step, preparing->method, err);
+close:
     ws_job_close(&job);
     return status;
 }
 
-static enum ws_status train_student(struct workshop *shop, struct ws_job *job, const struct ws_method *method,
-                                    struct ws_err *err)
-{
+/* Where a run's students go, and what tells its checkpoint apart. */
+struct places {
     char key[WS_DIGEST_HEX], last[WS_PATH_BYTES], best[WS_PATH_BYTES];
-    struct ws_session session = {0};
-    struct ws_train_result result;
+};
+
+static enum ws_status find_places(struct places *places, const struct ws_job *job, const char *method,
+                                  struct ws_err *err)
+{
+    const char *work = job->run->work;
+    ws_job_key(job, places->key);
+    const enum ws_status status = ws_path_join(places->last, work, err, "runs/%s/student.safetensors", method);
+    return status == WS_OK ? ws_path_join(places->best, work, err, "runs/%s/best.safetensors", method) : status;
+}
+
+static enum ws_status train(const struct ws_workshop *shop, const struct ws_method *method, struct ws_session *session,
+                            const struct places *places, struct ws_train_result *result, struct ws_err *err)
+{
+    const struct ws_distill_keys *distill = ws_distill_keys(shop->run->config);
+    const struct ws_train_options options = {
+        .name = method->name,
+        .steps_per_epoch = distill->steps_per_epoch,
+        .limit = shop->run->limit,
+        .checkpoint_s = distill->checkpoint_s,
+        .key = places->key,
+        .held = shop->held,
+        .n_held = shop->n_held,
+        .targets = shop->choices,
+        .held_name = "agreement",
+        .last_path = places->last,
+        .best_path = places->best,
+        .replay = ws_run_option(shop->run, "replay", NULL),
+        .replay_out = stdout,
+    };
+    return ws_train(method, session, &options, result, err);
+}
+
+/* Before minutes are spent, what can be refused is refused. */
+static enum ws_status prepare_and_train(struct ws_workshop *shop, const struct ws_method *method,
+                                        struct ws_session *session, const struct places *places,
+                                        struct ws_train_result *result, struct ws_err *err)
+{
     struct ws_prepared prepared = {0};
     struct preparing preparing = {shop, method->name};
-    ws_job_key(job, key);
-    enum ws_status status = open_workshop(shop, err);
+    enum ws_status status = ws_method_check(method, session, err);
+    if (status != WS_OK)
+        return status;
+    status = ws_prepared_open(&prepared, method->prepare, session, prepare, &preparing, err);
     if (status == WS_OK)
-        status = ws_path_join(last, shop->run->work, err, "runs/%s/student.safetensors", method->name);
-    if (status == WS_OK)
-        status = ws_path_join(best, shop->run->work, err, "runs/%s/best.safetensors", method->name);
-    if (status == WS_OK)
-        status = make_session(&session, shop, job, method->name, key, err);
-    const char *replay = ws_run_option(shop->run, "replay", NULL);
-    if (status == WS_OK && !replay)
-        status = ws_job_start(job, err);
-    /* Before minutes are spent, what can be refused is refused. */
-    if (status == WS_OK)
-        status = ws_method_check(method, &session, err);
-    if (status == WS_OK)
-        status = ws_prepared_open(&prepared, method->prepare, &session, prepare, &preparing, err);
-    if (status == WS_OK) {
-        const struct ws_train_options options = {
-            .name = method->name,
-            .steps_per_epoch = ws_distill_keys(shop->run->config)->steps_per_epoch,
-            .limit = shop->run->limit,
-            .checkpoint_s = ws_distill_keys(shop->run->config)->checkpoint_s,
-            .key = key,
-            .held = shop->held,
-            .n_held = shop->n_held,
-            .targets = shop->choices,
-            .held_name = "agreement",
-            .last_path = last,
-            .best_path = best,
-            .replay = replay,
-            .replay_out = stdout,
-        };
-        status = ws_train(method, &session, &options, &result, err);
-    }
+        status = train(shop, method, session, places, result, err);
     ws_prepared_close(&prepared);
+    return status;
+}
+
+static enum ws_status train_student(struct ws_workshop *shop, struct ws_job *job, const struct ws_method *method,
+                                    struct ws_err *err)
+{
+    const bool is_replay = ws_run_option(shop->run, "replay", NULL) != NULL;
+    struct places places;
+    struct ws_session session = {0};
+    struct ws_train_result result;
+    enum ws_status status = ws_workshop_open(shop, err);
+    if (status != WS_OK)
+        return status;
+    status = find_places(&places, job, method->name, err);
+    if (status != WS_OK)
+        return status;
+    status = make_session(&session, shop, job, method->name, places.key, err);
+    if (status == WS_OK && !is_replay)
+        status = ws_job_start(job, err);
+    if (status == WS_OK)
+        status = prepare_and_train(shop, method, &session, &places, &result, err);
     ws_card_fini(&session.card);
-    if (status != WS_OK || replay)
+    if (status != WS_OK || is_replay)
         return status;
     ws_log(WS_LOG_INFO,
            "%s: %" PRId64 " steps, %" PRId64 " images in %.0f s; agreement with the teacher on %zu held-out images: "
@@ -373,7 +281,7 @@ static enum ws_status train_student(struct workshop *shop, struct ws_job *job, c
 
 /* One run. */
 struct training {
-    struct workshop *shop;
+    struct ws_workshop *shop;
     const struct ws_method *method;
 };
 
@@ -395,7 +303,7 @@ static enum ws_status make_student(struct ws_job *job, void *self, struct ws_err
 }
 
 /* One run: its own lock and manifest in runs/METHOD. */
-static enum ws_status run_method(struct workshop *shop, const char *name, struct ws_err *err)
+static enum ws_status run_method(struct ws_workshop *shop, const char *name, struct ws_err *err)
 {
     static const struct ws_job_steps steps = {.inputs = note_inputs, .plan = tell_plan, .make = make_student};
     struct training training = {.shop = shop};
@@ -457,7 +365,7 @@ enum ws_status ws_distill_command(const struct ws_run *run, struct ws_err *err)
 {
     const struct ws_distill_keys *distill = ws_distill_keys(run->config);
     const char *only = ws_run_option(run, "method", NULL);
-    struct workshop shop = {.run = run};
+    struct ws_workshop shop = {.run = run};
     /* A misspelt third method should not be found out after two trainings. */
     enum ws_status status = check_methods(run->config, err);
     if (status == WS_OK && ws_run_option(run, "replay", NULL) && !only) {
@@ -468,7 +376,7 @@ enum ws_status ws_distill_command(const struct ws_run *run, struct ws_err *err)
         status = run_method(&shop, only, err);
     for (unsigned i = 0; status == WS_OK && !only && i < distill->runs.n_methods; i++)
         status = run_method(&shop, distill->runs.methods[i], err);
-    close_workshop(&shop);
+    ws_workshop_close(&shop);
     if (status == WS_OK && !only && !run->dry_run)
         status = sum_up(run, err);
     return status;

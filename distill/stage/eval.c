@@ -97,42 +97,55 @@ static bool is_folder_set(const struct ws_config *config)
     return keys_of(config)->folder && keys_of(config)->folder[0];
 }
 
+static enum ws_status note_folder(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
+{
+    const char *folder = keys_of(config)->folder;
+    struct ws_digest digest;
+    enum ws_status status = ws_data_require(folder, "eval.folder", err);
+    if (status != WS_OK)
+        return status;
+    status = ws_dataset_folder_digest(folder, config, &digest, err);
+    return status == WS_OK ? ws_job_input(job, folder, &digest, err) : status;
+}
+
 static enum ws_status note_test_set(struct ws_job *job, const struct ws_config *config, struct ws_err *err)
 {
-    enum ws_status status;
-    if (is_folder_set(config)) {
-        struct ws_digest digest;
-        status = ws_data_require(keys_of(config)->folder, "eval.folder", err);
-        if (status == WS_OK)
-            status = ws_dataset_folder_digest(keys_of(config)->folder, config, &digest, err);
-        return status == WS_OK ? ws_job_input(job, keys_of(config)->folder, &digest, err) : status;
+    const struct ws_eval_keys *keys = keys_of(config);
+    if (is_folder_set(config))
+        return note_folder(job, config, err);
+    enum ws_status status = ws_data_require(keys->images, "eval.images", err);
+    if (status != WS_OK)
+        return status;
+    status = ws_data_require(keys->labels, "eval.labels", err);
+    if (status != WS_OK)
+        return status;
+    status = ws_job_input_file(job, keys->images, err);
+    return status == WS_OK ? ws_job_input_file(job, keys->labels, err) : status;
+}
+
+/* The teacher, and both students of each run. */
+static enum ws_status note_models(struct ws_job *job, const struct ws_runs_keys *runs, struct ws_err *err)
+{
+    static const char *const files[] = {"student", "best"};
+    enum ws_status status = ws_job_input_stage(job, "teacher", NULL, "teacher/teacher.safetensors", NULL, err);
+    for (unsigned i = 0; status == WS_OK && i < 2 * runs->n_methods; i++) {
+        const char *method = runs->methods[i / 2];
+        char output[128];
+        snprintf(output, sizeof output, "runs/%.60s/%s.safetensors", method, files[i % 2]);
+        status = ws_job_input_stage(job, "distill", method, output, NULL, err);
     }
-    status = ws_data_require(keys_of(config)->images, "eval.images", err);
-    if (status == WS_OK)
-        status = ws_data_require(keys_of(config)->labels, "eval.labels", err);
-    if (status == WS_OK)
-        status = ws_job_input_file(job, keys_of(config)->images, err);
-    return status == WS_OK ? ws_job_input_file(job, keys_of(config)->labels, err) : status;
+    return status;
 }
 
 static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err *err)
 {
     const struct ws_config *config = job->run->config;
-    enum ws_status status = note_test_set(job, config, err);
-    if (status == WS_OK)
-        status = ws_job_input_classes(job, config, err);
-    if (status == WS_OK)
-        status = ws_job_input_stage(job, "teacher", NULL, "teacher/teacher.safetensors", NULL, err);
     (void)self;
-    for (unsigned i = 0; status == WS_OK && i < ws_config_runs(config)->n_methods; i++) {
-        static const char *const files[] = {"student", "best"};
-        for (int k = 0; status == WS_OK && k < 2; k++) {
-            char output[128];
-            snprintf(output, sizeof output, "runs/%.60s/%s.safetensors", ws_config_runs(config)->methods[i], files[k]);
-            status = ws_job_input_stage(job, "distill", ws_config_runs(config)->methods[i], output, NULL, err);
-        }
-    }
-    return status;
+    enum ws_status status = note_test_set(job, config, err);
+    if (status != WS_OK)
+        return status;
+    status = ws_job_input_classes(job, config, err);
+    return status == WS_OK ? note_models(job, ws_config_runs(config), err) : status;
 }
 
 /* The clean set is opened once; what it looks like under shift is made of it in memory. */
@@ -185,10 +198,12 @@ static enum ws_status ask_model(struct exam *exam, const struct ws_dataset *data
     struct ws_augment augment;
     const struct ws_view view = ws_view_clean(&model->card, &augment);
     enum ws_status status = ws_card_check_classes(&model->card, exam->run->config, err);
-    if (status == WS_OK)
-        status = ws_predictor_check(model, data, "the test set", err);
-    if (status == WS_OK)
-        status = ws_predictor_open(&predictor, model, exam->pool, (int)keys_of(exam->run->config)->batch, true, err);
+    if (status != WS_OK)
+        return status;
+    status = ws_predictor_check(model, data, "the test set", err);
+    if (status != WS_OK)
+        return status;
+    status = ws_predictor_open(&predictor, model, exam->pool, (int)keys_of(exam->run->config)->batch, true, err);
     if (status != WS_OK)
         return status;
     struct ws_progress progress;
@@ -251,6 +266,7 @@ static enum ws_status sit_papers(struct exam *exam, struct ws_model *model, cons
                                                 .classes = (const char *const *)model->card.classes,
                                                 .logits = logits,
                                                 .labels = paper->data.labels,
+                                                .groups = paper->data.groups,
                                                 .teacher = is_teacher ? NULL : paper->teacher_logits};
         if (status == WS_OK)
             status = ws_measures_take(ws_measures, &answers, i > 0, entry, err);

@@ -100,18 +100,20 @@ static enum ws_status compare_reread(const struct ws_predictor *plain, const str
     if (status == WS_OK && (info.height != card->height || info.width != card->width ||
                             info.channels != card->channels || info.n_classes != card->n_classes))
         status = ws_fail(err, WS_E_INTERNAL, "student.onnx reads as a network of another input or of other classes");
-    if (status == WS_OK)
-        status = ws_exec_open(&exec, net, pool, &options, err);
-    if (status == WS_OK) {
-        const float *input = ws_exec_input(plain->exec);
-        if (takes_pixels)
-            make_pixels(ws_exec_input(exec), input, n, card);
-        else
-            memcpy(ws_exec_input(exec), input, n * sizeof *input);
-        ws_exec_forward(exec, CHECK_IMAGES, WS_BN_EVAL);
-        *difference = distance(ws_exec_value(exec, info.logits), ws_exec_value(plain->exec, plain->model->logits),
-                               CHECK_IMAGES * (size_t)card->n_classes);
-    }
+    if (status != WS_OK)
+        goto close;
+    status = ws_exec_open(&exec, net, pool, &options, err);
+    if (status != WS_OK)
+        goto close;
+    const float *input = ws_exec_input(plain->exec);
+    if (takes_pixels)
+        make_pixels(ws_exec_input(exec), input, n, card);
+    else
+        memcpy(ws_exec_input(exec), input, n * sizeof *input);
+    ws_exec_forward(exec, CHECK_IMAGES, WS_BN_EVAL);
+    *difference = distance(ws_exec_value(exec, info.logits), ws_exec_value(plain->exec, plain->model->logits),
+                           CHECK_IMAGES * (size_t)card->n_classes);
+close:
     ws_exec_close(&exec);
     ws_net_free(&net);
     ws_onnx_info_fini(&info);
@@ -127,11 +129,11 @@ static enum ws_status check_file(struct ws_model *model, const struct ws_buf *on
     const struct ws_card *card = &model->card;
     const size_t image = (size_t)card->height * (size_t)card->width * (size_t)card->channels;
     enum ws_status status = ws_predictor_open(&plain, model, pool, CHECK_IMAGES, false, err);
-    if (status == WS_OK) {
-        fill_inputs(ws_exec_input(plain.exec), CHECK_IMAGES * image);
-        ws_predictor_forward(&plain, CHECK_IMAGES);
-        status = compare_reread(&plain, onnx, options->normalise, pool, difference, err);
-    }
+    if (status != WS_OK)
+        return status;
+    fill_inputs(ws_exec_input(plain.exec), CHECK_IMAGES * image);
+    ws_predictor_forward(&plain, CHECK_IMAGES);
+    status = compare_reread(&plain, onnx, options->normalise, pool, difference, err);
     if (status == WS_OK && !(*difference <= tolerance))
         status =
             ws_fail(err, WS_E_INTERNAL,
@@ -233,39 +235,62 @@ static enum ws_status write_facts(const struct ws_run *run, const char *method, 
     return status;
 }
 
+/* The student as ONNX, in memory, read back and compared. */
+static enum ws_status make_file(const struct ws_run *run, const char *method, struct ws_pool *pool, struct ws_buf *onnx,
+                                double *difference, struct ws_err *err)
+{
+    const struct ws_export_keys *keys = keys_of(run->config);
+    char path[WS_PATH_BYTES];
+    struct ws_model *model = NULL, *folded = NULL;
+    enum ws_status status = ws_path_join(path, run->work, err, "runs/%s/student.safetensors", method);
+    if (status != WS_OK)
+        return status;
+    status = ws_model_load(&model, path, NULL, err);
+    if (status != WS_OK)
+        return status;
+    if (keys->fold_bn)
+        status = ws_model_fold(&folded, model, err);
+    if (status == WS_OK)
+        status = serialise(folded ? folded : model, run->config, onnx, err);
+    if (status == WS_OK)
+        status = check_file(model, onnx, keys, pool, difference, err);
+    ws_model_free(&folded);
+    ws_model_free(&model);
+    return status;
+}
+
+static enum ws_status publish(const struct ws_run *run, struct ws_job *job, const char *method,
+                              const struct ws_buf *onnx, double difference, struct ws_err *err)
+{
+    char path[WS_PATH_BYTES], output[128];
+    snprintf(output, sizeof output, "runs/%.60s/student.onnx", method);
+    enum ws_status status = ws_path_join(path, run->work, err, "%s", output);
+    if (status != WS_OK)
+        return status;
+    status = ws_file_replace(path, onnx->ptr, onnx->len, err);
+    if (status != WS_OK)
+        return status;
+    status = write_facts(run, method, onnx, difference, err);
+    if (status != WS_OK)
+        return status;
+    status = ws_job_output_file(job, output, 1, err);
+    if (status == WS_OK)
+        ws_log(WS_LOG_INFO, "%s: %zu bytes, opset %u; read back, its logits differ by %.1g of the largest", path,
+               onnx->len, keys_of(run->config)->opset, difference);
+    return status;
+}
+
 static enum ws_status export_student(const struct ws_run *run, struct ws_job *job, const char *method,
                                      struct ws_pool *pool, struct ws_err *err)
 {
-    char path[WS_PATH_BYTES], output[128];
-    struct ws_model *model = NULL, *folded = NULL;
     struct ws_buf onnx = {0};
     double difference = 0.0;
-    snprintf(output, sizeof output, "runs/%.60s/student.onnx", method);
-    enum ws_status status = ws_path_join(path, run->work, err, "runs/%s/student.safetensors", method);
+    enum ws_status status = make_file(run, method, pool, &onnx, &difference, err);
     if (status == WS_OK)
-        status = ws_model_load(&model, path, NULL, err);
-    if (status == WS_OK && keys_of(run->config)->fold_bn)
-        status = ws_model_fold(&folded, model, err);
-    if (status == WS_OK)
-        status = serialise(folded ? folded : model, run->config, &onnx, err);
-    if (status == WS_OK)
-        status = check_file(model, &onnx, keys_of(run->config), pool, &difference, err);
-    if (status == WS_OK)
-        status = ws_path_join(path, run->work, err, "%s", output);
-    if (status == WS_OK)
-        status = ws_file_replace(path, onnx.ptr, onnx.len, err);
-    if (status == WS_OK)
-        status = write_facts(run, method, &onnx, difference, err);
-    if (status == WS_OK)
-        status = ws_job_output_file(job, output, 1, err);
-    if (status == WS_OK)
-        ws_log(WS_LOG_INFO, "%s: %zu bytes, opset %u; read back, its logits differ by %.1g of the largest", path,
-               onnx.len, keys_of(run->config)->opset, difference);
-    else
+        status = publish(run, job, method, &onnx, difference, err);
+    if (status != WS_OK)
         ws_err_note(err, "%s", method);
     ws_buf_fini(&onnx);
-    ws_model_free(&folded);
-    ws_model_free(&model);
     return status;
 }
 

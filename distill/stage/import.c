@@ -78,6 +78,33 @@ static enum ws_status check_input(const struct ws_card *card, const struct ws_co
     return WS_E_CONFIG;
 }
 
+static enum ws_status check_card(const struct ws_card *card, const struct ws_config *config, const char *path,
+                                 struct ws_err *err)
+{
+    enum ws_status status = check_input(card, config, path, err);
+    if (status != WS_OK)
+        return status;
+    status = ws_card_check_classes(card, config, err);
+    if (status != WS_OK)
+        ws_err_note(err, "%s", path);
+    return status;
+}
+
+static enum ws_status read_network(struct ws_model **model, enum kind kind, const char *path,
+                                   const struct ws_card *fallback, struct ws_err *err)
+{
+    switch (kind) {
+    case KIND_ONNX:
+        return ws_model_import_onnx(model, path, fallback, err);
+    case KIND_TENSORS:
+        return ws_model_load(model, path, fallback, err);
+    default:
+        ws_fail(err, WS_E_UNSUPPORTED, "%s is a file of torch.save: it holds a program, which is not run", path);
+        ws_err_hint(err, "convert it to ONNX or safetensors with a few lines of Python: the README has them");
+        return WS_E_UNSUPPORTED;
+    }
+}
+
 enum ws_status ws_teacher_import(const struct ws_config *config, const char *to, struct ws_err *err)
 {
     const char *path = ws_teacher_keys(config)->import_path;
@@ -85,23 +112,13 @@ enum ws_status ws_teacher_import(const struct ws_config *config, const char *to,
     struct ws_model *model = NULL;
     enum kind kind = KIND_ONNX;
     enum ws_status status = sniff(path, &kind, err);
+    if (status != WS_OK)
+        return status;
+    status = fill_fallback(&fallback, config, err);
     if (status == WS_OK)
-        status = fill_fallback(&fallback, config, err);
-    if (status == WS_OK && kind == KIND_PICKLE) {
-        ws_fail(err, WS_E_UNSUPPORTED, "%s is a file of torch.save: it holds a program, which is not run", path);
-        ws_err_hint(err, "convert it to ONNX or safetensors with a few lines of Python: the README has them");
-        status = WS_E_UNSUPPORTED;
-    }
+        status = read_network(&model, kind, path, &fallback, err);
     if (status == WS_OK)
-        status = kind == KIND_ONNX ? ws_model_import_onnx(&model, path, &fallback, err)
-                                   : ws_model_load(&model, path, &fallback, err);
-    if (status == WS_OK)
-        status = check_input(&model->card, config, path, err);
-    if (status == WS_OK) {
-        status = ws_card_check_classes(&model->card, config, err);
-        if (status != WS_OK)
-            ws_err_note(err, "%s", path);
-    }
+        status = check_card(&model->card, config, path, err);
     if (status == WS_OK)
         status = ws_model_save(model, to, err);
     ws_model_free(&model);
@@ -119,15 +136,21 @@ static int count_batchnorm(const struct ws_net *net)
     return n;
 }
 
-/* Methods that have a need, each with when it has it: "kd3, kd3+, simkd". */
-static void name_needing(struct ws_buf *names, enum ws_need_kind kind)
+/* Methods that have a need which the network does not meet, each with when it has it: "kd3, kd3+, simkd"; and why not,
+ * in the words of the first. */
+static void name_needing(enum ws_need_kind kind, const struct ws_model *model, struct ws_buf *names, struct ws_buf *why)
 {
     bool is_whole = true; /* a name that finds no memory is left out */
     for (const struct ws_method *const *method = ws_methods; *method; method++)
-        for (const struct ws_need *need = (*method)->needs; need && need->kind != WS_NEED_NOTHING; need++)
-            if (need->kind == kind)
+        for (const struct ws_need *need = (*method)->needs; need && need->kind != WS_NEED_NOTHING; need++) {
+            if (need->kind != kind)
+                continue;
+            if (why->len == 0)
+                is_whole = is_whole && ws_need_tell(need, model, (*method)->name, why);
+            if (why->len > 0)
                 is_whole = is_whole && ws_buf_addf(names, "%s%s%s", names->len ? ", " : "", (*method)->name,
                                                    need->when ? need->when : "");
+        }
 }
 
 /* What some methods cannot do with this network, and why. */
@@ -135,15 +158,14 @@ static json_t *list_unserved(const struct ws_model *model)
 {
     json_t *list = json_array();
     for (enum ws_need_kind kind = WS_NEED_NOTHING + 1; kind < WS_N_NEEDS; kind++) {
-        struct ws_buf names = {0};
-        const char *why = ws_need_unmet(kind, model);
-        if (why)
-            name_needing(&names, kind);
+        struct ws_buf names = {0}, why = {0};
+        name_needing(kind, model, &names, &why);
         if (names.len > 0) {
-            json_array_append_new(list, json_pack("{s:s,s:s}", "methods", names.ptr, "why", why));
-            ws_log(WS_LOG_WARN, "this teacher cannot serve %s: %s", names.ptr, why);
+            json_array_append_new(list, json_pack("{s:s,s:s}", "methods", names.ptr, "why", why.ptr));
+            ws_log(WS_LOG_WARN, "this teacher cannot serve %s: %s", names.ptr, why.ptr);
         }
         ws_buf_fini(&names);
+        ws_buf_fini(&why);
     }
     return list;
 }

@@ -223,43 +223,76 @@ static void remove_partial(const char *work, const struct target *target)
         remove(path);
 }
 
+/* A model before the store. All-zero is a valid closed one. */
+struct scoring {
+    struct ws_model *model; /* owned, as all here */
+    struct ws_dataset data;
+    struct ws_pool *pool;
+    float *logits; /* [data.n][n_classes] */
+};
+
+static enum ws_status open_scoring(struct scoring *scoring, const struct ws_run *run, const struct target *target,
+                                   struct ws_err *err)
+{
+    char store[WS_PATH_BYTES];
+    enum ws_status status = ws_path_join(store, run->work, err, "store");
+    if (status != WS_OK)
+        return status;
+    status = ws_model_load(&scoring->model, target->model, NULL, err);
+    if (status != WS_OK)
+        return status;
+    status = ws_card_check_classes(&scoring->model->card, run->config, err);
+    if (status != WS_OK)
+        return status;
+    status = ws_dataset_open_web(&scoring->data, store, err);
+    if (status != WS_OK)
+        return status;
+    status = ws_predictor_check(scoring->model, &scoring->data, "the store", err);
+    if (status != WS_OK)
+        return status;
+    const size_t n = scoring->data.n;
+    scoring->logits = ws_calloc(n, (size_t)scoring->model->card.n_classes * sizeof *scoring->logits);
+    if (!scoring->logits)
+        return ws_fail(err, WS_E_MEMORY, "out of memory for the logits of %zu images", n);
+    return ws_machine_pool_open(&scoring->pool, run->config, err);
+}
+
+static void close_scoring(struct scoring *scoring)
+{
+    ws_pool_close(&scoring->pool);
+    free(scoring->logits);
+    ws_dataset_close(&scoring->data);
+    ws_model_free(&scoring->model);
+}
+
+static enum ws_status publish(struct ws_job *job, const struct target *target, const struct scoring *scoring,
+                              struct ws_err *err)
+{
+    struct ws_digest digest;
+    const size_t n = scoring->data.n;
+    enum ws_status status =
+        write_scores(job->run, target, scoring->model, &scoring->data, scoring->logits, &digest, err);
+    if (status != WS_OK)
+        return status;
+    status = ws_job_output(job, target->output, &digest, (int64_t)n, err);
+    if (status != WS_OK)
+        return status;
+    tell_choices(job, scoring->model, scoring->logits, n);
+    status = ws_job_finish(job, err);
+    remove_partial(job->run->work, target);
+    return status;
+}
+
 static enum ws_status score_store(const struct ws_run *run, struct ws_job *job, const struct target *target,
                                   struct ws_err *err)
 {
-    char store[WS_PATH_BYTES];
-    struct ws_model *model = NULL;
-    struct ws_dataset data = {0};
-    struct ws_pool *pool = NULL;
-    struct ws_digest digest;
-    float *logits = NULL;
-    enum ws_status status = ws_path_join(store, run->work, err, "store");
+    struct scoring scoring = {0};
+    enum ws_status status = open_scoring(&scoring, run, target, err);
     if (status == WS_OK)
-        status = ws_model_load(&model, target->model, NULL, err);
+        status = predict_store(run, job, target, scoring.model, &scoring.data, scoring.pool, scoring.logits, err);
     if (status == WS_OK)
-        status = ws_card_check_classes(&model->card, run->config, err);
-    if (status == WS_OK)
-        status = ws_dataset_open_web(&data, store, err);
-    if (status == WS_OK)
-        status = ws_predictor_check(model, &data, "the store", err);
-    if (status == WS_OK && !(logits = ws_calloc(data.n, (size_t)model->card.n_classes * sizeof *logits)))
-        status = ws_fail(err, WS_E_MEMORY, "out of memory for the logits of %zu images", data.n);
-    if (status == WS_OK)
-        status = ws_machine_pool_open(&pool, run->config, err);
-    if (status == WS_OK)
-        status = predict_store(run, job, target, model, &data, pool, logits, err);
-    if (status == WS_OK)
-        status = write_scores(run, target, model, &data, logits, &digest, err);
-    if (status == WS_OK)
-        status = ws_job_output(job, target->output, &digest, (int64_t)data.n, err);
-    if (status == WS_OK) {
-        tell_choices(job, model, logits, data.n);
-        status = ws_job_finish(job, err);
-        remove_partial(run->work, target);
-    }
-    ws_pool_close(&pool);
-    free(logits);
-    ws_dataset_close(&data);
-    ws_model_free(&model);
+        status = publish(job, target, &scoring, err);
+    close_scoring(&scoring);
     return status;
 }
 

@@ -36,7 +36,7 @@ static enum ws_status note_inputs(struct ws_job *job, void *self, struct ws_err 
 }
 
 /* Everything a training needs and somebody must free. All-zero is valid. */
-struct task {
+struct schooling {
     const struct ws_run *run;
     struct ws_job *job;
     const struct ws_method *method;
@@ -48,74 +48,74 @@ struct task {
     struct ws_card card;
 };
 
-static void close_task(struct task *task)
+static void close_schooling(struct schooling *schooling)
 {
-    ws_dataset_close(&task->data);
-    ws_pool_close(&task->pool);
-    free(task->train);
-    free(task->held);
-    free(task->targets);
-    ws_card_fini(&task->card);
+    ws_dataset_close(&schooling->data);
+    ws_pool_close(&schooling->pool);
+    free(schooling->train);
+    free(schooling->held);
+    free(schooling->targets);
+    ws_card_fini(&schooling->card);
 }
 
-static enum ws_status open_data(struct task *task, struct ws_err *err)
+static enum ws_status open_data(struct schooling *schooling, struct ws_err *err)
 {
-    const struct ws_config *config = task->run->config;
+    const struct ws_config *config = schooling->run->config;
     const struct ws_teacher_keys *teacher = ws_teacher_keys(config);
-    const enum ws_status status = ws_teacher_data_open(&task->data, config, err);
+    const enum ws_status status = ws_teacher_data_open(&schooling->data, config, err);
     if (status != WS_OK)
         return status;
-    const size_t n = task->data.n;
-    task->train = ws_calloc(n, sizeof *task->train);
-    task->held = ws_calloc(n, sizeof *task->held);
-    task->targets = ws_calloc(n, sizeof *task->targets);
-    if (!task->train || !task->held || !task->targets)
+    const size_t n = schooling->data.n;
+    schooling->train = ws_calloc(n, sizeof *schooling->train);
+    schooling->held = ws_calloc(n, sizeof *schooling->held);
+    schooling->targets = ws_calloc(n, sizeof *schooling->targets);
+    if (!schooling->train || !schooling->held || !schooling->targets)
         return ws_fail(err, WS_E_MEMORY, "out of memory for the order of %zu images", n);
-    ws_dataset_split(&task->data, teacher->holdout, config->seed, task->train, &task->n_train, task->held,
-                     &task->n_held);
-    for (size_t i = 0; i < task->n_held; i++)
-        task->targets[i] = task->data.labels[task->held[i]];
-    if (task->n_train == 0)
+    ws_dataset_split(&schooling->data, teacher->holdout, config->seed, schooling->train, &schooling->n_train,
+                     schooling->held, &schooling->n_held);
+    for (size_t i = 0; i < schooling->n_held; i++)
+        schooling->targets[i] = schooling->data.labels[schooling->held[i]];
+    if (schooling->n_train == 0)
         return ws_fail(err, WS_E_CONFIG, "teacher.holdout keeps all %zu images back: none is left to train on", n);
     return WS_OK;
 }
 
-static enum ws_status fill_card(struct task *task, const char *key, struct ws_err *err)
+static enum ws_status fill_card(struct schooling *schooling, const char *key, struct ws_err *err)
 {
-    const struct ws_config *config = task->run->config;
-    struct ws_card *card = &task->card;
+    const struct ws_config *config = schooling->run->config;
+    struct ws_card *card = &schooling->card;
     if (strlen(ws_teacher_keys(config)->part.arch) >= sizeof card->arch)
         return ws_fail(err, WS_E_CONFIG, "teacher.arch: unknown architecture \"%.60s\"",
                        ws_teacher_keys(config)->part.arch);
-    *card = (struct ws_card){.height = task->data.height,
-                             .width = task->data.width,
-                             .channels = task->data.channels,
+    *card = (struct ws_card){.height = schooling->data.height,
+                             .width = schooling->data.width,
+                             .channels = schooling->data.channels,
                              .seed = config->seed,
                              .accuracy = -1.0};
     snprintf(card->arch, sizeof card->arch, "%s", ws_teacher_keys(config)->part.arch);
-    snprintf(card->method, sizeof card->method, "%s", task->method->name);
+    snprintf(card->method, sizeof card->method, "%s", schooling->method->name);
     snprintf(card->config_sha256, sizeof card->config_sha256, "%s", key);
     if (!ws_card_set_classes(card, config))
         return ws_fail(err, WS_E_MEMORY, "out of memory for the class names");
-    ws_dataset_statistics(&task->data, task->train, task->n_train, card->mean, card->std);
+    ws_dataset_statistics(&schooling->data, schooling->train, schooling->n_train, card->mean, card->std);
     for (int c = 0; c < card->channels; c++)
         if (!(card->std[c] > 0.0f))
             return ws_fail(err, WS_E_FORMAT, "channel %d is the same in every pixel of every training image", c);
     return WS_OK;
 }
 
-static struct ws_session make_session(const struct task *task)
+static struct ws_session make_session(const struct schooling *schooling)
 {
-    const struct ws_config *config = task->run->config;
+    const struct ws_config *config = schooling->run->config;
     const struct ws_teacher_keys *teacher = ws_teacher_keys(config);
     struct ws_session session = {
         .config = config,
-        .dir = task->job->dir,
-        .pool = task->pool,
-        .data = &task->data,
-        .train = task->train,
-        .n_train = task->n_train,
-        .card = task->card,
+        .dir = schooling->job->dir,
+        .pool = schooling->pool,
+        .data = &schooling->data,
+        .train = schooling->train,
+        .n_train = schooling->n_train,
+        .card = schooling->card,
         .optim = &teacher->optim,
         .augment = {.kind = teacher->crop_pad > 0 ? WS_AUGMENT_SHIFT : WS_AUGMENT_NONE,
                     .flip = teacher->flip,
@@ -126,11 +126,11 @@ static struct ws_session make_session(const struct task *task)
         .epochs = teacher->epochs,
     };
     if (teacher->steps > 0) {
-        const int64_t per_epoch = ws_sampler_pass_batches(task->n_train, session.batch);
+        const int64_t per_epoch = ws_sampler_pass_batches(schooling->n_train, session.batch);
         session.epochs = per_epoch > 0 ? (uint32_t)((teacher->steps + per_epoch - 1) / per_epoch) : 1;
     }
-    memcpy(session.augment.mean, task->card.mean, sizeof session.augment.mean);
-    memcpy(session.augment.std, task->card.std, sizeof session.augment.std);
+    memcpy(session.augment.mean, schooling->card.mean, sizeof session.augment.mean);
+    memcpy(session.augment.std, schooling->card.std, sizeof session.augment.std);
     return session;
 }
 
@@ -164,55 +164,56 @@ static enum ws_status describe_result(struct ws_job *job, bool is_import, struct
     return status;
 }
 
-static enum ws_status find_method(struct task *task, struct ws_err *err)
+static enum ws_status find_method(struct schooling *schooling, struct ws_err *err)
 {
-    const enum ws_status status = ws_method_find(ws_teacher_keys(task->run->config)->method, &task->method, err);
+    const enum ws_status status =
+        ws_method_find(ws_teacher_keys(schooling->run->config)->method, &schooling->method, err);
     if (status != WS_OK)
         ws_err_note(err, "teacher.method");
     return status;
 }
 
-static enum ws_status train_teacher(struct task *task, struct ws_err *err)
+static enum ws_status train_teacher(struct schooling *schooling, struct ws_err *err)
 {
-    const struct ws_config *config = task->run->config;
+    const struct ws_config *config = schooling->run->config;
     char key[WS_DIGEST_HEX], path[WS_PATH_BYTES];
-    ws_job_key(task->job, key);
-    enum ws_status status = ws_path_join(path, task->run->work, err, TEACHER_FILE);
+    ws_job_key(schooling->job, key);
+    enum ws_status status = ws_path_join(path, schooling->run->work, err, TEACHER_FILE);
     if (status == WS_OK)
-        status = find_method(task, err);
+        status = find_method(schooling, err);
     if (status == WS_OK)
-        status = open_data(task, err);
+        status = open_data(schooling, err);
     if (status == WS_OK)
-        status = fill_card(task, key, err);
+        status = fill_card(schooling, key, err);
     if (status == WS_OK)
-        status = ws_machine_pool_open(&task->pool, config, err);
+        status = ws_machine_pool_open(&schooling->pool, config, err);
     if (status != WS_OK)
         return status;
-    struct ws_session session = make_session(task);
+    struct ws_session session = make_session(schooling);
     const struct ws_train_options options = {
         .name = "teacher",
         .steps = ws_teacher_keys(config)->steps,
-        .limit = task->run->limit,
+        .limit = schooling->run->limit,
         .checkpoint_s = ws_teacher_keys(config)->checkpoint_s,
         .key = key,
-        .held = task->held,
-        .n_held = task->n_held,
-        .targets = task->targets,
+        .held = schooling->held,
+        .n_held = schooling->n_held,
+        .targets = schooling->targets,
         .held_name = "accuracy",
         .last_path = path,
-        .replay = ws_run_option(task->run, "replay", NULL),
+        .replay = ws_run_option(schooling->run, "replay", NULL),
         .replay_out = stdout,
     };
     struct ws_train_result result;
-    status = ws_train(task->method, &session, &options, &result, err);
+    status = ws_train(schooling->method, &session, &options, &result, err);
     if (status != WS_OK || options.replay)
         return status;
-    ws_job_fact(task->job, "steps", json_integer(result.steps));
-    ws_job_fact(task->job, "images_seen", json_integer(result.images_seen));
-    ws_job_fact(task->job, "train_seconds", json_real(result.seconds));
+    ws_job_fact(schooling->job, "steps", json_integer(result.steps));
+    ws_job_fact(schooling->job, "images_seen", json_integer(result.images_seen));
+    ws_job_fact(schooling->job, "train_seconds", json_real(result.seconds));
     if (result.held_last >= 0.0)
         ws_log(WS_LOG_INFO, "%" PRId64 " steps in %.0f s; accuracy on %zu held-out images: %.2f %%", result.steps,
-               result.seconds, task->n_held, 100.0 * result.held_last);
+               result.seconds, schooling->n_held, 100.0 * result.held_last);
     return WS_OK;
 }
 
@@ -244,14 +245,14 @@ static enum ws_status make_teacher(struct ws_job *job, void *self, struct ws_err
     const struct ws_run *run = job->run;
     const bool is_import = ws_teacher_keys(run->config)->kind == WS_TEACHER_IMPORT;
     const bool is_replay = ws_run_option(run, "replay", NULL) != NULL;
-    struct task task = {.run = run, .job = job};
+    struct schooling schooling = {.run = run, .job = job};
     (void)self;
     if (is_replay && is_import)
         return ws_fail(err, WS_E_CONFIG, "--replay: this teacher is imported, not trained");
     enum ws_status status = is_replay ? WS_OK : ws_job_start(job, err);
     if (status == WS_OK)
-        status = is_import ? import_teacher(job, err) : train_teacher(&task, err);
-    close_task(&task);
+        status = is_import ? import_teacher(job, err) : train_teacher(&schooling, err);
+    close_schooling(&schooling);
     if (status != WS_OK || is_replay)
         return status;
     status = describe_result(job, is_import, err);

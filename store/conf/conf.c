@@ -49,7 +49,8 @@ static bool find_group(const struct ws_conf_section *whole, const struct ws_conf
     return false;
 }
 
-void *ws_conf_edit(struct ws_conf *conf, const struct ws_conf_section *section)
+/* NULL when the program does not register the section. */
+static void *find_keys(struct ws_conf *conf, const struct ws_conf_section *section)
 {
     size_t offset;
     for (int i = 0; conf->schema->sections[i]; i++)
@@ -59,8 +60,14 @@ void *ws_conf_edit(struct ws_conf *conf, const struct ws_conf_section *section)
         if (strcmp(conf->schema->sections[i]->name, section->name) == 0 &&
             find_group(conf->schema->sections[i], section, &offset))
             return (char *)conf->keys[i] + offset;
-    ws_assert(!"a section that this program registers");
     return NULL;
+}
+
+void *ws_conf_edit(struct ws_conf *conf, const struct ws_conf_section *section)
+{
+    void *keys = find_keys(conf, section);
+    ws_assert(keys);
+    return keys;
 }
 
 const void *ws_conf_get(const struct ws_conf *conf, const struct ws_conf_section *section)

@@ -74,7 +74,8 @@ static bool print_rows(const struct ws_conf_listing *listing, int indent, struct
     for (size_t i = 0; listing->row(i, &name, &sentence); i++)
         width = (int)strlen(name) > width ? (int)strlen(name) : width;
     for (size_t i = 0; ok && listing->row(i, &name, &sentence); i++)
-        ok = ws_buf_addf(out, "%*s#   %-*s  %s\n", indent, "", width, name, sentence);
+        ok = sentence ? ws_buf_addf(out, "%*s#   %-*s  %s\n", indent, "", width, name, sentence)
+                      : ws_buf_addf(out, "%*s#   %s\n", indent, "", name);
     return ok;
 }
 

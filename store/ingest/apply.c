@@ -64,8 +64,8 @@ static bool is_missing(const struct url_value *value)
 }
 
 /** A JSON object of a table; NULL when absent or damaged. */
-static enum ws_status get_json(const struct ws_apply *apply, enum ws_images_table table, struct ws_span key,
-                               json_t **out, struct ws_err *err)
+static enum ws_status get_json(const struct ws_apply *apply, int table, struct ws_span key, json_t **out,
+                               struct ws_err *err)
 {
     struct ws_span value;
     *out = NULL;
@@ -76,15 +76,14 @@ static enum ws_status get_json(const struct ws_apply *apply, enum ws_images_tabl
 }
 
 /** Absent is fine. */
-static enum ws_status drop_row(const struct ws_apply *apply, enum ws_images_table table, struct ws_span key,
-                               struct ws_err *err)
+static enum ws_status drop_row(const struct ws_apply *apply, int table, struct ws_span key, struct ws_err *err)
 {
     const enum ws_status status = ws_tables_delete(apply->db, table, key, err);
     return status == WS_DONE ? WS_OK : status;
 }
 
-static enum ws_status put_json(const struct ws_apply *apply, enum ws_images_table table, struct ws_span key,
-                               const json_t *value, struct ws_err *err)
+static enum ws_status put_json(const struct ws_apply *apply, int table, struct ws_span key, const json_t *value,
+                               struct ws_err *err)
 {
     char *text = value ? json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     if (!text)
@@ -364,8 +363,8 @@ static enum ws_status add_fetch(const struct ws_apply *apply, const struct ws_in
     return status;
 }
 
-static bool has_row(const struct ws_apply *apply, enum ws_images_table table, const void *key, size_t len,
-                    enum ws_status *status, struct ws_err *err)
+static bool has_row(const struct ws_apply *apply, int table, const void *key, size_t len, enum ws_status *status,
+                    struct ws_err *err)
 {
     struct ws_span value;
     const enum ws_status found = ws_tables_get(apply->db, table, ws_span_of(key, len), &value, err);

@@ -8,11 +8,11 @@
 #include <string.h>
 
 enum { N_STEPS = 6 };
-enum step { FOUND, FETCHED, DECODED, DISTINCT, POOL, KEPT };
+enum sieve { FOUND, FETCHED, DECODED, DISTINCT, POOL, KEPT };
 
 static const char *const titles[N_STEPS] = {"Found", "Fetched", "Decoded", "Distinct", "In the pool", "Kept"};
 
-/** Counts of a class by step; -1 where the stage does not tell. */
+/** Counts of a class by sieve; -1 where the stage does not tell. */
 struct funnel {
     int64_t n[N_STEPS];
 };
@@ -103,7 +103,7 @@ static int64_t get_fact(const json_t *manifest, const char *fact, const char *cl
     return json_is_integer(value) ? (int64_t)json_integer_value(value) : -1;
 }
 
-/** A number over a bar of its share of the class's first step. */
+/** A number over a bar of its share of the class’s first. */
 static void add_cell(struct ws_html *html, int64_t n, int64_t largest)
 {
     ws_html_add(html, "<td>");

@@ -203,14 +203,6 @@ static void load_images(struct ws_report *report)
         note_problem(report, err.text);
 }
 
-static bool has_run(const struct ws_report *report, const char *name)
-{
-    for (size_t r = 0; r < report->n_runs; r++)
-        if (strcmp(report->runs[r].name, name) == 0)
-            return true;
-    return false;
-}
-
 /** True when the part holds pictures in the shape of the store's. */
 static bool is_ours(const struct ws_report *report, const struct ws_tensor_entry *ids,
                     const struct ws_tensor_entry *pixels)
@@ -221,23 +213,41 @@ static bool is_ours(const struct ws_report *report, const struct ws_tensor_entry
            pixels->shape[1] == side && pixels->shape[2] == side && pixels->shape[3] == channels;
 }
 
-/** The pool as kd3+ shows it to its student, when it has made some and the page shows pictures. */
-static void load_refined(struct ws_report *report)
+/** The first part of the pictures in `folder`, when there are some; false without. */
+static bool find_part(const struct ws_report *report, const char *folder, char path[WS_PATH_BYTES])
+{
+    return ws_path_join(path, report->work, NULL, "%s/part-001.safetensors", folder) == WS_OK && ws_file_exists(path);
+}
+
+/** Where pictures were made for a run of the configuration: by its manifest, or where older programs left them. */
+static bool find_prepared(struct ws_report *report, char path[WS_PATH_BYTES])
+{
+    struct ws_stage_folder places[WS_STAGES_MAX];
+    const size_t n = ws_stages_list(report->config, report->work, places, WS_STAGES_MAX);
+    for (size_t i = 0; i < n; i++) {
+        if (!places[i].is_prepared || !find_part(report, places[i].folder, path))
+            continue;
+        report->prepared_for = places[i].run;
+        report->prepared_manifest = read_json(report, places[i].manifest, true);
+        return true;
+    }
+    if (ws_path_join(path, report->work, NULL, "runs/refined/manifest.json") == WS_OK && ws_file_exists(path))
+        return false; /* for a run that the configuration has no more */
+    return find_part(report, "runs/refined", path);
+}
+
+/** The pool as a run shows it to its student, when pictures were made for it and the page shows any. */
+static void load_prepared(struct ws_report *report)
 {
     char path[WS_PATH_BYTES];
     struct ws_tensors *part = NULL;
     struct ws_err err = {0};
-    if (!report->images || !has_run(report, "kd3+") || ws_report_keys(report->config)->contact == 0)
+    if (!report->images || ws_report_keys(report->config)->contact == 0 || !find_prepared(report, path))
         return;
-    enum ws_status status = ws_path_join(path, report->work, &err, "runs/refined/part-001.safetensors");
-    if (status == WS_OK && !ws_file_exists(path))
-        return;
-    if (status == WS_OK)
-        status = ws_tensors_open(&part, path, &err);
-    if (status != WS_OK) {
+    if (ws_tensors_open(&part, path, &err) != WS_OK) {
         ws_log(WS_LOG_WARN, "the page shows no refined pictures: %s", err.text);
     } else if (is_ours(report, ws_tensors_find(part, "ids"), ws_tensors_find(part, "pixels"))) {
-        report->refined = part;
+        report->prepared = part;
         return;
     } else {
         ws_log(WS_LOG_WARN, "the page shows no refined pictures: those of %s are not in the store's shape", path);
@@ -290,7 +300,7 @@ enum ws_status ws_report_load(struct ws_report *report, const struct ws_config *
     if (status == WS_OK) {
         load_changes(report);
         load_images(report);
-        load_refined(report);
+        load_prepared(report);
         load_results(report);
     }
     if (status != WS_OK)
@@ -312,7 +322,8 @@ void ws_report_fini(struct ws_report *report)
 {
     for (size_t i = 0; i < WS_STAGES_MAX; i++)
         json_decref(report->manifests[i]);
-    ws_tensors_close(&report->refined);
+    ws_tensors_close(&report->prepared);
+    json_decref(report->prepared_manifest);
     json_decref(report->teacher_eval);
     json_decref(report->card);
     fini_run(&report->teacher_run);

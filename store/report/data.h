@@ -39,7 +39,9 @@ struct ws_report {
     size_t n_runs;
     struct ws_images *images;             /**< owned, or NULL */
     struct ws_selection_file first, last; /**< owned; n == 0: none */
-    struct ws_tensors *refined;           /**< owned: the first part of what kd3+ refined, or NULL */
+    struct ws_tensors *prepared;          /**< owned: the first part of the pictures made for a run, or NULL */
+    const char *prepared_for;             /**< borrowed: that run; NULL: its folder does not tell */
+    json_t *prepared_manifest;            /**< owned: of that folder, or NULL */
     struct ws_results results;            /**< owned: over seeds; n == 0: none */
     struct ws_report_changes changes;     /**< owned: of `selection_run`'s epochs */
     const char *selection_run;            /**< borrowed: whose selection; NULL: of `webstill curate` */

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEPS_MAX = 8, REASONS_MAX = 48 };
+enum { SIEVES_MAX = 8, REASONS_MAX = 48 };
 
-struct step {
+struct sieve {
     const char *label;
     int64_t n;
 };
@@ -19,12 +19,12 @@ static int64_t sum_kept(const struct ws_selection_file *file)
     return n;
 }
 
-static size_t list_steps(const struct ws_report *report, struct step steps[STEPS_MAX])
+static size_t list_sieves(const struct ws_report *report, struct sieve sieves[SIEVES_MAX])
 {
     const json_t *crawl = ws_report_manifest(report, "crawl"), *store = ws_report_manifest(report, "store");
     static const char *const found[] = {"found", NULL}, *const fetched[] = {"images", NULL},
                              *const pictures[] = {"pictures", NULL}, *const stored[] = {"images", NULL};
-    const struct step all[] = {
+    const struct sieve all[] = {
         {"Picture addresses found", ws_report_count(crawl, found)},
         {crawl ? "Fetched" : "Pictures read",
          crawl ? ws_report_count(crawl, fetched) : ws_report_count(store, pictures)},
@@ -37,24 +37,24 @@ static size_t list_steps(const struct ws_report *report, struct step steps[STEPS
     size_t n = 0;
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (all[i].n >= 0)
-            steps[n++] = all[i];
+            sieves[n++] = all[i];
     }
     return n;
 }
 
-static void add_steps(struct ws_html *html, const struct step *steps, size_t n)
+static void add_sieves(struct ws_html *html, const struct sieve *sieves, size_t n)
 {
     int64_t largest = 1;
     for (size_t i = 0; i < n; i++)
-        largest = steps[i].n > largest ? steps[i].n : largest;
+        largest = sieves[i].n > largest ? sieves[i].n : largest;
     ws_html_add(html, "<div class=\"funnel\" role=\"img\" aria-label=\"images left after each step\">\n");
     for (size_t i = 0; i < n; i++) {
-        const double share = (double)steps[i].n / (double)largest;
+        const double share = (double)sieves[i].n / (double)largest;
         ws_html_add(html, "<div class=\"step\"><span class=\"label\">");
-        ws_html_text(html, steps[i].label);
+        ws_html_text(html, sieves[i].label);
         ws_html_addf(html, "</span><span class=\"bar\"><i style=\"width:%.2f%%\"></i></span><span class=\"n\">",
                      100 * share);
-        ws_html_count(html, steps[i].n);
+        ws_html_count(html, sieves[i].n);
         ws_html_addf(html, " <small>%.1f&nbsp;%%</small></span></div>\n", 100 * share);
     }
     ws_html_add(html, "</div>\n");
@@ -134,11 +134,11 @@ static json_t *get_fact(const json_t *manifest, const char *key)
 
 enum ws_status ws_report_add_funnel(const struct ws_report *report, struct ws_html *html, struct ws_err *err)
 {
-    struct step steps[STEPS_MAX];
+    struct sieve sieves[SIEVES_MAX];
     const json_t *crawl = ws_report_manifest(report, "crawl"), *store = ws_report_manifest(report, "store");
-    const size_t n = list_steps(report, steps);
+    const size_t n = list_sieves(report, sieves);
     if (n > 0)
-        add_steps(html, steps, n);
+        add_sieves(html, sieves, n);
     if (!crawl)
         ws_report_add_missing(html, "Nothing has been fetched by webstill itself.", "crawl");
     add_reasons(html, "Not kept by the crawl, and why", get_fact(crawl, "failed_by_reason"));

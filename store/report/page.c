@@ -10,9 +10,9 @@ static bool has_results(const struct ws_report *report)
     return report->results.n > 0;
 }
 
-static bool has_refined(const struct ws_report *report)
+static bool has_prepared(const struct ws_report *report)
 {
-    return report->refined != NULL;
+    return report->prepared != NULL;
 }
 
 static const struct section {
@@ -25,7 +25,7 @@ static const struct section {
     {"funnel", "From the web to the lesson", NULL, ws_report_add_funnel},
     {"sheet", "Kept and dropped", NULL, ws_report_add_sheet},
     {"changes", "What changed sides", ws_report_has_changes, ws_report_add_changes},
-    {"refined", "Refined", has_refined, ws_report_add_refined},
+    {"refined", "Refined", has_prepared, ws_report_add_prepared},
     {"training", "How the students learned", NULL, ws_report_add_curves},
     {"classes", "Class by class", NULL, ws_report_add_classes},
     {"confusion", "What is taken for what", ws_report_has_confusion, ws_report_add_confusion},

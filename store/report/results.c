@@ -87,6 +87,78 @@ static void note_line(struct ws_results *results, const char *path, size_t numbe
         strncat(results->problem, ", and further ones", sizeof results->problem - strlen(results->problem) - 1);
 }
 
+/* --- what experiments are --- */
+
+static enum ws_result_measure find_measure(const char *name)
+{
+    for (int m = 0; m < WS_N_MEASURES; m++)
+        if (strcmp(measure_keys[m], name) == 0)
+            return (enum ws_result_measure)m;
+    return WS_MEASURE_ACCURACY;
+}
+
+static struct ws_experiment *find_experiment(struct ws_results *results, const char *name)
+{
+    for (size_t i = 0; i < results->n_experiments; i++)
+        if (strcmp(results->experiments[i].name, name) == 0)
+            return &results->experiments[i];
+    return NULL;
+}
+
+static const json_t *if_array(const json_t *value)
+{
+    return json_is_array(value) ? value : NULL;
+}
+
+/** False when the line is not about an experiment. */
+static bool take_about(struct ws_results *results, const json_t *line)
+{
+    const char *name = ws_json_text(line, "about"), *title = ws_json_text(line, "title");
+    const char *x_title = ws_json_text(line, "x"), *x_is = ws_json_text(line, "x_is");
+    const json_t *reported = json_object_get(line, "reported");
+    if (!name[0])
+        return false;
+    struct ws_experiment *experiment = find_experiment(results, name);
+    if (!experiment)
+        experiment = &results->experiments[results->n_experiments++];
+    *experiment = (struct ws_experiment){.name = name,
+                                         .title = title[0] ? title : name,
+                                         .text = ws_json_text(line, "text"),
+                                         .judged = find_measure(ws_json_text(line, "judged")),
+                                         .x_title = x_title[0] ? x_title : NULL,
+                                         .is_share = strcmp(x_is, "share") == 0,
+                                         .is_log = strcmp(x_is, "log") == 0,
+                                         .leads = if_array(json_object_get(line, "leads")),
+                                         .against = if_array(json_object_get(line, "against")),
+                                         .reported = json_is_object(reported) ? reported : NULL};
+    return true;
+}
+
+static int compare_orders(const void *a, const void *b)
+{
+    const struct ws_result_group *x = a, *y = b;
+    return x->order < y->order ? -1 : x->order > y->order;
+}
+
+/** Those that no line is about, in the order of their first runs. */
+static void add_untold(struct ws_results *results)
+{
+    const size_t n_told = results->n_experiments;
+    qsort(results->groups, results->n_groups, sizeof *results->groups, compare_orders);
+    for (size_t g = 0; g < results->n_groups; g++) {
+        const struct ws_result_group *group = &results->groups[g];
+        struct ws_experiment *experiment = find_experiment(results, group->experiment);
+        if (!experiment) {
+            experiment = &results->experiments[results->n_experiments++];
+            *experiment = (struct ws_experiment){.name = group->experiment, .title = group->experiment, .text = ""};
+        }
+        if (experiment >= &results->experiments[n_told] && isfinite(group->x))
+            experiment->x_title = "x";
+    }
+}
+
+/* --- reading --- */
+
 static bool read_lines(struct ws_results *results, const char *path, struct ws_span rest)
 {
     struct ws_span line;
@@ -97,14 +169,16 @@ static bool read_lines(struct ws_results *results, const char *path, struct ws_s
         if (line.len == 0)
             continue;
         json_t *object = json_loadb((const char *)line.ptr, line.len, 0, NULL);
-        if (!object || !parse_line(object, &result)) {
+        const bool is_about = object && take_about(results, object);
+        if (!object || (!is_about && !parse_line(object, &result))) {
             note_line(results, path, number, ++n_bad);
             json_decref(object);
             continue;
         }
         if (json_array_append_new(results->lines, object) != 0)
             return false;
-        take_result(results, &result);
+        if (!is_about)
+            take_result(results, &result);
     }
     return true;
 }
@@ -156,11 +230,13 @@ enum ws_status ws_results_read(struct ws_results *out, const char *path, struct 
     out->lines = json_array();
     out->items = ws_calloc(n_lines, sizeof *out->items);
     out->groups = ws_calloc(n_lines, sizeof *out->groups);
-    if (!out->lines || !out->items || !out->groups || !read_lines(out, path, map.bytes))
+    out->experiments = ws_calloc(n_lines, sizeof *out->experiments);
+    if (!out->lines || !out->items || !out->groups || !out->experiments || !read_lines(out, path, map.bytes))
         status = ws_fail(err, WS_E_MEMORY, "out of memory for %s", path);
     ws_file_map_close(&map);
     if (status == WS_OK) {
         group_results(out);
+        add_untold(out);
         qsort(out->groups, out->n_groups, sizeof *out->groups, compare_groups);
     } else {
         ws_results_fini(out);
@@ -173,6 +249,7 @@ void ws_results_fini(struct ws_results *results)
     json_decref(results->lines);
     free(results->items);
     free(results->groups);
+    free(results->experiments);
     *results = (struct ws_results){0};
 }
 

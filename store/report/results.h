@@ -3,8 +3,8 @@
  *
  * The file has one JSON object a line, one line a run:
  *
- *   experiment         "main", "junk", "pool", "shift", "curation" or "symbols"; others are read and left alone
- *   row                what was compared: "kd3", "kd", "kd3 without selection", …
+ *   experiment         "main"
+ *   row                what was compared: "kd", "kd without this", …
  *   seed               whole number
  *   x                  what the experiment varies (junk: share; pool: images), or null
  *   accuracy           on the clean test set, last epoch; accuracy_best: at the best held-out agreement
@@ -17,6 +17,19 @@
  *
  * Any of the numbers may be absent or null: it is NaN then. A later line of the same experiment, row, x and seed
  * replaces an earlier one, so a run that was made again is simply appended.
+ *
+ * A line may say what an experiment is and how it is shown; the page has them in the order of these lines, any others
+ * behind them:
+ *
+ *   about              the experiment's name; all that follows may be absent
+ *   title, text        text
+ *   judged             the name of the measure above that its rows are compared by; "accuracy" when absent
+ *   x                  what its x is; absent: "x" where its runs have one
+ *   x_is               "share" (shown in %) or "log" (on a logarithmic axis)
+ *   leads              rows with a colour of their own in each chart, three at most; the first stands behind the
+ *                      others' curves
+ *   against            rows that the others are compared with, seed by seed, a column each
+ *   reported           {title, text, gains: {ROW: {PART: points}}}: what others report of a row's parts
  */
 #ifndef WEBSTILL_STORE_REPORT_RESULTS_H
 #define WEBSTILL_STORE_REPORT_RESULTS_H
@@ -51,6 +64,17 @@ struct ws_result {
     const json_t *curve;                          /**< array, or NULL */
 };
 
+/** An experiment, and what the file says about it. Texts and values are borrowed from the results' lines. */
+struct ws_experiment {
+    const char *name, *title, *text;
+    enum ws_result_measure judged;
+    const char *x_title;    /**< NULL: it has no x */
+    bool is_share, is_log;  /**< of x */
+    const json_t *leads;    /**< array, or NULL */
+    const json_t *against;  /**< likewise */
+    const json_t *reported; /**< object, or NULL */
+};
+
 /** Runs that differ in their seed alone: items[first] … items[first + n - 1], seeds ascending. */
 struct ws_result_group {
     const char *experiment, *row;
@@ -60,10 +84,11 @@ struct ws_result_group {
 };
 
 struct ws_results {
-    json_t *lines;                  /**< owned */
-    struct ws_result *items;        /**< owned: [n] */
-    struct ws_result_group *groups; /**< owned: [n_groups] by experiment, row and x */
-    size_t n, n_groups;
+    json_t *lines;                     /**< owned */
+    struct ws_result *items;           /**< owned: [n] */
+    struct ws_result_group *groups;    /**< owned: [n_groups] by experiment, row and x */
+    struct ws_experiment *experiments; /**< owned: [n_experiments] in the order of the page, each with runs or not */
+    size_t n, n_groups, n_experiments;
     char problem[480]; /**< which lines were left out, and why; "" when all were understood */
 };
 

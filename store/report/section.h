@@ -21,8 +21,8 @@ WS_MUST_USE enum ws_status ws_report_add_sheet(const struct ws_report *report, s
                                                struct ws_err *err);
 WS_MUST_USE enum ws_status ws_report_add_changes(const struct ws_report *report, struct ws_html *html,
                                                  struct ws_err *err);
-WS_MUST_USE enum ws_status ws_report_add_refined(const struct ws_report *report, struct ws_html *html,
-                                                 struct ws_err *err);
+WS_MUST_USE enum ws_status ws_report_add_prepared(const struct ws_report *report, struct ws_html *html,
+                                                  struct ws_err *err);
 WS_MUST_USE enum ws_status ws_report_add_curves(const struct ws_report *report, struct ws_html *html,
                                                 struct ws_err *err);
 WS_MUST_USE enum ws_status ws_report_add_classes(const struct ws_report *report, struct ws_html *html,

@@ -10,72 +10,67 @@
 
 /** A column of a table: a measure, or a measure's difference to a row. */
 struct column {
-    const char *title; /**< markup */
+    const char *title; /**< markup; NULL: of a difference */
     enum ws_result_measure measure;
     double scale;
     int decimals;
     const char *against; /**< a row: the difference to it, seed by seed; NULL: the value */
 };
 
-static const struct column columns[] = {
-    {"Accuracy,<br>last %", WS_MEASURE_ACCURACY, 100, 2, NULL},
-    {"Accuracy,<br>best %", WS_MEASURE_BEST, 100, 2, NULL},
-    {"Against kd,<br>points", WS_MEASURE_ACCURACY, 100, 2, "kd"},
-    {"Against kd3,<br>points", WS_MEASURE_ACCURACY, 100, 2, "kd3"},
-    {"Against kd-clean,<br>points", WS_MEASURE_ACCURACY, 100, 2, "kd-clean"},
-    {"Agreement<br>with teacher %", WS_MEASURE_AGREEMENT, 100, 2, NULL},
-    {"Accuracy under<br>the shift %", WS_MEASURE_SHIFTED, 100, 2, NULL},
-    {"Selection,<br>precision %", WS_MEASURE_PRECISION, 100, 1, NULL},
-    {"Selection,<br>recall %", WS_MEASURE_RECALL, 100, 1, NULL},
-    {"Training,<br>seconds", WS_MEASURE_SECONDS, 1, 0, NULL},
-    {"Steps", WS_MEASURE_STEPS, 1, 0, NULL},
-};
-enum { N_COLUMNS = sizeof columns / sizeof columns[0] };
-
-/** An experiment: what is said of it, and how it is drawn. */
-struct experiment {
-    const char *name, *title, *text;
-    enum ws_result_measure judged; /**< what the rows are compared by */
-    const char *x_title;           /**< what x is; NULL: it has none */
-    bool is_share, is_log;
-};
-
-static const struct experiment experiments[] = {
-    {"main", "All methods on the same pool",
-     "Each row is trained on the same pool for the same number of steps, unless its name says otherwise. Differences "
-     "are taken seed by seed.",
-     WS_MEASURE_ACCURACY, NULL, false, false},
-    {"junk", "As the share of junk grows",
-     "Pictures that show none of the classes are mixed into the pool. Their origin is known here, and used for these "
-     "figures alone: precision is the share of kept pictures that are no junk, recall the share of good pictures that "
-     "are kept.",
-     WS_MEASURE_ACCURACY, "junk in the pool, %", true, false},
-    {"pool", "As the pool grows", "The same training on more and more pictures of the web.", WS_MEASURE_ACCURACY,
-     "images in the pool", false, true},
-    {"shift", "On a shifted test",
-     "The clean test images with their channel statistics redrawn at random, the further the stronger. The students "
-     "are those of the table above.",
-     WS_MEASURE_SHIFTED, "strength of the shift", false, false},
-    {"curation", "Rules of curation beyond KD3",
-     "Each row adds one rule to what KD3's own rule keeps, without contrast; kd has neither.", WS_MEASURE_ACCURACY,
-     NULL, false, false},
-    {"symbols", "Symbols of the web", "The same still with a teacher of others: drawn symbols.", WS_MEASURE_ACCURACY,
-     NULL, false, false},
-};
-
-/* --- rows --- */
+enum { DIFFERENCES_MAX = 8, COLUMNS_MAX = 16 };
 
 /* --- tables --- */
 
-static struct ws_spread measure(const struct ws_results *results, const struct experiment *experiment,
-                                const struct ws_result_group *group, const struct column *column)
+/** The columns of an experiment's table; returns how many. */
+static size_t list_columns(const struct ws_experiment *experiment, struct column columns[COLUMNS_MAX])
+{
+    static const struct column before[] = {
+        {"Accuracy,<br>last %", WS_MEASURE_ACCURACY, 100, 2, NULL},
+        {"Accuracy,<br>best %", WS_MEASURE_BEST, 100, 2, NULL},
+    };
+    static const struct column behind[] = {
+        {"Agreement<br>with teacher %", WS_MEASURE_AGREEMENT, 100, 2, NULL},
+        {"Accuracy under<br>the shift %", WS_MEASURE_SHIFTED, 100, 2, NULL},
+        {"Selection,<br>precision %", WS_MEASURE_PRECISION, 100, 1, NULL},
+        {"Selection,<br>recall %", WS_MEASURE_RECALL, 100, 1, NULL},
+        {"Training,<br>seconds", WS_MEASURE_SECONDS, 1, 0, NULL},
+        {"Steps", WS_MEASURE_STEPS, 1, 0, NULL},
+    };
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof before / sizeof before[0]; i++)
+        columns[n++] = before[i];
+    for (size_t i = 0; i < DIFFERENCES_MAX && i < json_array_size(experiment->against); i++) {
+        const char *row = json_string_value(json_array_get(experiment->against, i));
+        if (row)
+            columns[n++] = (struct column){NULL, experiment->judged, 100, 2, row};
+    }
+    for (size_t i = 0; i < sizeof behind / sizeof behind[0]; i++)
+        columns[n++] = behind[i];
+    return n;
+}
+
+static void add_column_title(struct ws_html *html, const struct column *column)
+{
+    ws_html_add(html, "<th scope=\"col\">");
+    if (column->against) {
+        ws_html_add(html, "Against ");
+        ws_html_text(html, column->against);
+        ws_html_add(html, ",<br>points");
+    } else {
+        ws_html_add(html, column->title);
+    }
+    ws_html_add(html, "</th>");
+}
+
+static struct ws_spread measure(const struct ws_results *results, const struct ws_result_group *group,
+                                const struct column *column)
 {
     if (!column->against)
         return ws_results_spread(results, group, column->measure);
     const struct ws_result_group *base = ws_results_find(results, group->experiment, column->against, group->x);
     if (!base || base == group)
         return (struct ws_spread){.mean = (double)NAN, .sd = (double)NAN};
-    return ws_results_difference(results, group, base, experiment->judged);
+    return ws_results_difference(results, group, base, column->measure);
 }
 
 /** "82.00 ± 1.00", a difference with its sign. */
@@ -95,11 +90,11 @@ static void add_spread(struct ws_html *html, const struct ws_spread *spread, con
     ws_html_add(html, "</td>");
 }
 
-static bool is_used(const struct ws_results *results, const struct experiment *experiment,
-                    const struct ws_seed_row *rows, size_t n_rows, const struct column *column)
+static bool is_used(const struct ws_results *results, const struct ws_seed_row *rows, size_t n_rows,
+                    const struct column *column)
 {
     for (size_t r = 0; r < n_rows; r++) {
-        if (measure(results, experiment, rows[r].group, column).n > 0)
+        if (measure(results, rows[r].group, column).n > 0)
             return true;
     }
     return false;
@@ -115,11 +110,13 @@ static void add_x(struct ws_html *html, double x, bool is_share)
         ws_html_count(html, (int64_t)llround(x));
 }
 
-static void add_table(const struct ws_results *results, struct ws_html *html, const struct experiment *experiment)
+static void add_table(const struct ws_results *results, struct ws_html *html, const struct ws_experiment *experiment)
 {
     struct ws_seed_row rows[WS_SEED_ROWS_MAX];
-    bool is_shown[N_COLUMNS];
-    const size_t n = ws_seed_rows(results, experiment->name, experiment->x_title != NULL, rows);
+    struct column columns[COLUMNS_MAX];
+    bool is_shown[COLUMNS_MAX];
+    const size_t n = ws_seed_rows(results, experiment, experiment->x_title != NULL, rows);
+    const size_t n_columns = list_columns(experiment, columns);
     ws_html_add(html, "<p class=\"soft small\">Mean ± standard deviation over seeds.</p>\n<div class=\"scroll\" "
                       "tabindex=\"0\" role=\"region\" aria-label=\"");
     ws_html_text(html, experiment->title);
@@ -132,10 +129,10 @@ static void add_table(const struct ws_results *results, struct ws_html *html, co
         ws_html_add(html, "</th>");
     }
     ws_html_add(html, "<th scope=\"col\">Seeds</th>");
-    for (size_t c = 0; c < N_COLUMNS; c++) {
-        is_shown[c] = is_used(results, experiment, rows, n, &columns[c]);
+    for (size_t c = 0; c < n_columns; c++) {
+        is_shown[c] = is_used(results, rows, n, &columns[c]);
         if (is_shown[c])
-            ws_html_addf(html, "<th scope=\"col\">%s</th>", columns[c].title);
+            add_column_title(html, &columns[c]);
     }
     ws_html_add(html, "</tr></thead><tbody>\n");
     for (size_t r = 0; r < n; r++) {
@@ -148,8 +145,8 @@ static void add_table(const struct ws_results *results, struct ws_html *html, co
             ws_html_add(html, "</td>");
         }
         ws_html_addf(html, "<td>%zu</td>", rows[r].group->n);
-        for (size_t c = 0; c < N_COLUMNS; c++) {
-            const struct ws_spread spread = measure(results, experiment, rows[r].group, &columns[c]);
+        for (size_t c = 0; c < n_columns; c++) {
+            const struct ws_spread spread = measure(results, rows[r].group, &columns[c]);
             if (is_shown[c])
                 add_spread(html, &spread, &columns[c]);
         }
@@ -202,29 +199,34 @@ static void add_runs(const struct ws_results *results, struct ws_html *html)
 
 /* --- the section --- */
 
-static bool add_experiment(const struct ws_results *results, struct ws_html *html, const struct experiment *experiment)
+static bool add_experiment(const struct ws_results *results, struct ws_html *html,
+                           const struct ws_experiment *experiment)
 {
     if (!ws_results_find(results, experiment->name, NULL, (double)NAN))
         return true;
-    ws_html_addf(html, "<h3 class=\"part\" id=\"seeds-%s\">", experiment->name);
+    ws_html_add(html, "<h3 class=\"part\" id=\"seeds-");
+    ws_html_text(html, experiment->name);
+    ws_html_add(html, "\">");
     ws_html_text(html, experiment->title);
-    ws_html_add(html, "</h3>\n<p>");
-    ws_html_text(html, experiment->text);
-    ws_html_add(html, "</p>\n");
+    ws_html_add(html, "</h3>\n");
+    if (experiment->text[0]) {
+        ws_html_add(html, "<p>");
+        ws_html_text(html, experiment->text);
+        ws_html_add(html, "</p>\n");
+    }
     if (experiment->x_title) {
-        if (!ws_seeds_draw_against(html, results, experiment->name, experiment->judged, experiment->x_title,
-                                   experiment->is_share, experiment->is_log))
+        if (!ws_seeds_draw_against(html, results, experiment))
             return false;
         ws_html_add(html, "<details><summary>The same as a table</summary>\n");
         add_table(results, html, experiment);
         ws_html_add(html, "</details>\n");
         return true;
     }
-    if (!ws_seeds_draw_spreads(html, results, experiment->name, "Clean test accuracy, %"))
+    if (!ws_seeds_draw_spreads(html, results, experiment, "Clean test accuracy, %"))
         return false;
     add_table(results, html, experiment);
-    ws_seeds_add_parts(html, results, experiment->name);
-    return ws_seeds_draw_curves(html, results, experiment->name);
+    ws_seeds_add_parts(html, results, experiment);
+    return ws_seeds_draw_curves(html, results, experiment);
 }
 
 /** Commit and machine when all runs share them. */
@@ -258,8 +260,8 @@ enum ws_status ws_report_add_seeds(const struct ws_report *report, struct ws_htm
                       "held-out images of the web.</p>\n");
     add_origin(results, html);
     bool is_whole = true;
-    for (size_t i = 0; is_whole && i < sizeof experiments / sizeof experiments[0]; i++)
-        is_whole = add_experiment(results, html, &experiments[i]);
+    for (size_t i = 0; is_whole && i < results->n_experiments; i++)
+        is_whole = add_experiment(results, html, &results->experiments[i]);
     add_runs(results, html);
     return is_whole ? WS_OK : ws_fail(err, WS_E_MEMORY, "out of memory for the results over seeds");
 }

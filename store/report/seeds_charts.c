@@ -6,8 +6,8 @@
 #include <math.h>
 #include <string.h>
 
-bool ws_seeds_draw_spreads(struct ws_html *html, const struct ws_results *results, const char *experiment,
-                           const char *title)
+bool ws_seeds_draw_spreads(struct ws_html *html, const struct ws_results *results,
+                           const struct ws_experiment *experiment, const char *title)
 {
     struct ws_seed_row rows[WS_SEED_ROWS_MAX];
     struct ws_chart_spread spreads[WS_SEED_ROWS_MAX];
@@ -95,14 +95,14 @@ static size_t count_alike(const struct ws_seed_row *rows, size_t n)
     return k;
 }
 
-bool ws_seeds_draw_against(struct ws_html *html, const struct ws_results *results, const char *experiment,
-                           enum ws_result_measure judged, const char *x_title, bool is_share, bool is_log)
+bool ws_seeds_draw_against(struct ws_html *html, const struct ws_results *results,
+                           const struct ws_experiment *experiment)
 {
-    const bool is_shifted = judged == WS_MEASURE_SHIFTED;
+    const bool is_shifted = experiment->judged == WS_MEASURE_SHIFTED;
     const struct {
         enum ws_result_measure measure;
         const char *title;
-    } charts[] = {{judged, is_shifted ? "Accuracy on the shifted test, %" : "Clean test accuracy, %"},
+    } charts[] = {{experiment->judged, is_shifted ? "Accuracy on the shifted test, %" : "Clean test accuracy, %"},
                   {WS_MEASURE_PRECISION, "Precision of the selection, %"},
                   {WS_MEASURE_RECALL, "Recall of the selection, %"}};
     struct ws_seed_row rows[WS_SEED_ROWS_MAX];
@@ -114,7 +114,7 @@ bool ws_seeds_draw_against(struct ws_html *html, const struct ws_results *result
         size_t n_series = 0;
         for (size_t r = 0; is_whole && r < n; r += count_alike(&rows[r], n - r)) {
             is_whole = take_against(&arena, results, &rows[r], count_alike(&rows[r], n - r), charts[c].measure,
-                                    is_share ? 100 : 1, &series[n_series]);
+                                    experiment->is_share ? 100 : 1, &series[n_series]);
             n_series += is_whole && series[n_series].n > 0 ? 1 : 0;
         }
         if (c == 0) {
@@ -122,8 +122,8 @@ bool ws_seeds_draw_against(struct ws_html *html, const struct ws_results *result
             ws_html_add(html, "<div class=\"charts\">\n");
         }
         ws_chart_lines(html, &(struct ws_chart){.title = charts[c].title,
-                                                .x_title = x_title,
-                                                .is_log = is_log,
+                                                .x_title = experiment->x_title,
+                                                .is_log = experiment->is_log,
                                                 .y_top = (double)NAN,
                                                 .decimals = 1,
                                                 .series = series,
@@ -188,13 +188,15 @@ static void draw_panels(struct ws_html *html, const struct ws_chart_series *seri
 }
 
 /** The first panels stand open, the others wait behind a line: a phone shows one beside none. */
-static void add_panels(struct ws_html *html, const struct ws_chart_series *series, size_t n)
+static void add_panels(struct ws_html *html, const struct ws_experiment *experiment,
+                       const struct ws_chart_series *series, size_t n)
 {
     enum { N_OPEN = 6 };
     const size_t n_open = n < N_OPEN ? n : N_OPEN;
+    const char *lead = json_string_value(json_array_get(experiment->leads, 0));
     const struct ws_chart_series *behind = &series[0];
     for (size_t s = 0; s < n; s++)
-        behind = strcmp(series[s].name, "kd3") == 0 ? &series[s] : behind;
+        behind = lead && strcmp(series[s].name, lead) == 0 ? &series[s] : behind;
     ws_html_add(html,
                 "<h4>Held-out agreement with the teacher while training, %</h4>\n<p class=\"soft\">Panels side by "
                 "side have one scale; the dashed line is ");
@@ -221,7 +223,8 @@ static void put_known_first(struct ws_seed_row *rows, size_t n)
     }
 }
 
-bool ws_seeds_draw_curves(struct ws_html *html, const struct ws_results *results, const char *experiment)
+bool ws_seeds_draw_curves(struct ws_html *html, const struct ws_results *results,
+                          const struct ws_experiment *experiment)
 {
     struct ws_seed_row rows[WS_SEED_ROWS_MAX];
     struct ws_chart_series series[WS_SEED_ROWS_MAX];
@@ -235,7 +238,7 @@ bool ws_seeds_draw_curves(struct ws_html *html, const struct ws_results *results
         n_series += is_whole && series[n_series].n > 1 ? 1 : 0;
     }
     if (is_whole && n_series > 0)
-        add_panels(html, series, n_series);
+        add_panels(html, experiment, series, n_series);
     ws_arena_fini(&arena);
     return is_whole;
 }

@@ -1,15 +1,11 @@
 /** The report's ablation: what a method gains by a part, from the rows "METHOD-no-PART" and "METHOD-with-PART". */
 #include "seeds.h"
 
+#include "webstill/base/json.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-/** Tang et al., ICCV 2023, ablation on CIFAR-10, ResNet-34 to ResNet-18: points of accuracy. */
-static const struct {
-    const char *part;
-    double gain;
-} paper[] = {{"sharing", 1.79}, {"selection", 4.99}, {"contrast", 0.73}};
 
 /** The row with the part, and the one without. */
 struct part {
@@ -30,13 +26,10 @@ static bool find_part(const struct ws_results *results, const struct ws_result_g
     return method != NULL;
 }
 
-static double find_paper(const char *whole, const char *part)
+/** What others report that a part brings; NaN: nothing. */
+static double find_reported(const struct ws_experiment *experiment, const char *whole, const char *part)
 {
-    for (size_t i = 0; strcmp(whole, "kd3") == 0 && i < sizeof paper / sizeof paper[0]; i++) {
-        if (strcmp(part, paper[i].part) == 0)
-            return paper[i].gain;
-    }
-    return (double)NAN;
+    return ws_json_number(json_object_get(json_object_get(experiment->reported, "gains"), whole), part);
 }
 
 static void add_gain(struct ws_html *html, double gain, double sd)
@@ -53,7 +46,8 @@ static void add_gain(struct ws_html *html, double gain, double sd)
     ws_html_add(html, "</td>");
 }
 
-static void add_part(struct ws_html *html, const struct ws_results *results, const struct part *part)
+static void add_part(struct ws_html *html, const struct ws_results *results, const struct ws_experiment *experiment,
+                     const struct part *part)
 {
     const struct ws_spread gain = ws_results_difference(results, part->whole, part->without, WS_MEASURE_ACCURACY);
     ws_html_add(html, "<tr><th scope=\"row\">");
@@ -62,27 +56,43 @@ static void add_part(struct ws_html *html, const struct ws_results *results, con
     ws_html_text(html, part->whole->row);
     ws_html_addf(html, "</td><td>%zu</td>", gain.n);
     add_gain(html, 100 * gain.mean, 100 * gain.sd);
-    add_gain(html, find_paper(part->whole->row, part->name), (double)NAN);
+    if (experiment->reported)
+        add_gain(html, find_reported(experiment, part->whole->row, part->name), (double)NAN);
     ws_html_add(html, "</tr>\n");
 }
 
-void ws_seeds_add_parts(struct ws_html *html, const struct ws_results *results, const char *experiment)
+static void begin_table(struct ws_html *html, const struct ws_experiment *experiment)
+{
+    ws_html_add(html, "<h4>What each part brings</h4>\n<p class=\"soft\">Accuracy with the part less accuracy "
+                      "without it, seed by seed, in points");
+    if (experiment->reported) {
+        ws_html_add(html, "; beside it ");
+        ws_html_text(html, ws_json_text(experiment->reported, "text"));
+    }
+    ws_html_add(html, ".</p>\n<div class=\"scroll narrow\" tabindex=\"0\" role=\"region\" "
+                      "aria-label=\"What each part brings\"><table data-experiment=\"parts\"><thead><tr>"
+                      "<th scope=\"col\">Part</th><th scope=\"col\" class=\"left\">Of</th>"
+                      "<th scope=\"col\">Seeds</th><th scope=\"col\">Gain</th>");
+    if (experiment->reported) {
+        ws_html_add(html, "<th scope=\"col\">");
+        ws_html_text(html, ws_json_text(experiment->reported, "title"));
+        ws_html_add(html, "</th>");
+    }
+    ws_html_add(html, "</tr></thead><tbody>\n");
+}
+
+void ws_seeds_add_parts(struct ws_html *html, const struct ws_results *results, const struct ws_experiment *experiment)
 {
     bool is_begun = false;
     for (size_t g = 0; g < results->n_groups; g++) {
         struct part part;
-        if (strcmp(results->groups[g].experiment, experiment) != 0 || !find_part(results, &results->groups[g], &part))
+        if (strcmp(results->groups[g].experiment, experiment->name) != 0 ||
+            !find_part(results, &results->groups[g], &part))
             continue;
         if (!is_begun)
-            ws_html_add(html, "<h4>What each part brings</h4>\n<p class=\"soft\">Accuracy with the part less accuracy "
-                              "without it, seed by seed, in points; beside it what the paper reports on "
-                              "CIFAR-10.</p>\n<div class=\"scroll narrow\" tabindex=\"0\" role=\"region\" "
-                              "aria-label=\"What each part brings\"><table data-experiment=\"parts\"><thead><tr>"
-                              "<th scope=\"col\">Part</th><th scope=\"col\" class=\"left\">Of</th>"
-                              "<th scope=\"col\">Seeds</th><th scope=\"col\">Gain</th>"
-                              "<th scope=\"col\">In the paper</th></tr></thead><tbody>\n");
+            begin_table(html, experiment);
         is_begun = true;
-        add_part(html, results, &part);
+        add_part(html, results, experiment, &part);
     }
     ws_html_add(html, is_begun ? "</tbody></table></div>\n" : "");
 }

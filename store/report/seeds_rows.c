@@ -17,30 +17,31 @@ static int compare_accuracies(const void *a, const void *b)
     return x->group->order < y->group->order ? -1 : x->group->order > y->group->order;
 }
 
-/** Where each row has a line of its own the others stay grey, so that the eye finds the three. */
-static int choose_slot(const char *row, bool is_each_x, size_t *n_others)
+/** Where each row has a line of its own the others stay grey, so that the eye finds those that lead. */
+static int choose_slot(const struct ws_experiment *experiment, const char *row, bool is_each_x, size_t *n_others)
 {
-    static const char *const known[] = {"kd3", "kd", "kd3+"};
-    for (int i = 0; i < 3; i++) {
-        if (strcmp(row, known[i]) == 0)
-            return i;
+    enum { LEADS = 3 };
+    for (size_t i = 0; i < LEADS && i < json_array_size(experiment->leads); i++) {
+        const char *lead = json_string_value(json_array_get(experiment->leads, i));
+        if (lead && strcmp(row, lead) == 0)
+            return (int)i;
     }
-    return is_each_x ? 3 + (int)((*n_others)++ % 3) : WS_CHART_NEUTRAL;
+    return is_each_x ? LEADS + (int)((*n_others)++ % 3) : WS_CHART_NEUTRAL;
 }
 
-size_t ws_seed_rows(const struct ws_results *results, const char *experiment, bool is_each_x,
+size_t ws_seed_rows(const struct ws_results *results, const struct ws_experiment *experiment, bool is_each_x,
                     struct ws_seed_row rows[WS_SEED_ROWS_MAX])
 {
     size_t n = 0, n_others = 0;
     for (size_t g = 0; g < results->n_groups && n < WS_SEED_ROWS_MAX; g++) {
         const struct ws_result_group *group = &results->groups[g];
         const bool is_known = n > 0 && strcmp(rows[n - 1].group->row, group->row) == 0;
-        if (strcmp(group->experiment, experiment) != 0 || (is_known && !is_each_x))
+        if (strcmp(group->experiment, experiment->name) != 0 || (is_known && !is_each_x))
             continue;
         rows[n] = (struct ws_seed_row){
             .group = group,
             .accuracy = ws_results_spread(results, group, WS_MEASURE_ACCURACY).mean,
-            .slot = is_known ? rows[n - 1].slot : choose_slot(group->row, is_each_x, &n_others),
+            .slot = is_known ? rows[n - 1].slot : choose_slot(experiment, group->row, is_each_x, &n_others),
         };
         n++;
     }

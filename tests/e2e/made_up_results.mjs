@@ -1,4 +1,6 @@
 // Made-up results of experiments over seeds, in the form that the report reads: JSON lines on standard output.
+import {ABOUT} from '../reproduce/experiments.mjs';
+
 let state = 7;
 const chance = () => (state = (state * 1103515245 + 12345) % 2147483648) / 2147483648 - 0.5;
 const origin = {commit: '0123456789abcdef', config_sha256: 'ab'.repeat(32), machine: 'A <made-up> machine, 2 cores'};
@@ -14,6 +16,7 @@ function run(experiment, row, seed, x, level, more = {}) {
     ...origin, ...more, curve}));
 }
 
+for (const line of ABOUT) console.log(JSON.stringify(line));
 const main = {'ce': 0.47, 'noise': 0.31, 'kd-clipart': 0.8, 'kd': 0.80, 'simkd': 0.81, 'fitnet': 0.79, 'dfnd': 0.805,
   'kd3': 0.82, 'kd3-no-selection': 0.815, 'kd3-no-sharing': 0.80, 'kd3-no-contrast': 0.822, 'kd3-no-weights': 0.818,
   'kd3+': 0.86, 'kd-clean': 0.89, 'ce-clean': 0.90};

@@ -158,7 +158,7 @@ async function checkSelection(page) {
 }
 
 async function checkSeeds(page) {
-  const latest = new Map(readLines(resultsFile).map((r) => [[r.experiment, r.row, r.x, r.seed].join('|'), r]));
+  const latest = new Map(readLines(resultsFile).filter((r) => r.row).map((r) => [[r.experiment, r.row, r.x, r.seed].join('|'), r]));
   const results = [...latest.values()];
   const rowsOf = (experiment) => Map.groupBy
     ? Map.groupBy(results.filter((r) => r.experiment === experiment), (r) => r.row)

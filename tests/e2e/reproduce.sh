@@ -25,9 +25,10 @@ fields='experiment row seed x accuracy accuracy_best agreement seconds steps sel
 fields+=' shifted_accuracy commit config_sha256 machine curve'
 has_fields() {
     equal 2 "$(jq -c 'select(.experiment == "main")' "$results" | wc -l)" &&
-        equal "$fields" "$(jq -r 'keys_unsorted | join(" ")' "$results" | sort -u)"
+        equal "$fields" "$(jq -r 'select(.experiment) | keys_unsorted | join(" ")' "$results" | sort -u)" &&
+        equal 'main All methods on the same pool' "$(jq -r 'select(.about) | "\(.about) \(.title)"' "$results" | head -n 1)"
 }
-check 'results.jsonl has a line a run, with these fields in this order' has_fields
+check 'results.jsonl says what its experiments are, and has a line a run, with these fields in this order' has_fields
 figure() { jq -r "select(.experiment == \"main\" and .row == \"$1\") | $2" "$results"; }
 kd3() { figure kd3 "$1"; }
 kd() { figure kd "$1"; }
@@ -60,7 +61,7 @@ in_readme() {
 }
 check 'a README gets the table between its markers' in_readme
 published() {
-    local at=$scratch/tests/reproduce
+    local at=$scratch
     same_file "$results" "$at/results.jsonl" && same_file "$work/reproduce/curves.svg" "$at/curves.svg" &&
         has 'Strength of the shift' <"$at/curves.svg" && ! grep -q 'NaN' "$at/curves.svg"
 }

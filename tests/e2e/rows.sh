@@ -109,7 +109,7 @@ static enum ws_status read_answer(const struct ws_visit *visit, const struct ws_
 }
 
 const struct ws_source_ops ws_source_made_up = {
-    .name = "made_up", .accept = "*/*", .begin = begin, .read = read_answer};
+    .name = "made_up", .summary = "url is the picture", .accept = "*/*", .begin = begin, .read = read_answer};
 C
 add_line crawler/source/list.h made_up
 
@@ -120,7 +120,9 @@ distill/measure/list.h distill/measure/made_up.c distill/method/list.h distill/m
 check 'and the tree builds without a warning' built
 
 bin=$tree/build/release/bin
-run "$bin/webstill" config "$config" --reference
+run "$bin/webstill" config --reference
+check 'the reference tells what the method and the source are' ended 0 'made-up  a method that only a test knows' \
+    'made_up    url is the picture'
 check "the reference tells the method's key and sentence" ended 0 'made_up:' 'warmth: 2' 'A sentence of the made-up key.'
 run "$bin/webstill" config "$config" -o distill.made_up.warmht=3
 check 'a typo in it is refused with the nearest name' ended 2 'did you mean "warmth"?'

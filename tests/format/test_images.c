@@ -33,7 +33,7 @@ static void put(struct ws_tables *db, int n)
     assert_int_equal(ws_images_put(db, &id, record, pixels, &err), WS_OK);
 }
 
-static void put_text(struct ws_tables *db, enum ws_images_table table, const char *key, const char *value)
+static void put_text(struct ws_tables *db, int table, const char *key, const char *value)
 {
     struct ws_err err = {0};
     assert_int_equal(ws_tables_put(db, table, ws_span_of(key, strlen(key)), ws_span_of(value, strlen(value)), &err),

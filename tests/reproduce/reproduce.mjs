@@ -12,8 +12,8 @@
 //   KEEP=1         keep results of an older program or configuration, as long as the row's own keys are the same
 //   OPTS='-o key=value …'   for every row
 //   WORK, CONFIG, WEB_SIZE, BIN   the working directory, the main configuration, its web's size, the programs
-//   README=README.md        put the table between this file's markers, too, and results.jsonl and curves.svg into
-//                           tests/reproduce/ beside it
+//   README=tests/reproduce/README.md   put the table between this file's markers, too, and results.jsonl and
+//                           curves.svg beside it
 //
 // A row's run lies in WORK/rows/EXPERIMENT/ROW[-X]/seed-N/ and ends with result.json, written last: kill this at any
 // time and run it again. Its key is a digest of the row's keys, its inputs, the resolved configuration and the sources
@@ -27,7 +27,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { link, makeBase, shareBase } from './base.mjs';
 import { drawCurves } from './curves.mjs';
-import { EXPERIMENTS, MAIN_SHIFT, SHIFTS, SMALL_WEB, WEBS } from './experiments.mjs';
+import { ABOUT, EXPERIMENTS, MAIN_SHIFT, SHIFTS, SMALL_WEB, WEBS } from './experiments.mjs';
 import { choosePool, judgeSelection, readStoreIds, readTruth } from './pools.mjs';
 import { Failure, failureOf, isStopping, runProgram, stopPrograms } from './programs.mjs';
 import { judgeCosts, lineOf, putBetweenMarkers, replaceFile, writeTables } from './table.mjs';
@@ -56,7 +56,7 @@ function readSettings() {
         keep: env.KEEP === '1',
         overrides: (env.OPTS || '').split(/\s+/).filter(Boolean),
         readme: env.README || '',
-        published: path.join(path.dirname(env.README || '.'), 'tests/reproduce'),
+        published: path.dirname(env.README || '.'),
     };
 }
 
@@ -386,7 +386,9 @@ function writeResults(settings) {
                 if (x === undefined) lines.push(lineOf(at));
                 else if (accuracy !== undefined) lines.push(lineOf({ ...at, x, shifted_accuracy: accuracy }));
             }
-    replaceFile(path.join(settings.out, 'results.jsonl'), lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    const told = ABOUT.filter(({ about }) => lines.some(({ experiment }) => experiment === about));
+    const text = [...told, ...lines].map((line) => `${JSON.stringify(line)}\n`).join('');
+    replaceFile(path.join(settings.out, 'results.jsonl'), text);
     if (lines.length === 0) return { records, lines };
     const teachers = new Map(
         records.map((r) => [r.line.experiment, { accuracy: r.teacher, shifted: r.teacher_shifted }]),

@@ -357,8 +357,8 @@ static void the_reference_has_each_key_under_its_sentence_unit_and_range(void **
 
 static bool get_song(size_t i, const char **name, const char **sentence)
 {
-    static const char *const songs[][2] = {{"hum", "a low one"}, {"chirp", "a high one"}};
-    if (i >= 2)
+    static const char *const songs[][2] = {{"hum", "a low one"}, {"chirp", "a high one"}, {"buzz", NULL}};
+    if (i >= 3)
         return false;
     *name = songs[i][0];
     *sentence = songs[i][1];
@@ -383,7 +383,7 @@ static void the_reference_lists_the_rows_that_a_key_may_name(void **state)
     struct ws_buf text = {0};
     assert_true(ws_conf_print_reference(conf, "beetle", &text));
     assert_non_null(strstr(text.ptr, "\n  #   - example: stays as it is\n  #   hum    a low one\n"
-                                     "  #   chirp  a high one\n  song: \"\"\n"));
+                                     "  #   chirp  a high one\n  #   buzz\n  song: \"\"\n"));
     assert_non_null(strstr(text.ptr, "\n  # Legs.\n  # fore, middle, hind\n  legs: []\n"));
     ws_buf_fini(&text);
     ws_conf_close(&conf);

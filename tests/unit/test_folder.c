@@ -9,11 +9,12 @@ enum { SIDE = 20 };
 
 static char one[] = "one", slashed[] = "two/2";
 
-static struct ws_config make_config(struct ws_class classes[2])
+/* Of the test that runs: two classes, small pictures. */
+static struct ws_class classes[] = {{.name = one}, {.name = slashed}};
+static struct ws_config config;
+
+static int setup(void **state)
 {
-    classes[0] = (struct ws_class){.name = one};
-    classes[1] = (struct ws_class){.name = slashed};
-    struct ws_config config;
     test_config_init(&config);
     config.classes = classes;
     config.n_classes = 2;
@@ -24,7 +25,13 @@ static struct ws_config make_config(struct ws_class classes[2])
                                                    .max_aspect = 4,
                                                    .decode_timeout_s = 10,
                                                    .map_gib = 1};
-    return config;
+    return temp_setup(state);
+}
+
+static int teardown(void **state)
+{
+    ws_config_fini(&config);
+    return temp_teardown(state);
 }
 
 static void write_png(const char *folder, const char *name, uint8_t value)
@@ -48,8 +55,6 @@ static void fill(const char *folder)
 
 static void folders_become_labels_in_the_classes_order(void **state)
 {
-    struct ws_class classes[2];
-    struct ws_config config = make_config(classes);
     struct ws_dataset set;
     struct ws_err err = {0};
     fill(*state);
@@ -67,8 +72,6 @@ static void folders_become_labels_in_the_classes_order(void **state)
 
 static void a_class_without_images_is_named(void **state)
 {
-    struct ws_class classes[2];
-    struct ws_config config = make_config(classes);
     struct ws_dataset set;
     struct ws_err err = {0};
     write_png(*state, "one/a.png", 10);
@@ -79,8 +82,6 @@ static void a_class_without_images_is_named(void **state)
 
 static void a_folder_of_no_class_is_told_its_nearest(void **state)
 {
-    struct ws_class classes[2];
-    struct ws_config config = make_config(classes);
     struct ws_dataset set;
     struct ws_err err = {0};
     fill(*state);
@@ -92,8 +93,6 @@ static void a_folder_of_no_class_is_told_its_nearest(void **state)
 
 static void a_file_that_is_no_image_is_named(void **state)
 {
-    struct ws_class classes[2];
-    struct ws_config config = make_config(classes);
     struct ws_dataset set;
     struct ws_err err = {0};
     char path[TEMP_PATH];
@@ -106,8 +105,6 @@ static void a_file_that_is_no_image_is_named(void **state)
 
 static void the_digest_follows_files_and_settings(void **state)
 {
-    struct ws_class classes[2];
-    struct ws_config config = make_config(classes);
     struct ws_digest first, again, other;
     struct ws_err err = {0};
     fill(*state);
@@ -126,11 +123,11 @@ static void the_digest_follows_files_and_settings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(folders_become_labels_in_the_classes_order, temp_setup, temp_teardown),
-        cmocka_unit_test_setup_teardown(a_class_without_images_is_named, temp_setup, temp_teardown),
-        cmocka_unit_test_setup_teardown(a_folder_of_no_class_is_told_its_nearest, temp_setup, temp_teardown),
-        cmocka_unit_test_setup_teardown(a_file_that_is_no_image_is_named, temp_setup, temp_teardown),
-        cmocka_unit_test_setup_teardown(the_digest_follows_files_and_settings, temp_setup, temp_teardown),
+        cmocka_unit_test_setup_teardown(folders_become_labels_in_the_classes_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_class_without_images_is_named, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_folder_of_no_class_is_told_its_nearest, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_that_is_no_image_is_named, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_digest_follows_files_and_settings, setup, teardown),
     };
     return cmocka_run_group_tests_name("folder", tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 /* Refined images: nearer to what the teacher remembers, the same bytes however they are made, never made twice. */
+#include "../../distill/learn/needs.h"
 #include "../../distill/prepare/refine.h"
 #include "pool_data.h"
 #include "temp.h"
@@ -224,16 +225,17 @@ static void a_teacher_without_batchnorm_is_refused_with_the_reason(void **state)
 {
     (void)state;
     static struct bench b;
+    static const struct ws_need need = {.kind = WS_NEED_BATCHNORM, .key = "a.refine_steps"};
     struct ws_err err = {0};
     struct ws_model *folded = NULL;
     open_bench(&b);
     check(ws_model_fold(&folded, b.teacher, &err), &err);
     struct ws_session session = {.teacher = b.teacher};
-    assert_int_equal(ws_need_check(WS_NEED_BATCHNORM, &session, "kd3+", &err), WS_OK);
+    assert_int_equal(ws_need_check(&need, &session, "kd3+", &err), WS_OK);
     session.teacher = folded;
-    assert_int_equal(ws_need_check(WS_NEED_BATCHNORM, &session, "kd3+", &err), WS_E_UNSUPPORTED);
+    assert_int_equal(ws_need_check(&need, &session, "kd3+", &err), WS_E_UNSUPPORTED);
     assert_non_null(strstr(err.text, "BatchNorm layers"));
-    assert_non_null(strstr(err.hint, "refine_steps"));
+    assert_non_null(strstr(err.hint, ", or set a.refine_steps to 0"));
     ws_model_free(&folded);
     close_bench(&b);
 }

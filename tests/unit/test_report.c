@@ -165,24 +165,50 @@ static char *make_page_with(struct workdir *work, const char *results)
     return make_page_under(work, "report.results", results);
 }
 
-static void shows_what_refining_made_of_the_pool_where_kd3_plus_ran(void **state)
+enum { PAIRS = 10 };
+
+static void write_refined(const struct workdir *work)
 {
-    enum { PAIRS = 10 };
-    struct workdir work;
     char path[TEMP_PATH];
     static uint8_t pixels[PAIRS][WORKDIR_SIDE * WORKDIR_SIDE];
-    workdir_make(&work, *state, 30, 2);
     const struct ws_tensor_entry entries[] = {
-        {"ids", WS_U8, 2, {PAIRS, 16}, work.ids, (size_t)PAIRS * 16},
+        {"ids", WS_U8, 2, {PAIRS, 16}, work->ids, (size_t)PAIRS * 16},
         {"pixels", WS_U8, 4, {PAIRS, WORKDIR_SIDE, WORKDIR_SIDE, 1}, pixels, sizeof(pixels)},
     };
     WORKDIR_OK(
-        ws_tensors_write(workdir_path(&work, path, "runs/refined/part-001.safetensors"), entries, 2, NULL, 0, err));
+        ws_tensors_write(workdir_path(work, path, "runs/refined/part-001.safetensors"), entries, 2, NULL, 0, err));
+}
+
+static void shows_what_was_prepared_for_a_run_of_the_configuration(void **state)
+{
+    struct workdir work;
+    struct ws_manifest manifest = {0};
+    char path[TEMP_PATH];
+    workdir_make(&work, *state, 30, 2);
+    write_refined(&work);
+    WORKDIR_OK(ws_manifest_begin(&manifest, ws_stage_find("distill"), "test 1", work.config, "kd3+", err));
+    assert_true(ws_manifest_fact(&manifest, "prepares", json_string("kd3+")));
+    assert_true(ws_manifest_fact(&manifest, "what", json_string("pulled & pushed")));
+    WORKDIR_OK(ws_manifest_finish(&manifest, workdir_path(&work, path, "runs/refined/manifest.json"), err));
+    ws_manifest_fini(&manifest);
     char *page = make_page(&work);
     assert_null(strstr(page, "id=\"refined\""));
     free(page);
     page = make_page_under(&work, "distill.methods", "[kd3+]");
     assert_non_null(strstr(page, "id=\"refined\""));
+    assert_non_null(strstr(page, "the same picture as kd3+ mostly shows it: pulled &amp; pushed.</p>"));
+    assert_int_equal(count(page, "<img alt=\"refined\""), PAIRS);
+    free(page);
+    workdir_free(&work);
+}
+
+static void shows_pictures_that_an_older_program_prepared(void **state)
+{
+    struct workdir work;
+    workdir_make(&work, *state, 30, 2);
+    write_refined(&work);
+    char *page = make_page(&work);
+    assert_non_null(strstr(page, "the same picture as a run mostly shows it.</p>"));
     assert_int_equal(count(page, "<img alt=\"refined\""), PAIRS);
     free(page);
     workdir_free(&work);
@@ -204,6 +230,7 @@ static void a_damaged_part_of_refined_pictures_costs_their_section_alone(void **
 static void shows_mean_and_deviation_over_seeds(void **state)
 {
     static const char text[] =
+        "{\"about\":\"main\",\"title\":\"All & more\",\"leads\":[\"kd3\"],\"against\":[\"kd3\",\"none\"]}\n"
         "{\"experiment\":\"main\",\"row\":\"kd3\",\"seed\":1,\"x\":null,\"accuracy\":0.80,\"curve\":[[1,0.5],[2,0.6]]}"
         "\n"
         "{\"experiment\":\"main\",\"row\":\"kd3\",\"seed\":2,\"x\":null,\"accuracy\":0.84,\"curve\":[[1,0.4],[2,0.7]]}"
@@ -222,7 +249,12 @@ static void shows_mean_and_deviation_over_seeds(void **state)
     assert_non_null(strstr(page, "&lt;b&gt;kd"));
     assert_null(strstr(page, "<i>\""));
     assert_non_null(strstr(page, "<path class=\"band s0\" d=\"M"));
-    assert_non_null(strstr(page, "id=\"seeds-junk\""));
+    assert_non_null(strstr(page, "id=\"seeds-main\">All &amp; more</h3>"));
+    assert_non_null(strstr(page, "Against kd3,<br>points</th>"));
+    assert_null(strstr(page, "Against none"));
+    assert_null(strstr(page, "In the paper"));
+    assert_non_null(strstr(page, "the dashed line is kd3.</p>"));
+    assert_non_null(strstr(page, "id=\"seeds-junk\">junk</h3>"));
     assert_non_null(strstr(page, "id=\"seeds-curation\""));
     assert_non_null(
         strstr(page, "<tr><th scope=\"row\">kl</th><td class=\"left\">kd3-with-kl</td><td>1</td><td>+7.00</td>"));
@@ -358,7 +390,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(names_the_stage_of_each_missing_part, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(says_which_file_it_could_not_read, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(is_made_anew_only_when_something_changed, temp_setup, temp_teardown),
-        cmocka_unit_test_setup_teardown(shows_what_refining_made_of_the_pool_where_kd3_plus_ran, temp_setup,
+        cmocka_unit_test_setup_teardown(shows_pictures_that_an_older_program_prepared, temp_setup, temp_teardown),
+        cmocka_unit_test_setup_teardown(shows_what_was_prepared_for_a_run_of_the_configuration, temp_setup,
                                         temp_teardown),
         cmocka_unit_test_setup_teardown(a_damaged_part_of_refined_pictures_costs_their_section_alone, temp_setup,
                                         temp_teardown),

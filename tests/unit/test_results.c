@@ -114,6 +114,39 @@ static void joins_curves_step_by_step(void **state)
     ws_results_fini(&results);
 }
 
+static void a_line_may_say_what_an_experiment_is(void **state)
+{
+    struct ws_results results;
+    read_text(&results, *state,
+              "{\"experiment\":\"untold\",\"row\":\"a\",\"seed\":1}\n"
+              "{\"experiment\":\"varied\",\"row\":\"a\",\"seed\":1,\"x\":3}\n"
+              "{\"experiment\":\"told\",\"row\":\"a\",\"seed\":1,\"x\":0.5}\n"
+              "{\"about\":\"empty\"}\n"
+              "{\"about\":\"told\",\"title\":\"T\",\"text\":\"U\",\"judged\":\"shifted_accuracy\",\"x\":\"junk\","
+              "\"x_is\":\"share\",\"leads\":[\"a\"],\"against\":\"a\",\"reported\":{}}\n");
+    assert_string_equal(results.problem, "");
+    assert_int_equal(results.n, 3);
+    assert_int_equal(results.n_experiments, 4);
+    const struct ws_experiment *empty = &results.experiments[0], *told = &results.experiments[1];
+    const struct ws_experiment *untold = &results.experiments[2], *varied = &results.experiments[3];
+    assert_string_equal(empty->name, "empty");
+    assert_string_equal(told->name, "told");
+    assert_string_equal(told->title, "T");
+    assert_string_equal(told->text, "U");
+    assert_int_equal(told->judged, WS_MEASURE_SHIFTED);
+    assert_string_equal(told->x_title, "junk");
+    assert_true(told->is_share && !told->is_log);
+    assert_int_equal(json_array_size(told->leads), 1);
+    assert_null(told->against);
+    assert_non_null(told->reported);
+    assert_string_equal(untold->title, "untold");
+    assert_string_equal(untold->text, "");
+    assert_int_equal(untold->judged, WS_MEASURE_ACCURACY);
+    assert_null(untold->x_title);
+    assert_string_equal(varied->x_title, "x");
+    ws_results_fini(&results);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +155,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(lets_a_later_line_of_the_same_run_count, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(leaves_out_what_is_no_run_and_names_its_line, temp_setup, temp_teardown),
         cmocka_unit_test_setup_teardown(joins_curves_step_by_step, temp_setup, temp_teardown),
+        cmocka_unit_test_setup_teardown(a_line_may_say_what_an_experiment_is, temp_setup, temp_teardown),
     };
     return cmocka_run_group_tests_name("results", tests, NULL, NULL);
 }

@@ -70,8 +70,8 @@ static const struct ws_prepare *const prepare[] = {&ws_prepare_refine, NULL};
 static const struct ws_phase phases[] = {{.name = "distil", .losses = losses}, {0}};
 static const struct ws_need needs[] = {
     {.kind = WS_NEED_TEACHER},
-    {WS_NEED_BATCHNORM, " with refined images", ws_refine_is_asked},
-    {WS_NEED_LINEAR_LAYER, NULL, ws_kd3_does_share},
+    {WS_NEED_BATCHNORM, " with refined images", ws_refine_is_asked, "distill.kd3_plus.refine_steps"},
+    {.kind = WS_NEED_LINEAR_LAYER, .applies = ws_kd3_does_share},
     {0},
 };
 

@@ -249,7 +249,7 @@ static void contrast_networks(struct ws_kd3 *kd3, struct ws_step *step)
     ws_step_forward(step, kd3->embed_t, step->n, WS_BN_TRAIN);
     const double loss = ws_loss_infonce(step->training->session->pool, ws_point_value(u), ws_point_value(v), step->n,
                                         (int)ws_point_floats(u), kd3->options->contrast_temperature, weight,
-                                        ws_point_seed(u), ws_point_seed(v), kd3->contrast_scratch);
+                                        ws_point_gradient(u), ws_point_gradient(v), kd3->contrast_scratch);
     ws_step_add_loss(step, "contrast_cross", loss, weight);
 }
 
@@ -261,7 +261,7 @@ static void contrast_copies(struct ws_kd3 *kd3, struct ws_step *step, struct ws_
     const double weight = kd3->options->contrast_weight;
     ws_step_forward(step, embedding, 2 * step->n, WS_BN_TRAIN);
     const float *value = ws_point_value(u);
-    float *seed = ws_point_seed(u);
+    float *seed = ws_point_gradient(u);
     const double loss =
         ws_loss_ntxent(step->training->session->pool, value, value + half, step->n, (int)ws_point_floats(u),
                        kd3->options->contrast_temperature, weight, seed, seed + half, kd3->contrast_scratch);
@@ -291,7 +291,8 @@ static void losses(void *state, struct ws_step *step)
 }
 
 static const struct ws_phase phases[] = {{.name = "distil", .losses = losses}, {0}};
-static const struct ws_need needs[] = {{.kind = WS_NEED_TEACHER}, {WS_NEED_LINEAR_LAYER, NULL, ws_kd3_does_share}, {0}};
+static const struct ws_need needs[] = {
+    {.kind = WS_NEED_TEACHER}, {.kind = WS_NEED_LINEAR_LAYER, .applies = ws_kd3_does_share}, {0}};
 
 static const struct ws_conf_section *const sections[] = {&ws_curate_section, &ws_kd3_section, NULL};
 

@@ -88,7 +88,8 @@ struct ws_conf_section {
  */
 struct ws_conf_listing {
     const char *key; /**< "distill.methods" */
-    /** The i-th row's name and sentence (NULL: names that speak for themselves); false behind the last. */
+    /** The i-th row's name and sentence (NULL: it speaks for itself); false behind the last. When the first row has no
+     * sentence, the names stand one behind the other. */
     bool (*row)(size_t i, const char **name, const char **sentence);
 };
 

@@ -1,6 +1,6 @@
 /** The stage `curate`, split over command.c (the run), stage_print.c (tables, manifest) and stage_explain.c. */
-#ifndef WEBSTILL_CURATE_STAGE_H
-#define WEBSTILL_CURATE_STAGE_H
+#ifndef WEBSTILL_CURATE_CURATING_H
+#define WEBSTILL_CURATE_CURATING_H
 
 #include "webstill/curate/curation.h"
 #include "webstill/curate/drift.h"
@@ -9,7 +9,7 @@
 #include "webstill/tensors/selection.h"
 
 /** What one run found. All-zero is valid. */
-struct stage {
+struct ws_curating {
     const struct ws_config *config;     /**< borrowed */
     struct ws_arena arena;              /**< owned: selections, tables */
     struct ws_images *store;            /**< owned; NULL where there is none and no rule needs it */
@@ -21,13 +21,13 @@ struct stage {
 };
 
 /** The tables: classes, sources, drift. */
-void ws_curate_print(const struct stage *stage);
+void ws_curate_print(const struct ws_curating *curating);
 
 /** Put what was found into the manifest's facts; false when out of memory. */
-WS_MUST_USE bool ws_curate_note(const struct stage *stage, struct ws_manifest *manifest);
+WS_MUST_USE bool ws_curate_note(const struct ws_curating *curating, struct ws_manifest *manifest);
 
 /** Warn of a pool that promises little, and of drift. */
-void ws_curate_warn(const struct stage *stage, const struct ws_image_id *ids);
+void ws_curate_warn(const struct ws_curating *curating, const struct ws_image_id *ids);
 
 /**
  * Print, for an image (an id or the beginning of one), a class (by name) or "all", a line per image from the selection
