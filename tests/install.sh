@@ -9,7 +9,7 @@ build="gcc libc6-dev make pkg-config libcurl4-openssl-dev libxml2-dev zlib1g-dev
     libopenblas-pthread-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev"
 web="nginx-light nodejs npm librsvg2-dev libfreetype-dev curl ca-certificates xz-utils"
 test="libcmocka-dev libonnx-testdata python3-onnx jq lmdb-utils procps python3 python3-numpy
-    python3-torch python3-torchvision"
+    python3-torch python3-torchvision python3-lmdb"
 bench="python3-torch python3-torchvision"
 fuzz="clang libclang-rt-14-dev"
 lint="clang-format cppcheck"

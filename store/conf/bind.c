@@ -152,8 +152,8 @@ static enum ws_status fail_unknown(const struct layer *layer, const yaml_node_t 
         snprintf(advice, sizeof advice, "; did you mean \"%s\"?", nearest);
     else if (other)
         snprintf(advice, sizeof advice, "; did you mean \"%s.%.60s\"?", other, key);
-    enum ws_status status =
-        fail_at(layer, node, "unknown %s \"%.60s\"%s%s", at->shown[0] ? "key" : "section", key, where, advice);
+    enum ws_status status = at->shown[0] ? fail_at(layer, node, "unknown key \"%.60s\"%s%s", key, where, advice)
+                                         : fail_at(layer, node, "unknown section \"%.60s\"%s%s", key, where, advice);
     ws_err_hint(layer->err, "configs/reference.yaml documents every key");
     return status;
 }

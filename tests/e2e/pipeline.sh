@@ -70,6 +70,14 @@ check 'every reachable picture of a class is in the store' reconcile classes
 check 'broken pictures are refused, each under a reason' reconcile corrupt
 check 'each distinct picture is stored or refused, once' reconcile once
 check 'fetched = stored + duplicates + refused' reconcile funnel
+# The reader that store/README.md gives a stranger, run as it stands there.
+readme_reader() {
+    sed -n '/^```python$/,/^```$/p' store/README.md | sed '1d;$d' >"$scratch/reader.py"
+    /usr/bin/python3 "$scratch/reader.py" "$work/store" >"$scratch/read" &&
+        equal "$(value "$work/store/manifest.json" .counts.images)" "$(wc -l <"$scratch/read")" &&
+        equal 0 "$(grep -cv ' http' "$scratch/read")"
+}
+check 'the reader of store/README.md reads each picture and where it was found' readme_reader
 check 'robots.txt comes first, nothing forbidden is asked for, the agent says who asks' reconcile manners
 
 # The server's clock is that of the answers' ends, so the delay is held against the whole span.

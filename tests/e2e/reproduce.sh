@@ -61,7 +61,7 @@ in_readme() {
 }
 check 'a README gets the table between its markers' in_readme
 published() {
-    local at=$scratch/tests/reproduce
+    local at=$scratch
     same_file "$results" "$at/results.jsonl" && same_file "$work/reproduce/curves.svg" "$at/curves.svg" &&
         has 'Strength of the shift' <"$at/curves.svg" && ! grep -q 'NaN' "$at/curves.svg"
 }

@@ -5,7 +5,7 @@
  */
 #include "reference.h"
 
-#include "../../distill/nn/cpu/exec_int.h" /* to choose the table of kernels */
+#include "../../distill/nn/op/conv_int.h" /* to choose the table of kernels, and the way */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,6 +33,7 @@ struct comparison {
     const char *what;
     const struct ws_kernels *kernels;
     int trial;
+    ws_plan_choose_fn *choose; /* NULL: as ever */
 };
 
 static void compare(const struct comparison *c, const char *of, const float *found, const real *expected,
@@ -78,6 +79,23 @@ static struct reference *run_twin(const struct comparison *c, int batch, const f
     return r;
 }
 
+/* Forward without a backward behind it: groups of images, weights packed beforehand. */
+static void compare_in_groups(const struct comparison *c, struct ws_pool *pool, int batch, const struct reference *r,
+                              const struct reference *s)
+{
+    struct ws_err err = {0};
+    struct ws_exec *exec = NULL;
+    const int last = c->net->n_nodes - 1;
+    const size_t n_in = (size_t)batch * reference_size(c->net, 0), n_out = (size_t)batch * reference_size(c->net, last);
+    const struct ws_exec_options options = {.max_batch = batch};
+    check(ws_exec_open_choosing(&exec, c->net, pool, &options, c->choose ? c->choose : ws_conv_choose, &err), &err);
+    exec->kernels = c->kernels;
+    reference_fill(ws_exec_input(exec), n_in, (uint64_t)c->trial, 1);
+    ws_exec_forward(exec, batch, WS_BN_EVAL);
+    compare(c, "output in groups", ws_exec_value(exec, last), r->value[last], s->value[last], n_out);
+    ws_exec_close(&exec);
+}
+
 /*
  * Forward and backward in both worlds. The exec has room for two more images than the batch: in the input they hold
  * NaN, which may not show; behind the output and the input's gradient they hold canaries. Parameter gradients begin at
@@ -94,7 +112,7 @@ static void compare_network(struct comparison c, struct ws_pool *pool, int batch
     check(ws_net_alloc_gradients(c.net, &err), &err);
     reference_randomise(c.net, (uint64_t)c.trial);
     const struct ws_exec_options options = {.max_batch = batch + 2, .backward = true, .input_gradient = true};
-    check(ws_exec_open(&exec, c.net, pool, &options, &err), &err);
+    check(ws_exec_open_choosing(&exec, c.net, pool, &options, c.choose ? c.choose : ws_conv_choose, &err), &err);
     exec->kernels = c.kernels;
 
     float *input = ws_exec_input(exec), *seeds = reference_take(n_out, sizeof *seeds);
@@ -131,10 +149,12 @@ static void compare_network(struct comparison c, struct ws_pool *pool, int batch
         compare(&c, c.net->params[i].name, found, r->param_gradient[i], s->param_gradient[i], n);
         free(found);
     }
+    ws_exec_close(&exec);
+    if (c.choose)
+        compare_in_groups(&c, pool, batch, r, s);
     free(seeds);
     reference_close(r);
     reference_close(s);
-    ws_exec_close(&exec);
 }
 
 /* --- random shapes --- */
@@ -154,7 +174,7 @@ static void run_trials(const char *what, build_fn *build, int n_trials)
             ws_rng_init(&rng, 13, WS_STREAM_TEST, (uint32_t)trial, (uint32_t)strlen(what));
             struct ws_net *net = build(&rng);
             const int batch = pick(&rng, 1, 4);
-            compare_network((struct comparison){net, what, ws_kernels_find(tables[t]), trial}, pool, batch);
+            compare_network((struct comparison){net, what, ws_kernels_find(tables[t]), trial, NULL}, pool, batch);
             ws_net_free(&net);
         }
     ws_pool_close(&pool);
@@ -281,6 +301,126 @@ static void channel_multiplier_equals_its_twin(void **state)
     run_trials("multiplier", build_multiplier, 80);
 }
 
+/* --- the ways --- */
+
+/* A convolution's shape (no kernel: a gemm) and the ways it has always gone. */
+static const struct shaped {
+    int height, width, in, out, groups;
+    struct ws_window window;
+    const char *way, *dx; /* dx: where the way leaves it to the second table */
+} shapes[] = {
+    {9, 8, 3, 16, 1, WS_SQUARE(3, 1, 1), "direct", "flipped"},
+    {9, 8, 16, 24, 1, WS_SQUARE(3, 1, 1), "patches", "direct"},
+    {8, 8, 16, 16, 1, WS_SQUARE(3, 1, 1), "winograd narrow", NULL},
+    {8, 12, 64, 64, 1, WS_SQUARE(3, 1, 1), "winograd narrow", NULL},
+    {8, 8, 64, 80, 1, WS_SQUARE(3, 1, 1), "winograd wide", NULL},
+    {8, 8, 80, 64, 1, WS_SQUARE(3, 1, 2), "winograd wide", NULL},
+    {8, 8, 32, 32, 1, WS_SQUARE(3, 1, 3), "direct", "flipped"}, /* dX begins inside the map */
+    {2, 5, 32, 32, 1, WS_SQUARE(3, 1, 1), "direct", "direct"},  /* tiles that hang over cost too much */
+    {2, 5, 144, 144, 1, WS_SQUARE(3, 1, 1), "patches", "flipped"},
+    {8, 8, 16, 32, 1, WS_SQUARE(3, 2, 1), "direct", "scattered"},
+    {8, 8, 18, 33, 1, WS_SQUARE(3, 2, 1), "patches", "scattered"},
+    {8, 8, 16, 16, 1, WS_SQUARE(5, 1, 2), "direct", "direct"},
+    {8, 8, 16, 16, 1, {{3, 1}, {1, 1}, {1, 1}, {1, 0, 1, 0}}, "patches", "flipped"},
+    {8, 8, 16, 16, 1, {{3, 3}, {1, 1}, {2, 2}, {2, 2, 2, 2}}, "patches", "flipped"},
+    {8, 8, 16, 16, 1, {{3, 3}, {1, 2}, {1, 1}, {1, 1, 1, 1}}, "patches", "scattered"},
+    {7, 6, 24, 40, 1, WS_SQUARE(1, 1, 0), "1x1", NULL},
+    {7, 6, 1, 1, 1, WS_SQUARE(1, 1, 0), "depthwise", NULL},
+    {7, 6, 24, 32, 1, WS_SQUARE(1, 2, 0), "direct", "scattered"},
+    {7, 6, 24, 32, 1, WS_SQUARE(1, 1, 1), "direct", "flipped"},
+    {7, 6, 32, 32, 2, WS_SQUARE(1, 1, 0), "direct", "product"},
+    {7, 6, 24, 24, 2, WS_SQUARE(1, 1, 0), "patches", "product"},
+    {7, 6, 48, 48, 3, WS_SQUARE(3, 1, 1), "direct", "direct"},
+    {7, 6, 30, 30, 3, WS_SQUARE(3, 1, 1), "patches", "flipped"},
+    {7, 6, 24, 24, 24, WS_SQUARE(3, 1, 1), "depthwise", NULL},
+    {7, 6, 24, 24, 24, WS_SQUARE(3, 2, 1), "depthwise", NULL},
+    {7, 6, 24, 24, 24, WS_SQUARE(1, 1, 0), "depthwise", NULL},
+    {7, 6, 24, 48, 24, WS_SQUARE(3, 1, 1), "patches", "flipped"},
+    {31, 31, 128, 16, 1, WS_SQUARE(1, 1, 1), "patches", "flipped"}, /* a frame too large for the cache */
+    {3, 2, 12, 10, 1, {{0}, {0}, {0}, {0}}, "patches", "product"},
+};
+enum { N_SHAPES = sizeof shapes / sizeof *shapes };
+
+static struct ws_net *build_shaped(const struct shaped *shape)
+{
+    struct ws_net *net = ws_net_new(shape->height, shape->width, shape->in);
+    assert_non_null(net);
+    int branch[2]; /* the second one stores dX, the first one adds to it */
+    for (int i = 0; i < 2; i++) {
+        const char *name = i == 0 ? "a" : "b";
+        branch[i] = shape->window.kernel[0] == 0
+                        ? ws_net_gemm(net, name, 0, shape->out, i == 0)
+                        : ws_net_conv_grouped(net, name, 0, shape->out, shape->window, shape->groups, i == 0);
+    }
+    ws_net_add(net, "sum", branch[0], branch[1]);
+    return net;
+}
+
+static void the_first_way_that_fits_is_the_one_it_always_was(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_SHAPES; i++) {
+        struct ws_net *net = build_shaped(&shapes[i]);
+        struct ws_plan_step s = {.op = net->nodes[1].op, .node = 1, .x = 0, .out = 1};
+        ws_conv_choose(net, &s);
+        if (strcmp(s.way->name, shapes[i].way) != 0)
+            fail_msg("shape %d goes by %s, expected %s", i, s.way->name, shapes[i].way);
+        if (shapes[i].dx && strcmp(s.dx_way->name, shapes[i].dx) != 0)
+            fail_msg("dX of shape %d goes by %s, expected %s", i, s.dx_way->name, shapes[i].dx);
+        const struct ws_conv_way *way = (const struct ws_conv_way *)s.way;
+        assert_true((way->backward == NULL) == (shapes[i].dx != NULL));
+        ws_net_free(&net);
+    }
+}
+
+/* What choose_forced() gives to every step. */
+static const struct ws_conv_way *forced_way;
+static const struct ws_conv_dx_way *forced_dx;
+
+static void choose_forced(const struct ws_net *net, struct ws_plan_step *s)
+{
+    (void)net;
+    s->way = &forced_way->plan;
+    s->dx_way = &forced_dx->plan;
+}
+
+static void check_ways(struct ws_pool *pool, const struct shaped *shape, int trial, bool *is_run)
+{
+    struct ws_net *net = build_shaped(shape);
+    struct ws_plan_step s = {.op = net->nodes[1].op, .node = 1, .x = 0, .out = 1};
+    const struct ws_conv_shape c = ws_conv_shape_of(net, &s);
+    ws_conv_choose(net, &s);
+    for (int way = 0; ws_conv_ways[way]; way++)
+        for (int dx = 0; ws_conv_dx_ways[dx]; dx++) {
+            forced_way = ws_conv_ways[way];
+            forced_dx = ws_conv_dx_ways[dx];
+            if (!forced_way->fits(&c) || !forced_dx->fits(&c) || (forced_way->backward && &forced_dx->plan != s.dx_way))
+                continue;
+            is_run[way] = true;
+            char what[80];
+            snprintf(what, sizeof what, "by %s, dX by %s", forced_way->plan.name, forced_dx->plan.name);
+            for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
+                if (ws_kernels_find(tables[t]))
+                    compare_network((struct comparison){net, what, ws_kernels_find(tables[t]), trial, choose_forced},
+                                    pool, 3);
+        }
+    ws_net_free(&net);
+}
+
+static void every_way_that_fits_a_shape_equals_its_twin(void **state)
+{
+    (void)state;
+    struct ws_err err = {0};
+    struct ws_pool *pool = NULL;
+    bool is_run[8] = {false};
+    check(ws_pool_open(&pool, 2, &err), &err);
+    for (int i = 0; i < N_SHAPES; i++)
+        check_ways(pool, &shapes[i], i, is_run);
+    for (int way = 0; ws_conv_ways[way]; way++)
+        assert_true(is_run[way]);
+    ws_pool_close(&pool);
+}
+
 /* --- epilogue and threads --- */
 
 /* A bias, a ReLU, an added map, and a BatchNorm that takes its moments from the convolution before it. */
@@ -367,6 +507,8 @@ int main(void)
         cmocka_unit_test(depthwise_convolution_equals_its_twin),
         cmocka_unit_test(depthwise_convolution_with_any_window_equals_its_twin),
         cmocka_unit_test(channel_multiplier_equals_its_twin),
+        cmocka_unit_test(the_first_way_that_fits_is_the_one_it_always_was),
+        cmocka_unit_test(every_way_that_fits_a_shape_equals_its_twin),
         cmocka_unit_test(epilogues_equal_their_twin_and_threads_give_the_same_bytes),
     };
     return cmocka_run_group_tests_name("convolution against its twin", tests, NULL, NULL);

@@ -12,8 +12,8 @@
 //   KEEP=1         keep results of an older program or configuration, as long as the row's own keys are the same
 //   OPTS='-o key=value …'   for every row
 //   WORK, CONFIG, WEB_SIZE, BIN   the working directory, the main configuration, its web's size, the programs
-//   README=README.md        put the table between this file's markers, too, and results.jsonl and curves.svg into
-//                           tests/reproduce/ beside it
+//   README=tests/reproduce/README.md   put the table between this file's markers, too, and results.jsonl and
+//                           curves.svg beside it
 //
 // A row's run lies in WORK/rows/EXPERIMENT/ROW[-X]/seed-N/ and ends with result.json, written last: kill this at any
 // time and run it again. Its key is a digest of the row's keys, its inputs, the resolved configuration and the sources
@@ -56,7 +56,7 @@ function readSettings() {
         keep: env.KEEP === '1',
         overrides: (env.OPTS || '').split(/\s+/).filter(Boolean),
         readme: env.README || '',
-        published: path.join(path.dirname(env.README || '.'), 'tests/reproduce'),
+        published: path.dirname(env.README || '.'),
     };
 }
 

@@ -23,9 +23,6 @@ static const char *const source_folders[] = {"store", "crawler", "curate", "dist
 static const struct lean {
     const char *from, *to;
 } known_leans[] = {
-    {"distill/nn/op/conv_1x1", "distill/nn/op/conv"},
-    {"distill/nn/op/depthwise", "distill/nn/op/conv"},
-    {"distill/nn/op/winograd", "distill/nn/op/conv"},
     {NULL, NULL},
 };
 

@@ -89,11 +89,10 @@ static enum ws_status alloc_scratch(struct ws_exec *e, struct ws_err *err)
         const struct ws_plan_step *s = &e->steps[i];
         if (s->op != WS_OP_CONV && s->op != WS_OP_GEMM)
             continue;
-        size_t shared, stripe = ws_conv_scratch_floats(e, s, &shared);
-        size_t weight = ws_conv_weight_floats(e, s);
-        e->n_shared = shared > e->n_shared ? shared : e->n_shared;
-        e->n_stripe = stripe > e->n_stripe ? stripe : e->n_stripe;
-        e->n_weight = weight > e->n_weight ? weight : e->n_weight;
+        const struct ws_conv_scratch wanted = ws_conv_scratch_of(e, s);
+        e->n_shared = wanted.shared > e->n_shared ? wanted.shared : e->n_shared;
+        e->n_stripe = wanted.worker > e->n_stripe ? wanted.worker : e->n_stripe;
+        e->n_weight = wanted.weight > e->n_weight ? wanted.weight : e->n_weight;
     }
     e->n_weight = (e->n_weight + 15) / 16 * 16;
     e->n_stripe = (e->n_stripe + 15) / 16 * 16;
@@ -148,6 +147,13 @@ static enum ws_status check_steps(const struct ws_exec *e, struct ws_err *err)
 enum ws_status ws_exec_open(struct ws_exec **out, struct ws_net *net, struct ws_pool *pool,
                             const struct ws_exec_options *options, struct ws_err *err)
 {
+    return ws_exec_open_choosing(out, net, pool, options, ws_conv_choose, err);
+}
+
+enum ws_status ws_exec_open_choosing(struct ws_exec **out, struct ws_net *net, struct ws_pool *pool,
+                                     const struct ws_exec_options *options, ws_plan_choose_fn *choose,
+                                     struct ws_err *err)
+{
     *out = NULL;
     ws_assert(net->values && options->max_batch >= 1);
     enum ws_status status = options->backward ? ws_net_alloc_gradients(net, err) : WS_OK;
@@ -159,6 +165,7 @@ enum ws_status ws_exec_open(struct ws_exec **out, struct ws_net *net, struct ws_
     e->net = net;
     e->pool = pool;
     e->kernels = ws_kernels_get();
+    e->choose = choose;
     e->max_batch = options->max_batch;
     e->n_slices = WS_N_SLICES;
     e->has_backward = options->backward;

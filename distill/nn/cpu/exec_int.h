@@ -6,10 +6,25 @@
 #include "webstill/base/mem.h"
 #include "webstill/nn/exec.h"
 
+/** What a way to convolve needs, in floats. */
+struct ws_conv_scratch {
+    size_t worker; /**< of each worker's scratch */
+    size_t weight; /**< of one partial weight gradient, or of the weight as it is packed or flipped */
+    size_t shared; /**< of a scratch that the step has for itself, instead of room for such weights */
+};
+
 enum {
     WS_N_SLICES = 8,              /* parts of a batch; part of the results' bytes, so not of the machine */
     WS_STRIPE_BYTES = 384 * 1024, /* a patch stripe: fits the second-level cache beside the weights */
     WS_STRIPE_MIN_ROWS = 64,
+};
+
+/** What the plan knows of one of the ways to run a convolution. */
+struct ws_plan_way {
+    const char *name;
+    bool reads_by_rows;     /**< it can apply a BatchNorm to its input while it reads that */
+    bool undoes_by_rows;    /**< it can make the dx of the BatchNorm behind it while it reads dY */
+    bool is_for_one_worker; /**< a worker can run it by itself, for a group of images */
 };
 
 /** One operation as it is run: a node, or a BatchNorm / Add / convolution with what was fused behind it. */
@@ -26,7 +41,11 @@ struct ws_plan_step {
     bool is_in_place; /**< BatchNorm: its dx is written over dy */
     bool is_deferred; /**< BatchNorm: its map is never written, the convolution behind it applies it while reading */
     int moments_of;   /**< convolution: the next step, a BatchNorm whose moments it takes on the way; -1 */
+    const struct ws_plan_way *way, *dx_way; /**< convolution and gemm: how it is run, and how dX is made */
 };
+
+/** Gives a step of a convolution or gemm its ways. */
+typedef void ws_plan_choose_fn(const struct ws_net *net, struct ws_plan_step *s);
 
 /** A range of floats in the exec's memory, alive from time `begin` to `end`. */
 struct ws_plan_region {
@@ -52,6 +71,7 @@ struct ws_exec {
     struct ws_net *net;   /**< borrowed */
     struct ws_pool *pool; /**< borrowed */
     const struct ws_kernels *kernels;
+    ws_plan_choose_fn *choose;
     struct ws_arena arena; /**< owns the small tables */
     bool has_backward, has_input_gradient;
     int max_batch, batch;
@@ -83,7 +103,7 @@ struct ws_exec {
     size_t n_memory, n_lasting; /**< floats of it, and of its first part */
     float *worker_scratch;      /**< in the pool's scratch: a stripe of patches or a padded image per worker */
     size_t n_stripe;            /**< floats of a worker's scratch */
-    float *step_scratch; /**< behind it, the running step's: WS_N_SLICES partial weight gradients and one turned or
+    float *step_scratch; /**< behind it, the running step's: WS_N_SLICES partial weight gradients and one flipped or
                             packed weight; or Winograd's transformed weights and maps */
     size_t n_weight;     /**< floats of the largest weight */
     size_t n_shared, n_scratch;
@@ -170,25 +190,25 @@ static inline bool ws_exec_accumulate_into(struct ws_exec *e, int node)
     return accumulate;
 }
 
+/** ws_exec_open() with another choice of ways than ws_conv_choose(). */
+WS_MUST_USE enum ws_status ws_exec_open_choosing(struct ws_exec **out, struct ws_net *net, struct ws_pool *pool,
+                                                 const struct ws_exec_options *options, ws_plan_choose_fn *choose,
+                                                 struct ws_err *err);
+
 /* plan/memory.c */
 WS_MUST_USE enum ws_status ws_plan_steps(struct ws_exec *e, struct ws_err *err);
 WS_MUST_USE enum ws_status ws_plan_memory(struct ws_exec *e, struct ws_err *err);
 
 /* op/conv.c: convolution and gemm */
-/** Floats of a worker's scratch; *shared: of the scratch that the step has for itself. */
-size_t ws_conv_scratch_floats(struct ws_exec *e, const struct ws_plan_step *s, size_t *shared);
+/** Give a step the first ways that fit. */
+void ws_conv_choose(const struct ws_net *net, struct ws_plan_step *s);
+/** What its ways need. */
+struct ws_conv_scratch ws_conv_scratch_of(const struct ws_exec *e, const struct ws_plan_step *s);
 void ws_conv_forward(struct ws_exec *e, const struct ws_plan_step *s);
 void ws_conv_backward(struct ws_exec *e, const struct ws_plan_step *s);
-
-/** Floats of one partial weight gradient, or of the weight as the step packs it. */
-size_t ws_conv_weight_floats(struct ws_exec *e, const struct ws_plan_step *s);
 /** Floats of a step's packed weight, 0 where it needs none; and pack it there. */
-size_t ws_conv_packed_floats(struct ws_exec *e, const struct ws_plan_step *s);
+size_t ws_conv_packed_floats(const struct ws_exec *e, const struct ws_plan_step *s);
 void ws_conv_pack(struct ws_exec *e, const struct ws_plan_step *s, float *packed);
-/** Whether a convolution's backward can make the dx of the BatchNorm behind it while it reads dY. */
-bool ws_conv_undoes_by_rows(struct ws_exec *e, const struct ws_plan_step *s);
-/** Whether a convolution can apply a BatchNorm to its input while reading it. */
-bool ws_conv_reads_by_rows(struct ws_exec *e, const struct ws_plan_step *s);
 
 /* op/batchnorm.c */
 void ws_batchnorm_forward(struct ws_exec *e, const struct ws_plan_step *s);

@@ -9,7 +9,7 @@
  *
  * Every output sums its channels in order whatever the block, and blocks, chunks and slices depend on shapes alone.
  */
-#include "winograd.h"
+#include "conv_int.h"
 
 #include <string.h>
 
@@ -42,17 +42,17 @@ static struct ws_winograd geometry(int height, int width, int channels, int out_
                                 .tiles_x = (out_width + 3) / 4};
 }
 
-static struct ws_winograd forward_geometry(const struct ws_conv *p)
+static struct ws_winograd forward_geometry(const struct ws_conv_shape *c)
 {
-    const struct ws_geometry *g = &p->g;
-    return geometry(g->height, g->width, g->channels, g->out_height, g->out_width, (int)p->n_out, g->pad[0]);
+    const struct ws_geometry *g = &c->g;
+    return geometry(g->height, g->width, g->channels, g->out_height, g->out_width, (int)c->n_out, g->pad[0]);
 }
 
 /** dX as a convolution of dY. */
-static struct ws_winograd turned_geometry(const struct ws_conv *p)
+static struct ws_winograd flipped_geometry(const struct ws_conv_shape *c)
 {
-    const struct ws_geometry *g = &p->g;
-    return geometry(g->out_height, g->out_width, (int)p->n_out, g->height, g->width, g->channels, 2 - g->pad[0]);
+    const struct ws_geometry *g = &c->g;
+    return geometry(g->out_height, g->out_width, (int)c->n_out, g->height, g->width, g->channels, 2 - g->pad[0]);
 }
 
 /** Worth it when tiles that hang over the edge leave most of the gain. */
@@ -62,17 +62,22 @@ static bool saves_enough(int height, int width)
     return POINTS * tiles <= 0.7 * 9 * (double)height * (double)width;
 }
 
-bool ws_winograd_fits(const struct ws_conv *p)
+static bool fits(const struct ws_conv_shape *c)
 {
-    const struct ws_geometry *g = &p->g;
-    return p->node->op == WS_OP_CONV && p->n_groups == 1 && g->kernel[0] == 3 && g->stride[0] == 1 && g->pad[0] <= 2 &&
-           g->channels % WS_DIRECT_LANES == 0 && p->n_out % WS_DIRECT_LANES == 0 &&
+    const struct ws_geometry *g = &c->g;
+    return c->is_square && c->n_groups == 1 && g->kernel[0] == 3 && g->stride[0] == 1 && g->pad[0] <= 2 &&
+           g->channels % WS_DIRECT_LANES == 0 && c->n_out % WS_DIRECT_LANES == 0 &&
            saves_enough(g->out_height, g->out_width) && saves_enough(g->height, g->width);
 }
 
-static bool is_narrow(const struct ws_conv *p)
+static bool is_narrow(const struct ws_conv_shape *c)
 {
-    return (size_t)p->g.channels * p->n_out <= NARROW_WEIGHTS;
+    return c->n_in * c->n_out <= NARROW_WEIGHTS;
+}
+
+static bool fits_narrow(const struct ws_conv_shape *c)
+{
+    return fits(c) && is_narrow(c);
 }
 
 /** Floats from one of a map's 36 grids to the next. A cache line apart, or maps of 2^n tiles would meet in the same
@@ -88,42 +93,28 @@ static size_t map_of(size_t tiles, int channels)
 }
 
 /** Floats of a transformed tile, in and out. */
-static size_t tile_floats(const struct ws_conv *p)
+static size_t tile_floats(const struct ws_conv_shape *c)
 {
-    return POINTS * ((size_t)p->g.channels + p->n_out);
+    return POINTS * (c->n_in + c->n_out);
 }
 
 /** Tile rows of a narrow block. */
-static size_t block_rows_of(const struct ws_conv *p, const struct ws_winograd *g)
+static size_t block_rows_of(const struct ws_conv_shape *c, const struct ws_winograd *g)
 {
-    size_t tiles = least(BLOCK_FLOATS / tile_floats(p), MAX_BLOCK_TILES), rows = tiles / (size_t)g->tiles_x;
+    size_t tiles = least(BLOCK_FLOATS / tile_floats(c), MAX_BLOCK_TILES), rows = tiles / (size_t)g->tiles_x;
     return rows > 0 ? rows : 1;
 }
 
 /** Images of a wide chunk; `g` is either geometry. */
-static size_t chunk_images_of(const struct ws_conv *p, const struct ws_winograd *g)
+static size_t chunk_images_of(const struct ws_conv_shape *c, const struct ws_winograd *g, int max_batch)
 {
-    size_t per_image = (size_t)g->tiles_y * (size_t)g->tiles_x * tile_floats(p), images = CHUNK_FLOATS / per_image;
-    return images > 0 ? least(images, (size_t)p->e->max_batch) : 1;
+    size_t per_image = (size_t)g->tiles_y * (size_t)g->tiles_x * tile_floats(c), images = CHUNK_FLOATS / per_image;
+    return images > 0 ? least(images, (size_t)max_batch) : 1;
 }
 
-static size_t matrices(const struct ws_conv *p)
+static size_t matrices(const struct ws_conv_shape *c)
 {
-    return POINTS * (size_t)p->g.channels * p->n_out;
-}
-
-/** Largest transformed maps of forward and, when there is one, backward: of a block, or of a chunk. */
-static size_t map_floats(const struct ws_conv *p)
-{
-    const struct ws_winograd g[2] = {forward_geometry(p), turned_geometry(p)};
-    size_t largest = 0;
-    for (int i = 0; i < (p->e->has_backward ? 2 : 1); i++) {
-        size_t rows = is_narrow(p) ? block_rows_of(p, &g[i]) : chunk_images_of(p, &g[i]) * (size_t)g[i].tiles_y;
-        size_t tiles = rows * (size_t)g[i].tiles_x;
-        size_t floats = map_of(tiles, p->g.channels) + map_of(tiles, (int)p->n_out);
-        largest = floats > largest ? floats : largest;
-    }
-    return largest;
+    return POINTS * c->n_in * c->n_out;
 }
 
 /** Floats of the six framed rows that a tile row reads; at the front of a worker's scratch. */
@@ -132,22 +123,30 @@ static size_t frame_floats(const struct ws_winograd *g)
     return 6 * (4 * (size_t)g->tiles_x + 2) * (size_t)g->channels;
 }
 
-static size_t largest_frame(const struct ws_conv *p)
+/** The largest frame, and the largest transformed maps (of a block, or of a chunk), of forward and, when there is one,
+ * backward; and the transformed weights. */
+static void scratch_of(const struct ws_exec *e, const struct ws_plan_step *s, const struct ws_conv_shape *c,
+                       struct ws_conv_scratch *wanted)
 {
-    const struct ws_winograd g = forward_geometry(p), turned = turned_geometry(p);
-    const size_t a = frame_floats(&g), b = frame_floats(&turned);
-    return p->e->has_backward && b > a ? b : a;
-}
-
-void ws_winograd_scratch(const struct ws_conv *p, size_t *worker, size_t *shared)
-{
-    const bool narrow = is_narrow(p);
-    size_t n = matrices(p); /* the transformed weights */
-    if (p->e->has_backward)
-        n = narrow ? WS_N_SLICES * matrices(p)
-                   : matrices(p) + matrices(p) / 4; /* sums of dW; or dX's turned kernel before */
-    *worker = largest_frame(p) + (narrow ? map_floats(p) : 0);
-    *shared = n + (narrow ? 0 : map_floats(p));
+    (void)s;
+    const struct ws_winograd g[2] = {forward_geometry(c), flipped_geometry(c)};
+    size_t frame = 0, maps = 0;
+    for (int i = 0; i < (e->has_backward ? 2 : 1); i++) {
+        const size_t images = chunk_images_of(c, &g[i], e->max_batch);
+        const size_t rows = is_narrow(c) ? block_rows_of(c, &g[i]) : images * (size_t)g[i].tiles_y;
+        const size_t tiles = rows * (size_t)g[i].tiles_x;
+        const size_t floats = map_of(tiles, c->g.channels) + map_of(tiles, (int)c->n_out);
+        maps = floats > maps ? floats : maps;
+        frame = frame_floats(&g[i]) > frame ? frame_floats(&g[i]) : frame;
+    }
+    const size_t n = matrices(c);
+    if (is_narrow(c)) {
+        wanted->worker = frame + maps;
+        wanted->shared = e->has_backward ? WS_N_SLICES * n : n; /* a slice's sums of dW */
+    } else {
+        wanted->worker = frame;
+        wanted->shared = maps + (e->has_backward ? n + n / 4 : n); /* dX's flipped kernel before */
+    }
 }
 
 /* --- one convolution --- */
@@ -160,7 +159,8 @@ struct job {
     const float *x;
     float *y;
     bool accumulate;
-    bool has_epilogue, is_packed; /* is_packed: v is there */
+    bool has_epilogue;
+    const float *packed; /* v, where it is there already; or NULL */
     const struct ws_affine *before;
     float *v;               /* [36][channels][out] */
     float *u, *m;           /* a wide chunk's maps */
@@ -180,7 +180,7 @@ static void products(const struct job *j, const float *u, size_t tiles, int firs
     const int c = j->g.channels, o = j->g.out_channels;
     const size_t matrix = (size_t)c * (size_t)o, u_step = grid_step(tiles, c), m_step = grid_step(tiles, o);
     for (size_t i = (size_t)first; i < (size_t)end; i++)
-        j->p->e->kernels->product(u + i * u_step, tiles, c, j->v + i * matrix, o, false, m + i * m_step);
+        j->p->e->kernels->product(u + i * u_step, tiles, c, j->packed + i * matrix, o, false, m + i * m_step);
 }
 
 /** First output pixel of a tile row. */
@@ -202,7 +202,7 @@ static void narrow_slice(void *argument, int slice, int worker)
     struct ws_epilogue f = {0};
     if (j->has_epilogue)
         f = ws_epilogue_of(j->p, slice, first);
-    size_t total = n_images * (size_t)g->tiles_y, block = block_rows_of(j->p, g);
+    size_t total = n_images * (size_t)g->tiles_y, block = block_rows_of(&j->p->shape, g);
     for (size_t row = 0; row < total; row += block) {
         size_t rows = least(block, total - row), tiles = rows * (size_t)g->tiles_x;
         float *m = u + map_of(tiles, g->channels);
@@ -265,13 +265,16 @@ static void run(struct job *j)
 {
     const struct ws_conv *p = j->p;
     struct ws_exec *e = p->e;
-    if (!j->is_packed)
+    if (!j->packed) {
         ws_pool_run(e->pool, WS_N_SLICES, weight_slice, j);
-    if (is_narrow(p)) {
+        j->packed = j->v;
+    }
+    if (is_narrow(&p->shape)) {
         ws_exec_run_slices(e, narrow_slice, j);
         return;
     }
-    size_t chunk = chunk_images_of(p, &j->g), per_image = (size_t)j->g.tiles_y * (size_t)j->g.tiles_x;
+    size_t chunk = chunk_images_of(&p->shape, &j->g, e->max_batch),
+           per_image = (size_t)j->g.tiles_y * (size_t)j->g.tiles_x;
     const size_t end = ws_exec_slice_begin(e, e->n_slices);
     for (j->first = ws_exec_slice_begin(e, 0); j->first < end; j->first += chunk) {
         j->n_images = least(chunk, end - j->first);
@@ -282,50 +285,43 @@ static void run(struct job *j)
     }
 }
 
-size_t ws_winograd_packed_floats(const struct ws_conv *p)
+static void pack(const struct ws_conv *p, float *packed)
 {
-    return matrices(p);
-}
-
-void ws_winograd_pack(const struct ws_conv *p, float *packed)
-{
-    struct job j = {.p = p, .g = forward_geometry(p), .weight = ws_exec_param_values(p->e, p->node, 0), .v = packed};
+    struct job j = {
+        .p = p, .g = forward_geometry(&p->shape), .weight = ws_exec_param_values(p->e, p->shape.node, 0), .v = packed};
     ws_pool_run(p->e->pool, WS_N_SLICES, weight_slice, &j);
 }
 
-void ws_winograd_forward(const struct ws_conv *p)
+static void forward(struct ws_conv *p)
 {
     struct ws_exec *e = p->e;
     struct job j = {.p = p,
-                    .g = forward_geometry(p),
-                    .weight = ws_exec_param_values(e, p->node, 0),
+                    .g = forward_geometry(&p->shape),
+                    .weight = ws_exec_param_values(e, p->shape.node, 0),
                     .x = e->value[p->s->x],
                     .y = e->value[p->s->out],
                     .has_epilogue = true,
-                    .before = p->has_before ? &p->before : NULL,
+                    .packed = p->packed,
+                    .before = p->s->before >= 0 ? &p->before : NULL,
                     .v = e->step_scratch};
-    j.u = j.v + matrices(p);
-    if (p->packed) {
-        j.v = p->packed;
-        j.is_packed = true;
-    }
+    j.u = j.v + matrices(&p->shape);
     ws_epilogue_begin(p);
     run(&j);
 }
 
-void ws_winograd_backward_input(const struct ws_conv *p)
+static void backward_input(const struct ws_conv *p)
 {
     struct ws_exec *e = p->e;
-    float *turned = e->step_scratch;
+    float *flipped = e->step_scratch;
     struct job j = {.p = p,
-                    .g = turned_geometry(p),
-                    .weight = turned,
+                    .g = flipped_geometry(&p->shape),
+                    .weight = flipped,
                     .x = e->gradient[p->s->out],
                     .y = e->gradient[p->s->x],
                     .accumulate = p->add_dx,
-                    .v = turned + matrices(p) / 4};
-    j.u = j.v + matrices(p);
-    ws_conv_flip_weight(p, ws_exec_param_values(e, p->node, 0), turned);
+                    .v = flipped + matrices(&p->shape) / 4};
+    j.u = j.v + matrices(&p->shape);
+    ws_conv_flip_weight(p, flipped);
     run(&j);
 }
 
@@ -359,9 +355,9 @@ static void narrow_weight_slice(void *argument, int slice, int worker)
     const float *x = j->x + first * (size_t)g->height * (size_t)g->width * (size_t)g->channels;
     const float *dy = j->dy + first * (size_t)g->out_height * (size_t)g->out_width * (size_t)g->out_channels;
     float *frame = e->worker_scratch + (size_t)worker * e->n_stripe, *u = frame + frame_floats(g),
-          *sums = j->sums + (size_t)slice * matrices(j->p);
-    memset(sums, 0, matrices(j->p) * sizeof *sums);
-    size_t total = n_images * (size_t)g->tiles_y, block = block_rows_of(j->p, g);
+          *sums = j->sums + (size_t)slice * matrices(&j->p->shape);
+    memset(sums, 0, matrices(&j->p->shape) * sizeof *sums);
+    size_t total = n_images * (size_t)g->tiles_y, block = block_rows_of(&j->p->shape, g);
     for (size_t row = 0; row < total; row += block) {
         size_t rows = least(block, total - row), tiles = rows * (size_t)g->tiles_x;
         float *d = u + map_of(tiles, g->channels);
@@ -402,30 +398,31 @@ static void inverse_slice(void *argument, int slice, int worker)
     const struct ws_exec *e = j->p->e;
     const size_t c = (size_t)j->g.channels, o = (size_t)j->g.out_channels;
     const size_t first = c * (size_t)slice / WS_N_SLICES, end = c * (size_t)(slice + 1) / WS_N_SLICES;
-    for (size_t i = 1; is_narrow(j->p) && i < WS_N_SLICES; i++)
+    for (size_t i = 1; is_narrow(&j->p->shape) && i < WS_N_SLICES; i++)
         for (size_t point = 0; point < POINTS; point++) {
             size_t at = (point * c + first) * o;
-            e->kernels->add(j->sums + i * matrices(j->p) + at, (end - first) * o, j->sums + at);
+            e->kernels->add(j->sums + i * matrices(&j->p->shape) + at, (end - first) * o, j->sums + at);
         }
     e->kernels->winograd_weight_gradient(j->sums, (int)c, (int)o, (int)first, (int)end,
-                                         ws_exec_param_gradient(e, j->p->node, 0));
+                                         ws_exec_param_gradient(e, j->p->shape.node, 0));
 }
 
-void ws_winograd_backward_weight(const struct ws_conv *p)
+static void backward_weight(const struct ws_conv *p)
 {
     struct ws_exec *e = p->e;
     struct weight_job j = {.p = p,
-                           .g = forward_geometry(p),
-                           .before = p->has_before ? &p->before : NULL,
+                           .g = forward_geometry(&p->shape),
+                           .before = p->s->before >= 0 ? &p->before : NULL,
                            .x = e->value[p->s->x],
                            .dy = e->gradient[p->s->out],
                            .sums = e->step_scratch};
-    if (is_narrow(p)) {
+    if (is_narrow(&p->shape)) {
         ws_pool_run(e->pool, WS_N_SLICES, narrow_weight_slice, &j);
     } else {
-        memset(j.sums, 0, matrices(p) * sizeof *j.sums);
-        j.u = j.sums + matrices(p);
-        size_t chunk = chunk_images_of(p, &j.g), per_image = (size_t)j.g.tiles_y * (size_t)j.g.tiles_x;
+        memset(j.sums, 0, matrices(&p->shape) * sizeof *j.sums);
+        j.u = j.sums + matrices(&p->shape);
+        size_t chunk = chunk_images_of(&p->shape, &j.g, e->max_batch),
+               per_image = (size_t)j.g.tiles_y * (size_t)j.g.tiles_x;
         for (j.first = 0; j.first < (size_t)e->batch; j.first += chunk) {
             j.n_images = least(chunk, (size_t)e->batch - j.first);
             j.d = j.u + map_of(j.n_images * per_image, j.g.channels);
@@ -435,3 +432,33 @@ void ws_winograd_backward_weight(const struct ws_conv *p)
     }
     ws_pool_run(e->pool, WS_N_SLICES, inverse_slice, &j);
 }
+
+static void backward(struct ws_conv *p)
+{
+    if (p->s->top > 0 || p->shape.node->has_bias)
+        ws_conv_run_backward(p, NULL);
+    if (p->want_dw)
+        backward_weight(p);
+    if (p->want_dx)
+        backward_input(p);
+}
+
+const struct ws_conv_way ws_conv_winograd_narrow = {
+    .plan = {.name = "winograd narrow", .reads_by_rows = true, .is_for_one_worker = true},
+    .fits = fits_narrow,
+    .scratch = scratch_of,
+    .packed_floats = matrices,
+    .pack = pack,
+    .forward = forward,
+    .backward = backward,
+};
+
+const struct ws_conv_way ws_conv_winograd_wide = {
+    .plan = {.name = "winograd wide", .reads_by_rows = true},
+    .fits = fits,
+    .scratch = scratch_of,
+    .packed_floats = matrices,
+    .pack = pack,
+    .forward = forward,
+    .backward = backward,
+};

@@ -7,7 +7,7 @@
 enum {
     GROUP_FLOATS = 100 * 1024, /* a group's largest map, 400 KiB: it and the next one in a second-level cache */
     GROUP_MAX_IMAGES = 16,
-    GROUP_MAX_WEIGHT = 64 * 64 * 9, /* beyond, Winograd needs all workers and the shared scratch */
+    GROUP_MAX_WEIGHT = 64 * 64 * 9, /* beyond, the weights alone would fill that cache */
 };
 
 struct consumers {
@@ -74,12 +74,18 @@ static void defer_batchnorms(struct ws_exec *e, const struct consumers *c)
             continue;
         for (int j = i + 1; j < e->n_steps; j++) {
             struct ws_plan_step *conv = &e->steps[j];
-            if (conv->x != bn->out || conv->op != WS_OP_CONV || !ws_conv_reads_by_rows(e, conv))
+            if (conv->x != bn->out || conv->op != WS_OP_CONV || !conv->way->reads_by_rows)
                 continue;
             bn->is_deferred = true;
             conv->before = bn->node;
         }
     }
+}
+
+/** A bias, ReLU or residual of the convolution stands between dY and the BatchNorm. */
+static bool undoes_by_rows(const struct ws_exec *e, const struct ws_plan_step *conv)
+{
+    return conv->way->undoes_by_rows && !e->net->nodes[conv->node].has_bias && conv->top == 0 && conv->other < 0;
 }
 
 /** The dx of a BatchNorm behind a convolution that reads dY by rows is made there: one map less to write and to read
@@ -88,7 +94,7 @@ static void leave_gradients(struct ws_exec *e, const struct consumers *c)
 {
     for (int i = 0; i + 1 < e->n_steps && e->has_backward; i++) {
         struct ws_plan_step *conv = &e->steps[i];
-        if (conv->op != WS_OP_CONV || c->n[conv->out] != 1 || e->is_tap[conv->out] || !ws_conv_undoes_by_rows(e, conv))
+        if (conv->op != WS_OP_CONV || c->n[conv->out] != 1 || e->is_tap[conv->out] || !undoes_by_rows(e, conv))
             continue;
         for (int j = i + 1; j < e->n_steps; j++)
             if (e->steps[j].op == WS_OP_BATCHNORM && e->steps[j].x == conv->out) {
@@ -121,8 +127,8 @@ static void plan_groups(struct ws_exec *e)
         return;
     for (; e->n_deep < e->n_steps; e->n_deep++) {
         const struct ws_plan_step *s = &e->steps[e->n_deep];
-        const bool is_heavy = (s->op == WS_OP_CONV || s->op == WS_OP_GEMM) &&
-                              net->params[net->nodes[s->node].params[0]].n > GROUP_MAX_WEIGHT;
+        const bool is_heavy =
+            s->way && (!s->way->is_for_one_worker || net->params[net->nodes[s->node].params[0]].n > GROUP_MAX_WEIGHT);
         if (is_heavy || s->op == WS_OP_BATCHNORM)
             break; /* BatchNorm's coefficients are the exec's, not a worker's */
         const size_t floats = ws_exec_image_floats(e, s->out);
@@ -160,6 +166,8 @@ enum ws_status ws_plan_steps(struct ws_exec *e, struct ws_err *err)
                                  .before = -1,
                                  .after = -1,
                                  .moments_of = -1};
+        if (s.op == WS_OP_CONV || s.op == WS_OP_GEMM)
+            e->choose(net, &s);
         fuse(e, &c, &s);
         for (int j = i; j != s.out; j = c.last[j])
             is_inside[c.last[j]] = true;
