@@ -75,8 +75,9 @@ static bool open_sample(struct sample *s, const char *test)
     s->graph = s->file.model->graph;
     for (size_t i = 0; i < s->graph->n_node; i++) {
         const Onnx__NodeProto *node = s->graph->node[i];
-        if ((node->domain && *node->domain) || !ws_onnx_op_find(node->op_type, node->op_type[0] == 'U' ? 9 : 20))
-            if (!ws_onnx_op_find(node->op_type, 20))
+        enum ws_op op;
+        if ((node->domain && *node->domain) || !ws_onnx_type_find(node->op_type, node->op_type[0] == 'U' ? 9 : 20, &op))
+            if (!ws_onnx_type_find(node->op_type, 20, &op))
                 return false;
     }
     s->n_inputs = (int)s->graph->n_input < MAX_INPUTS ? (int)s->graph->n_input : MAX_INPUTS;

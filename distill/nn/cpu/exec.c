@@ -1,4 +1,5 @@
 #include "exec_int.h"
+#include "graph/row.h"
 
 #include "webstill/nn/blas.h"
 
@@ -6,38 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-/** How an op is run. A new op is one file and one line. */
-static const struct {
-    void (*forward)(struct ws_exec *e, const struct ws_plan_step *s);
-    void (*backward)(struct ws_exec *e, const struct ws_plan_step *s);
-} kinds[WS_N_OPS] = {
-    [WS_OP_CONV] = {ws_conv_forward, ws_conv_backward},
-    [WS_OP_GEMM] = {ws_conv_forward, ws_conv_backward},
-    [WS_OP_BATCHNORM] = {ws_batchnorm_forward, ws_batchnorm_backward},
-    [WS_OP_RELU] = {ws_unary_forward, ws_unary_backward},
-    [WS_OP_LEAKY_RELU] = {ws_unary_forward, ws_unary_backward},
-    [WS_OP_CLIP] = {ws_unary_forward, ws_unary_backward},
-    [WS_OP_SIGMOID] = {ws_unary_forward, ws_unary_backward},
-    [WS_OP_HARD_SIGMOID] = {ws_unary_forward, ws_unary_backward},
-    [WS_OP_HARD_SWISH] = {ws_unary_forward, ws_unary_backward},
-    [WS_OP_TANH] = {ws_unary_forward, ws_unary_backward},
-    [WS_OP_SOFTMAX] = {ws_softmax_forward, ws_softmax_backward},
-    [WS_OP_DROPOUT] = {ws_dropout_forward, ws_dropout_backward},
-    [WS_OP_ADD] = {ws_combine_forward, ws_combine_backward},
-    [WS_OP_MUL] = {ws_combine_forward, ws_combine_backward},
-    [WS_OP_CONCAT] = {ws_concat_forward, ws_concat_backward},
-    [WS_OP_MAX_POOL] = {ws_pool_forward, ws_pool_backward},
-    [WS_OP_AVERAGE_POOL] = {ws_pool_forward, ws_pool_backward},
-    [WS_OP_GLOBAL_AVERAGE_POOL] = {ws_pool_forward, ws_pool_backward},
-    [WS_OP_REDUCE_MEAN] = {ws_reduce_mean_forward, ws_reduce_mean_backward},
-    [WS_OP_RESHAPE] = {ws_reshape_forward, ws_reshape_backward},
-    [WS_OP_TRANSPOSE] = {ws_move_forward, ws_move_backward},
-    [WS_OP_CHANNEL_SHUFFLE] = {ws_move_forward, ws_move_backward},
-    [WS_OP_SLICE] = {ws_move_forward, ws_move_backward},
-    [WS_OP_PAD] = {ws_pad_forward, ws_pad_backward},
-    [WS_OP_RESIZE] = {ws_resize_forward, ws_resize_backward},
-};
 
 static enum ws_status alloc_tables(struct ws_exec *e, const struct ws_exec_options *options, struct ws_err *err)
 {
@@ -138,7 +107,7 @@ static enum ws_status alloc_packed(struct ws_exec *e, struct ws_err *err)
 static enum ws_status check_steps(const struct ws_exec *e, struct ws_err *err)
 {
     for (int i = 0; i < e->n_steps; i++)
-        if (!kinds[e->steps[i].op].forward)
+        if (!ws_op_rows[e->steps[i].op]->forward)
             return ws_fail(err, WS_E_UNSUPPORTED, "node \"%s\": no executor for %s",
                            e->net->nodes[e->steps[i].node].name, ws_op_name(e->steps[i].op));
     return WS_OK;
@@ -238,7 +207,7 @@ static void run_steps(struct ws_exec *e, int begin, int end, int first, int n)
     e->first = first;
     e->batch = n;
     for (int i = begin; i < end; i++) {
-        kinds[e->steps[i].op].forward(e, &e->steps[i]);
+        ws_op_rows[e->steps[i].op]->forward(e, &e->steps[i]);
         if (e->trace)
             show(e, e->steps[i].out, false);
     }
@@ -375,7 +344,7 @@ void ws_exec_backward(struct ws_exec *exec)
             continue;
         if (exec->trace)
             show(exec, s->out, true);
-        kinds[s->op].backward(exec, s);
+        ws_op_rows[s->op]->backward(exec, s);
     }
 }
 

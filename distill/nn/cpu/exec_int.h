@@ -204,15 +204,9 @@ WS_MUST_USE enum ws_status ws_plan_memory(struct ws_exec *e, struct ws_err *err)
 void ws_conv_choose(const struct ws_net *net, struct ws_plan_step *s);
 /** What its ways need. */
 struct ws_conv_scratch ws_conv_scratch_of(const struct ws_exec *e, const struct ws_plan_step *s);
-void ws_conv_forward(struct ws_exec *e, const struct ws_plan_step *s);
-void ws_conv_backward(struct ws_exec *e, const struct ws_plan_step *s);
 /** Floats of a step's packed weight, 0 where it needs none; and pack it there. */
 size_t ws_conv_packed_floats(const struct ws_exec *e, const struct ws_plan_step *s);
 void ws_conv_pack(struct ws_exec *e, const struct ws_plan_step *s, float *packed);
-
-/* op/batchnorm.c */
-void ws_batchnorm_forward(struct ws_exec *e, const struct ws_plan_step *s);
-void ws_batchnorm_backward(struct ws_exec *e, const struct ws_plan_step *s);
 
 /* op/images.c */
 typedef void ws_image_fn(struct ws_exec *e, const struct ws_plan_step *s, size_t image);
@@ -245,39 +239,5 @@ static inline float *ws_exec_image_gradient(const struct ws_exec *e, int node, s
 {
     return e->gradient[node] + image * ws_exec_image_floats(e, node);
 }
-
-/* op/pointwise.c */
-void ws_unary_forward(struct ws_exec *e, const struct ws_plan_step *s);
-void ws_unary_backward(struct ws_exec *e, const struct ws_plan_step *s);
-void ws_dropout_forward(struct ws_exec *e, const struct ws_plan_step *s);
-void ws_dropout_backward(struct ws_exec *e, const struct ws_plan_step *s);
-
-/* op/combine.c */
-void ws_combine_forward(struct ws_exec *e, const struct ws_plan_step *s);
-void ws_combine_backward(struct ws_exec *e, const struct ws_plan_step *s);
-
-/* op/pool.c */
-void ws_pool_forward(struct ws_exec *e, const struct ws_plan_step *s);
-void ws_pool_backward(struct ws_exec *e, const struct ws_plan_step *s);
-
-/* op/reduce.c */
-void ws_reduce_mean_forward(struct ws_exec *e, const struct ws_plan_step *s);
-void ws_reduce_mean_backward(struct ws_exec *e, const struct ws_plan_step *s);
-void ws_softmax_forward(struct ws_exec *e, const struct ws_plan_step *s);
-void ws_softmax_backward(struct ws_exec *e, const struct ws_plan_step *s);
-
-/* op/layout.c; move: Transpose, ChannelShuffle, Slice */
-void ws_concat_forward(struct ws_exec *e, const struct ws_plan_step *s);
-void ws_concat_backward(struct ws_exec *e, const struct ws_plan_step *s);
-void ws_reshape_forward(struct ws_exec *e, const struct ws_plan_step *s);
-void ws_reshape_backward(struct ws_exec *e, const struct ws_plan_step *s);
-void ws_move_forward(struct ws_exec *e, const struct ws_plan_step *s);
-void ws_move_backward(struct ws_exec *e, const struct ws_plan_step *s);
-void ws_pad_forward(struct ws_exec *e, const struct ws_plan_step *s);
-void ws_pad_backward(struct ws_exec *e, const struct ws_plan_step *s);
-
-/* op/resize.c */
-void ws_resize_forward(struct ws_exec *e, const struct ws_plan_step *s);
-void ws_resize_backward(struct ws_exec *e, const struct ws_plan_step *s);
 
 #endif

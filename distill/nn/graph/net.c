@@ -11,35 +11,9 @@ enum { ALIGN_FLOATS = 16 }; /* 64 bytes */
 
 const char *ws_op_name(enum ws_op op)
 {
-    static const char *const names[WS_N_OPS] = {
-        [WS_OP_INPUT] = "Input",
-        [WS_OP_CONSTANT] = "Constant",
-        [WS_OP_CONV] = "Conv",
-        [WS_OP_BATCHNORM] = "BatchNormalization",
-        [WS_OP_RELU] = "Relu",
-        [WS_OP_LEAKY_RELU] = "LeakyRelu",
-        [WS_OP_CLIP] = "Clip",
-        [WS_OP_SIGMOID] = "Sigmoid",
-        [WS_OP_HARD_SIGMOID] = "HardSigmoid",
-        [WS_OP_HARD_SWISH] = "HardSwish",
-        [WS_OP_TANH] = "Tanh",
-        [WS_OP_SOFTMAX] = "Softmax",
-        [WS_OP_DROPOUT] = "Dropout",
-        [WS_OP_ADD] = "Add",
-        [WS_OP_MUL] = "Mul",
-        [WS_OP_CONCAT] = "Concat",
-        [WS_OP_MAX_POOL] = "MaxPool",
-        [WS_OP_AVERAGE_POOL] = "AveragePool",
-        [WS_OP_GLOBAL_AVERAGE_POOL] = "GlobalAveragePool",
-        [WS_OP_REDUCE_MEAN] = "ReduceMean",
-        [WS_OP_GEMM] = "Gemm",
-        [WS_OP_RESHAPE] = "Reshape",
-        [WS_OP_TRANSPOSE] = "Transpose",
-        [WS_OP_CHANNEL_SHUFFLE] = "ChannelShuffle",
-        [WS_OP_SLICE] = "Slice",
-        [WS_OP_PAD] = "Pad",
-        [WS_OP_RESIZE] = "Resize",
-    };
+#define WS_OP_NAME(ID, row, name) name,
+    static const char *const names[WS_N_OPS] = {WS_OPS(WS_OP_NAME)};
+#undef WS_OP_NAME
     return names[op];
 }
 
@@ -306,16 +280,5 @@ int64_t ws_net_count_params(const struct ws_net *net)
     for (int i = 0; i < net->n_params; i++)
         if (!net->params[i].is_buffer)
             n += (int64_t)net->params[i].n;
-    return n;
-}
-
-int64_t ws_net_count_macs(const struct ws_net *net)
-{
-    int64_t n = 0;
-    for (int i = 0; i < net->n_nodes; i++) {
-        const struct ws_node *node = &net->nodes[i];
-        if (node->op == WS_OP_CONV || node->op == WS_OP_GEMM)
-            n += (int64_t)node->height * node->width * (int64_t)net->params[node->params[0]].n;
-    }
     return n;
 }

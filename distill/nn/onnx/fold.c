@@ -84,7 +84,7 @@ void ws_onnx_fold_cast(struct ws_onnx_reader *r)
     const struct ws_onnx_constant *c = ws_onnx_input_constant(r, 0, false);
     bool to_int = false;
     (void)ws_onnx_attr_int(r, "saturate", 1);
-    if (strcmp(r->op->type, "CastLike") == 0) {
+    if (strcmp(r->type->name, "CastLike") == 0) {
         const struct ws_onnx_constant *like = ws_onnx_input_constant(r, 1, false);
         to_int = like && like->is_int;
     } else {
@@ -241,7 +241,7 @@ void ws_onnx_fold_reshape(struct ws_onnx_reader *r)
 void ws_onnx_fold_squeeze(struct ws_onnx_reader *r)
 {
     const struct ws_onnx_constant *c = ws_onnx_input_constant(r, 0, false);
-    const bool grows = strcmp(r->op->type, "Unsqueeze") == 0;
+    const bool grows = strcmp(r->type->name, "Unsqueeze") == 0;
     size_t n = 0;
     const int64_t *axes = NULL;
     if (r->opset >= 13) {
@@ -494,10 +494,10 @@ static bool broadcast(const struct ws_onnx_constant *a, const struct ws_onnx_con
 void ws_onnx_fold_arithmetic(struct ws_onnx_reader *r)
 {
     const struct ws_onnx_constant *in[2] = {ws_onnx_input_constant(r, 0, false), ws_onnx_input_constant(r, 1, false)};
-    const char op = strcmp(r->op->type, "Add") == 0   ? '+'
-                    : strcmp(r->op->type, "Sub") == 0 ? '-'
-                    : strcmp(r->op->type, "Mul") == 0 ? '*'
-                                                      : '/';
+    const char op = strcmp(r->type->name, "Add") == 0   ? '+'
+                    : strcmp(r->type->name, "Sub") == 0 ? '-'
+                    : strcmp(r->type->name, "Mul") == 0 ? '*'
+                                                        : '/';
     int64_t dims[WS_ONNX_MAX_RANK], strides[2][WS_ONNX_MAX_RANK] = {{0}};
     int rank = 0;
     struct ws_onnx_constant out;
@@ -533,7 +533,7 @@ void ws_onnx_fold_unary(struct ws_onnx_reader *r)
     struct ws_onnx_constant out;
     if (!c || !make(r, c->is_int, c->rank, c->dims, &out))
         return;
-    const char *type = r->op->type;
+    const char *type = r->type->name;
     for (int64_t i = 0; i < c->n; i++) {
         if (c->is_int) {
             if (strcmp(type, "Neg") != 0 || c->ints[i] <= WS_ONNX_BATCH) {

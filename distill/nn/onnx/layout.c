@@ -166,7 +166,7 @@ static bool read_axes(struct ws_onnx_reader *r, bool is_input, size_t input, int
 void ws_onnx_read_squeeze(struct ws_onnx_reader *r)
 {
     const struct ws_onnx_value *x = any_data(r);
-    const bool is_input = r->opset >= 13, grows = strcmp(r->op->type, "Unsqueeze") == 0;
+    const bool is_input = r->opset >= 13, grows = strcmp(r->type->name, "Unsqueeze") == 0;
     int64_t axes[WS_ONNX_MAX_RANK + 1], out[2 * WS_ONNX_MAX_RANK + 2];
     bool is_set[2 * WS_ONNX_MAX_RANK + 1];
     if (!x)

@@ -20,6 +20,8 @@ struct ws_onnx_writer {
     bool *is_needed; /* [n_nodes]: the output depends on it */
     bool *is_flat;   /* [n_nodes]: its ONNX value is [N, C], not [N, C, H, W] */
     bool no_memory;
+    enum ws_status status; /* the first op that ONNX cannot say, in *err */
+    struct ws_err *err;
 };
 
 /* Memory of the arena, zero; NULL, and no_memory is set. */
@@ -52,10 +54,22 @@ char *ws_onnx_writer_param(struct ws_onnx_writer *w, int param, int rank, const 
 Onnx__ValueInfoProto *ws_onnx_writer_value_info(struct ws_onnx_writer *w, const char *name, int n_dims,
                                                 const int *dims);
 
-/* write_ops.c: write one node of ours as one ONNX node or a few; sets values[id] and is_flat[id]. */
-WS_MUST_USE enum ws_status ws_onnx_writer_op(struct ws_onnx_writer *w, int id, struct ws_err *err);
-/* Name of a node's value as [N, C]; writes a Flatten when it is a map. */
+/* --- write_form.c: the forms of a value --- */
+
+/* ONNX's axis of [N, C, H, W] for a side of ours. */
+int ws_onnx_axis_of(enum ws_side side);
+/* Name of a node's value: in whatever form it has, as [N, C], as [N, C, H, W]; what is missing for that is written. */
+char *ws_onnx_writer_value(struct ws_onnx_writer *w, int id);
 char *ws_onnx_writer_flat_value(struct ws_onnx_writer *w, int id);
+char *ws_onnx_writer_map_value(struct ws_onnx_writer *w, int id);
+/* A Reshape of `from` to [N, dims...]. */
+void ws_onnx_writer_reshape(struct ws_onnx_writer *w, const char *name, char *from, char *to, size_t n_dims,
+                            const int64_t *dims);
+/* An ONNX node for one of ours, with its first input and no attributes yet: in the form that has, or as a map. */
+Onnx__NodeProto *ws_onnx_writer_unary(struct ws_onnx_writer *w, int id, const char *op, size_t n_inputs);
+Onnx__NodeProto *ws_onnx_writer_map(struct ws_onnx_writer *w, int id, const char *op, size_t n_inputs);
+/* A node's parameters as the next inputs. */
+void ws_onnx_writer_params(struct ws_onnx_writer *w, Onnx__NodeProto *to, const struct ws_node *node);
 
 enum { WS_ONNX_NODES_PER_NODE = 8, WS_ONNX_INITIALIZERS_PER_NODE = 6 };
 

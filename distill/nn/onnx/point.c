@@ -16,26 +16,27 @@ static void add_unary(struct ws_onnx_reader *r, struct ws_onnx_value *x, enum ws
         (void)ws_onnx_output_data(r, 0, node, x->rank, x->dims);
 }
 
-void ws_onnx_read_unary(struct ws_onnx_reader *r)
+void ws_onnx_read_plain(struct ws_onnx_reader *r)
 {
-    static const struct {
-        const char *type;
-        enum ws_op op;
-        bool has_alpha, has_beta;
-        double alpha, beta;
-    } kinds[] = {
-        {"Relu", WS_OP_RELU, false, false, 0, 0},
-        {"LeakyRelu", WS_OP_LEAKY_RELU, true, false, 0.01, 0},
-        {"Sigmoid", WS_OP_SIGMOID, false, false, 0, 0},
-        {"HardSigmoid", WS_OP_HARD_SIGMOID, true, true, 0.2, 0.5},
-        {"HardSwish", WS_OP_HARD_SWISH, false, false, 0, 0},
-        {"Tanh", WS_OP_TANH, false, false, 0, 0},
-    };
     struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
-    for (size_t i = 0; x && i < sizeof kinds / sizeof kinds[0]; i++)
-        if (strcmp(kinds[i].type, r->op->type) == 0)
-            add_unary(r, x, kinds[i].op, kinds[i].has_alpha ? ws_onnx_attr_float(r, "alpha", kinds[i].alpha) : 0,
-                      kinds[i].has_beta ? ws_onnx_attr_float(r, "beta", kinds[i].beta) : 0);
+    if (x)
+        add_unary(r, x, r->op, 0, 0);
+}
+
+void ws_onnx_read_leaky_relu(struct ws_onnx_reader *r)
+{
+    struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
+    if (x)
+        add_unary(r, x, r->op, ws_onnx_attr_float(r, "alpha", 0.01), 0);
+}
+
+void ws_onnx_read_hard_sigmoid(struct ws_onnx_reader *r)
+{
+    struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
+    if (x) {
+        const double alpha = ws_onnx_attr_float(r, "alpha", 0.2);
+        add_unary(r, x, r->op, alpha, ws_onnx_attr_float(r, "beta", 0.5));
+    }
 }
 
 /** A limit of Clip from opset 11 on: a constant number, or not there. */
@@ -87,13 +88,17 @@ void ws_onnx_read_dropout(struct ws_onnx_reader *r)
 void ws_onnx_read_identity(struct ws_onnx_reader *r)
 {
     struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
-    if (strcmp(r->op->type, "Cast") == 0) {
-        const int64_t to = ws_onnx_attr_int(r, "to", 0);
-        (void)ws_onnx_attr_int(r, "saturate", 1);
-        if (to != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT && to != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16)
-            ws_onnx_refuse(r, WS_E_UNSUPPORTED, "casts a value of the image to data type %" PRId64 "; expected float",
-                           to);
-    }
+    if (x && r->status == WS_OK)
+        ws_onnx_output_alias(r, 0, x);
+}
+
+void ws_onnx_read_cast(struct ws_onnx_reader *r)
+{
+    struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
+    const int64_t to = ws_onnx_attr_int(r, "to", 0);
+    (void)ws_onnx_attr_int(r, "saturate", 1);
+    if (to != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT && to != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16)
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "casts a value of the image to data type %" PRId64 "; expected float", to);
     if (x && r->status == WS_OK)
         ws_onnx_output_alias(r, 0, x);
 }
@@ -162,7 +167,7 @@ static int constant_operand(struct ws_onnx_reader *r, size_t input, const int64_
     float *values = c ? ws_onnx_take(r, (size_t)c->n, sizeof *values) : NULL;
     if (!values)
         return 0;
-    const char *type = r->op->type;
+    const char *type = r->type->name;
     for (int64_t i = 0; i < c->n; i++) {
         const float x = c->floats[i];
         values[i] = strcmp(type, "Sub") == 0 && input == 1 ? -x : strcmp(type, "Div") == 0 ? 1 / x : x;
@@ -193,7 +198,7 @@ static void set_combined(struct ws_onnx_reader *r, int node, const struct ws_onn
 
 static void read_with_constant(struct ws_onnx_reader *r, size_t data, struct ws_onnx_value *x)
 {
-    const char *type = r->op->type;
+    const char *type = r->type->name;
     const struct ws_onnx_constant *c = ws_onnx_input_floats(r, 1 - data, false);
     int64_t dims[WS_N_SIDES];
     if (!c || !align(r, x, c, dims))
@@ -217,7 +222,7 @@ static void read_with_constant(struct ws_onnx_reader *r, size_t data, struct ws_
 
 void ws_onnx_read_arithmetic(struct ws_onnx_reader *r)
 {
-    const char *type = r->op->type;
+    const char *type = r->type->name;
     const struct ws_onnx_value *in[2] = {ws_onnx_input(r, 0), ws_onnx_input(r, 1)};
     for (size_t i = 0; i < 2; i++)
         if (in[i] && in[i]->kind == WS_ONNX_CONSTANT) {

@@ -15,68 +15,57 @@
 
 /* --- the table --- */
 
-static const struct ws_onnx_op ops[] = {
-    {"Add", 7, 20, ws_onnx_read_arithmetic, ws_onnx_fold_arithmetic},
-    {"AveragePool", 7, 20, ws_onnx_read_pool, NULL},
-    {"BatchNormalization", 7, 20, ws_onnx_read_batchnorm, NULL},
-    {"Cast", 7, 20, ws_onnx_read_identity, ws_onnx_fold_cast},
+/* What becomes no op of its own: it is known without an image, or passed through. */
+static const struct ws_onnx_type others[] = {
+    {"Cast", 7, 20, ws_onnx_read_cast, ws_onnx_fold_cast},
     {"CastLike", 15, 20, NULL, ws_onnx_fold_cast},
-    {"Clip", 7, 20, ws_onnx_read_clip, NULL},
-    {"Concat", 7, 20, ws_onnx_read_concat, ws_onnx_fold_concat},
     {"Constant", 7, 20, NULL, ws_onnx_fold_constant},
     {"ConstantOfShape", 9, 20, NULL, ws_onnx_fold_fill},
-    {"Conv", 7, 20, ws_onnx_read_conv, NULL},
-    {"Div", 7, 20, ws_onnx_read_arithmetic, ws_onnx_fold_arithmetic},
-    {"Dropout", 7, 20, ws_onnx_read_dropout, NULL},
-    {"Flatten", 7, 20, ws_onnx_read_flatten, NULL},
     {"Floor", 7, 20, NULL, ws_onnx_fold_unary},
-    {"Gather", 7, 20, ws_onnx_read_gather, ws_onnx_fold_gather},
-    {"Gemm", 7, 20, ws_onnx_read_gemm, NULL},
-    {"GlobalAveragePool", 7, 20, ws_onnx_read_global_pool, NULL},
-    {"GlobalMaxPool", 7, 20, ws_onnx_read_global_pool, NULL},
-    {"HardSigmoid", 7, 20, ws_onnx_read_unary, NULL},
-    {"HardSwish", 14, 20, ws_onnx_read_unary, NULL},
     {"Identity", 7, 20, ws_onnx_read_identity, ws_onnx_fold_identity},
-    {"LeakyRelu", 7, 20, ws_onnx_read_unary, NULL},
     {"Loop", 11, 20, NULL, ws_onnx_read_loop},
-    {"MatMul", 7, 20, ws_onnx_read_matmul, NULL},
-    {"MaxPool", 7, 20, ws_onnx_read_pool, NULL},
-    {"Mul", 7, 20, ws_onnx_read_arithmetic, ws_onnx_fold_arithmetic},
     {"Neg", 7, 20, NULL, ws_onnx_fold_unary},
-    {"Pad", 7, 20, ws_onnx_read_pad, NULL},
-    {"ReduceMean", 7, 20, ws_onnx_read_reduce_mean, NULL},
-    {"Relu", 7, 20, ws_onnx_read_unary, NULL},
-    {"Reshape", 7, 20, ws_onnx_read_reshape, ws_onnx_fold_reshape},
-    {"Resize", 10, 20, ws_onnx_read_resize, NULL},
     {"SequenceEmpty", 11, 20, NULL, ws_onnx_fold_sequence},
     {"Shape", 7, 20, ws_onnx_read_shape, ws_onnx_fold_shape},
-    {"Sigmoid", 7, 20, ws_onnx_read_unary, NULL},
-    {"Slice", 7, 20, ws_onnx_read_slice, ws_onnx_fold_slice},
-    {"Softmax", 7, 20, ws_onnx_read_softmax, NULL},
-    {"Split", 7, 20, ws_onnx_read_split, NULL},
     {"Sqrt", 7, 20, NULL, ws_onnx_fold_unary},
-    {"Squeeze", 7, 20, ws_onnx_read_squeeze, ws_onnx_fold_squeeze},
-    {"Sub", 7, 20, ws_onnx_read_arithmetic, ws_onnx_fold_arithmetic},
-    {"Tanh", 7, 20, ws_onnx_read_unary, NULL},
-    {"Transpose", 7, 20, ws_onnx_read_transpose, ws_onnx_fold_transpose},
-    {"Unsqueeze", 7, 20, ws_onnx_read_squeeze, ws_onnx_fold_squeeze},
-    {"Upsample", 7, 9, ws_onnx_read_resize, NULL},
+    {.name = NULL},
 };
 
-const struct ws_onnx_op *ws_onnx_op_find(const char *type, int opset)
+/* The types that become an op; WS_N_OPS: the others. */
+static const struct ws_onnx_type *types_of(int op)
 {
-    for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
-        if (strcmp(ops[i].type, type) == 0 && opset >= ops[i].since && opset <= ops[i].until)
-            return &ops[i];
+    static const struct ws_onnx_type none[] = {{.name = NULL}};
+    return op == WS_N_OPS ? others : ws_op_rows[op]->reads ? ws_op_rows[op]->reads : none;
+}
+
+const struct ws_onnx_type *ws_onnx_type_find(const char *name, int opset, enum ws_op *op)
+{
+    for (int i = 0; i <= WS_N_OPS; i++)
+        for (const struct ws_onnx_type *type = types_of(i); type->name; type++)
+            if (strcmp(type->name, name) == 0 && opset >= type->since && opset <= type->until) {
+                *op = (enum ws_op)i;
+                return type;
+            }
     return NULL;
 }
 
-const char *ws_onnx_op_list(struct ws_arena *memory)
+static int compare_texts(const void *a, const void *b)
 {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+const char *ws_onnx_type_list(struct ws_arena *memory)
+{
+    enum { MAX_TYPES = 128 };
+    const char *names[MAX_TYPES];
     char text[600] = "";
-    size_t used = 0;
-    for (size_t i = 0; i < sizeof ops / sizeof ops[0] && used + 40 < sizeof text; i++)
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i ? " " : "", ops[i].type);
+    size_t n = 0, used = 0;
+    for (int i = 0; i <= WS_N_OPS; i++)
+        for (const struct ws_onnx_type *type = types_of(i); type->name && n < MAX_TYPES; type++)
+            names[n++] = type->name;
+    qsort(names, n, sizeof *names, compare_texts);
+    for (size_t i = 0; i < n && used + 40 < sizeof text; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i ? " " : "", names[i]);
     const char *copy = ws_arena_strdup(memory, text);
     return copy ? copy : "";
 }
@@ -277,7 +266,7 @@ static enum ws_status report(const struct troubles *t, struct ws_onnx_reader *r,
         snprintf(text + MAX_LISTED - 1, 8, " …");
     const enum ws_status status = ws_fail(err, WS_E_UNSUPPORTED, "%s: %d node%s we cannot take: %s", r->file->name,
                                           t->n_nodes, t->n_nodes == 1 ? "" : "s", text);
-    ws_err_hint(err, "ops that are read: %s", ws_onnx_op_list(&r->file->memory));
+    ws_err_hint(err, "ops that are read: %s", ws_onnx_type_list(&r->file->memory));
     return status;
 }
 
@@ -328,9 +317,9 @@ static enum ws_status read_node(struct ws_onnx_reader *r, int index, struct trou
     r->status = WS_OK;
     r->err = (struct ws_err){0};
     const char *type = r->proto->op_type ? r->proto->op_type : "";
-    r->op = is_standard(r->proto->domain) ? ws_onnx_op_find(type, r->opset) : NULL;
+    r->type = is_standard(r->proto->domain) ? ws_onnx_type_find(type, r->opset, &r->op) : NULL;
     bool is_known = false, is_poisoned = false;
-    if (!r->op) {
+    if (!r->type) {
         add_unknown(troubles, r, r->proto);
         poison_outputs(r, true);
         return WS_OK;
@@ -340,10 +329,10 @@ static enum ws_status read_node(struct ws_onnx_reader *r, int index, struct trou
         poison_outputs(r, true);
         return WS_OK;
     }
-    if (r->status == WS_OK && is_known && r->op->fold)
-        r->op->fold(r);
-    else if (r->status == WS_OK && r->op->read)
-        r->op->read(r);
+    if (r->status == WS_OK && is_known && r->type->fold)
+        r->type->fold(r);
+    else if (r->status == WS_OK && r->type->read)
+        r->type->read(r);
     else
         ws_onnx_refuse(r, WS_E_UNSUPPORTED, "depends on the image; it is read on constants alone");
     if (r->status == WS_OK && r->net->err.status != WS_OK)

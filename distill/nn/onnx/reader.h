@@ -5,6 +5,9 @@
 #include "webstill/base/mem.h"
 #include "webstill/nn/onnx.h"
 
+#include "graph/row.h"
+#include "ops.h"
+
 #include "onnx.pb-c.h"
 
 #include <stdbool.h>
@@ -99,8 +102,6 @@ struct ws_onnx_pending {
     size_t n;
 };
 
-struct ws_onnx_op;
-
 struct ws_onnx_reader {
     struct ws_onnx_file *file;
     struct ws_net *net;
@@ -119,19 +120,12 @@ struct ws_onnx_reader {
 
     /* the node at hand */
     const Onnx__NodeProto *proto;
-    const struct ws_onnx_op *op;
+    const struct ws_onnx_type *type;
+    enum ws_op op; /**< that it becomes; WS_N_OPS: none of its own */
     int index;
     uint64_t seen;         /**< attributes that were asked for */
     enum ws_status status; /**< the first failure sticks */
     struct ws_err err;
-};
-
-/** How an op is read. A row knows the opsets in which its attributes mean what `read` thinks. */
-struct ws_onnx_op {
-    const char *type;
-    int since, until;
-    void (*read)(struct ws_onnx_reader *r); /**< NULL: only on constants */
-    void (*fold)(struct ws_onnx_reader *r); /**< all inputs known; NULL: never folded */
 };
 
 /** Fail at the node at hand: "node "x" (Conv, opset 13): …". The first failure sticks. */
@@ -185,9 +179,10 @@ int ws_onnx_constant_add(struct ws_onnx_reader *r, const char *wanted_name, int 
                          float *values);
 void *ws_onnx_take(struct ws_onnx_reader *r, size_t n, size_t size_bytes);
 
-const struct ws_onnx_op *ws_onnx_op_find(const char *type, int opset);
+/** The type of that name in that opset, and the op that it becomes (WS_N_OPS: none of its own); NULL: unknown. */
+const struct ws_onnx_type *ws_onnx_type_find(const char *name, int opset, enum ws_op *op);
 /** "Add, AveragePool, …" */
-const char *ws_onnx_op_list(struct ws_arena *memory);
+const char *ws_onnx_type_list(struct ws_arena *memory);
 
 /** ws_onnx_read_bytes(); unless `is_classifier`, the output may have any shape: info->logits is the node with its
  * elements. */
@@ -195,50 +190,6 @@ WS_MUST_USE enum ws_status ws_onnx_network_read(struct ws_net **out, struct ws_o
                                                 size_t len, const char *folder, const char *name, bool is_classifier,
                                                 struct ws_err *err);
 
-/* window.c */
-void ws_onnx_read_conv(struct ws_onnx_reader *r);
-void ws_onnx_read_batchnorm(struct ws_onnx_reader *r);
-void ws_onnx_read_pool(struct ws_onnx_reader *r);
-void ws_onnx_read_global_pool(struct ws_onnx_reader *r);
-void ws_onnx_read_gemm(struct ws_onnx_reader *r);
-void ws_onnx_read_matmul(struct ws_onnx_reader *r);
-/* point.c */
-void ws_onnx_read_unary(struct ws_onnx_reader *r);
-void ws_onnx_read_clip(struct ws_onnx_reader *r);
-void ws_onnx_read_dropout(struct ws_onnx_reader *r);
-void ws_onnx_read_softmax(struct ws_onnx_reader *r);
-void ws_onnx_read_arithmetic(struct ws_onnx_reader *r);
-void ws_onnx_read_identity(struct ws_onnx_reader *r);
-/* layout.c */
-void ws_onnx_read_flatten(struct ws_onnx_reader *r);
-void ws_onnx_read_reshape(struct ws_onnx_reader *r);
-void ws_onnx_read_squeeze(struct ws_onnx_reader *r);
-void ws_onnx_read_transpose(struct ws_onnx_reader *r);
-void ws_onnx_read_concat(struct ws_onnx_reader *r);
-void ws_onnx_read_split(struct ws_onnx_reader *r);
-void ws_onnx_read_slice(struct ws_onnx_reader *r);
-void ws_onnx_read_pad(struct ws_onnx_reader *r);
-void ws_onnx_read_resize(struct ws_onnx_reader *r);
-void ws_onnx_read_reduce_mean(struct ws_onnx_reader *r);
-void ws_onnx_read_gather(struct ws_onnx_reader *r);
-void ws_onnx_read_shape(struct ws_onnx_reader *r);
-/* fold.c */
-void ws_onnx_fold_identity(struct ws_onnx_reader *r);
-void ws_onnx_fold_cast(struct ws_onnx_reader *r);
-void ws_onnx_fold_constant(struct ws_onnx_reader *r);
-void ws_onnx_fold_fill(struct ws_onnx_reader *r);
-void ws_onnx_fold_shape(struct ws_onnx_reader *r);
-void ws_onnx_fold_reshape(struct ws_onnx_reader *r);
-void ws_onnx_fold_squeeze(struct ws_onnx_reader *r);
-void ws_onnx_fold_gather(struct ws_onnx_reader *r);
-void ws_onnx_fold_concat(struct ws_onnx_reader *r);
-void ws_onnx_fold_slice(struct ws_onnx_reader *r);
-void ws_onnx_fold_transpose(struct ws_onnx_reader *r);
-void ws_onnx_fold_arithmetic(struct ws_onnx_reader *r);
-void ws_onnx_fold_unary(struct ws_onnx_reader *r);
-void ws_onnx_fold_sequence(struct ws_onnx_reader *r);
-/* loop.c */
-void ws_onnx_read_loop(struct ws_onnx_reader *r);
 /* info.c */
 /** Fill in all but `logits`, which is given. Texts live in info->memory. */
 WS_MUST_USE enum ws_status ws_onnx_info_fill(struct ws_onnx_info *info, const struct ws_onnx_reader *r,

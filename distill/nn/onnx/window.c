@@ -141,7 +141,7 @@ void ws_onnx_read_conv(struct ws_onnx_reader *r)
 void ws_onnx_read_pool(struct ws_onnx_reader *r)
 {
     struct ws_onnx_value *x = map_input(r);
-    const bool is_max = strcmp(r->op->type, "MaxPool") == 0;
+    const bool is_max = strcmp(r->type->name, "MaxPool") == 0;
     const bool ceil_mode = ws_onnx_attr_int(r, "ceil_mode", 0) != 0;
     const bool count_padding = !is_max && ws_onnx_attr_int(r, "count_include_pad", 0) != 0;
     if (is_max)
@@ -176,7 +176,7 @@ void ws_onnx_read_global_pool(struct ws_onnx_reader *r)
         return;
     const struct ws_window all = {{r->net->nodes[map].height, r->net->nodes[map].width}, {1, 1}, {1, 1}, {0, 0, 0, 0}};
     const char *name = ws_onnx_name_after(r, NULL);
-    const int node = strcmp(r->op->type, "GlobalMaxPool") == 0
+    const int node = strcmp(r->type->name, "GlobalMaxPool") == 0
                          ? ws_net_pool(r->net, WS_OP_MAX_POOL, name, map, all, false, false)
                          : ws_net_global_average_pool(r->net, name, map);
     int64_t dims[WS_ONNX_MAX_RANK] = {channels, 1, 1, 1, 1, 1, 1, 1};

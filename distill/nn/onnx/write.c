@@ -7,6 +7,7 @@
  */
 #include "webstill/nn/onnx.h"
 
+#include "graph/row.h"
 #include "message.h"
 
 #include <limits.h>
@@ -70,7 +71,20 @@ static void write_output(struct ws_onnx_writer *w, int output)
         ws_onnx_writer_int(w, node, "axis", 1);
 }
 
-static enum ws_status fill_graph(struct ws_onnx_writer *w, const struct ws_onnx_options *options, struct ws_err *err)
+/* As its row says, which sets values[id] and is_flat[id]; a constant is written by its first reader. */
+static void write_op(struct ws_onnx_writer *w, int id)
+{
+    const struct ws_node *node = &w->net->nodes[id];
+    if (node->op == WS_OP_CONSTANT)
+        w->values[id] = NULL;
+    else if (id > 0 && w->is_needed[id] && ws_op_rows[node->op]->write)
+        ws_op_rows[node->op]->write(w, id);
+    else if (id > 0 && w->is_needed[id])
+        w->status =
+            ws_fail(w->err, WS_E_UNSUPPORTED, "node \"%s\": ONNX cannot say %s", node->name, ws_op_name(node->op));
+}
+
+static enum ws_status fill_graph(struct ws_onnx_writer *w, const struct ws_onnx_options *options)
 {
     const struct ws_net *net = w->net;
     const struct ws_node *input = &net->nodes[0], *output = &net->nodes[options->output];
@@ -97,9 +111,9 @@ static enum ws_status fill_graph(struct ws_onnx_writer *w, const struct ws_onnx_
     if (options->mean)
         write_normalisation(w, options->mean, options->std);
     for (int id = 0; id <= options->output && !w->no_memory; id++) {
-        const enum ws_status status = w->is_needed[id] ? ws_onnx_writer_op(w, id, err) : WS_OK;
-        if (status != WS_OK)
-            return status;
+        write_op(w, id);
+        if (w->status != WS_OK)
+            return w->status;
     }
     if (!w->no_memory)
         write_output(w, options->output);
@@ -160,7 +174,8 @@ enum ws_status ws_onnx_write(const struct ws_net *net, const struct ws_onnx_opti
         return status;
 
     Onnx__ModelProto model;
-    struct ws_onnx_writer w = {.net = net, .opset = options->opset, .omits_weights = options->omits_weights};
+    struct ws_onnx_writer w = {
+        .net = net, .opset = options->opset, .omits_weights = options->omits_weights, .err = err};
     w.values = ws_onnx_writer_take(&w, (size_t)net->n_nodes, sizeof *w.values);
     w.flats = ws_onnx_writer_take(&w, (size_t)net->n_nodes, sizeof *w.flats);
     w.maps = ws_onnx_writer_take(&w, (size_t)net->n_nodes, sizeof *w.maps);
@@ -169,7 +184,7 @@ enum ws_status ws_onnx_write(const struct ws_net *net, const struct ws_onnx_opti
     if (w.no_memory)
         goto no_memory;
     mark_nodes(&w, options->output);
-    status = fill_graph(&w, options, err);
+    status = fill_graph(&w, options);
     if (status != WS_OK)
         goto out;
     fill_model(&w, &model, options);

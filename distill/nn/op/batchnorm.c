@@ -11,6 +11,8 @@
  *   and where a loss reads the batch's statistics:  dx += dmean/n + 2 dvar (x-mean)/n
  */
 #include "cpu/exec_int.h"
+#include "graph/row.h"
+#include "onnx/ops.h"
 
 #include <math.h>
 #include <string.h>
@@ -139,7 +141,7 @@ static bool has_moments(const struct ws_exec *e, const struct ws_plan_step *s)
     return s > e->steps && s[-1].moments_of == (int)(s - e->steps);
 }
 
-void ws_batchnorm_forward(struct ws_exec *e, const struct ws_plan_step *s)
+static void batchnorm_forward(struct ws_exec *e, const struct ws_plan_step *s)
 {
     const struct ws_node *node = &e->net->nodes[s->node];
     struct ws_bn_state *state = &e->bn[s->node];
@@ -224,7 +226,7 @@ static void take_coefficients(struct ws_exec *e, const struct ws_node *node, con
     }
 }
 
-void ws_batchnorm_backward(struct ws_exec *e, const struct ws_plan_step *s)
+static void batchnorm_backward(struct ws_exec *e, const struct ws_plan_step *s)
 {
     const struct ws_node *node = &e->net->nodes[s->node];
     const struct ws_bn_state *state = &e->bn[s->node];
@@ -243,3 +245,14 @@ void ws_batchnorm_backward(struct ws_exec *e, const struct ws_plan_step *s)
     if (!s->leaves_dx)
         ws_exec_run_slices(e, dx_slice, &p);
 }
+
+static const struct ws_onnx_type types[] = {
+    {"BatchNormalization", 7, 20, ws_onnx_read_batchnorm, NULL},
+    {.name = NULL},
+};
+const struct ws_op_row ws_op_batchnorm = {
+    .forward = batchnorm_forward,
+    .backward = batchnorm_backward,
+    .reads = types,
+    .write = ws_onnx_write_batchnorm,
+};

@@ -5,6 +5,8 @@
  * does not do itself (bias, residual, dX in the general cases) is done here, or by the rows of the second table.
  */
 #include "conv_int.h"
+#include "graph/row.h"
+#include "onnx/ops.h"
 
 const struct ws_conv_way *const ws_conv_ways[] = {
     &ws_conv_depthwise,       /* one input and one output channel a group */
@@ -87,7 +89,7 @@ void ws_conv_pack(struct ws_exec *e, const struct ws_plan_step *s, float *packed
 
 /* --- run --- */
 
-void ws_conv_forward(struct ws_exec *e, const struct ws_plan_step *s)
+static void conv_forward(struct ws_exec *e, const struct ws_plan_step *s)
 {
     struct ws_conv p = conv_of(e, s);
     way_of(s)->forward(&p);
@@ -131,7 +133,7 @@ static void backward_apart(struct ws_conv *p)
         ws_conv_reduce_weight(p);
 }
 
-void ws_conv_backward(struct ws_exec *e, const struct ws_plan_step *s)
+static void conv_backward(struct ws_exec *e, const struct ws_plan_step *s)
 {
     struct ws_conv p = conv_of(e, s);
     p.want_dw = ws_exec_param_gradient(e, p.shape.node, 0) != NULL;
@@ -146,3 +148,36 @@ void ws_conv_backward(struct ws_exec *e, const struct ws_plan_step *s)
     if (s->other >= 0)
         backward_residual(e, s);
 }
+
+/* --- the rows --- */
+
+/* Each element of the weight meets each place of the output once. */
+static int64_t count_macs(const struct ws_net *net, const struct ws_node *node)
+{
+    return (int64_t)node->height * node->width * (int64_t)net->params[node->params[0]].n;
+}
+
+static const struct ws_onnx_type conv_types[] = {
+    {"Conv", 7, 20, ws_onnx_read_conv, NULL},
+    {.name = NULL},
+};
+const struct ws_op_row ws_op_conv = {
+    .forward = conv_forward,
+    .backward = conv_backward,
+    .macs = count_macs,
+    .reads = conv_types,
+    .write = ws_onnx_write_conv,
+};
+
+static const struct ws_onnx_type gemm_types[] = {
+    {"Gemm", 7, 20, ws_onnx_read_gemm, NULL},
+    {"MatMul", 7, 20, ws_onnx_read_matmul, NULL},
+    {.name = NULL},
+};
+const struct ws_op_row ws_op_gemm = {
+    .forward = conv_forward,
+    .backward = conv_backward,
+    .macs = count_macs,
+    .reads = gemm_types,
+    .write = ws_onnx_write_gemm,
+};

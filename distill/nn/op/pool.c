@@ -5,6 +5,8 @@
  * ceil_mode that reaches beyond the padding counts only what is in it (PyTorch and ONNX Runtime).
  */
 #include "cpu/exec_int.h"
+#include "graph/row.h"
+#include "onnx/ops.h"
 
 /** Taps of a window along one axis: the first inside the map, how many, and how many inside the padded map. */
 struct taps {
@@ -65,7 +67,7 @@ static void forward_image(struct ws_exec *e, const struct ws_plan_step *s, size_
         }
 }
 
-void ws_pool_forward(struct ws_exec *e, const struct ws_plan_step *s)
+static void pool_forward(struct ws_exec *e, const struct ws_plan_step *s)
 {
     ws_exec_each_image(e, s, forward_image);
 }
@@ -84,8 +86,44 @@ static void backward_image(struct ws_exec *e, const struct ws_plan_step *s, size
         }
 }
 
-void ws_pool_backward(struct ws_exec *e, const struct ws_plan_step *s)
+static void pool_backward(struct ws_exec *e, const struct ws_plan_step *s)
 {
     if (ws_exec_open_gradient(e, s->x))
         ws_exec_each_image(e, s, backward_image);
 }
+
+/* --- the rows --- */
+
+static const struct ws_onnx_type max_types[] = {
+    {"MaxPool", 7, 20, ws_onnx_read_pool, NULL},
+    {"GlobalMaxPool", 7, 20, ws_onnx_read_global_pool, NULL},
+    {.name = NULL},
+};
+const struct ws_op_row ws_op_max_pool = {
+    .forward = pool_forward,
+    .backward = pool_backward,
+    .reads = max_types,
+    .write = ws_onnx_write_pool,
+};
+
+static const struct ws_onnx_type average_types[] = {
+    {"AveragePool", 7, 20, ws_onnx_read_pool, NULL},
+    {.name = NULL},
+};
+const struct ws_op_row ws_op_average_pool = {
+    .forward = pool_forward,
+    .backward = pool_backward,
+    .reads = average_types,
+    .write = ws_onnx_write_pool,
+};
+
+static const struct ws_onnx_type global_types[] = {
+    {"GlobalAveragePool", 7, 20, ws_onnx_read_global_pool, NULL},
+    {.name = NULL},
+};
+const struct ws_op_row ws_op_global_average_pool = {
+    .forward = pool_forward,
+    .backward = pool_backward,
+    .reads = global_types,
+    .write = ws_onnx_write_global_pool,
+};

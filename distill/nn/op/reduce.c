@@ -1,5 +1,7 @@
 /* ReduceMean over any of the sides, and Softmax along one. */
 #include "cpu/exec_int.h"
+#include "graph/row.h"
+#include "onnx/ops.h"
 
 #include <math.h>
 #include <string.h>
@@ -40,7 +42,7 @@ static void mean_image(struct ws_exec *e, const struct ws_plan_step *s, size_t i
         y[i] *= share;
 }
 
-void ws_reduce_mean_forward(struct ws_exec *e, const struct ws_plan_step *s)
+static void reduce_mean_forward(struct ws_exec *e, const struct ws_plan_step *s)
 {
     ws_exec_each_image(e, s, mean_image);
 }
@@ -63,7 +65,7 @@ static void mean_backward_image(struct ws_exec *e, const struct ws_plan_step *s,
         }
 }
 
-void ws_reduce_mean_backward(struct ws_exec *e, const struct ws_plan_step *s)
+static void reduce_mean_backward(struct ws_exec *e, const struct ws_plan_step *s)
 {
     if (ws_exec_open_gradient(e, s->x))
         ws_exec_each_image(e, s, mean_backward_image);
@@ -119,7 +121,7 @@ static void softmax_image(struct ws_exec *e, const struct ws_plan_step *s, size_
         divide_by_sum(&c, y + i / c.inner * block + i % c.inner);
 }
 
-void ws_softmax_forward(struct ws_exec *e, const struct ws_plan_step *s)
+static void softmax_forward(struct ws_exec *e, const struct ws_plan_step *s)
 {
     ws_exec_each_image(e, s, softmax_image);
 }
@@ -139,8 +141,32 @@ static void softmax_backward_image(struct ws_exec *e, const struct ws_plan_step 
     }
 }
 
-void ws_softmax_backward(struct ws_exec *e, const struct ws_plan_step *s)
+static void softmax_backward(struct ws_exec *e, const struct ws_plan_step *s)
 {
     if (ws_exec_open_gradient(e, s->x))
         ws_exec_each_image(e, s, softmax_backward_image);
 }
+
+/* --- the rows --- */
+
+static const struct ws_onnx_type mean_types[] = {
+    {"ReduceMean", 7, 20, ws_onnx_read_reduce_mean, NULL},
+    {.name = NULL},
+};
+const struct ws_op_row ws_op_reduce_mean = {
+    .forward = reduce_mean_forward,
+    .backward = reduce_mean_backward,
+    .reads = mean_types,
+    .write = ws_onnx_write_reduce_mean,
+};
+
+static const struct ws_onnx_type softmax_types[] = {
+    {"Softmax", 7, 20, ws_onnx_read_softmax, NULL},
+    {.name = NULL},
+};
+const struct ws_op_row ws_op_softmax = {
+    .forward = softmax_forward,
+    .backward = softmax_backward,
+    .reads = softmax_types,
+    .write = ws_onnx_write_softmax,
+};

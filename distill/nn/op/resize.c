@@ -1,5 +1,7 @@
 /* Resize of height and width by the formulas of ONNX's operator of that name: nearest and linear. */
 #include "cpu/exec_int.h"
+#include "graph/row.h"
+#include "onnx/ops.h"
 
 #include <math.h>
 #include <string.h>
@@ -104,7 +106,7 @@ static void linear_image(struct ws_exec *e, const struct ws_plan_step *s, size_t
     linear_values(e, s, false, ws_exec_image_value(e, s->x, image), y);
 }
 
-void ws_resize_forward(struct ws_exec *e, const struct ws_plan_step *s)
+static void resize_forward(struct ws_exec *e, const struct ws_plan_step *s)
 {
     ws_exec_each_image(e, s, e->net->nodes[s->node].resize.is_linear ? linear_image : nearest_image);
 }
@@ -115,8 +117,20 @@ static void backward_image(struct ws_exec *e, const struct ws_plan_step *s, size
     linear_values(e, s, true, ws_exec_image_gradient(e, s->out, image), ws_exec_image_gradient(e, s->x, image));
 }
 
-void ws_resize_backward(struct ws_exec *e, const struct ws_plan_step *s)
+static void resize_backward(struct ws_exec *e, const struct ws_plan_step *s)
 {
     if (ws_exec_open_gradient(e, s->x))
         ws_exec_each_image(e, s, backward_image);
 }
+
+static const struct ws_onnx_type resize_types[] = {
+    {"Resize", 10, 20, ws_onnx_read_resize, NULL},
+    {"Upsample", 7, 9, ws_onnx_read_resize, NULL},
+    {.name = NULL},
+};
+const struct ws_op_row ws_op_resize = {
+    .forward = resize_forward,
+    .backward = resize_backward,
+    .reads = resize_types,
+    .write = ws_onnx_write_resize,
+};

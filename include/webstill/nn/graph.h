@@ -10,41 +10,15 @@
 #define WEBSTILL_NN_GRAPH_H
 
 #include "webstill/base/err.h"
+#include "webstill/nn/ops.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum ws_op {
-    WS_OP_INPUT,
-    WS_OP_CONSTANT,  /**< value [C, H, W], the same for each image; does not learn */
-    WS_OP_CONV,      /**< weight [out, in/groups, kh, kw], bias? [out] */
-    WS_OP_BATCHNORM, /**< weight, bias, running_mean, running_var: each [channels] */
-    WS_OP_RELU,
-    WS_OP_LEAKY_RELU, /**< x > 0 ? x : alpha x */
-    WS_OP_CLIP,       /**< min(max(x, alpha), beta); the gradient passes strictly inside, as PyTorch's hardtanh */
-    WS_OP_SIGMOID,
-    WS_OP_HARD_SIGMOID, /**< min(max(alpha x + beta, 0), 1) */
-    WS_OP_HARD_SWISH,   /**< x min(max(x/6 + 1/2, 0), 1) */
-    WS_OP_TANH,
-    WS_OP_SOFTMAX, /**< over `axis` */
-    WS_OP_DROPOUT, /**< training: a share of alpha becomes zero, the rest is divided by 1 - alpha; else identity */
-    WS_OP_ADD,     /**< two inputs; a side of 1 is repeated to the other's */
-    WS_OP_MUL,     /**< the same */
-    WS_OP_CONCAT,  /**< along `axis` */
-    WS_OP_MAX_POOL,
-    WS_OP_AVERAGE_POOL,        /**< padding counted only if count_padding */
-    WS_OP_GLOBAL_AVERAGE_POOL, /**< output 1 x 1 x channels */
-    WS_OP_REDUCE_MEAN,         /**< over the axes in `axes`; their sides become 1 */
-    WS_OP_GEMM,      /**< weight [out, in], bias? [out]; the input is flattened in C, H, W order when it has a map */
-    WS_OP_RESHAPE,   /**< the elements in C, H, W order, read as another C, H, W */
-    WS_OP_TRANSPOSE, /**< output side i is input side perm[i] (sides in height, width, channels order) */
-    WS_OP_CHANNEL_SHUFFLE, /**< channels seen as [groups, C/groups], transposed (ShuffleNet) */
-    WS_OP_SLICE,           /**< side i: begin[i], begin[i] + step[i], … ; output's sides many */
-    WS_OP_PAD,             /**< pads[2i] before and pads[2i+1] after side i; constant alpha, edge or reflection */
-    WS_OP_RESIZE,          /**< height and width, nearest or linear */
-    WS_N_OPS,
-};
+#define WS_OP_ID(ID, row, name) WS_OP_##ID,
+enum ws_op { WS_OPS(WS_OP_ID) WS_N_OPS };
+#undef WS_OP_ID
 
 enum {
     WS_NODE_MAX_INPUTS = 72, /**< DenseNet's longest Concat has 65 */

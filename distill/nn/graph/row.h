@@ -1,0 +1,35 @@
+/*
+ * What is known of an op: a row in the file of its family (nn/op), listed in webstill/nn/ops.h. Whoever runs, reads or
+ * writes graphs takes it from the table; its types are opaque here, so that the table lies below them all.
+ */
+#ifndef WEBSTILL_DISTILL_NN_GRAPH_ROW_H
+#define WEBSTILL_DISTILL_NN_GRAPH_ROW_H
+
+#include "webstill/nn/graph.h"
+
+struct ws_exec;
+struct ws_plan_step;
+struct ws_onnx_reader;
+struct ws_onnx_writer;
+
+/** How a type of ONNX node is read. Opsets: those in which its attributes mean what `read` thinks. */
+struct ws_onnx_type {
+    const char *name; /**< "Conv" */
+    int since, until;
+    void (*read)(struct ws_onnx_reader *r); /**< NULL: only on constants */
+    void (*fold)(struct ws_onnx_reader *r); /**< all inputs known; NULL: never folded */
+};
+
+/** An op. Its shape is worked out by its builder, in the same file. */
+struct ws_op_row {
+    /** Values and gradients of the batch at hand; both NULL: nothing is run. */
+    void (*forward)(struct ws_exec *exec, const struct ws_plan_step *step);
+    void (*backward)(struct ws_exec *exec, const struct ws_plan_step *step);
+    int64_t (*macs)(const struct ws_net *net, const struct ws_node *node); /**< of one image; NULL: none */
+    const struct ws_onnx_type *reads; /**< the types that become this op; ends with a NULL name. NULL: none */
+    void (*write)(struct ws_onnx_writer *w, int id); /**< as one ONNX node or a few; NULL: by its readers, or never */
+};
+
+extern const struct ws_op_row *const ws_op_rows[WS_N_OPS];
+
+#endif
