@@ -9,16 +9,6 @@
 
 struct ws_exec;
 struct ws_plan_step;
-struct ws_onnx_reader;
-struct ws_onnx_writer;
-
-/** How a type of ONNX node is read. Opsets: those in which its attributes mean what `read` thinks. */
-struct ws_onnx_type {
-    const char *name; /**< "Conv" */
-    int since, until;
-    void (*read)(struct ws_onnx_reader *r); /**< NULL: only on constants */
-    void (*fold)(struct ws_onnx_reader *r); /**< all inputs known; NULL: never folded */
-};
 
 /** An op. Its shape is worked out by its builder, in the same file. */
 struct ws_op_row {
@@ -26,8 +16,6 @@ struct ws_op_row {
     void (*forward)(struct ws_exec *exec, const struct ws_plan_step *step);
     void (*backward)(struct ws_exec *exec, const struct ws_plan_step *step);
     int64_t (*macs)(const struct ws_net *net, const struct ws_node *node); /**< of one image; NULL: none */
-    const struct ws_onnx_type *reads; /**< the types that become this op; ends with a NULL name. NULL: none */
-    void (*write)(struct ws_onnx_writer *w, int id); /**< as one ONNX node or a few; NULL: by its readers, or never */
 };
 
 extern const struct ws_op_row *const ws_op_rows[WS_N_OPS];

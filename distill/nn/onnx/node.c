@@ -366,3 +366,44 @@ int ws_onnx_constant_add(struct ws_onnx_reader *r, const char *wanted_name, int 
     ws_onnx_param_set(r, node, 0, values, (size_t)height * (size_t)width * (size_t)channels);
     return node;
 }
+
+/* --- a value with any axes --- */
+
+int ws_onnx_value_axes(const struct ws_onnx_value *x, int64_t axes[WS_ONNX_MAX_RANK + 1])
+{
+    int n = 0;
+    if (!x->has_no_batch)
+        axes[n++] = WS_ONNX_BATCH;
+    for (int i = 0; i < x->rank; i++)
+        axes[n++] = x->dims[i];
+    return n;
+}
+
+void ws_onnx_output_axes(struct ws_onnx_reader *r, const struct ws_onnx_value *x, int n, const int64_t *axes)
+{
+    int64_t dims[2 * WS_ONNX_MAX_RANK + 1] = {0};
+    int rank = 0;
+    const bool has_batch = n > 0 && (axes[0] == WS_ONNX_BATCH || (r->batch == 1 && axes[0] == 1));
+    if (n > WS_ONNX_MAX_RANK) {
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "a value with %d axes; expected at most %d", n, WS_ONNX_MAX_RANK);
+        return;
+    }
+    for (int i = has_batch ? 1 : 0; i < n; i++)
+        dims[rank++] = axes[i] == WS_ONNX_BATCH && r->batch == 1 ? 1 : axes[i];
+    const bool is_whole = ws_onnx_count(rank, dims, WS_ONNX_MAX_VALUE) == ws_onnx_value_count(x);
+    if (!is_whole || (!has_batch && r->batch != 1)) {
+        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "moves or drops the batch axis; expected each image on its own");
+        return;
+    }
+    struct ws_onnx_value *out = ws_onnx_output_data(r, 0, x->node, rank, dims);
+    if (out)
+        out->has_no_batch = !has_batch;
+}
+
+struct ws_onnx_value *ws_onnx_input_any(struct ws_onnx_reader *r)
+{
+    struct ws_onnx_value *x = ws_onnx_input(r, 0);
+    if (x && x->kind == WS_ONNX_DATA)
+        return x;
+    return ws_onnx_input_data(r, 0); /* refuses */
+}

@@ -1,4 +1,5 @@
-/* Reading the ops that keep their input's sides: activations, arithmetic, Dropout, Softmax. */
+/* The ops that keep their input's sides: activations, arithmetic, Dropout, Softmax. */
+#include "message.h"
 #include "reader.h"
 
 #include <inttypes.h>
@@ -16,21 +17,21 @@ static void add_unary(struct ws_onnx_reader *r, struct ws_onnx_value *x, enum ws
         (void)ws_onnx_output_data(r, 0, node, x->rank, x->dims);
 }
 
-void ws_onnx_read_plain(struct ws_onnx_reader *r)
+static void read_plain(struct ws_onnx_reader *r)
 {
     struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
     if (x)
         add_unary(r, x, r->op, 0, 0);
 }
 
-void ws_onnx_read_leaky_relu(struct ws_onnx_reader *r)
+static void read_leaky_relu(struct ws_onnx_reader *r)
 {
     struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
     if (x)
         add_unary(r, x, r->op, ws_onnx_attr_float(r, "alpha", 0.01), 0);
 }
 
-void ws_onnx_read_hard_sigmoid(struct ws_onnx_reader *r)
+static void read_hard_sigmoid(struct ws_onnx_reader *r)
 {
     struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
     if (x) {
@@ -48,7 +49,7 @@ static double limit_input(struct ws_onnx_reader *r, size_t i, double fallback)
     return c && r->status == WS_OK ? (double)c->floats[0] : fallback;
 }
 
-void ws_onnx_read_clip(struct ws_onnx_reader *r)
+static void read_clip(struct ws_onnx_reader *r)
 {
     struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
     double low = -(double)INFINITY, high = (double)INFINITY;
@@ -63,7 +64,7 @@ void ws_onnx_read_clip(struct ws_onnx_reader *r)
         add_unary(r, x, WS_OP_CLIP, low < high ? low : high, high); /* ONNX: max wins over min */
 }
 
-void ws_onnx_read_dropout(struct ws_onnx_reader *r)
+static void read_dropout(struct ws_onnx_reader *r)
 {
     struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
     double ratio = 0.5;
@@ -85,25 +86,7 @@ void ws_onnx_read_dropout(struct ws_onnx_reader *r)
     add_unary(r, x, WS_OP_DROPOUT, ratio, 0);
 }
 
-void ws_onnx_read_identity(struct ws_onnx_reader *r)
-{
-    struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
-    if (x && r->status == WS_OK)
-        ws_onnx_output_alias(r, 0, x);
-}
-
-void ws_onnx_read_cast(struct ws_onnx_reader *r)
-{
-    struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
-    const int64_t to = ws_onnx_attr_int(r, "to", 0);
-    (void)ws_onnx_attr_int(r, "saturate", 1);
-    if (to != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT && to != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16)
-        ws_onnx_refuse(r, WS_E_UNSUPPORTED, "casts a value of the image to data type %" PRId64 "; expected float", to);
-    if (x && r->status == WS_OK)
-        ws_onnx_output_alias(r, 0, x);
-}
-
-void ws_onnx_read_softmax(struct ws_onnx_reader *r)
+static void read_softmax(struct ws_onnx_reader *r)
 {
     struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
     if (!x)
@@ -220,7 +203,7 @@ static void read_with_constant(struct ws_onnx_reader *r, size_t data, struct ws_
     set_combined(r, is_sum ? ws_net_add(r->net, name, node, other) : ws_net_mul(r->net, name, node, other), x);
 }
 
-void ws_onnx_read_arithmetic(struct ws_onnx_reader *r)
+static void read_arithmetic(struct ws_onnx_reader *r)
 {
     const char *type = r->type->name;
     const struct ws_onnx_value *in[2] = {ws_onnx_input(r, 0), ws_onnx_input(r, 1)};
@@ -262,3 +245,148 @@ void ws_onnx_read_arithmetic(struct ws_onnx_reader *r)
         r, strcmp(type, "Mul") == 0 ? ws_net_mul(r->net, name, first, second) : ws_net_add(r->net, name, first, second),
         a);
 }
+
+/* --- writing --- */
+
+static void write_plain(struct ws_onnx_writer *w, int id)
+{
+    ws_onnx_writer_unary(w, id, ws_op_name(w->net->nodes[id].op), 1);
+}
+
+static void write_leaky_relu(struct ws_onnx_writer *w, int id)
+{
+    Onnx__NodeProto *to = ws_onnx_writer_unary(w, id, "LeakyRelu", 1);
+    ws_onnx_writer_float(w, to, "alpha", w->net->nodes[id].alpha);
+}
+
+static void write_hard_sigmoid(struct ws_onnx_writer *w, int id)
+{
+    const struct ws_node *node = &w->net->nodes[id];
+    Onnx__NodeProto *to = ws_onnx_writer_unary(w, id, "HardSigmoid", 1);
+    ws_onnx_writer_float(w, to, "alpha", node->alpha);
+    ws_onnx_writer_float(w, to, "beta", node->beta);
+}
+
+/* A limit at infinity is left out: an input without a name. */
+static void write_clip(struct ws_onnx_writer *w, int id)
+{
+    const struct ws_node *node = &w->net->nodes[id];
+    Onnx__NodeProto *clip = ws_onnx_writer_unary(w, id, "Clip", 3);
+    if (isinf(node->alpha))
+        ws_onnx_writer_input(clip, ws_onnx_writer_name(w, "", ""));
+    else
+        ws_onnx_writer_scalar_input(w, clip, node->name, ".out.min", node->alpha);
+    if (!isinf(node->beta))
+        ws_onnx_writer_scalar_input(w, clip, node->name, ".out.max", node->beta);
+}
+
+static void write_hard_swish(struct ws_onnx_writer *w, int id)
+{
+    const struct ws_node *node = &w->net->nodes[id];
+    if (w->opset >= 14) {
+        ws_onnx_writer_unary(w, id, "HardSwish", 1);
+        return;
+    }
+    char *x = ws_onnx_writer_value(w, node->inputs[0]), *gate = ws_onnx_writer_name(w, node->name, ".out.gate");
+    char *gate_name = ws_onnx_writer_name(w, node->name, ".gate");
+    if (w->no_memory)
+        return;
+    Onnx__NodeProto *hard = ws_onnx_writer_node(w, "HardSigmoid", gate_name, 1, gate);
+    ws_onnx_writer_input(hard, x);
+    ws_onnx_writer_float(w, hard, "alpha", 1.0 / 6.0);
+    ws_onnx_writer_float(w, hard, "beta", 0.5);
+    Onnx__NodeProto *mul = ws_onnx_writer_unary(w, id, "Mul", 2);
+    ws_onnx_writer_input(mul, gate);
+}
+
+/* A file with weights is for inference. */
+static void write_dropout(struct ws_onnx_writer *w, int id)
+{
+    const struct ws_node *node = &w->net->nodes[id];
+    if (w->omits_weights) {
+        ws_onnx_writer_scalar_input(w, ws_onnx_writer_unary(w, id, "Dropout", 2), node->name, ".out.ratio",
+                                    node->alpha);
+        return;
+    }
+    w->values[id] = ws_onnx_writer_value(w, node->inputs[0]);
+    w->is_flat[id] = w->is_flat[node->inputs[0]];
+}
+
+static void write_softmax(struct ws_onnx_writer *w, int id)
+{
+    const struct ws_node *node = &w->net->nodes[id];
+    const bool is_flat = w->is_flat[node->inputs[0]] && node->axis == WS_CHANNELS;
+    char *x = is_flat ? w->values[node->inputs[0]] : ws_onnx_writer_map_value(w, node->inputs[0]);
+    Onnx__NodeProto *to = ws_onnx_writer_node(w, "Softmax", node->name, 1, w->values[id]);
+    ws_onnx_writer_input(to, x);
+    ws_onnx_writer_int(w, to, "axis", ws_onnx_axis_of(node->axis));
+    w->is_flat[id] = is_flat;
+}
+
+/* Whether a value is a vector in the file, or a constant that can stand beside one. */
+static bool suits_vectors(const struct ws_onnx_writer *w, int id)
+{
+    const struct ws_node *node = &w->net->nodes[id];
+    return w->is_flat[id] || (node->op == WS_OP_CONSTANT && node->height == 1 && node->width == 1);
+}
+
+/* Two vectors, or maps: a lone vector becomes one. */
+static void write_binary(struct ws_onnx_writer *w, int id)
+{
+    const struct ws_node *node = &w->net->nodes[id];
+    char *operands[2];
+    const bool is_flat = suits_vectors(w, node->inputs[0]) && suits_vectors(w, node->inputs[1]);
+    for (int i = 0; i < 2; i++)
+        operands[i] =
+            is_flat ? ws_onnx_writer_flat_value(w, node->inputs[i]) : ws_onnx_writer_map_value(w, node->inputs[i]);
+    Onnx__NodeProto *to = ws_onnx_writer_node(w, ws_op_name(node->op), node->name, 2, w->values[id]);
+    ws_onnx_writer_input(to, operands[0]);
+    ws_onnx_writer_input(to, operands[1]);
+    w->is_flat[id] = is_flat;
+}
+
+/* --- the rows --- */
+
+const struct ws_onnx_row ws_onnx_row_relu = {
+    .reads = (const struct ws_onnx_type[]){{"Relu", 7, 20, read_plain, NULL}, {.name = NULL}}, .write = write_plain};
+
+const struct ws_onnx_row ws_onnx_row_leaky_relu = {
+    .reads = (const struct ws_onnx_type[]){{"LeakyRelu", 7, 20, read_leaky_relu, NULL}, {.name = NULL}},
+    .write = write_leaky_relu};
+
+const struct ws_onnx_row ws_onnx_row_clip = {
+    .reads = (const struct ws_onnx_type[]){{"Clip", 7, 20, read_clip, NULL}, {.name = NULL}}, .write = write_clip};
+
+const struct ws_onnx_row ws_onnx_row_sigmoid = {
+    .reads = (const struct ws_onnx_type[]){{"Sigmoid", 7, 20, read_plain, NULL}, {.name = NULL}}, .write = write_plain};
+
+const struct ws_onnx_row ws_onnx_row_hard_sigmoid = {
+    .reads = (const struct ws_onnx_type[]){{"HardSigmoid", 7, 20, read_hard_sigmoid, NULL}, {.name = NULL}},
+    .write = write_hard_sigmoid};
+
+const struct ws_onnx_row ws_onnx_row_hard_swish = {
+    .reads = (const struct ws_onnx_type[]){{"HardSwish", 14, 20, read_plain, NULL}, {.name = NULL}},
+    .write = write_hard_swish};
+
+const struct ws_onnx_row ws_onnx_row_tanh = {
+    .reads = (const struct ws_onnx_type[]){{"Tanh", 7, 20, read_plain, NULL}, {.name = NULL}}, .write = write_plain};
+
+const struct ws_onnx_row ws_onnx_row_dropout = {
+    .reads = (const struct ws_onnx_type[]){{"Dropout", 7, 20, read_dropout, NULL}, {.name = NULL}},
+    .write = write_dropout};
+
+const struct ws_onnx_row ws_onnx_row_softmax = {
+    .reads = (const struct ws_onnx_type[]){{"Softmax", 7, 20, read_softmax, NULL}, {.name = NULL}},
+    .write = write_softmax};
+
+const struct ws_onnx_row ws_onnx_row_add = {
+    .reads = (const struct ws_onnx_type[]){{"Add", 7, 20, read_arithmetic, ws_onnx_fold_arithmetic},
+                                           {"Sub", 7, 20, read_arithmetic, ws_onnx_fold_arithmetic},
+                                           {.name = NULL}},
+    .write = write_binary};
+
+const struct ws_onnx_row ws_onnx_row_mul = {
+    .reads = (const struct ws_onnx_type[]){{"Mul", 7, 20, read_arithmetic, ws_onnx_fold_arithmetic},
+                                           {"Div", 7, 20, read_arithmetic, ws_onnx_fold_arithmetic},
+                                           {.name = NULL}},
+    .write = write_binary};

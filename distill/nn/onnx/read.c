@@ -13,63 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- the table --- */
-
-/* What becomes no op of its own: it is known without an image, or passed through. */
-static const struct ws_onnx_type others[] = {
-    {"Cast", 7, 20, ws_onnx_read_cast, ws_onnx_fold_cast},
-    {"CastLike", 15, 20, NULL, ws_onnx_fold_cast},
-    {"Constant", 7, 20, NULL, ws_onnx_fold_constant},
-    {"ConstantOfShape", 9, 20, NULL, ws_onnx_fold_fill},
-    {"Floor", 7, 20, NULL, ws_onnx_fold_unary},
-    {"Identity", 7, 20, ws_onnx_read_identity, ws_onnx_fold_identity},
-    {"Loop", 11, 20, NULL, ws_onnx_read_loop},
-    {"Neg", 7, 20, NULL, ws_onnx_fold_unary},
-    {"SequenceEmpty", 11, 20, NULL, ws_onnx_fold_sequence},
-    {"Shape", 7, 20, ws_onnx_read_shape, ws_onnx_fold_shape},
-    {"Sqrt", 7, 20, NULL, ws_onnx_fold_unary},
-    {.name = NULL},
-};
-
-/* The types that become an op; WS_N_OPS: the others. */
-static const struct ws_onnx_type *types_of(int op)
-{
-    static const struct ws_onnx_type none[] = {{.name = NULL}};
-    return op == WS_N_OPS ? others : ws_op_rows[op]->reads ? ws_op_rows[op]->reads : none;
-}
-
-const struct ws_onnx_type *ws_onnx_type_find(const char *name, int opset, enum ws_op *op)
-{
-    for (int i = 0; i <= WS_N_OPS; i++)
-        for (const struct ws_onnx_type *type = types_of(i); type->name; type++)
-            if (strcmp(type->name, name) == 0 && opset >= type->since && opset <= type->until) {
-                *op = (enum ws_op)i;
-                return type;
-            }
-    return NULL;
-}
-
-static int compare_texts(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-const char *ws_onnx_type_list(struct ws_arena *memory)
-{
-    enum { MAX_TYPES = 128 };
-    const char *names[MAX_TYPES];
-    char text[600] = "";
-    size_t n = 0, used = 0;
-    for (int i = 0; i <= WS_N_OPS; i++)
-        for (const struct ws_onnx_type *type = types_of(i); type->name && n < MAX_TYPES; type++)
-            names[n++] = type->name;
-    qsort(names, n, sizeof *names, compare_texts);
-    for (size_t i = 0; i < n && used + 40 < sizeof text; i++)
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i ? " " : "", names[i]);
-    const char *copy = ws_arena_strdup(memory, text);
-    return copy ? copy : "";
-}
-
 /* --- names of values --- */
 
 static int compare_names(const void *a, const void *b)

@@ -5,8 +5,7 @@
 #include "webstill/base/mem.h"
 #include "webstill/nn/onnx.h"
 
-#include "graph/row.h"
-#include "ops.h"
+#include "row.h"
 
 #include "onnx.pb-c.h"
 
@@ -156,6 +155,13 @@ struct ws_onnx_value *ws_onnx_output_data(struct ws_onnx_reader *r, size_t i, in
 void ws_onnx_output_constant(struct ws_onnx_reader *r, size_t i, const struct ws_onnx_constant *constant);
 void ws_onnx_output_alias(struct ws_onnx_reader *r, size_t i, const struct ws_onnx_value *of);
 
+/** The value's axes with the batch (WS_ONNX_BATCH) in front. */
+int ws_onnx_value_axes(const struct ws_onnx_value *x, int64_t axes[WS_ONNX_MAX_RANK + 1]);
+/** Output 0 holds x's elements under these axes; the batch must lead, or be 1 in the file. */
+void ws_onnx_output_axes(struct ws_onnx_reader *r, const struct ws_onnx_value *x, int n, const int64_t *axes);
+/** Data with or without a batch; NULL after a refusal. */
+struct ws_onnx_value *ws_onnx_input_any(struct ws_onnx_reader *r);
+
 /** A free name for a node of ours: after a weight, after the file's node, or op_N; with `suffix` for a helper node. */
 const char *ws_onnx_name_after(struct ws_onnx_reader *r, const char *weight);
 const char *ws_onnx_name_helper(struct ws_onnx_reader *r, const char *suffix);
@@ -190,7 +196,29 @@ WS_MUST_USE enum ws_status ws_onnx_network_read(struct ws_net **out, struct ws_o
                                                 size_t len, const char *folder, const char *name, bool is_classifier,
                                                 struct ws_err *err);
 
-/* info.c */
+/* --- fold.c: nodes whose inputs are all known --- */
+
+void ws_onnx_fold_identity(struct ws_onnx_reader *r);
+void ws_onnx_fold_cast(struct ws_onnx_reader *r);
+void ws_onnx_fold_constant(struct ws_onnx_reader *r);
+void ws_onnx_fold_fill(struct ws_onnx_reader *r);
+void ws_onnx_fold_shape(struct ws_onnx_reader *r);
+void ws_onnx_fold_reshape(struct ws_onnx_reader *r);
+void ws_onnx_fold_squeeze(struct ws_onnx_reader *r);
+void ws_onnx_fold_gather(struct ws_onnx_reader *r);
+void ws_onnx_fold_concat(struct ws_onnx_reader *r);
+void ws_onnx_fold_slice(struct ws_onnx_reader *r);
+void ws_onnx_fold_transpose(struct ws_onnx_reader *r);
+void ws_onnx_fold_arithmetic(struct ws_onnx_reader *r);
+void ws_onnx_fold_unary(struct ws_onnx_reader *r);
+void ws_onnx_fold_sequence(struct ws_onnx_reader *r);
+
+/* --- loop.c --- */
+
+void ws_onnx_read_loop(struct ws_onnx_reader *r);
+
+/* --- info.c --- */
+
 /** Fill in all but `logits`, which is given. Texts live in info->memory. */
 WS_MUST_USE enum ws_status ws_onnx_info_fill(struct ws_onnx_info *info, const struct ws_onnx_reader *r,
                                              const char *input, const char *output, struct ws_err *err);

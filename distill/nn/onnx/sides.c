@@ -1,4 +1,5 @@
-/* Reading the ops that change a map's sides: padding, resizing, means over axes. */
+/* The ops that change a map's sides: padding, resizing, means over axes. */
+#include "message.h"
 #include "reader.h"
 
 #include <inttypes.h>
@@ -21,7 +22,7 @@ static int padded_axis(struct ws_onnx_reader *r, const struct ws_onnx_value *x, 
     return ws_onnx_image_axis(r, x, axis);
 }
 
-void ws_onnx_read_pad(struct ws_onnx_reader *r)
+static void read_pad(struct ws_onnx_reader *r)
 {
     struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
     const char *mode = ws_onnx_attr_string(r, "mode", "constant");
@@ -149,7 +150,7 @@ static void resize_axis(struct ws_onnx_reader *r, const struct ws_onnx_value *x,
         ws_onnx_refuse(r, WS_E_UNSUPPORTED, "a side of %" PRId64, dims[axis]);
 }
 
-void ws_onnx_read_resize(struct ws_onnx_reader *r)
+static void read_resize(struct ws_onnx_reader *r)
 {
     struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
     struct ws_resize resize = {0};
@@ -215,7 +216,7 @@ static void mean_axes(struct ws_onnx_reader *r, const struct ws_onnx_value *x, b
     }
 }
 
-void ws_onnx_read_reduce_mean(struct ws_onnx_reader *r)
+static void read_reduce_mean(struct ws_onnx_reader *r)
 {
     struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
     const bool keeps = ws_onnx_attr_int(r, "keepdims", 1) != 0;
@@ -245,3 +246,117 @@ void ws_onnx_read_reduce_mean(struct ws_onnx_reader *r)
         is_pooling ? ws_net_global_average_pool(r->net, name, map) : ws_net_reduce_mean(r->net, name, map, sides);
     (void)ws_onnx_output_data(r, 0, node, n_out, dims);
 }
+
+/* --- writing --- */
+
+static void write_reduce_mean(struct ws_onnx_writer *w, int id)
+{
+    const struct ws_node *node = &w->net->nodes[id];
+    int axes[WS_N_SIDES];
+    size_t n = 0;
+    for (int side = 0; side < WS_N_SIDES; side++)
+        if (node->axes[side])
+            axes[n++] = ws_onnx_axis_of(side);
+    Onnx__NodeProto *to = ws_onnx_writer_map(w, id, n > 0 ? "ReduceMean" : "Identity", 1);
+    if (n == 0)
+        return;
+    ws_onnx_writer_ints(w, to, "axes", n, axes);
+    ws_onnx_writer_int(w, to, "keepdims", 1);
+}
+
+static void write_pad(struct ws_onnx_writer *w, int id)
+{
+    static const char *const modes[] = {
+        [WS_PAD_CONSTANT] = "constant", [WS_PAD_EDGE] = "edge", [WS_PAD_REFLECT] = "reflect"};
+    const struct ws_node *node = &w->net->nodes[id];
+    int64_t pads[8] = {0};
+    for (int side = 0; side < WS_N_SIDES; side++) {
+        pads[ws_onnx_axis_of(side)] = node->pads[2 * side];
+        pads[4 + ws_onnx_axis_of(side)] = node->pads[2 * side + 1];
+    }
+    Onnx__NodeProto *to = ws_onnx_writer_map(w, id, "Pad", 3);
+    ws_onnx_writer_ints_input(w, to, node->name, ".out.pads", 8, pads);
+    if (node->pad_mode == WS_PAD_CONSTANT)
+        ws_onnx_writer_scalar_input(w, to, node->name, ".out.fill", node->alpha);
+    ws_onnx_writer_text(w, to, "mode", modes[node->pad_mode]);
+}
+
+/* [N, C, height, width] of the result, N taken from `x` when the graph runs; its name. */
+static char *write_sizes(struct ws_onnx_writer *w, const struct ws_node *node, char *x)
+{
+    static const char *const parts[] = {"shape", "batch", "sizes"};
+    char *names[3], *values[3];
+    for (int i = 0; i < 3; i++) {
+        names[i] = ws_onnx_writer_name(w, node->name, ".");
+        names[i] = names[i] ? ws_onnx_writer_name(w, names[i], parts[i]) : NULL;
+        values[i] = ws_onnx_writer_name(w, node->name, ".out.");
+        values[i] = values[i] ? ws_onnx_writer_name(w, values[i], parts[i]) : NULL;
+    }
+    if (w->no_memory)
+        return NULL;
+    ws_onnx_writer_input(ws_onnx_writer_node(w, "Shape", names[0], 1, values[0]), x);
+    Onnx__NodeProto *slice = ws_onnx_writer_node(w, "Slice", names[1], 3, values[1]);
+    ws_onnx_writer_input(slice, values[0]);
+    ws_onnx_writer_ints_input(w, slice, node->name, ".out.zero", 1, (int64_t[]){0});
+    ws_onnx_writer_ints_input(w, slice, node->name, ".out.one", 1, (int64_t[]){1});
+    Onnx__NodeProto *concat = ws_onnx_writer_node(w, "Concat", names[2], 2, values[2]);
+    ws_onnx_writer_input(concat, values[1]);
+    ws_onnx_writer_ints_input(w, concat, node->name, ".out.rest", 3,
+                              (int64_t[]){node->channels, node->height, node->width});
+    ws_onnx_writer_int(w, concat, "axis", 0);
+    return values[2];
+}
+
+/* Scales where the file gave them or they are whole numbers, so that no rounding can move a pixel; else sizes. */
+static void write_resize(struct ws_onnx_writer *w, int id)
+{
+    static const char *const grids[] = {[WS_GRID_HALF_PIXEL] = "half_pixel",
+                                        [WS_GRID_PYTORCH_HALF_PIXEL] = "pytorch_half_pixel",
+                                        [WS_GRID_ASYMMETRIC] = "asymmetric",
+                                        [WS_GRID_ALIGN_CORNERS] = "align_corners"};
+    static const char *const roundings[] = {[WS_ROUND_PREFER_FLOOR] = "round_prefer_floor",
+                                            [WS_ROUND_PREFER_CEIL] = "round_prefer_ceil",
+                                            [WS_ROUND_FLOOR] = "floor",
+                                            [WS_ROUND_CEIL] = "ceil"};
+    const struct ws_node *node = &w->net->nodes[id], *in = &w->net->nodes[node->inputs[0]];
+    const struct ws_resize *resize = &node->resize;
+    const bool is_given = resize->scale[0] > 0 && resize->scale[1] > 0;
+    const bool is_whole = node->height % in->height == 0 && node->width % in->width == 0;
+    char *x = ws_onnx_writer_map_value(w, node->inputs[0]), *none = ws_onnx_writer_name(w, "", "");
+    char *sizes = is_given || is_whole ? NULL : write_sizes(w, node, x);
+    Onnx__NodeProto *to = ws_onnx_writer_node(w, "Resize", node->name, 4, w->values[id]);
+    ws_onnx_writer_input(to, x);
+    ws_onnx_writer_input(to, none); /* the region, of another mode */
+    if (is_given || is_whole) {
+        char *name = ws_onnx_writer_name(w, node->name, ".out.scales");
+        float *scales = name ? ws_onnx_writer_floats(w, name, 1, (int64_t[]){4}, 4) : NULL;
+        if (!scales)
+            return;
+        scales[0] = scales[1] = 1;
+        scales[2] = (float)(is_given ? resize->scale[0] : node->height / in->height);
+        scales[3] = (float)(is_given ? resize->scale[1] : node->width / in->width);
+        ws_onnx_writer_input(to, name);
+    } else {
+        ws_onnx_writer_input(to, none);
+        ws_onnx_writer_input(to, sizes);
+    }
+    ws_onnx_writer_text(w, to, "mode", resize->is_linear ? "linear" : "nearest");
+    ws_onnx_writer_text(w, to, "coordinate_transformation_mode", grids[resize->grid]);
+    if (!resize->is_linear)
+        ws_onnx_writer_text(w, to, "nearest_mode", roundings[resize->rounding]);
+}
+
+/* --- the rows --- */
+
+const struct ws_onnx_row ws_onnx_row_reduce_mean = {
+    .reads = (const struct ws_onnx_type[]){{"ReduceMean", 7, 20, read_reduce_mean, NULL}, {.name = NULL}},
+    .write = write_reduce_mean};
+
+const struct ws_onnx_row ws_onnx_row_pad = {
+    .reads = (const struct ws_onnx_type[]){{"Pad", 7, 20, read_pad, NULL}, {.name = NULL}}, .write = write_pad};
+
+const struct ws_onnx_row ws_onnx_row_resize = {.reads =
+                                                   (const struct ws_onnx_type[]){{"Resize", 10, 20, read_resize, NULL},
+                                                                                 {"Upsample", 7, 9, read_resize, NULL},
+                                                                                 {.name = NULL}},
+                                               .write = write_resize};

@@ -1,4 +1,5 @@
-/* Reading the ops with parameters or windows: convolution, BatchNorm, pooling, linear layers. */
+/* The ops with parameters or windows: convolution, BatchNorm, pooling, linear layers. */
+#include "message.h"
 #include "reader.h"
 
 #include <inttypes.h>
@@ -102,7 +103,7 @@ static void set_map(struct ws_onnx_reader *r, int node)
 
 /* --- convolution and pooling --- */
 
-void ws_onnx_read_conv(struct ws_onnx_reader *r)
+static void read_conv(struct ws_onnx_reader *r)
 {
     struct ws_onnx_value *x = map_input(r);
     struct ws_onnx_constant *weight = ws_onnx_input_floats(r, 1, false), *bias = ws_onnx_input_floats(r, 2, true);
@@ -138,7 +139,7 @@ void ws_onnx_read_conv(struct ws_onnx_reader *r)
     set_map(r, node);
 }
 
-void ws_onnx_read_pool(struct ws_onnx_reader *r)
+static void read_pool(struct ws_onnx_reader *r)
 {
     struct ws_onnx_value *x = map_input(r);
     const bool is_max = strcmp(r->type->name, "MaxPool") == 0;
@@ -161,7 +162,7 @@ void ws_onnx_read_pool(struct ws_onnx_reader *r)
                            ceil_mode, count_padding));
 }
 
-void ws_onnx_read_global_pool(struct ws_onnx_reader *r)
+static void read_global_pool(struct ws_onnx_reader *r)
 {
     struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
     if (x && x->rank < 1)
@@ -185,7 +186,7 @@ void ws_onnx_read_global_pool(struct ws_onnx_reader *r)
 
 /* --- BatchNorm --- */
 
-void ws_onnx_read_batchnorm(struct ws_onnx_reader *r)
+static void read_batchnorm(struct ws_onnx_reader *r)
 {
     struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
     struct ws_onnx_constant *params[4];
@@ -290,7 +291,7 @@ static bool check_linear(struct ws_onnx_reader *r, const struct ws_onnx_value *x
     return r->status == WS_OK;
 }
 
-void ws_onnx_read_gemm(struct ws_onnx_reader *r)
+static void read_gemm(struct ws_onnx_reader *r)
 {
     struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
     struct ws_onnx_constant *weight = ws_onnx_input_floats(r, 1, false), *bias = ws_onnx_input_floats(r, 2, true);
@@ -329,7 +330,7 @@ static int find_bias(struct ws_onnx_reader *r, int64_t n_out, size_t *bias)
                : -1;
 }
 
-void ws_onnx_read_matmul(struct ws_onnx_reader *r)
+static void read_matmul(struct ws_onnx_reader *r)
 {
     struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
     struct ws_onnx_constant *weight = ws_onnx_input_floats(r, 1, false);
@@ -353,3 +354,145 @@ void ws_onnx_read_matmul(struct ws_onnx_reader *r)
     r->is_merged[add] = true;
     r->proto = self;
 }
+
+/* --- writing --- */
+
+static void write_conv(struct ws_onnx_writer *w, int id)
+{
+    const struct ws_node *node = &w->net->nodes[id];
+    const struct ws_window *window = &node->window;
+    const bool adds = node->fused_add >= 0, rectifies = node->fused_relu;
+
+    char *value = adds || rectifies ? ws_onnx_writer_name(w, node->name, ".out.conv") : w->values[id];
+    char *x = ws_onnx_writer_map_value(w, node->inputs[0]);
+    Onnx__NodeProto *conv = ws_onnx_writer_node(w, "Conv", node->name, 3, value);
+    ws_onnx_writer_input(conv, x);
+    ws_onnx_writer_params(w, conv, node);
+    ws_onnx_writer_ints(w, conv, "kernel_shape", 2, window->kernel);
+    ws_onnx_writer_ints(w, conv, "strides", 2, window->stride);
+    ws_onnx_writer_ints(w, conv, "pads", 4, window->pads);
+    ws_onnx_writer_ints(w, conv, "dilations", 2, window->dilation);
+    ws_onnx_writer_int(w, conv, "group", node->groups);
+
+    char *name = ws_onnx_writer_name(w, node->name, ".add");
+    if (adds && name) {
+        char *sum = rectifies ? ws_onnx_writer_name(w, node->name, ".out.add") : w->values[id];
+        char *other = ws_onnx_writer_map_value(w, node->fused_add);
+        Onnx__NodeProto *add = ws_onnx_writer_node(w, "Add", name, 2, sum);
+        ws_onnx_writer_input(add, value);
+        ws_onnx_writer_input(add, other);
+        value = sum;
+    }
+    name = ws_onnx_writer_name(w, node->name, ".relu");
+    if (rectifies && name)
+        ws_onnx_writer_input(ws_onnx_writer_node(w, "Relu", name, 1, w->values[id]), value);
+}
+
+static void write_gemm(struct ws_onnx_writer *w, int id)
+{
+    const struct ws_node *node = &w->net->nodes[id];
+    char *x = ws_onnx_writer_flat_value(w, node->inputs[0]);
+    Onnx__NodeProto *gemm = ws_onnx_writer_node(w, "Gemm", node->name, 3, w->values[id]);
+    ws_onnx_writer_input(gemm, x);
+    ws_onnx_writer_params(w, gemm, node);
+    ws_onnx_writer_int(w, gemm, "transB", 1);
+    w->is_flat[id] = true;
+}
+
+static void write_batchnorm(struct ws_onnx_writer *w, int id)
+{
+    const struct ws_node *node = &w->net->nodes[id];
+    Onnx__NodeProto *bn = ws_onnx_writer_unary(w, id, "BatchNormalization", 5);
+    ws_onnx_writer_params(w, bn, node);
+    ws_onnx_writer_float(w, bn, "epsilon", node->bn_eps);
+    ws_onnx_writer_float(w, bn, "momentum", 1.0 - node->bn_momentum); /* ONNX counts the old value's share */
+}
+
+/*
+ * ONNX's ceil_mode (before opset 22) counts a last window that lies wholly in the padding behind the map; ours,
+ * PyTorch's, does not. Such padding is not written then: no window reads it. Returns whether a window goes beyond the
+ * padding at all, in other words whether the file has to say ceil_mode; false for `*fits` when neither can say it.
+ */
+static bool settle_ceil(const struct ws_node *in, const struct ws_node *node, int pads[4], bool *fits)
+{
+    const int sides_in[2] = {in->height, in->width}, sides_out[2] = {node->height, node->width};
+    int rest[2];
+    bool is_ceil = false, goes_beyond[2];
+    for (int axis = 0; axis < 2; axis++) {
+        const struct ws_window *window = &node->window;
+        const int reach = window->dilation[axis] * (window->kernel[axis] - 1) + 1;
+        const int span = sides_in[axis] + pads[axis] + pads[axis + 2] - reach;
+        goes_beyond[axis] = sides_out[axis] > span / window->stride[axis] + 1;
+        rest[axis] = span % window->stride[axis];
+        is_ceil |= goes_beyond[axis];
+    }
+    for (int axis = 0; is_ceil && axis < 2; axis++)
+        if (!goes_beyond[axis])
+            pads[axis + 2] -= rest[axis];
+    *fits = pads[2] >= 0 && pads[3] >= 0;
+    return is_ceil;
+}
+
+static void write_pool(struct ws_onnx_writer *w, int id)
+{
+    const struct ws_node *node = &w->net->nodes[id];
+    const struct ws_window *window = &node->window;
+    const bool is_max = node->op == WS_OP_MAX_POOL, is_dilated = window->dilation[0] > 1 || window->dilation[1] > 1;
+    if (is_dilated && !is_max) {
+        w->status = ws_fail(w->err, WS_E_UNSUPPORTED,
+                            "node \"%s\": a dilated AveragePool, which ONNX has from opset 19 on", node->name);
+        return;
+    }
+    int pads[4];
+    bool fits;
+    memcpy(pads, window->pads, sizeof pads);
+    const bool is_ceil = settle_ceil(&w->net->nodes[node->inputs[0]], node, pads, &fits);
+    if (!fits) {
+        w->status =
+            ws_fail(w->err, WS_E_UNSUPPORTED, "node \"%s\": its ceil_mode means other windows in ONNX", node->name);
+        return;
+    }
+    Onnx__NodeProto *to = ws_onnx_writer_map(w, id, is_max ? "MaxPool" : "AveragePool", 1);
+    ws_onnx_writer_ints(w, to, "kernel_shape", 2, window->kernel);
+    ws_onnx_writer_ints(w, to, "strides", 2, window->stride);
+    ws_onnx_writer_ints(w, to, "pads", 4, pads);
+    ws_onnx_writer_int(w, to, "ceil_mode", is_ceil);
+    if (is_max)
+        ws_onnx_writer_ints(w, to, "dilations", 2, window->dilation);
+    else
+        ws_onnx_writer_int(w, to, "count_include_pad", node->count_padding);
+}
+
+static void write_global_pool(struct ws_onnx_writer *w, int id)
+{
+    ws_onnx_writer_map(w, id, "GlobalAveragePool", 1);
+}
+
+/* --- the rows --- */
+
+const struct ws_onnx_row ws_onnx_row_conv = {
+    .reads = (const struct ws_onnx_type[]){{"Conv", 7, 20, read_conv, NULL}, {.name = NULL}}, .write = write_conv};
+
+const struct ws_onnx_row ws_onnx_row_gemm = {.reads =
+                                                 (const struct ws_onnx_type[]){{"Gemm", 7, 20, read_gemm, NULL},
+                                                                               {"MatMul", 7, 20, read_matmul, NULL},
+                                                                               {.name = NULL}},
+                                             .write = write_gemm};
+
+const struct ws_onnx_row ws_onnx_row_batchnorm = {
+    .reads = (const struct ws_onnx_type[]){{"BatchNormalization", 7, 20, read_batchnorm, NULL}, {.name = NULL}},
+    .write = write_batchnorm};
+
+const struct ws_onnx_row ws_onnx_row_max_pool = {
+    .reads = (const struct ws_onnx_type[]){{"MaxPool", 7, 20, read_pool, NULL},
+                                           {"GlobalMaxPool", 7, 20, read_global_pool, NULL},
+                                           {.name = NULL}},
+    .write = write_pool};
+
+const struct ws_onnx_row ws_onnx_row_average_pool = {
+    .reads = (const struct ws_onnx_type[]){{"AveragePool", 7, 20, read_pool, NULL}, {.name = NULL}},
+    .write = write_pool};
+
+const struct ws_onnx_row ws_onnx_row_global_average_pool = {
+    .reads = (const struct ws_onnx_type[]){{"GlobalAveragePool", 7, 20, read_global_pool, NULL}, {.name = NULL}},
+    .write = write_global_pool};

@@ -7,8 +7,8 @@
  */
 #include "webstill/nn/onnx.h"
 
-#include "graph/row.h"
 #include "message.h"
+#include "row.h"
 
 #include <limits.h>
 #include <stdbool.h>
@@ -77,8 +77,8 @@ static void write_op(struct ws_onnx_writer *w, int id)
     const struct ws_node *node = &w->net->nodes[id];
     if (node->op == WS_OP_CONSTANT)
         w->values[id] = NULL;
-    else if (id > 0 && w->is_needed[id] && ws_op_rows[node->op]->write)
-        ws_op_rows[node->op]->write(w, id);
+    else if (id > 0 && w->is_needed[id] && ws_onnx_rows[node->op]->write)
+        ws_onnx_rows[node->op]->write(w, id);
     else if (id > 0 && w->is_needed[id])
         w->status =
             ws_fail(w->err, WS_E_UNSUPPORTED, "node \"%s\": ONNX cannot say %s", node->name, ws_op_name(node->op));

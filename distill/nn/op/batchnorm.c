@@ -12,7 +12,6 @@
  */
 #include "cpu/exec_int.h"
 #include "graph/row.h"
-#include "onnx/ops.h"
 
 #include <math.h>
 #include <string.h>
@@ -246,13 +245,7 @@ static void batchnorm_backward(struct ws_exec *e, const struct ws_plan_step *s)
         ws_exec_run_slices(e, dx_slice, &p);
 }
 
-static const struct ws_onnx_type types[] = {
-    {"BatchNormalization", 7, 20, ws_onnx_read_batchnorm, NULL},
-    {.name = NULL},
-};
 const struct ws_op_row ws_op_batchnorm = {
     .forward = batchnorm_forward,
     .backward = batchnorm_backward,
-    .reads = types,
-    .write = ws_onnx_write_batchnorm,
 };

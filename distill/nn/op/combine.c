@@ -1,7 +1,6 @@
 /* Add and Mul of two values, a side of 1 repeated to the other's; Add with the ReLU fused behind it. */
 #include "cpu/exec_int.h"
 #include "graph/row.h"
-#include "onnx/ops.h"
 
 /** Walk over the output with arrays y, a, b. */
 static struct ws_strides walk_of(const struct ws_exec *e, const struct ws_plan_step *s)
@@ -77,26 +76,12 @@ static void combine_backward(struct ws_exec *e, const struct ws_plan_step *s)
 
 /* --- the rows --- */
 
-static const struct ws_onnx_type add_types[] = {
-    {"Add", 7, 20, ws_onnx_read_arithmetic, ws_onnx_fold_arithmetic},
-    {"Sub", 7, 20, ws_onnx_read_arithmetic, ws_onnx_fold_arithmetic},
-    {.name = NULL},
-};
 const struct ws_op_row ws_op_add = {
     .forward = combine_forward,
     .backward = combine_backward,
-    .reads = add_types,
-    .write = ws_onnx_write_binary,
 };
 
-static const struct ws_onnx_type mul_types[] = {
-    {"Mul", 7, 20, ws_onnx_read_arithmetic, ws_onnx_fold_arithmetic},
-    {"Div", 7, 20, ws_onnx_read_arithmetic, ws_onnx_fold_arithmetic},
-    {.name = NULL},
-};
 const struct ws_op_row ws_op_mul = {
     .forward = combine_forward,
     .backward = combine_backward,
-    .reads = mul_types,
-    .write = ws_onnx_write_binary,
 };

@@ -6,7 +6,6 @@
  */
 #include "conv_int.h"
 #include "graph/row.h"
-#include "onnx/ops.h"
 
 const struct ws_conv_way *const ws_conv_ways[] = {
     &ws_conv_depthwise,       /* one input and one output channel a group */
@@ -157,27 +156,14 @@ static int64_t count_macs(const struct ws_net *net, const struct ws_node *node)
     return (int64_t)node->height * node->width * (int64_t)net->params[node->params[0]].n;
 }
 
-static const struct ws_onnx_type conv_types[] = {
-    {"Conv", 7, 20, ws_onnx_read_conv, NULL},
-    {.name = NULL},
-};
 const struct ws_op_row ws_op_conv = {
     .forward = conv_forward,
     .backward = conv_backward,
     .macs = count_macs,
-    .reads = conv_types,
-    .write = ws_onnx_write_conv,
 };
 
-static const struct ws_onnx_type gemm_types[] = {
-    {"Gemm", 7, 20, ws_onnx_read_gemm, NULL},
-    {"MatMul", 7, 20, ws_onnx_read_matmul, NULL},
-    {.name = NULL},
-};
 const struct ws_op_row ws_op_gemm = {
     .forward = conv_forward,
     .backward = conv_backward,
     .macs = count_macs,
-    .reads = gemm_types,
-    .write = ws_onnx_write_gemm,
 };

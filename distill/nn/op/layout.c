@@ -1,7 +1,6 @@
 /* Ops that only move values: Concat, Reshape, Transpose, ChannelShuffle, Slice, Pad. */
 #include "cpu/exec_int.h"
 #include "graph/row.h"
-#include "onnx/ops.h"
 
 #include <string.h>
 
@@ -263,68 +262,32 @@ static void pad_backward(struct ws_exec *e, const struct ws_plan_step *s)
 
 /* --- the rows --- */
 
-static const struct ws_onnx_type concat_types[] = {
-    {"Concat", 7, 20, ws_onnx_read_concat, ws_onnx_fold_concat},
-    {.name = NULL},
-};
 const struct ws_op_row ws_op_concat = {
     .forward = concat_forward,
     .backward = concat_backward,
-    .reads = concat_types,
-    .write = ws_onnx_write_concat,
 };
 
-static const struct ws_onnx_type reshape_types[] = {
-    {"Flatten", 7, 20, ws_onnx_read_flatten, NULL},
-    {"Reshape", 7, 20, ws_onnx_read_reshape, ws_onnx_fold_reshape},
-    {"Squeeze", 7, 20, ws_onnx_read_squeeze, ws_onnx_fold_squeeze},
-    {"Unsqueeze", 7, 20, ws_onnx_read_squeeze, ws_onnx_fold_squeeze},
-    {.name = NULL},
-};
 const struct ws_op_row ws_op_reshape = {
     .forward = reshape_forward,
     .backward = reshape_backward,
-    .reads = reshape_types,
-    .write = ws_onnx_write_reshape,
 };
 
-static const struct ws_onnx_type transpose_types[] = {
-    {"Transpose", 7, 20, ws_onnx_read_transpose, ws_onnx_fold_transpose},
-    {.name = NULL},
-};
 const struct ws_op_row ws_op_transpose = {
     .forward = move_forward,
     .backward = move_backward,
-    .reads = transpose_types,
-    .write = ws_onnx_write_transpose,
 };
 
 const struct ws_op_row ws_op_channel_shuffle = {
     .forward = move_forward,
     .backward = move_backward,
-    .write = ws_onnx_write_channel_shuffle,
 };
 
-static const struct ws_onnx_type slice_types[] = {
-    {"Slice", 7, 20, ws_onnx_read_slice, ws_onnx_fold_slice},
-    {"Split", 7, 20, ws_onnx_read_split, NULL},
-    {"Gather", 7, 20, ws_onnx_read_gather, ws_onnx_fold_gather},
-    {.name = NULL},
-};
 const struct ws_op_row ws_op_slice = {
     .forward = move_forward,
     .backward = move_backward,
-    .reads = slice_types,
-    .write = ws_onnx_write_slice,
 };
 
-static const struct ws_onnx_type pad_types[] = {
-    {"Pad", 7, 20, ws_onnx_read_pad, NULL},
-    {.name = NULL},
-};
 const struct ws_op_row ws_op_pad = {
     .forward = pad_forward,
     .backward = pad_backward,
-    .reads = pad_types,
-    .write = ws_onnx_write_pad,
 };

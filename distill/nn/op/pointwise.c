@@ -1,7 +1,6 @@
 /* Ops of one input that work value by value, and Dropout. */
 #include "cpu/exec_int.h"
 #include "graph/row.h"
-#include "onnx/ops.h"
 
 #include "webstill/base/rng.h"
 
@@ -89,90 +88,42 @@ static void dropout_backward(struct ws_exec *e, const struct ws_plan_step *s)
 
 /* --- the rows --- */
 
-static const struct ws_onnx_type relu_types[] = {
-    {"Relu", 7, 20, ws_onnx_read_plain, NULL},
-    {.name = NULL},
-};
 const struct ws_op_row ws_op_relu = {
     .forward = unary_forward,
     .backward = unary_backward,
-    .reads = relu_types,
-    .write = ws_onnx_write_plain,
 };
 
-static const struct ws_onnx_type leaky_relu_types[] = {
-    {"LeakyRelu", 7, 20, ws_onnx_read_leaky_relu, NULL},
-    {.name = NULL},
-};
 const struct ws_op_row ws_op_leaky_relu = {
     .forward = unary_forward,
     .backward = unary_backward,
-    .reads = leaky_relu_types,
-    .write = ws_onnx_write_leaky_relu,
 };
 
-static const struct ws_onnx_type clip_types[] = {
-    {"Clip", 7, 20, ws_onnx_read_clip, NULL},
-    {.name = NULL},
-};
 const struct ws_op_row ws_op_clip = {
     .forward = unary_forward,
     .backward = unary_backward,
-    .reads = clip_types,
-    .write = ws_onnx_write_clip,
 };
 
-static const struct ws_onnx_type sigmoid_types[] = {
-    {"Sigmoid", 7, 20, ws_onnx_read_plain, NULL},
-    {.name = NULL},
-};
 const struct ws_op_row ws_op_sigmoid = {
     .forward = unary_forward,
     .backward = unary_backward,
-    .reads = sigmoid_types,
-    .write = ws_onnx_write_plain,
 };
 
-static const struct ws_onnx_type hard_sigmoid_types[] = {
-    {"HardSigmoid", 7, 20, ws_onnx_read_hard_sigmoid, NULL},
-    {.name = NULL},
-};
 const struct ws_op_row ws_op_hard_sigmoid = {
     .forward = unary_forward,
     .backward = unary_backward,
-    .reads = hard_sigmoid_types,
-    .write = ws_onnx_write_hard_sigmoid,
 };
 
-static const struct ws_onnx_type hard_swish_types[] = {
-    {"HardSwish", 14, 20, ws_onnx_read_plain, NULL},
-    {.name = NULL},
-};
 const struct ws_op_row ws_op_hard_swish = {
     .forward = unary_forward,
     .backward = unary_backward,
-    .reads = hard_swish_types,
-    .write = ws_onnx_write_hard_swish,
 };
 
-static const struct ws_onnx_type tanh_types[] = {
-    {"Tanh", 7, 20, ws_onnx_read_plain, NULL},
-    {.name = NULL},
-};
 const struct ws_op_row ws_op_tanh = {
     .forward = unary_forward,
     .backward = unary_backward,
-    .reads = tanh_types,
-    .write = ws_onnx_write_plain,
 };
 
-static const struct ws_onnx_type dropout_types[] = {
-    {"Dropout", 7, 20, ws_onnx_read_dropout, NULL},
-    {.name = NULL},
-};
 const struct ws_op_row ws_op_dropout = {
     .forward = dropout_forward,
     .backward = dropout_backward,
-    .reads = dropout_types,
-    .write = ws_onnx_write_dropout,
 };

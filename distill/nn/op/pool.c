@@ -6,7 +6,6 @@
  */
 #include "cpu/exec_int.h"
 #include "graph/row.h"
-#include "onnx/ops.h"
 
 /** Taps of a window along one axis: the first inside the map, how many, and how many inside the padded map. */
 struct taps {
@@ -94,36 +93,17 @@ static void pool_backward(struct ws_exec *e, const struct ws_plan_step *s)
 
 /* --- the rows --- */
 
-static const struct ws_onnx_type max_types[] = {
-    {"MaxPool", 7, 20, ws_onnx_read_pool, NULL},
-    {"GlobalMaxPool", 7, 20, ws_onnx_read_global_pool, NULL},
-    {.name = NULL},
-};
 const struct ws_op_row ws_op_max_pool = {
     .forward = pool_forward,
     .backward = pool_backward,
-    .reads = max_types,
-    .write = ws_onnx_write_pool,
 };
 
-static const struct ws_onnx_type average_types[] = {
-    {"AveragePool", 7, 20, ws_onnx_read_pool, NULL},
-    {.name = NULL},
-};
 const struct ws_op_row ws_op_average_pool = {
     .forward = pool_forward,
     .backward = pool_backward,
-    .reads = average_types,
-    .write = ws_onnx_write_pool,
 };
 
-static const struct ws_onnx_type global_types[] = {
-    {"GlobalAveragePool", 7, 20, ws_onnx_read_global_pool, NULL},
-    {.name = NULL},
-};
 const struct ws_op_row ws_op_global_average_pool = {
     .forward = pool_forward,
     .backward = pool_backward,
-    .reads = global_types,
-    .write = ws_onnx_write_global_pool,
 };

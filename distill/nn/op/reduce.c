@@ -1,7 +1,6 @@
 /* ReduceMean over any of the sides, and Softmax along one. */
 #include "cpu/exec_int.h"
 #include "graph/row.h"
-#include "onnx/ops.h"
 
 #include <math.h>
 #include <string.h>
@@ -149,24 +148,12 @@ static void softmax_backward(struct ws_exec *e, const struct ws_plan_step *s)
 
 /* --- the rows --- */
 
-static const struct ws_onnx_type mean_types[] = {
-    {"ReduceMean", 7, 20, ws_onnx_read_reduce_mean, NULL},
-    {.name = NULL},
-};
 const struct ws_op_row ws_op_reduce_mean = {
     .forward = reduce_mean_forward,
     .backward = reduce_mean_backward,
-    .reads = mean_types,
-    .write = ws_onnx_write_reduce_mean,
 };
 
-static const struct ws_onnx_type softmax_types[] = {
-    {"Softmax", 7, 20, ws_onnx_read_softmax, NULL},
-    {.name = NULL},
-};
 const struct ws_op_row ws_op_softmax = {
     .forward = softmax_forward,
     .backward = softmax_backward,
-    .reads = softmax_types,
-    .write = ws_onnx_write_softmax,
 };

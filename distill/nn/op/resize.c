@@ -1,7 +1,6 @@
 /* Resize of height and width by the formulas of ONNX's operator of that name: nearest and linear. */
 #include "cpu/exec_int.h"
 #include "graph/row.h"
-#include "onnx/ops.h"
 
 #include <math.h>
 #include <string.h>
@@ -123,14 +122,7 @@ static void resize_backward(struct ws_exec *e, const struct ws_plan_step *s)
         ws_exec_each_image(e, s, backward_image);
 }
 
-static const struct ws_onnx_type resize_types[] = {
-    {"Resize", 10, 20, ws_onnx_read_resize, NULL},
-    {"Upsample", 7, 9, ws_onnx_read_resize, NULL},
-    {.name = NULL},
-};
 const struct ws_op_row ws_op_resize = {
     .forward = resize_forward,
     .backward = resize_backward,
-    .reads = resize_types,
-    .write = ws_onnx_write_resize,
 };
