@@ -12,7 +12,7 @@
 /** A node on which the image axis is a side of its own, which goes to *side. */
 static int view_axis(struct ws_onnx_reader *r, struct ws_onnx_value *x, int axis, enum ws_side *side)
 {
-    *side = ws_onnx_dim_of(axis);
+    *side = ws_onnx_side_of(axis);
     if (x->rank <= WS_N_SIDES)
         return ws_onnx_value_as_map(r, x);
     *side = WS_HEIGHT;
@@ -75,7 +75,7 @@ static void read_concat(struct ws_onnx_reader *r)
         }
         dims[axis] += along;
     }
-    side = like->rank <= WS_N_SIDES ? ws_onnx_dim_of(axis) : WS_HEIGHT;
+    side = like->rank <= WS_N_SIDES ? ws_onnx_side_of(axis) : WS_HEIGHT;
     if (r->status != WS_OK || r->net->err.status != WS_OK)
         return;
     const int node = n == 1 ? nodes[0] : ws_net_concat(r->net, ws_onnx_name_after(r, NULL), nodes, (int)n, side);
@@ -122,7 +122,7 @@ static void add_slice(struct ws_onnx_reader *r, size_t i, const char *name, stru
     size[WS_WIDTH] = node->width;
     size[WS_CHANNELS] = node->channels;
     for (int k = 0; k < x->rank; k++) {
-        const enum ws_side at = x->rank <= WS_N_SIDES ? ws_onnx_dim_of(k) : side;
+        const enum ws_side at = x->rank <= WS_N_SIDES ? ws_onnx_side_of(k) : side;
         if (is_whole(&ranges[k], x->dims[k]))
             continue;
         begin[at] = (int)ranges[k].begin;

@@ -106,7 +106,7 @@ static void read_softmax(struct ws_onnx_reader *r)
                               : ws_onnx_value_as_dims(r, x, along, count / before / along, before);
     if (r->status != WS_OK)
         return;
-    const enum ws_side side = is_plain ? ws_onnx_dim_of(axis) : is_flat ? WS_CHANNELS : WS_HEIGHT;
+    const enum ws_side side = is_plain ? ws_onnx_side_of(axis) : is_flat ? WS_CHANNELS : WS_HEIGHT;
     const int node = ws_net_softmax(r->net, ws_onnx_name_after(r, NULL), map, side);
     (void)ws_onnx_output_data(r, 0, node, x->rank, x->dims);
 }

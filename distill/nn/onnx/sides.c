@@ -64,8 +64,8 @@ static void read_pad(struct ws_onnx_reader *r)
             ws_onnx_refuse(r, WS_E_FORMAT, "pads of %" PRId64 " and %" PRId64, before, after);
             return;
         }
-        sides[2 * ws_onnx_dim_of(axis)] = (int)before;
-        sides[2 * ws_onnx_dim_of(axis) + 1] = (int)after;
+        sides[2 * ws_onnx_side_of(axis)] = (int)before;
+        sides[2 * ws_onnx_side_of(axis) + 1] = (int)after;
         dims[axis] = x->dims[axis] + before + after;
     }
     if (r->status != WS_OK)
@@ -231,7 +231,7 @@ static void read_reduce_mean(struct ws_onnx_reader *r)
         if (!is_reduced[i] || keeps)
             dims[n_out++] = is_reduced[i] ? 1 : x->dims[i];
         if (is_reduced[i] && x->rank <= WS_N_SIDES)
-            sides[ws_onnx_dim_of(i)] = true;
+            sides[ws_onnx_side_of(i)] = true;
     }
     if (n == 0) {
         ws_onnx_output_alias(r, 0, x);

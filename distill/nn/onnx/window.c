@@ -226,17 +226,18 @@ static void read_batchnorm(struct ws_onnx_reader *r)
 
 /* --- linear layers --- */
 
-/** [out, in] in the arena from the file's [rows, columns], turned unless it is [out, in] already, times `scale`. */
-static float *linear_weight(struct ws_onnx_reader *r, const struct ws_onnx_constant *weight, bool is_turned,
+/** [out, in] in the arena from the file's [rows, columns], transposed unless it is [out, in] already, times `scale`. */
+static float *linear_weight(struct ws_onnx_reader *r, const struct ws_onnx_constant *weight, bool is_transposed,
                             double scale)
 {
     const size_t rows = (size_t)weight->dims[0], columns = (size_t)weight->dims[1];
-    if (is_turned && scale == 1)
+    if (is_transposed && scale == 1)
         return weight->floats;
     float *out = ws_onnx_take(r, rows * columns, sizeof *out);
     for (size_t i = 0; out && i < rows; i++)
         for (size_t k = 0; k < columns; k++)
-            out[is_turned ? i * columns + k : k * rows + i] = (float)(scale * (double)weight->floats[i * columns + k]);
+            out[is_transposed ? i * columns + k : k * rows + i] =
+                (float)(scale * (double)weight->floats[i * columns + k]);
     return out;
 }
 
@@ -296,15 +297,15 @@ static void read_gemm(struct ws_onnx_reader *r)
     struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
     struct ws_onnx_constant *weight = ws_onnx_input_floats(r, 1, false), *bias = ws_onnx_input_floats(r, 2, true);
     const double alpha = ws_onnx_attr_float(r, "alpha", 1), beta = ws_onnx_attr_float(r, "beta", 1);
-    const bool is_turned = ws_onnx_attr_int(r, "transB", 0) != 0;
+    const bool is_transposed = ws_onnx_attr_int(r, "transB", 0) != 0;
     if (ws_onnx_attr_int(r, "transA", 0) != 0)
         ws_onnx_refuse(r, WS_E_UNSUPPORTED, "transA turns the batch axis; expected each image on its own");
-    if (!check_linear(r, x, weight, is_turned ? 1 : 0))
+    if (!check_linear(r, x, weight, is_transposed ? 1 : 0))
         return;
-    const int64_t n_out = weight->dims[is_turned ? 0 : 1];
+    const int64_t n_out = weight->dims[is_transposed ? 0 : 1];
     float *bias_values = bias ? linear_bias(r, bias, n_out, beta) : NULL;
     const int node = add_linear(r, x, ws_onnx_name_after(r, r->proto->input[1]), n_out,
-                                linear_weight(r, weight, is_turned, alpha), bias_values);
+                                linear_weight(r, weight, is_transposed, alpha), bias_values);
     (void)ws_onnx_output_data(r, 0, node, 1, &n_out);
 }
 
