@@ -267,14 +267,14 @@ static void write_transpose(struct ws_onnx_writer *w, int id)
     const struct ws_node *node = &w->net->nodes[id];
     int perm[4] = {0};
     for (int side = 0; side < WS_N_SIDES; side++)
-        perm[ws_onnx_axis_of(side)] = ws_onnx_axis_of(node->perm[side]);
+        perm[ws_onnx_axis_of(side)] = ws_onnx_axis_of(node->transpose.perm[side]);
     ws_onnx_writer_ints(w, ws_onnx_writer_map(w, id, "Transpose", 1), "perm", 4, perm);
 }
 
 static void write_channel_shuffle(struct ws_onnx_writer *w, int id)
 {
     const struct ws_node *node = &w->net->nodes[id];
-    const int64_t groups = node->groups, per_group = node->channels / groups;
+    const int64_t groups = node->shuffle.groups, per_group = node->channels / groups;
     char *split = ws_onnx_writer_name(w, node->name, ".out.split"),
          *turned = ws_onnx_writer_name(w, node->name, ".out.turned");
     char *split_name = ws_onnx_writer_name(w, node->name, ".split"),

@@ -37,8 +37,9 @@ static void fuse(const struct ws_exec *e, const struct consumers *c, struct ws_p
     }
     if (s->op == WS_OP_BATCHNORM || s->op == WS_OP_ADD) {
         int relu = sole_consumer(e, c, s->out, WS_OP_RELU), clip = sole_consumer(e, c, s->out, WS_OP_CLIP);
-        if (clip >= 0 && s->op == WS_OP_BATCHNORM && net->nodes[clip].alpha == 0 && net->nodes[clip].beta > 0) {
-            s->top = (float)net->nodes[clip].beta;
+        if (clip >= 0 && s->op == WS_OP_BATCHNORM && net->nodes[clip].point.alpha == 0 &&
+            net->nodes[clip].point.beta > 0) {
+            s->top = (float)net->nodes[clip].point.beta;
             s->out = clip;
         } else if (relu >= 0) {
             s->top = INFINITY;
@@ -60,8 +61,8 @@ static void mark_learning(struct ws_exec *e)
             const struct ws_param *param = &net->params[node->params[j]];
             e->wants_gradient[i] |= !param->is_buffer && !param->is_frozen;
         }
-        if (node->fused_add >= 0)
-            e->wants_gradient[i] |= e->wants_gradient[node->fused_add];
+        if (ws_node_fused_add(node) >= 0)
+            e->wants_gradient[i] |= e->wants_gradient[node->conv.fused_add];
     }
 }
 
@@ -85,7 +86,7 @@ static void defer_batchnorms(struct ws_exec *e, const struct consumers *c)
 /** A bias, ReLU or residual of the convolution stands between dY and the BatchNorm. */
 static bool undoes_by_rows(const struct ws_exec *e, const struct ws_plan_step *conv)
 {
-    return conv->way->undoes_by_rows && !e->net->nodes[conv->node].has_bias && conv->top == 0 && conv->other < 0;
+    return conv->way->undoes_by_rows && e->net->nodes[conv->node].n_params == 1 && conv->top == 0 && conv->other < 0;
 }
 
 /** The dx of a BatchNorm behind a convolution that reads dY by rows is made there: one map less to write and to read
@@ -157,15 +158,16 @@ enum ws_status ws_plan_steps(struct ws_exec *e, struct ws_err *err)
         const struct ws_node *node = &net->nodes[i];
         if (is_inside[i] || node->op == WS_OP_CONSTANT)
             continue;
-        struct ws_plan_step s = {.op = node->op,
-                                 .node = i,
-                                 .x = node->inputs[0],
-                                 .other = node->n_inputs > 1 ? node->inputs[1] : node->fused_add,
-                                 .out = i,
-                                 .top = node->fused_relu || node->op == WS_OP_RELU ? INFINITY : 0,
-                                 .before = -1,
-                                 .after = -1,
-                                 .moments_of = -1};
+        struct ws_plan_step s = {
+            .op = node->op,
+            .node = i,
+            .x = node->inputs[0],
+            .other = node->n_inputs > 1 ? node->inputs[1] : ws_node_fused_add(node),
+            .out = i,
+            .top = node->op == WS_OP_RELU || (node->op == WS_OP_CONV && node->conv.fused_relu) ? INFINITY : 0,
+            .before = -1,
+            .after = -1,
+            .moments_of = -1};
         if (s.op == WS_OP_CONV || s.op == WS_OP_GEMM)
             e->choose(net, &s);
         fuse(e, &c, &s);
