@@ -283,11 +283,11 @@ format-check:
 	@tests/install.sh lint
 	$(Q)clang-format --dry-run -Werror $(SOURCES)
 	@echo "format-check: $(words $(SOURCES)) files are as clang-format writes them"
-LINTED := store crawler curate distill
+LINTED := store crawler curate distill tests
 lint:
 	@tests/install.sh lint
 	$(Q)cppcheck --quiet --error-exitcode=1 --std=c17 --enable=warning,portability --suppressions-list=tests/cppcheck.txt \
-	    --library=tests/cppcheck.cfg -Iinclude $(LINTED)
+	    --library=tests/cppcheck.cfg -Iinclude $(addprefix -I,$(call floors_of,tests)) $(LINTED)
 	@echo "lint: cppcheck finds nothing in $$(find $(LINTED) -name '*.c' | wc -l) files"
 # The second compiler: its warnings are errors, too.
 clang:

@@ -305,7 +305,7 @@ static void a_phase_that_leaves_the_numbers_is_kept_and_run_again(void **state)
     assert_non_null(strstr(err.text, "it began in the student's"));
     const char *at = strstr(err.hint, "--replay ");
     assert_non_null(at);
-    assert_int_equal(sscanf(at, "--replay %s", kept), 1);
+    assert_int_equal(sscanf(at, "--replay %1023s", kept), 1);
     close_bench(&b);
     open_bench(&b, *state, "toy", 1, the_teacher);
     b.options.replay = kept;

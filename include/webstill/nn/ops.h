@@ -1,7 +1,7 @@
 /**
- * The list of ops: an op is its row, ws_op_NAME, in the file of its family (distill/nn/op), and its line here: enumerator
- * WS_OP_ID, row, and ONNX's name ("ChannelShuffle" where ONNX has none). What it computes stands beside its line, in the
- * attributes of struct ws_node.
+ * The list of ops: an op is its row, ws_op_NAME, in the file of its family (distill/nn/op), and its line here:
+ * enumerator WS_OP_ID, row, and ONNX's name ("ChannelShuffle" where ONNX has none). What it computes stands beside its
+ * line, in the attributes of struct ws_node.
  */
 #ifndef WEBSTILL_NN_OPS_H
 #define WEBSTILL_NN_OPS_H
