@@ -95,7 +95,11 @@ static inline void reference_close(struct reference *r)
     free(r);
 }
 
-static inline size_t reference_at(const struct ws_node *n, int image, int y, int x, int c)
+/* The twin runs on one thread, on arrays of its own: there is no race to find in its loops, and watched for one they
+   take twenty minutes. */
+#define REFERENCE_LOOP __attribute__((no_sanitize("thread")))
+
+REFERENCE_LOOP static inline size_t reference_at(const struct ws_node *n, int image, int y, int x, int c)
 {
     return (((size_t)image * (size_t)n->height + (size_t)y) * (size_t)n->width + (size_t)x) * (size_t)n->channels +
            (size_t)c;
@@ -109,7 +113,8 @@ struct reference_walk {
     real *out, *in_gradient, *weight_gradient;
 };
 
-static inline void reference_walk_conv(const struct reference *r, int id, const struct reference_walk *walk)
+REFERENCE_LOOP static inline void reference_walk_conv(const struct reference *r, int id,
+                                                      const struct reference_walk *walk)
 {
     const struct ws_node *n = &r->net->nodes[id], *from = &r->net->nodes[n->inputs[0]];
     const struct ws_window *w = &n->conv.window;
