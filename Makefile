@@ -79,7 +79,7 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(if $(PKG_CFLAGS),,$(call needed,$(PKGS_all)))$(call needed,$(FILE_PKGS))
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CPPFLAGS_ALL) $(addprefix -I,$(call floors_of,$<)) -I$(B)/$(<D) $(PKG_CFLAGS) $(CFLAGS_ALL) $(FILE_FLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(addprefix -I,$(call floors_of,$<)) -I$(dir $(PROTO)) $(PKG_CFLAGS) $(CFLAGS_ALL) $(FILE_FLAGS) -MMD -MP -c $< -o $@
 
 comma := ,
 # Kernels: one source, one object per instruction set, chosen at run time.
@@ -103,7 +103,6 @@ $(PROTO).o: $(PROTO).c
 $(call objects,nn): | $(PROTO).h
 # Tests of the reader make models out of the same messages.
 ONNX_TESTS := $(patsubst %,$(B)/tests/%.o,format/test_onnx_read format/test_onnx_refuse format/test_onnx_nodes unit/test_fuzz_nn)
-$(ONNX_TESTS): FILE_FLAGS := -I$(dir $(PROTO))
 $(ONNX_TESTS): | $(PROTO).h
 
 $(foreach floor,$(FLOORS),$(eval $(call archive,$(floor)): $(call objects,$(floor))))

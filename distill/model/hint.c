@@ -17,8 +17,8 @@ static void find_last_readers(const struct ws_net *net, int end, int *last_reade
         for (int k = 0; k < node->n_inputs; k++)
             if (last_reader[node->inputs[k]] < i)
                 last_reader[node->inputs[k]] = i;
-        if (node->op == WS_OP_CONV && node->fused_add >= 0 && last_reader[node->fused_add] < i)
-            last_reader[node->fused_add] = i;
+        if (ws_node_fused_add(node) >= 0 && last_reader[node->conv.fused_add] < i)
+            last_reader[node->conv.fused_add] = i;
     }
 }
 

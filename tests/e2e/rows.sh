@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# A row owns everything about its thing: a made-up method, source and measure, each put into a copy of the tree as its file
-# and its line in a list and nothing else, is configured, told, trained, crawled and measured by the programs built there.
+# A row owns everything about its thing: a made-up method, source, measure and op, each put into a copy of the tree as its
+# file and its line in a list and nothing else (an op with a kernel: and that), is configured, told, trained, crawled,
+# measured and derived by the programs built there.
 #
 # usage: tests/e2e/rows.sh        scratch below build/tmp/, nothing left behind; last line "N passed, M failed"
 set -uo pipefail
@@ -113,11 +114,191 @@ const struct ws_source_ops ws_source_made_up = {
 C
 add_line crawler/source/list.h made_up
 
-# ---- what changed, and what it does ----
+# ---- what changed ----
 
 check 'a method, a measure and a source are two files each' equal "crawler/source/list.h crawler/source/made_up.c \
 distill/measure/list.h distill/measure/made_up.c distill/method/list.h distill/method/made_up.c " "$(changed)"
+
+# ---- an op, x/(1+|x|), and one with a kernel, ln(1+e^x): ONNX has both, and data for them ----
+
+onnx_rows() { # onnx_rows NAME TYPE: how it is read and written
+    cat <<C
+static void read_onnx(struct ws_onnx_reader *r)
+{
+    const struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
+    if (!x || r->status != WS_OK)
+        return;
+    const int node = ws_net_unary(r->net, r->op, ws_onnx_name_after(r, NULL), x->node, 0, 0);
+    if (node > 0)
+        (void)ws_onnx_output_data(r, 0, node, x->rank, x->dims);
+}
+
+static void write_onnx(struct ws_onnx_writer *w, int id)
+{
+    ws_onnx_writer_unary(w, id, "$2", 1);
+}
+
+const struct ws_onnx_row ws_onnx_row_$1 = {
+    .reads = (const struct ws_onnx_type[]){{"$2", 7, 20, read_onnx, NULL}, {.name = NULL}}, .write = write_onnx};
+
+const struct ws_op_row ws_op_$1 = {.forward = forward, .backward = backward};
+C
+}
+includes='#include "graph/row.h"
+#include "images.h"
+#include "onnx/message.h"
+#include "onnx/reader.h"
+'
+{
+    echo "$includes#include <math.h>"
+    cat <<'C'
+
+static void forward_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
+{
+    const size_t n = ws_exec_image_floats(view, s->x);
+    const float *x = ws_exec_image_value(view, s->x, image);
+    float *y = view->value[s->out] + image * n;
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] / (1 + fabsf(x[i]));
+}
+
+static void backward_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
+{
+    const float *x = ws_exec_image_value(view, s->x, image), *dy = ws_exec_image_gradient(view, s->out, image);
+    float *dx = ws_exec_image_gradient(view, s->x, image);
+    for (size_t i = 0; i < ws_exec_image_floats(view, s->x); i++)
+        dx[i] += dy[i] / ((1 + fabsf(x[i])) * (1 + fabsf(x[i])));
+}
+
+static void forward(const struct ws_exec_view *view, const struct ws_plan_step *s)
+{
+    ws_exec_each_image(view, s, forward_image);
+}
+
+static void backward(const struct ws_exec_view *view, const struct ws_plan_step *s)
+{
+    if (ws_exec_open_gradient(view, s->x))
+        ws_exec_each_image(view, s, backward_image);
+}
+
+C
+    onnx_rows made_up Softsign
+} >"$tree/distill/nn/op/made_up.c"
+{
+    echo "$includes"
+    cat <<'C'
+static void forward_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
+{
+    const size_t n = ws_exec_image_floats(view, s->x);
+    view->kernels->unary(s->op, ws_exec_image_value(view, s->x, image), n, 0, 0, view->value[s->out] + image * n);
+}
+
+static void backward_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
+{
+    view->kernels->unary_dx(s->op, ws_exec_image_gradient(view, s->out, image), ws_exec_image_value(view, s->x, image),
+                         ws_exec_image_value(view, s->out, image), ws_exec_image_floats(view, s->x), 0, 0, true,
+                         ws_exec_image_gradient(view, s->x, image));
+}
+
+static void forward(const struct ws_exec_view *view, const struct ws_plan_step *s)
+{
+    ws_exec_each_image(view, s, forward_image);
+}
+
+static void backward(const struct ws_exec_view *view, const struct ws_plan_step *s)
+{
+    if (ws_exec_open_gradient(view, s->x))
+        ws_exec_each_image(view, s, backward_image);
+}
+
+C
+    onnx_rows fast_made_up Softplus
+} >"$tree/distill/nn/op/fast_made_up.c"
+sed -i -E 's,^( +OP\(RESIZE.*),    OP(MADE_UP\, made_up\, "Softsign") OP(FAST_MADE_UP\, fast_made_up\, "Softplus") \\\n\1,' \
+    "$tree/include/webstill/nn/ops.h"
+sed -i -e 's,^    case WS_OP_TANH:$,    case WS_OP_FAST_MADE_UP:\n        EACH(MADE);\n&,' \
+    -e '0,/EACH(MADE)/s//EACH(log1pf(exp_of(x[i])))/;s/EACH(MADE)/EACH(sigmoid_of(x[i]))/' "$tree/distill/nn/cpu/pointwise_impl.h"
+
+check 'an op is two files, one with a kernel a third' equal "crawler/source/list.h crawler/source/made_up.c \
+distill/measure/list.h distill/measure/made_up.c distill/method/list.h distill/method/made_up.c distill/nn/cpu/pointwise_impl.h \
+distill/nn/op/fast_made_up.c distill/nn/op/made_up.c include/webstill/nn/ops.h " "$(changed)"
+
+# ---- what it does ----
+
 check 'and the tree builds without a warning' built
+
+cat >"$tree/tests/grad/test_made_up.c" <<'C'
+/* The made-up ops' gradients by differences, and their way through ONNX. */
+#include "differences.h"
+
+#include "webstill/nn/onnx.h"
+
+static struct subject open_made_up(void)
+{
+    struct subject s = {.what = "made-up ops", .batch = 2, .mode = WS_BN_EVAL, .net = input(3, 2, 2)};
+    const int x = ws_net_conv(s.net, "conv", 0, 3, (struct ws_window)WS_SQUARE(1, 1, 0), true);
+    const int y = ws_net_unary(s.net, WS_OP_MADE_UP, "made", x, 0, 0);
+    ws_net_global_average_pool(s.net, "mean", ws_net_unary(s.net, WS_OP_FAST_MADE_UP, "fast", y, 0, 0));
+    open_subject(&s, 5);
+    return s;
+}
+
+static void made_up_ops_have_the_gradients_of_their_differences(void **state)
+{
+    (void)state;
+    struct subject s = open_made_up();
+    ws_net_zero_gradients(s.net);
+    measure(&s);
+    memcpy(ws_exec_seed(s.exec, s.net->n_nodes - 1), s.seeds, s.n_out * sizeof *s.seeds);
+    ws_exec_backward(s.exec);
+    float gradient[64];
+    assert_true(s.n_in <= 64);
+    memcpy(gradient, ws_exec_input_gradient(s.exec), s.n_in * sizeof *gradient);
+    compare(&s, "input", ws_exec_input(s.exec), gradient, s.n_in);
+    close_subject(&s);
+}
+
+static void made_up_ops_come_back_from_onnx_with_the_same_values(void **state)
+{
+    (void)state;
+    struct subject s = open_made_up(), back = {.batch = 2, .mode = WS_BN_EVAL};
+    struct ws_buf file = {0};
+    struct ws_onnx_info info = {0};
+    struct ws_err err = {0};
+    const struct ws_onnx_options options = {.output = s.net->n_nodes - 1, .opset = 17};
+    check(ws_onnx_write(s.net, &options, &file, &err), &err);
+    check(ws_onnx_read_bytes(&back.net, &info, file.ptr, file.len, NULL, "made up", &err), &err);
+    assert_int_equal(back.net->nodes[2].op, WS_OP_MADE_UP);
+    assert_int_equal(back.net->nodes[3].op, WS_OP_FAST_MADE_UP);
+    measure(&s);
+    check(ws_pool_open(&back.pool, 1, &err), &err);
+    const struct ws_exec_options run = {.max_batch = 2};
+    check(ws_exec_open(&back.exec, back.net, back.pool, &run, &err), &err);
+    memcpy(ws_exec_input(back.exec), ws_exec_input(s.exec), s.n_in * sizeof(float));
+    ws_exec_forward(back.exec, 2, WS_BN_EVAL);
+    assert_memory_equal(ws_exec_value(back.exec, info.logits), ws_exec_value(s.exec, options.output),
+                        s.n_out * sizeof(float));
+    close_subject(&back);
+    close_subject(&s);
+    ws_onnx_info_fini(&info);
+    ws_buf_fini(&file);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(made_up_ops_have_the_gradients_of_their_differences),
+                                       cmocka_unit_test(made_up_ops_come_back_from_onnx_with_the_same_values)};
+    return cmocka_run_group_tests_name("made_up", tests, NULL, NULL);
+}
+C
+test_of() { make -s -C "$tree" "build/release/tests/$1" && (cd "$tree" && "build/release/tests/$1"); }
+# node_tests FOLDER: how many of ONNX's own node tests pass there
+node_tests() { (cd "$1" && build/release/tests/format/test_onnx_nodes) | sed -n "s/^ONNX's node tests: \\([0-9]*\\) pass.*/\\1/p"; }
+built_nodes() { make -s build/release/tests/format/test_onnx_nodes && make -s -C "$tree" build/release/tests/format/test_onnx_nodes; }
+check "the ops' gradients are those of their differences, and they come back from ONNX" test_of grad/test_made_up
+check "ONNX's own node tests are built with them" built_nodes
+n_nodes=$(node_tests . 2>/dev/null)
+[ -z "$n_nodes" ] || check 'and four more of them pass' equal "$((n_nodes + 4))" "$(node_tests "$tree" 2>/dev/null)"
 
 bin=$tree/build/release/bin
 run "$bin/webstill" config --reference

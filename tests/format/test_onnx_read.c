@@ -325,7 +325,7 @@ static void a_channel_shuffle_is_one_node(void **state)
     model_node(&m, "Flatten", "c", "y");
     struct result r = read_good(&m);
     assert_int_equal(r.net->nodes[1].op, WS_OP_CHANNEL_SHUFFLE);
-    assert_int_equal(r.net->nodes[1].groups, 2);
+    assert_int_equal(r.net->nodes[1].shuffle.groups, 2);
     expect_outputs(&r, counting, 1, (float[]){1, 2, 7, 8, 3, 4, 9, 10, 5, 6, 11, 12});
     release(&r);
 }
@@ -402,9 +402,9 @@ static void batchnorm_and_dropout_stay_for_training(void **state)
         struct result r = read_good(&m);
         const struct ws_node *node = &r.net->nodes[1];
         assert_int_equal(node->op, WS_OP_BATCHNORM);
-        assert_true(fabs(node->bn_momentum - 0.25) < 1e-6 && fabs(node->bn_eps - 0.01) < 1e-6);
+        assert_true(fabs(node->batchnorm.momentum - 0.25) < 1e-6 && fabs(node->batchnorm.eps - 0.01) < 1e-6);
         assert_int_equal(r.net->nodes[2].op, WS_OP_DROPOUT);
-        assert_true(fabs(r.net->nodes[2].alpha - 0.25) < 1e-6);
+        assert_true(fabs(r.net->nodes[2].point.alpha - 0.25) < 1e-6);
         assert_int_equal(r.info.n_batchnorm, 1);
         assert_true(r.info.is_training_form);
         const float scale = 2 / sqrtf(4.01F);

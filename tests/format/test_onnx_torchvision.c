@@ -203,7 +203,10 @@ static void train(struct ws_net *net, struct ws_exec *exec, int logits, const st
     ws_optim_fini(&optim);
 }
 
-/* Written, and read again: the logits of the copy beside those of the net that `exec` runs. */
+/*
+ * Written, and read again: the logits of the copy beside those of the net that `exec` runs. It runs in slices and keeps
+ * its maps for backward, the copy runs in groups of images: the same sums all the same.
+ */
 static double written_difference(struct ws_net *net, struct ws_exec *exec, int logits, const struct stored *stored)
 {
     struct ws_err err = {0};
@@ -275,7 +278,7 @@ static void run_case(void **state)
     judge_gradients(gradients, strncmp(name, "vgg", 3) == 0 ? 3 : 1);
     for (int i = 0; i < N_STEPS; i++)
         assert_true(losses[i + 1] < losses[i]);
-    assert_true(written <= 1e-5);
+    assert_true(written == 0);
 }
 
 #define CASE(name)                                                                                                     \

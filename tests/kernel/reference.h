@@ -112,8 +112,8 @@ struct reference_walk {
 static inline void reference_walk_conv(const struct reference *r, int id, const struct reference_walk *walk)
 {
     const struct ws_node *n = &r->net->nodes[id], *from = &r->net->nodes[n->inputs[0]];
-    const struct ws_window *w = &n->window;
-    const int kh = w->kernel[0], kw = w->kernel[1], per_group = from->channels / n->groups;
+    const struct ws_window *w = &n->conv.window;
+    const int kh = w->kernel[0], kw = w->kernel[1], per_group = from->channels / n->conv.groups;
     for (int image = 0; image < r->batch; image++)
         for (int y = 0; y < n->height; y++)
             for (int x = 0; x < n->width; x++)
@@ -123,7 +123,7 @@ static inline void reference_walk_conv(const struct reference *r, int id, const 
                             for (int kx = 0; kx < kw; kx++) {
                                 const int iy = y * w->stride[0] + ky * w->dilation[0] - w->pads[0];
                                 const int ix = x * w->stride[1] + kx * w->dilation[1] - w->pads[1];
-                                const int group = o / (n->channels / n->groups);
+                                const int group = o / (n->channels / n->conv.groups);
                                 if (iy < 0 || iy >= from->height || ix < 0 || ix >= from->width)
                                     continue;
                                 const size_t at_out = reference_at(n, image, y, x, o);
@@ -144,7 +144,7 @@ static inline void reference_walk_conv(const struct reference *r, int id, const 
 static inline void reference_bias(const struct reference *r, int id, real *out)
 {
     const struct ws_node *n = &r->net->nodes[id];
-    const real *bias = n->has_bias ? r->param[n->params[1]] : NULL;
+    const real *bias = n->n_params > 1 ? r->param[n->params[1]] : NULL;
     const size_t total = (size_t)r->batch * reference_size(r->net, id), channels = (size_t)n->channels;
     for (size_t i = 0; bias && i < total; i++)
         out[i] += bias[i % channels];
@@ -154,7 +154,7 @@ static inline void reference_bias_gradient(const struct reference *r, int id)
 {
     const struct ws_node *n = &r->net->nodes[id];
     const size_t total = (size_t)r->batch * reference_size(r->net, id), channels = (size_t)n->channels;
-    for (size_t i = 0; n->has_bias && i < total; i++)
+    for (size_t i = 0; n->n_params > 1 && i < total; i++)
         r->param_gradient[n->params[1]][i % channels] += r->gradient[id][i];
 }
 
@@ -167,9 +167,9 @@ static inline void reference_conv_forward(struct reference *r, int id)
     reference_bias(r, id, r->value[id]);
     const size_t total = (size_t)r->batch * reference_size(r->net, id);
     for (size_t i = 0; i < total; i++) {
-        if (n->fused_add >= 0)
-            r->value[id][i] += r->value[n->fused_add][i];
-        if (n->fused_relu && r->value[id][i] < 0)
+        if (ws_node_fused_add(n) >= 0)
+            r->value[id][i] += r->value[n->conv.fused_add][i];
+        if (n->conv.fused_relu && r->value[id][i] < 0)
             r->value[id][i] = 0;
     }
 }
@@ -205,12 +205,12 @@ static inline void reference_batchnorm_forward(struct reference *r, int id)
                 var += (in[i] - mean) * (in[i] - mean);
             const real unbiased = var / (real)(count - 1);
             var /= (real)count;
-            const real m = (real)n->bn_momentum;
+            const real m = (real)n->batchnorm.momentum;
             r->param[n->params[2]][c] = (1 - m) * r->param[n->params[2]][c] + m * mean;
             r->param[n->params[3]][c] = (1 - m) * r->param[n->params[3]][c] + m * unbiased;
         }
         r->mean[id][c] = mean;
-        r->inverse[id][c] = 1 / (real)sqrt((double)(var + (real)n->bn_eps));
+        r->inverse[id][c] = 1 / (real)sqrt((double)(var + (real)n->batchnorm.eps));
         for (size_t i = c; i < total; i += channels)
             r->value[id][i] =
                 (in[i] - mean) * r->inverse[id][c] * r->param[n->params[0]][c] + r->param[n->params[1]][c];
@@ -254,7 +254,7 @@ static inline void reference_pool_one(struct reference *r, int id, int image, in
     const struct ws_node *n = &r->net->nodes[id], *from = &r->net->nodes[n->inputs[0]];
     const struct ws_window w = n->op == WS_OP_GLOBAL_AVERAGE_POOL
                                    ? (struct ws_window){{from->height, from->width}, {1, 1}, {1, 1}, {0}}
-                                   : n->window;
+                                   : n->pool.window;
     const real *in = r->value[n->inputs[0]];
     const size_t at_out = reference_at(n, image, y, x, c);
     real sum = 0, top = -INFINITY;
@@ -272,7 +272,7 @@ static inline void reference_pool_one(struct reference *r, int id, int image, in
                 const size_t at = reference_at(from, image, iy, ix, c);
                 if (pass == 1 && n->op != WS_OP_MAX_POOL)
                     r->gradient[n->inputs[0]][at] +=
-                        r->gradient[id][at_out] / (real)(n->count_padding ? padded : count);
+                        r->gradient[id][at_out] / (real)(n->pool.count_padding ? padded : count);
                 if (pass == 1)
                     continue;
                 if (count++ == 0 || in[at] > top) {
@@ -282,7 +282,7 @@ static inline void reference_pool_one(struct reference *r, int id, int image, in
                 sum += in[at];
             }
     if (!backward)
-        r->value[id][at_out] = n->op == WS_OP_MAX_POOL ? top : sum / (real)(n->count_padding ? padded : count);
+        r->value[id][at_out] = n->op == WS_OP_MAX_POOL ? top : sum / (real)(n->pool.count_padding ? padded : count);
     else if (n->op == WS_OP_MAX_POOL && top_at != SIZE_MAX)
         r->gradient[n->inputs[0]][top_at] += r->gradient[id][at_out];
 }

@@ -11,7 +11,7 @@ static inline real reference_clip(real x, real low, real high)
 
 static inline real reference_unary_value(const struct ws_node *n, real x)
 {
-    const real alpha = (real)n->alpha, beta = (real)n->beta;
+    const real alpha = (real)n->point.alpha, beta = (real)n->point.beta;
     switch (n->op) {
     case WS_OP_RELU:
         return x > 0 ? x : 0;
@@ -34,7 +34,7 @@ static inline real reference_unary_value(const struct ws_node *n, real x)
 
 static inline real reference_unary_slope(const struct ws_node *n, real x)
 {
-    const real alpha = (real)n->alpha, beta = (real)n->beta, line = alpha * x + beta;
+    const real alpha = (real)n->point.alpha, beta = (real)n->point.beta, line = alpha * x + beta;
     switch (n->op) {
     case WS_OP_RELU:
         return x > 0 ? 1 : 0;
@@ -63,9 +63,10 @@ static inline double reference_kink(const struct ws_node *n, double x)
     case WS_OP_LEAKY_RELU:
         return fabs(x);
     case WS_OP_CLIP:
-        return fmin(fabs(x - n->alpha), fabs(x - n->beta));
+        return fmin(fabs(x - n->point.alpha), fabs(x - n->point.beta));
     case WS_OP_HARD_SIGMOID:
-        return fmin(fabs(n->alpha * x + n->beta), fabs(n->alpha * x + n->beta - 1)) / fabs(n->alpha);
+        return fmin(fabs(n->point.alpha * x + n->point.beta), fabs(n->point.alpha * x + n->point.beta - 1)) /
+               fabs(n->point.alpha);
     case WS_OP_HARD_SWISH:
         return fmin(fabs(x - 3), fabs(x + 3));
     default:
@@ -116,12 +117,12 @@ static inline void reference_combine(struct reference *r, int id, int image, int
 
 static inline int reference_pad_source(const struct ws_node *n, int side, int i, int in)
 {
-    int at = i - n->pads[2 * side];
+    int at = i - n->pad.sides[2 * side];
     if (at >= 0 && at < in)
         return at;
-    if (n->pad_mode == WS_PAD_CONSTANT)
+    if (n->pad.mode == WS_PAD_CONSTANT)
         return -1;
-    if (n->pad_mode == WS_PAD_EDGE)
+    if (n->pad.mode == WS_PAD_EDGE)
         return at < 0 ? 0 : in - 1;
     return at < 0 ? -at : in - 1 - (at - (in - 1));
 }
@@ -191,9 +192,9 @@ static inline bool reference_source(const struct reference *r, int id, int image
         for (;; i++) {
             const struct ws_node *part = &r->net->nodes[n->inputs[i]];
             const int sides[3] = {part->height, part->width, part->channels};
-            if (from[n->axis] < sides[n->axis])
+            if (from[n->along.axis] < sides[n->along.axis])
                 break;
-            from[n->axis] -= sides[n->axis];
+            from[n->along.axis] -= sides[n->along.axis];
         }
         *node = n->inputs[i];
     } else if (n->op == WS_OP_RESHAPE) {
@@ -203,12 +204,12 @@ static inline bool reference_source(const struct reference *r, int id, int image
         from[2] = flat / in->width / in->height;
     } else if (n->op == WS_OP_TRANSPOSE) {
         for (int i = 0; i < 3; i++)
-            from[n->perm[i]] = to[i];
+            from[n->transpose.perm[i]] = to[i];
     } else if (n->op == WS_OP_CHANNEL_SHUFFLE) {
-        from[2] = to[2] % n->groups * (n->channels / n->groups) + to[2] / n->groups;
+        from[2] = to[2] % n->shuffle.groups * (n->channels / n->shuffle.groups) + to[2] / n->shuffle.groups;
     } else if (n->op == WS_OP_SLICE) {
         for (int i = 0; i < 3; i++)
-            from[i] = n->begin[i] + to[i] * n->step[i];
+            from[i] = n->slice.begin[i] + to[i] * n->slice.step[i];
     } else if (n->op == WS_OP_PAD) {
         for (int i = 0; i < 3; i++) {
             from[i] = reference_pad_source(n, i, to[i], in_sides[i]);
@@ -228,7 +229,7 @@ static inline void reference_layout(struct reference *r, int id, int image, int 
     size_t from;
     if (!reference_source(r, id, image, (int[]){y, x, c}, &node, &from)) {
         if (!backward)
-            r->value[id][at] = (real)n->alpha;
+            r->value[id][at] = (real)n->pad.value;
     } else if (backward) {
         r->gradient[node][from] += r->gradient[id][at];
     } else {
@@ -245,7 +246,7 @@ static inline void reference_over_sides(struct reference *r, int id, int image, 
     int first[3], end[3];
     size_t count = 1;
     for (int i = 0; i < 3; i++) {
-        const bool is_over = is_softmax ? (int)n->axis == i : n->axes[i];
+        const bool is_over = is_softmax ? (int)n->along.axis == i : n->mean.axes[i];
         first[i] = is_over ? 0 : to[i];
         end[i] = is_over ? sides[i] : to[i] + 1;
         count *= (size_t)(end[i] - first[i]);

@@ -41,14 +41,14 @@ static void compare(const struct comparison *c, const char *of, const float *fou
                     const real *size, size_t n)
 {
     const struct ws_node *in = &c->net->nodes[0], *conv = &c->net->nodes[1];
-    const struct ws_window *w = &conv->window;
+    const struct ws_window *w = &conv->conv.window;
     for (size_t i = 0; i < n; i++)
         if (!(fabs((double)found[i] - expected[i]) <= tolerance * size[i] + 1e-30))
             fail_msg("%s (%s), trial %d, input %dx%dx%d, %d outputs in %d groups, kernel %dx%d, stride %dx%d, dilation "
                      "%dx%d, "
                      "pads %d %d %d %d: %s[%zu] is %.9g, expected %.9g (terms' size %.3g)",
                      c->what, c->kernels->name, c->trial, in->height, in->width, in->channels, conv->channels,
-                     conv->groups, w->kernel[0], w->kernel[1], w->stride[0], w->stride[1], w->dilation[0],
+                     conv->conv.groups, w->kernel[0], w->kernel[1], w->stride[0], w->stride[1], w->dilation[0],
                      w->dilation[1], w->pads[0], w->pads[1], w->pads[2], w->pads[3], of, i, (double)found[i],
                      expected[i], size[i]);
 }
@@ -435,8 +435,8 @@ static struct ws_net *build_epilogues(int groups, int per_group)
     const int c = ws_net_batchnorm(net, "bn", b);
     ws_net_conv_grouped(net, "c", c, groups * per_group, (struct ws_window)WS_SQUARE(5, 2, 2), groups, false);
     if (net->err.status == WS_OK) {
-        net->nodes[a].fused_relu = true;
-        net->nodes[b].fused_add = a;
+        net->nodes[a].conv.fused_relu = true;
+        net->nodes[b].conv.fused_add = a;
     }
     return net;
 }

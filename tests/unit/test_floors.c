@@ -57,7 +57,7 @@ static const struct room {
     {"curate/", STORE " curate "},
     {"distill/nn/graph/", " base nn "},
     {"distill/nn/plan/", " base nn "},
-    {"distill/nn/op/", " base nn graph plan cpu "},
+    {"distill/nn/op/", " base nn graph plan cpu onnx "},
     {"distill/nn/cpu/", " base nn graph plan "},
     {"distill/nn/loss/", " base nn "},
     {"distill/nn/onnx/", " base nn graph "},

@@ -25,7 +25,8 @@ static void assert_same_attributes(const struct ws_node *a, const struct ws_node
     memset(y.inputs, 0, sizeof y.inputs);
     memset(x.params, 0, sizeof x.params);
     memset(y.params, 0, sizeof y.params);
-    x.fused_add = y.fused_add = -1;
+    if (x.op == WS_OP_CONV)
+        x.conv.fused_add = y.conv.fused_add = -1;
     assert_memory_equal(&x, &y, sizeof x);
 }
 
@@ -39,7 +40,7 @@ static void every_other_op_is_copied_with_its_attributes(void **state)
     const int perm[] = {WS_WIDTH, WS_HEIGHT, WS_CHANNELS};
     const struct ws_resize resize = {.is_linear = true, .grid = WS_GRID_ALIGN_CORNERS, .scale = {2, 2}};
     int x = ws_net_batchnorm(net, "bn", 0);
-    net->nodes[x].bn_eps = 1e-3;
+    net->nodes[x].batchnorm.eps = 1e-3;
     x = ws_net_unary(net, WS_OP_LEAKY_RELU, "leaky", x, 0.2, 0);
     x = ws_net_unary(net, WS_OP_CLIP, "clip", x, -1, 6);
     x = ws_net_unary(net, WS_OP_HARD_SIGMOID, "hard", x, 0.2, 0.5);
@@ -81,12 +82,12 @@ static void a_grouped_convolution_swallows_its_batchnorm_and_relu(void **state)
     ws_net_relu(net, "relu", x);
     struct ws_net *folded = fold(net, map);
     assert_int_equal(folded->n_nodes, 2);
-    assert_int_equal(folded->nodes[1].groups, 6);
-    assert_true(folded->nodes[1].has_bias && folded->nodes[1].fused_relu);
+    assert_int_equal(folded->nodes[1].conv.groups, 6);
+    assert_true(folded->nodes[1].n_params > 1 && folded->nodes[1].conv.fused_relu);
     assert_int_equal(map[3], 1);
     assert_int_equal(map[1], -1);
     struct ws_net *again = fold(folded, map);
-    assert_true(again->nodes[1].fused_relu);
+    assert_true(again->nodes[1].conv.fused_relu);
     assert_int_equal(again->nodes[1].n_params, 2);
     ws_net_free(&again);
     ws_net_free(&folded);

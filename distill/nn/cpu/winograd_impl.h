@@ -3,7 +3,7 @@
  * kernels_impl.h.
  *
  *   forward   Y = A' [ (G w G') . (B' x B) ] A        6x6 patches of x, 4 apart, give 4x4 tiles of y
- *   dX        the same with dY and the turned kernel
+ *   dX        the same with dY and the flipped kernel
  *   dW        w = A3' [ (G4 dy G4') . (B' x B) ] A3   F(3x3, 4x4): the same points, so the same transform of x
  *
  * "." is a product per position of the 6x6 grid, summed over channels (or, for dW, over tiles): 36 matrix products in

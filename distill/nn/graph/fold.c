@@ -29,7 +29,7 @@ static bool is_residual(const struct ws_net *net, int add, int operand)
 static struct chain find_chain(const struct ws_net *net, const int *n_consumers, const int *consumer, int conv)
 {
     struct chain chain = {-1, -1, -1, -1, conv};
-    if (net->nodes[conv].fused_relu || net->nodes[conv].fused_add >= 0)
+    if (net->nodes[conv].conv.fused_relu || net->nodes[conv].conv.fused_add >= 0)
         return chain; /* folded before */
     int next = sole_consumer(net, n_consumers, consumer, conv, WS_OP_BATCHNORM);
     if (next >= 0)
@@ -61,7 +61,7 @@ static void fold_values(struct ws_net *to, int new_id, const struct ws_net *from
     const struct ws_node *conv = &from->nodes[old_conv], *folded = &to->nodes[new_id];
     const struct ws_param *weight = &from->params[conv->params[0]];
     const float *w = from->values + weight->offset;
-    const float *b = conv->has_bias ? from->values + from->params[conv->params[1]].offset : NULL;
+    const float *b = conv->n_params > 1 ? from->values + from->params[conv->params[1]].offset : NULL;
     float *w_out = to->values + to->params[folded->params[0]].offset;
     float *b_out = to->values + to->params[folded->params[1]].offset;
     size_t outer = (size_t)weight->shape[0], inner = weight->n / outer;
@@ -72,7 +72,7 @@ static void fold_values(struct ws_net *to, int new_id, const struct ws_net *from
             const float *p[WS_NODE_MAX_PARAMS];
             for (int i = 0; i < WS_NODE_MAX_PARAMS; i++)
                 p[i] = from->values + from->params[bn->params[i]].offset;
-            scale = p[0][o] / sqrt((double)p[3][o] + bn->bn_eps);
+            scale = p[0][o] / sqrt((double)p[3][o] + bn->batchnorm.eps);
             shift = p[1][o] - p[2][o] * scale;
         }
         for (size_t i = 0; i < inner; i++)
@@ -90,10 +90,8 @@ static int copy_node(struct ws_net *to, const struct ws_net *from, int id, const
     if (node->op == WS_OP_DROPOUT)
         return map[node->inputs[0]];
     const int copy = ws_net_copy_node(to, from, id, map);
-    if (node->op == WS_OP_CONV && !node->has_bias && to->err.status == WS_OK) {
-        to->nodes[copy].has_bias = true;
+    if (node->op == WS_OP_CONV && node->n_params == 1 && to->err.status == WS_OK)
         ws_net_add_param(to, copy, "bias", 1, &node->channels, 1, 1, false);
-    }
     return copy;
 }
 
@@ -134,9 +132,9 @@ static void build(struct ws_net *out, const struct ws_net *net, int *new_of, str
         if (out->err.status != WS_OK)
             return;
         if (chain.relu >= 0)
-            out->nodes[id].fused_relu = true;
+            out->nodes[id].conv.fused_relu = true;
         if (chain.add >= 0)
-            out->nodes[id].fused_add = new_of[chain.add_other];
+            out->nodes[id].conv.fused_add = new_of[chain.add_other];
     }
 }
 
@@ -161,8 +159,8 @@ enum ws_status ws_net_fold(struct ws_net **out, const struct ws_net *net, int *m
             consumer[net->nodes[i].inputs[j]] = i;
         }
     for (int i = 0; i < net->n_nodes; i++)
-        if (net->nodes[i].fused_add >= 0)
-            n_consumers[net->nodes[i].fused_add]++;
+        if (ws_node_fused_add(&net->nodes[i]) >= 0)
+            n_consumers[net->nodes[i].conv.fused_add]++;
     build(folded, net, new_of, chain_of, n_consumers, consumer);
     status = ws_net_alloc(folded, err);
     if (status != WS_OK)

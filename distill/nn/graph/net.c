@@ -47,7 +47,7 @@ int ws_net_add_node(struct ws_net *net, enum ws_op op, const char *name, int a, 
     }
     net->nodes = nodes;
     struct ws_node *node = &nodes[net->n_nodes];
-    *node = (struct ws_node){.op = op, .groups = 1, .fused_add = -1, .bn_momentum = 0.1, .bn_eps = 1e-5};
+    *node = (struct ws_node){.op = op};
     memcpy(node->name, name, strlen(name) + 1);
     if (a >= 0) {
         node->inputs[node->n_inputs++] = a;
@@ -58,6 +58,12 @@ int ws_net_add_node(struct ws_net *net, enum ws_op op, const char *name, int a, 
     if (b >= 0)
         node->inputs[node->n_inputs++] = b;
     return net->n_nodes++;
+}
+
+struct ws_node *ws_net_append(struct ws_net *net, enum ws_op op, const char *name, int x, int *id)
+{
+    *id = ws_net_add_node(net, op, name, x, -1);
+    return net->err.status == WS_OK ? &net->nodes[*id] : NULL;
 }
 
 /** Append `param`, whose name, shape and kind are set, to a node. */
@@ -109,11 +115,26 @@ int ws_net_copy_node(struct ws_net *net, const struct ws_net *from, int id, cons
         to->inputs[i] = map[node->inputs[i]];
         ws_assert(to->inputs[i] >= 0 && to->inputs[i] < copy);
     }
-    if (node->fused_add >= 0)
-        to->fused_add = map[node->fused_add];
+    if (ws_node_fused_add(node) >= 0)
+        to->conv.fused_add = map[node->conv.fused_add];
     for (int i = 0; i < node->n_params; i++)
         append_param(net, copy, from->params[node->params[i]]);
     return copy;
+}
+
+int ws_net_constant(struct ws_net *net, const char *name, int height, int width, int channels)
+{
+    int id;
+    struct ws_node *node = ws_net_append(net, WS_OP_CONSTANT, name, -1, &id);
+    if (!node)
+        return 0;
+    if (height < 1 || width < 1 || channels < 1) {
+        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": a constant of %d x %d x %d", name, height, width, channels);
+        return 0;
+    }
+    ws_node_set_sides(node, (int[]){height, width, channels});
+    ws_net_add_param(net, id, "value", 3, (int[]){channels, height, width}, channels, height * width, true);
+    return id;
 }
 
 struct ws_net *ws_net_new(int height, int width, int channels)

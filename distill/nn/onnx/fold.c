@@ -1,6 +1,6 @@
 /*
- * Nodes whose inputs are all known are computed while reading: shape arithmetic, turned or scaled weights. A shape may
- * hold WS_ONNX_BATCH where the image's batch size stands; arithmetic on it is refused unless it changes nothing.
+ * Nodes whose inputs are all known are computed while reading: shape arithmetic, transposed or scaled weights. A shape
+ * may hold WS_ONNX_BATCH where the image's batch size stands; arithmetic on it is refused unless it changes nothing.
  */
 #include "reader.h"
 

@@ -12,7 +12,7 @@
 /** A node on which the image axis is a side of its own, which goes to *side. */
 static int view_axis(struct ws_onnx_reader *r, struct ws_onnx_value *x, int axis, enum ws_side *side)
 {
-    *side = ws_onnx_dim_of(axis);
+    *side = ws_onnx_side_of(axis);
     if (x->rank <= WS_N_SIDES)
         return ws_onnx_value_as_map(r, x);
     *side = WS_HEIGHT;
@@ -75,7 +75,7 @@ static void read_concat(struct ws_onnx_reader *r)
         }
         dims[axis] += along;
     }
-    side = like->rank <= WS_N_SIDES ? ws_onnx_dim_of(axis) : WS_HEIGHT;
+    side = like->rank <= WS_N_SIDES ? ws_onnx_side_of(axis) : WS_HEIGHT;
     if (r->status != WS_OK || r->net->err.status != WS_OK)
         return;
     const int node = n == 1 ? nodes[0] : ws_net_concat(r->net, ws_onnx_name_after(r, NULL), nodes, (int)n, side);
@@ -122,7 +122,7 @@ static void add_slice(struct ws_onnx_reader *r, size_t i, const char *name, stru
     size[WS_WIDTH] = node->width;
     size[WS_CHANNELS] = node->channels;
     for (int k = 0; k < x->rank; k++) {
-        const enum ws_side at = x->rank <= WS_N_SIDES ? ws_onnx_dim_of(k) : side;
+        const enum ws_side at = x->rank <= WS_N_SIDES ? ws_onnx_side_of(k) : side;
         if (is_whole(&ranges[k], x->dims[k]))
             continue;
         begin[at] = (int)ranges[k].begin;
@@ -289,7 +289,7 @@ static void read_gather(struct ws_onnx_reader *r)
 static void write_concat(struct ws_onnx_writer *w, int id)
 {
     const struct ws_node *node = &w->net->nodes[id];
-    bool is_flat = node->axis == WS_CHANNELS;
+    bool is_flat = node->along.axis == WS_CHANNELS;
     for (int i = 0; i < node->n_inputs; i++) {
         is_flat = is_flat && w->is_flat[node->inputs[i]];
         if (w->net->nodes[node->inputs[i]].op == WS_OP_CONSTANT) {
@@ -307,7 +307,7 @@ static void write_concat(struct ws_onnx_writer *w, int id)
     Onnx__NodeProto *to = ws_onnx_writer_node(w, "Concat", node->name, (size_t)node->n_inputs, w->values[id]);
     for (int i = 0; i < node->n_inputs; i++)
         ws_onnx_writer_input(to, operands[i]);
-    ws_onnx_writer_int(w, to, "axis", ws_onnx_axis_of(node->axis));
+    ws_onnx_writer_int(w, to, "axis", ws_onnx_axis_of(node->along.axis));
     w->is_flat[id] = is_flat;
 }
 
@@ -317,8 +317,8 @@ static void write_slice(struct ws_onnx_writer *w, int id)
     const int sides[WS_N_SIDES] = {node->height, node->width, node->channels};
     int64_t starts[WS_N_SIDES], ends[WS_N_SIDES], axes[WS_N_SIDES], steps[WS_N_SIDES];
     for (int i = 0; i < WS_N_SIDES; i++) {
-        starts[i] = node->begin[i];
-        steps[i] = node->step[i];
+        starts[i] = node->slice.begin[i];
+        steps[i] = node->slice.step[i];
         ends[i] = starts[i] + (sides[i] - 1) * steps[i] + (steps[i] > 0 ? 1 : -1);
         if (ends[i] < 0)
             ends[i] = INT_MIN; /* -1 would mean the last */

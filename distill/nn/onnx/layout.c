@@ -205,7 +205,7 @@ static int add_transpose(struct ws_onnx_reader *r, struct ws_onnx_value *x, cons
         ws_onnx_value_as_dims(r, x, m->n > 1 ? m->sides[1] : 1, m->n > 2 ? m->sides[2] : 1, m->n > 0 ? m->sides[0] : 1);
     int perm[WS_N_SIDES];
     for (int i = 0; i < WS_N_SIDES; i++)
-        perm[ws_onnx_dim_of(i)] = (int)ws_onnx_dim_of(i < m->n ? m->perm[i] : i);
+        perm[ws_onnx_side_of(i)] = (int)ws_onnx_side_of(i < m->n ? m->perm[i] : i);
     return r->status == WS_OK ? ws_net_transpose(r->net, ws_onnx_name_after(r, NULL), map, perm) : 0;
 }
 
@@ -267,26 +267,26 @@ static void write_transpose(struct ws_onnx_writer *w, int id)
     const struct ws_node *node = &w->net->nodes[id];
     int perm[4] = {0};
     for (int side = 0; side < WS_N_SIDES; side++)
-        perm[ws_onnx_axis_of(side)] = ws_onnx_axis_of(node->perm[side]);
+        perm[ws_onnx_axis_of(side)] = ws_onnx_axis_of(node->transpose.perm[side]);
     ws_onnx_writer_ints(w, ws_onnx_writer_map(w, id, "Transpose", 1), "perm", 4, perm);
 }
 
 static void write_channel_shuffle(struct ws_onnx_writer *w, int id)
 {
     const struct ws_node *node = &w->net->nodes[id];
-    const int64_t groups = node->groups, per_group = node->channels / groups;
+    const int64_t groups = node->shuffle.groups, per_group = node->channels / groups;
     char *split = ws_onnx_writer_name(w, node->name, ".out.split"),
-         *turned = ws_onnx_writer_name(w, node->name, ".out.turned");
+         *transposed = ws_onnx_writer_name(w, node->name, ".out.turned");
     char *split_name = ws_onnx_writer_name(w, node->name, ".split"),
          *turn_name = ws_onnx_writer_name(w, node->name, ".turn");
     char *x = ws_onnx_writer_map_value(w, node->inputs[0]);
     if (w->no_memory)
         return;
     ws_onnx_writer_reshape(w, split_name, x, split, 4, (int64_t[]){groups, per_group, node->height, node->width});
-    Onnx__NodeProto *turn = ws_onnx_writer_node(w, "Transpose", turn_name, 1, turned);
+    Onnx__NodeProto *turn = ws_onnx_writer_node(w, "Transpose", turn_name, 1, transposed);
     ws_onnx_writer_input(turn, split);
     ws_onnx_writer_ints(w, turn, "perm", 5, (int[]){0, 2, 1, 3, 4});
-    ws_onnx_writer_reshape(w, node->name, turned, w->values[id], 3,
+    ws_onnx_writer_reshape(w, node->name, transposed, w->values[id], 3,
                            (int64_t[]){node->channels, node->height, node->width});
 }
 

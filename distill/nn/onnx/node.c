@@ -330,7 +330,7 @@ int ws_onnx_image_axis(struct ws_onnx_reader *r, const struct ws_onnx_value *v, 
     return (int)axis - 1;
 }
 
-enum ws_side ws_onnx_dim_of(int axis)
+enum ws_side ws_onnx_side_of(int axis)
 {
     return axis == 0 ? WS_CHANNELS : axis == 1 ? WS_HEIGHT : WS_WIDTH;
 }

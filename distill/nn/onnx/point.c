@@ -106,7 +106,7 @@ static void read_softmax(struct ws_onnx_reader *r)
                               : ws_onnx_value_as_dims(r, x, along, count / before / along, before);
     if (r->status != WS_OK)
         return;
-    const enum ws_side side = is_plain ? ws_onnx_dim_of(axis) : is_flat ? WS_CHANNELS : WS_HEIGHT;
+    const enum ws_side side = is_plain ? ws_onnx_side_of(axis) : is_flat ? WS_CHANNELS : WS_HEIGHT;
     const int node = ws_net_softmax(r->net, ws_onnx_name_after(r, NULL), map, side);
     (void)ws_onnx_output_data(r, 0, node, x->rank, x->dims);
 }
@@ -256,15 +256,15 @@ static void write_plain(struct ws_onnx_writer *w, int id)
 static void write_leaky_relu(struct ws_onnx_writer *w, int id)
 {
     Onnx__NodeProto *to = ws_onnx_writer_unary(w, id, "LeakyRelu", 1);
-    ws_onnx_writer_float(w, to, "alpha", w->net->nodes[id].alpha);
+    ws_onnx_writer_float(w, to, "alpha", w->net->nodes[id].point.alpha);
 }
 
 static void write_hard_sigmoid(struct ws_onnx_writer *w, int id)
 {
     const struct ws_node *node = &w->net->nodes[id];
     Onnx__NodeProto *to = ws_onnx_writer_unary(w, id, "HardSigmoid", 1);
-    ws_onnx_writer_float(w, to, "alpha", node->alpha);
-    ws_onnx_writer_float(w, to, "beta", node->beta);
+    ws_onnx_writer_float(w, to, "alpha", node->point.alpha);
+    ws_onnx_writer_float(w, to, "beta", node->point.beta);
 }
 
 /* A limit at infinity is left out: an input without a name. */
@@ -272,12 +272,12 @@ static void write_clip(struct ws_onnx_writer *w, int id)
 {
     const struct ws_node *node = &w->net->nodes[id];
     Onnx__NodeProto *clip = ws_onnx_writer_unary(w, id, "Clip", 3);
-    if (isinf(node->alpha))
+    if (isinf(node->point.alpha))
         ws_onnx_writer_input(clip, ws_onnx_writer_name(w, "", ""));
     else
-        ws_onnx_writer_scalar_input(w, clip, node->name, ".out.min", node->alpha);
-    if (!isinf(node->beta))
-        ws_onnx_writer_scalar_input(w, clip, node->name, ".out.max", node->beta);
+        ws_onnx_writer_scalar_input(w, clip, node->name, ".out.min", node->point.alpha);
+    if (!isinf(node->point.beta))
+        ws_onnx_writer_scalar_input(w, clip, node->name, ".out.max", node->point.beta);
 }
 
 static void write_hard_swish(struct ws_onnx_writer *w, int id)
@@ -305,7 +305,7 @@ static void write_dropout(struct ws_onnx_writer *w, int id)
     const struct ws_node *node = &w->net->nodes[id];
     if (w->omits_weights) {
         ws_onnx_writer_scalar_input(w, ws_onnx_writer_unary(w, id, "Dropout", 2), node->name, ".out.ratio",
-                                    node->alpha);
+                                    node->point.alpha);
         return;
     }
     w->values[id] = ws_onnx_writer_value(w, node->inputs[0]);
@@ -315,11 +315,11 @@ static void write_dropout(struct ws_onnx_writer *w, int id)
 static void write_softmax(struct ws_onnx_writer *w, int id)
 {
     const struct ws_node *node = &w->net->nodes[id];
-    const bool is_flat = w->is_flat[node->inputs[0]] && node->axis == WS_CHANNELS;
+    const bool is_flat = w->is_flat[node->inputs[0]] && node->along.axis == WS_CHANNELS;
     char *x = is_flat ? w->values[node->inputs[0]] : ws_onnx_writer_map_value(w, node->inputs[0]);
     Onnx__NodeProto *to = ws_onnx_writer_node(w, "Softmax", node->name, 1, w->values[id]);
     ws_onnx_writer_input(to, x);
-    ws_onnx_writer_int(w, to, "axis", ws_onnx_axis_of(node->axis));
+    ws_onnx_writer_int(w, to, "axis", ws_onnx_axis_of(node->along.axis));
     w->is_flat[id] = is_flat;
 }
 

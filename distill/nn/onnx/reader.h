@@ -175,7 +175,7 @@ int ws_onnx_value_as_dims(struct ws_onnx_reader *r, struct ws_onnx_value *v, int
  * refused. */
 int ws_onnx_image_axis(struct ws_onnx_reader *r, const struct ws_onnx_value *v, int64_t axis);
 /** The side of a map that an image axis is. */
-enum ws_side ws_onnx_dim_of(int axis);
+enum ws_side ws_onnx_side_of(int axis);
 int64_t ws_onnx_value_count(const struct ws_onnx_value *v);
 
 /** Remember a parameter's values (file order, in the arena) for when the network has memory. */

@@ -64,8 +64,8 @@ static void read_pad(struct ws_onnx_reader *r)
             ws_onnx_refuse(r, WS_E_FORMAT, "pads of %" PRId64 " and %" PRId64, before, after);
             return;
         }
-        sides[2 * ws_onnx_dim_of(axis)] = (int)before;
-        sides[2 * ws_onnx_dim_of(axis) + 1] = (int)after;
+        sides[2 * ws_onnx_side_of(axis)] = (int)before;
+        sides[2 * ws_onnx_side_of(axis) + 1] = (int)after;
         dims[axis] = x->dims[axis] + before + after;
     }
     if (r->status != WS_OK)
@@ -231,7 +231,7 @@ static void read_reduce_mean(struct ws_onnx_reader *r)
         if (!is_reduced[i] || keeps)
             dims[n_out++] = is_reduced[i] ? 1 : x->dims[i];
         if (is_reduced[i] && x->rank <= WS_N_SIDES)
-            sides[ws_onnx_dim_of(i)] = true;
+            sides[ws_onnx_side_of(i)] = true;
     }
     if (n == 0) {
         ws_onnx_output_alias(r, 0, x);
@@ -255,7 +255,7 @@ static void write_reduce_mean(struct ws_onnx_writer *w, int id)
     int axes[WS_N_SIDES];
     size_t n = 0;
     for (int side = 0; side < WS_N_SIDES; side++)
-        if (node->axes[side])
+        if (node->mean.axes[side])
             axes[n++] = ws_onnx_axis_of(side);
     Onnx__NodeProto *to = ws_onnx_writer_map(w, id, n > 0 ? "ReduceMean" : "Identity", 1);
     if (n == 0)
@@ -271,14 +271,14 @@ static void write_pad(struct ws_onnx_writer *w, int id)
     const struct ws_node *node = &w->net->nodes[id];
     int64_t pads[8] = {0};
     for (int side = 0; side < WS_N_SIDES; side++) {
-        pads[ws_onnx_axis_of(side)] = node->pads[2 * side];
-        pads[4 + ws_onnx_axis_of(side)] = node->pads[2 * side + 1];
+        pads[ws_onnx_axis_of(side)] = node->pad.sides[2 * side];
+        pads[4 + ws_onnx_axis_of(side)] = node->pad.sides[2 * side + 1];
     }
     Onnx__NodeProto *to = ws_onnx_writer_map(w, id, "Pad", 3);
     ws_onnx_writer_ints_input(w, to, node->name, ".out.pads", 8, pads);
-    if (node->pad_mode == WS_PAD_CONSTANT)
-        ws_onnx_writer_scalar_input(w, to, node->name, ".out.fill", node->alpha);
-    ws_onnx_writer_text(w, to, "mode", modes[node->pad_mode]);
+    if (node->pad.mode == WS_PAD_CONSTANT)
+        ws_onnx_writer_scalar_input(w, to, node->name, ".out.fill", node->pad.value);
+    ws_onnx_writer_text(w, to, "mode", modes[node->pad.mode]);
 }
 
 /* [N, C, height, width] of the result, N taken from `x` when the graph runs; its name. */

@@ -215,8 +215,8 @@ static void read_batchnorm(struct ws_onnx_reader *r)
     const int node = ws_net_batchnorm(r->net, ws_onnx_name_after(r, r->proto->input[1]), map);
     if (r->status != WS_OK || r->net->err.status != WS_OK)
         return;
-    r->net->nodes[node].bn_eps = epsilon;
-    r->net->nodes[node].bn_momentum = 1 - momentum; /* ONNX counts the old value's share */
+    r->net->nodes[node].batchnorm.eps = epsilon;
+    r->net->nodes[node].batchnorm.momentum = 1 - momentum; /* ONNX counts the old value's share */
     for (int i = 0; i < 4; i++)
         ws_onnx_param_set(r, node, i, params[i]->floats, (size_t)params[i]->n);
     r->n_batchnorm++;
@@ -226,17 +226,18 @@ static void read_batchnorm(struct ws_onnx_reader *r)
 
 /* --- linear layers --- */
 
-/** [out, in] in the arena from the file's [rows, columns], turned unless it is [out, in] already, times `scale`. */
-static float *linear_weight(struct ws_onnx_reader *r, const struct ws_onnx_constant *weight, bool is_turned,
+/** [out, in] in the arena from the file's [rows, columns], transposed unless it is [out, in] already, times `scale`. */
+static float *linear_weight(struct ws_onnx_reader *r, const struct ws_onnx_constant *weight, bool is_transposed,
                             double scale)
 {
     const size_t rows = (size_t)weight->dims[0], columns = (size_t)weight->dims[1];
-    if (is_turned && scale == 1)
+    if (is_transposed && scale == 1)
         return weight->floats;
     float *out = ws_onnx_take(r, rows * columns, sizeof *out);
     for (size_t i = 0; out && i < rows; i++)
         for (size_t k = 0; k < columns; k++)
-            out[is_turned ? i * columns + k : k * rows + i] = (float)(scale * (double)weight->floats[i * columns + k]);
+            out[is_transposed ? i * columns + k : k * rows + i] =
+                (float)(scale * (double)weight->floats[i * columns + k]);
     return out;
 }
 
@@ -296,15 +297,15 @@ static void read_gemm(struct ws_onnx_reader *r)
     struct ws_onnx_value *x = ws_onnx_input_data(r, 0);
     struct ws_onnx_constant *weight = ws_onnx_input_floats(r, 1, false), *bias = ws_onnx_input_floats(r, 2, true);
     const double alpha = ws_onnx_attr_float(r, "alpha", 1), beta = ws_onnx_attr_float(r, "beta", 1);
-    const bool is_turned = ws_onnx_attr_int(r, "transB", 0) != 0;
+    const bool is_transposed = ws_onnx_attr_int(r, "transB", 0) != 0;
     if (ws_onnx_attr_int(r, "transA", 0) != 0)
         ws_onnx_refuse(r, WS_E_UNSUPPORTED, "transA turns the batch axis; expected each image on its own");
-    if (!check_linear(r, x, weight, is_turned ? 1 : 0))
+    if (!check_linear(r, x, weight, is_transposed ? 1 : 0))
         return;
-    const int64_t n_out = weight->dims[is_turned ? 0 : 1];
+    const int64_t n_out = weight->dims[is_transposed ? 0 : 1];
     float *bias_values = bias ? linear_bias(r, bias, n_out, beta) : NULL;
     const int node = add_linear(r, x, ws_onnx_name_after(r, r->proto->input[1]), n_out,
-                                linear_weight(r, weight, is_turned, alpha), bias_values);
+                                linear_weight(r, weight, is_transposed, alpha), bias_values);
     (void)ws_onnx_output_data(r, 0, node, 1, &n_out);
 }
 
@@ -360,8 +361,8 @@ static void read_matmul(struct ws_onnx_reader *r)
 static void write_conv(struct ws_onnx_writer *w, int id)
 {
     const struct ws_node *node = &w->net->nodes[id];
-    const struct ws_window *window = &node->window;
-    const bool adds = node->fused_add >= 0, rectifies = node->fused_relu;
+    const struct ws_window *window = &node->conv.window;
+    const bool adds = node->conv.fused_add >= 0, rectifies = node->conv.fused_relu;
 
     char *value = adds || rectifies ? ws_onnx_writer_name(w, node->name, ".out.conv") : w->values[id];
     char *x = ws_onnx_writer_map_value(w, node->inputs[0]);
@@ -372,12 +373,12 @@ static void write_conv(struct ws_onnx_writer *w, int id)
     ws_onnx_writer_ints(w, conv, "strides", 2, window->stride);
     ws_onnx_writer_ints(w, conv, "pads", 4, window->pads);
     ws_onnx_writer_ints(w, conv, "dilations", 2, window->dilation);
-    ws_onnx_writer_int(w, conv, "group", node->groups);
+    ws_onnx_writer_int(w, conv, "group", node->conv.groups);
 
     char *name = ws_onnx_writer_name(w, node->name, ".add");
     if (adds && name) {
         char *sum = rectifies ? ws_onnx_writer_name(w, node->name, ".out.add") : w->values[id];
-        char *other = ws_onnx_writer_map_value(w, node->fused_add);
+        char *other = ws_onnx_writer_map_value(w, node->conv.fused_add);
         Onnx__NodeProto *add = ws_onnx_writer_node(w, "Add", name, 2, sum);
         ws_onnx_writer_input(add, value);
         ws_onnx_writer_input(add, other);
@@ -404,8 +405,8 @@ static void write_batchnorm(struct ws_onnx_writer *w, int id)
     const struct ws_node *node = &w->net->nodes[id];
     Onnx__NodeProto *bn = ws_onnx_writer_unary(w, id, "BatchNormalization", 5);
     ws_onnx_writer_params(w, bn, node);
-    ws_onnx_writer_float(w, bn, "epsilon", node->bn_eps);
-    ws_onnx_writer_float(w, bn, "momentum", 1.0 - node->bn_momentum); /* ONNX counts the old value's share */
+    ws_onnx_writer_float(w, bn, "epsilon", node->batchnorm.eps);
+    ws_onnx_writer_float(w, bn, "momentum", 1.0 - node->batchnorm.momentum); /* ONNX counts the old value's share */
 }
 
 /*
@@ -419,7 +420,7 @@ static bool settle_ceil(const struct ws_node *in, const struct ws_node *node, in
     int rest[2];
     bool is_ceil = false, goes_beyond[2];
     for (int axis = 0; axis < 2; axis++) {
-        const struct ws_window *window = &node->window;
+        const struct ws_window *window = &node->pool.window;
         const int reach = window->dilation[axis] * (window->kernel[axis] - 1) + 1;
         const int span = sides_in[axis] + pads[axis] + pads[axis + 2] - reach;
         goes_beyond[axis] = sides_out[axis] > span / window->stride[axis] + 1;
@@ -436,7 +437,7 @@ static bool settle_ceil(const struct ws_node *in, const struct ws_node *node, in
 static void write_pool(struct ws_onnx_writer *w, int id)
 {
     const struct ws_node *node = &w->net->nodes[id];
-    const struct ws_window *window = &node->window;
+    const struct ws_window *window = &node->pool.window;
     const bool is_max = node->op == WS_OP_MAX_POOL, is_dilated = window->dilation[0] > 1 || window->dilation[1] > 1;
     if (is_dilated && !is_max) {
         w->status = ws_fail(w->err, WS_E_UNSUPPORTED,
@@ -460,7 +461,7 @@ static void write_pool(struct ws_onnx_writer *w, int id)
     if (is_max)
         ws_onnx_writer_ints(w, to, "dilations", 2, window->dilation);
     else
-        ws_onnx_writer_int(w, to, "count_include_pad", node->count_padding);
+        ws_onnx_writer_int(w, to, "count_include_pad", node->pool.count_padding);
 }
 
 static void write_global_pool(struct ws_onnx_writer *w, int id)

@@ -24,8 +24,8 @@ static void mark_nodes(struct ws_onnx_writer *w, int output)
             continue;
         for (int i = 0; i < net->nodes[id].n_inputs; i++)
             w->is_needed[net->nodes[id].inputs[i]] = true;
-        if (net->nodes[id].fused_add >= 0)
-            w->is_needed[net->nodes[id].fused_add] = true;
+        if (ws_node_fused_add(&net->nodes[id]) >= 0)
+            w->is_needed[net->nodes[id].conv.fused_add] = true;
     }
 }
 

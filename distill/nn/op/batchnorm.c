@@ -11,10 +11,31 @@
  *   and where a loss reads the batch's statistics:  dx += dmean/n + 2 dvar (x-mean)/n
  */
 #include "cpu/view.h"
+#include "graph/net_int.h"
 #include "graph/row.h"
 
 #include <math.h>
 #include <string.h>
+
+/* --- the shape --- */
+
+int ws_net_batchnorm(struct ws_net *net, const char *name, int x)
+{
+    int id;
+    struct ws_node *node = ws_net_append(net, WS_OP_BATCHNORM, name, x, &id);
+    if (!node)
+        return 0;
+    node->batchnorm.momentum = 0.1;
+    node->batchnorm.eps = 1e-5;
+    int channels = node->channels;
+    ws_net_add_param(net, id, "weight", 1, &channels, 1, 1, false);
+    ws_net_add_param(net, id, "bias", 1, &channels, 1, 1, false);
+    ws_net_add_param(net, id, "running_mean", 1, &channels, 1, 1, true);
+    ws_net_add_param(net, id, "running_var", 1, &channels, 1, 1, true);
+    return id;
+}
+
+/* --- values and gradients --- */
 
 struct pass {
     const struct ws_exec_view *view;
@@ -89,14 +110,14 @@ static void use_batch(const struct ws_node *node, struct ws_bn_state *state)
 {
     for (size_t c = 0; c < (size_t)node->channels; c++) {
         state->mean[c] = state->batch_mean[c];
-        state->invstd[c] = (float)(1 / sqrt((double)state->batch_var[c] + node->bn_eps));
+        state->invstd[c] = (float)(1 / sqrt((double)state->batch_var[c] + node->batchnorm.eps));
     }
 }
 
 /** Move the running statistics towards the batch's. */
 static void move_running(const struct ws_exec_view *view, const struct ws_node *node, const struct ws_bn_state *state)
 {
-    const double n = (double)view->n_images * node->height * node->width, m = node->bn_momentum;
+    const double n = (double)view->n_images * node->height * node->width, m = node->batchnorm.momentum;
     float *running_mean = ws_exec_param_values(view, node, MEAN), *running_var = ws_exec_param_values(view, node, VAR);
     for (size_t c = 0; c < (size_t)node->channels; c++) {
         const double mean = state->batch_mean[c], var = state->batch_var[c];
@@ -115,7 +136,7 @@ static void use_running(const struct ws_exec_view *view, const struct ws_node *n
     const float *mean = ws_exec_param_values(view, node, MEAN), *var = ws_exec_param_values(view, node, VAR);
     for (size_t c = 0; c < (size_t)node->channels; c++) {
         state->mean[c] = mean[c];
-        state->invstd[c] = (float)(1 / sqrt((double)var[c] + node->bn_eps));
+        state->invstd[c] = (float)(1 / sqrt((double)var[c] + node->batchnorm.eps));
     }
 }
 

@@ -1,6 +1,43 @@
 /* Add and Mul of two values, a side of 1 repeated to the other's; Add with the ReLU fused behind it. */
+#include "graph/net_int.h"
 #include "graph/row.h"
 #include "images.h"
+
+/* --- the shape --- */
+
+/** Add and Mul: equal sides, or 1 against anything. */
+static int combine(struct ws_net *net, enum ws_op op, const char *name, int a, int b)
+{
+    int id = ws_net_add_node(net, op, name, a, b);
+    if (net->err.status != WS_OK)
+        return 0;
+    int sa[WS_N_SIDES], sb[WS_N_SIDES];
+    ws_node_get_sides(&net->nodes[a], sa);
+    ws_node_get_sides(&net->nodes[b], sb);
+    for (int i = 0; i < WS_N_SIDES; i++) {
+        if (sa[i] != sb[i] && sa[i] != 1 && sb[i] != 1) {
+            ws_fail(&net->err, WS_E_CONFIG,
+                    "node \"%s\": %s of %d x %d x %d and %d x %d x %d: sides must be equal or 1", name, ws_op_name(op),
+                    sa[0], sa[1], sa[2], sb[0], sb[1], sb[2]);
+            return 0;
+        }
+        sa[i] = sa[i] > sb[i] ? sa[i] : sb[i];
+    }
+    ws_node_set_sides(&net->nodes[id], sa);
+    return id;
+}
+
+int ws_net_add(struct ws_net *net, const char *name, int a, int b)
+{
+    return combine(net, WS_OP_ADD, name, a, b);
+}
+
+int ws_net_mul(struct ws_net *net, const char *name, int a, int b)
+{
+    return combine(net, WS_OP_MUL, name, a, b);
+}
+
+/* --- values and gradients --- */
 
 /** Walk over the output with arrays y, a, b. */
 static struct ws_strides walk_of(const struct ws_exec_view *view, const struct ws_plan_step *s)

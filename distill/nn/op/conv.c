@@ -5,7 +5,71 @@
  * does not do itself (bias, residual, dX in the general cases) is done here, or by the rows of the second table.
  */
 #include "conv_int.h"
+#include "graph/net_int.h"
 #include "graph/row.h"
+#include "window.h"
+
+#include <limits.h>
+
+/* --- the shape --- */
+
+int ws_net_conv_grouped(struct ws_net *net, const char *name, int x, int out_channels, struct ws_window window,
+                        int groups, bool has_bias)
+{
+    int id;
+    struct ws_node *node = ws_net_append(net, WS_OP_CONV, name, x, &id);
+    if (!node || !ws_net_set_window(net, id, &window, false))
+        return 0;
+    node->conv.window = window;
+    int in_channels = node->channels;
+    if (out_channels < 1 || out_channels > WS_MAX_CHANNELS) {
+        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": %d output channels; expected 1 to %d", name, out_channels,
+                WS_MAX_CHANNELS);
+        return 0;
+    }
+    if (groups < 1 || in_channels % groups != 0 || out_channels % groups != 0) {
+        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": %d groups do not divide %d input and %d output channels", name,
+                groups, in_channels, out_channels);
+        return 0;
+    }
+    node->channels = out_channels;
+    node->conv.groups = groups;
+    node->conv.fused_add = -1;
+    const int per_group = in_channels / groups, area = window.kernel[0] * window.kernel[1];
+    ws_net_add_param(net, id, "weight", 4, (int[]){out_channels, per_group, window.kernel[0], window.kernel[1]},
+                     per_group, area, false);
+    if (has_bias)
+        ws_net_add_param(net, id, "bias", 1, &out_channels, 1, 1, false);
+    return id;
+}
+
+int ws_net_conv(struct ws_net *net, const char *name, int x, int out_channels, struct ws_window window, bool has_bias)
+{
+    return ws_net_conv_grouped(net, name, x, out_channels, window, 1, has_bias);
+}
+
+int ws_net_gemm(struct ws_net *net, const char *name, int x, int out_features, bool has_bias)
+{
+    int id;
+    struct ws_node *node = ws_net_append(net, WS_OP_GEMM, name, x, &id);
+    if (!node)
+        return 0;
+    const int64_t inner = (int64_t)node->height * node->width * node->channels;
+    if (out_features < 1 || inner > INT_MAX) {
+        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": %d output features of %lld inputs", name, out_features,
+                (long long)inner);
+        return 0;
+    }
+    int window = node->height * node->width, channels = node->channels;
+    node->height = node->width = 1;
+    node->channels = out_features;
+    ws_net_add_param(net, id, "weight", 2, (int[]){out_features, window * channels}, channels, window, false);
+    if (has_bias)
+        ws_net_add_param(net, id, "bias", 1, &out_features, 1, 1, false);
+    return id;
+}
+
+/* --- values and gradients --- */
 
 const struct ws_conv_way *const ws_conv_ways[] = {
     &ws_conv_depthwise,       /* one input and one output channel a group */
@@ -143,7 +207,7 @@ static void conv_backward(const struct ws_exec_view *view, const struct ws_plan_
         way_of(s)->backward(&p);
     else
         backward_apart(&p);
-    if (p.shape.node->has_bias)
+    if (p.shape.node->n_params > 1)
         reduce_bias(&p);
     if (s->other >= 0)
         backward_residual(view, s);

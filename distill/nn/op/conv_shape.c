@@ -14,7 +14,7 @@ static bool is_square(const struct ws_window *w)
 struct ws_conv_shape ws_conv_shape_of(const struct ws_net *net, const struct ws_plan_step *s)
 {
     const struct ws_node *node = &net->nodes[s->node], *in = &net->nodes[s->x];
-    const struct ws_window *w = &node->window;
+    const struct ws_window *w = &node->conv.window;
     const bool is_conv = node->op == WS_OP_CONV;
     struct ws_conv_shape c = {.node = node, .n_in = (size_t)in->channels, .n_out = (size_t)node->channels};
     c.is_square = is_conv && is_square(w);
@@ -23,7 +23,7 @@ struct ws_conv_shape ws_conv_shape_of(const struct ws_net *net, const struct ws_
     c.k = c.n_weight / c.n_out;
     c.rows_per_image = (size_t)node->height * (size_t)node->width;
     c.in_floats = (size_t)in->height * (size_t)in->width * c.n_in;
-    c.n_groups = is_conv ? (size_t)node->groups : 1;
+    c.n_groups = is_conv ? (size_t)node->conv.groups : 1;
     c.in_group = c.n_in / c.n_groups;
     c.out_group = c.n_out / c.n_groups;
     c.g = (struct ws_geometry){.height = in->height,
@@ -102,10 +102,10 @@ struct ws_epilogue ws_epilogue_of(const struct ws_conv *p, int slice, size_t fir
                             .sum = sum,
                             .sumsq = sum + view->scratch.max_channels};
     f.shift =
-        node->has_bias ? ws_exec_param_values(view, node, 1) : view->scratch.constants + view->scratch.max_channels;
+        node->n_params > 1 ? ws_exec_param_values(view, node, 1) : view->scratch.constants + view->scratch.max_channels;
     if (s->other >= 0)
         f.residual = view->value[s->other] + first_image * p->shape.rows_per_image * p->shape.n_out;
-    f.is_needed = node->has_bias || f.residual || s->top > 0;
+    f.is_needed = node->n_params > 1 || f.residual || s->top > 0;
     if (s->moments_of >= 0 && ws_exec_is_training(view))
         f.pivot = ws_exec_param_values(view, &view->net->nodes[view->plan->steps[s->moments_of].node], 2);
     return f;
@@ -173,7 +173,7 @@ static void backward_slice(void *argument, int slice, int worker)
     };
     if (pass->work)
         pass->work(p, &part);
-    if (p->shape.node->has_bias) {
+    if (p->shape.node->n_params > 1) {
         double *sum = view->scratch.sums + (size_t)slice * 2 * view->scratch.max_channels;
         memset(sum, 0, 2 * view->scratch.max_channels * sizeof *sum);
         view->kernels->channel_moments(dy, rows, p->shape.node->channels,

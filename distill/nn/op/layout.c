@@ -1,8 +1,152 @@
 /* Ops that only move values: Concat, Reshape, Transpose, ChannelShuffle, Slice, Pad. */
+#include "graph/net_int.h"
 #include "graph/row.h"
 #include "images.h"
 
+#include <limits.h>
 #include <string.h>
+
+/* --- the shape --- */
+
+int ws_net_concat(struct ws_net *net, const char *name, const int *inputs, int n_inputs, enum ws_side axis)
+{
+    int id, sides[WS_N_SIDES], more[WS_N_SIDES];
+    if (net->err.status == WS_OK && (n_inputs < 1 || n_inputs > WS_NODE_MAX_INPUTS)) {
+        ws_fail(&net->err, WS_E_UNSUPPORTED, "node \"%s\": a Concat of %d inputs; expected 1 to %d", name, n_inputs,
+                WS_NODE_MAX_INPUTS);
+        return 0;
+    }
+    struct ws_node *node = ws_net_append(net, WS_OP_CONCAT, name, n_inputs > 0 ? inputs[0] : 0, &id);
+    if (!node)
+        return 0;
+    node->along.axis = axis;
+    ws_node_get_sides(node, sides);
+    for (int i = 1; i < n_inputs; i++) {
+        if (inputs[i] < 0 || inputs[i] >= id) {
+            ws_fail(&net->err, WS_E_INTERNAL, "node \"%s\": its input does not exist yet", name);
+            return 0;
+        }
+        ws_node_get_sides(&net->nodes[inputs[i]], more);
+        for (int side = 0; side < WS_N_SIDES; side++)
+            if (side != (int)axis && more[side] != sides[side]) {
+                ws_fail(&net->err, WS_E_CONFIG,
+                        "node \"%s\": cannot join %d x %d x %d to %d x %d x %d: only the joined side may differ", name,
+                        more[0], more[1], more[2], sides[0], sides[1], sides[2]);
+                return 0;
+            }
+        if (more[axis] > INT_MAX - sides[axis]) {
+            ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": the joined side is too large", name);
+            return 0;
+        }
+        sides[axis] += more[axis];
+        node->inputs[node->n_inputs++] = inputs[i];
+    }
+    ws_node_set_sides(node, sides);
+    return id;
+}
+
+int ws_net_reshape(struct ws_net *net, const char *name, int x, int height, int width, int channels)
+{
+    int id;
+    struct ws_node *node = ws_net_append(net, WS_OP_RESHAPE, name, x, &id);
+    if (!node)
+        return 0;
+    const int64_t from = (int64_t)node->height * node->width * node->channels;
+    if (height < 1 || width < 1 || channels < 1 || ((int64_t)height * width > INT_MAX) ||
+        (int64_t)height * width * channels != from) {
+        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": %lld values cannot become %d x %d x %d", name, (long long)from,
+                height, width, channels);
+        return 0;
+    }
+    ws_node_set_sides(node, (int[]){height, width, channels});
+    return id;
+}
+
+int ws_net_transpose(struct ws_net *net, const char *name, int x, const int perm[WS_N_SIDES])
+{
+    int id, from[WS_N_SIDES], to[WS_N_SIDES], seen = 0;
+    struct ws_node *node = ws_net_append(net, WS_OP_TRANSPOSE, name, x, &id);
+    if (!node)
+        return 0;
+    ws_node_get_sides(node, from);
+    for (int i = 0; i < WS_N_SIDES; i++) {
+        if (perm[i] < 0 || perm[i] >= WS_N_SIDES || seen & 1 << perm[i]) {
+            ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": %d, %d, %d is no permutation of three sides", name, perm[0],
+                    perm[1], perm[2]);
+            return 0;
+        }
+        seen |= 1 << perm[i];
+        node->transpose.perm[i] = perm[i];
+        to[i] = from[perm[i]];
+    }
+    ws_node_set_sides(node, to);
+    return id;
+}
+
+int ws_net_channel_shuffle(struct ws_net *net, const char *name, int x, int groups)
+{
+    int id;
+    struct ws_node *node = ws_net_append(net, WS_OP_CHANNEL_SHUFFLE, name, x, &id);
+    if (!node)
+        return 0;
+    node->shuffle.groups = groups;
+    if (groups < 1 || node->channels % groups != 0) {
+        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": %d groups do not divide %d channels", name, groups,
+                node->channels);
+        return 0;
+    }
+    return id;
+}
+
+int ws_net_slice(struct ws_net *net, const char *name, int x, const int begin[WS_N_SIDES], const int size[WS_N_SIDES],
+                 const int step[WS_N_SIDES])
+{
+    int id, from[WS_N_SIDES];
+    struct ws_node *node = ws_net_append(net, WS_OP_SLICE, name, x, &id);
+    if (!node)
+        return 0;
+    ws_node_get_sides(node, from);
+    for (int i = 0; i < WS_N_SIDES; i++) {
+        const int64_t last = begin[i] + (int64_t)(size[i] - 1) * step[i];
+        if (size[i] < 1 || step[i] == 0 || begin[i] < 0 || begin[i] >= from[i] || last < 0 || last >= from[i]) {
+            ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": %d elements from %d by %d leave a side of %d", name, size[i],
+                    begin[i], step[i], from[i]);
+            return 0;
+        }
+        node->slice.begin[i] = begin[i];
+        node->slice.step[i] = step[i];
+    }
+    ws_node_set_sides(node, size);
+    return id;
+}
+
+int ws_net_pad(struct ws_net *net, const char *name, int x, const int pads[2 * WS_N_SIDES], enum ws_pad_mode mode,
+               double value)
+{
+    int id, sides[WS_N_SIDES];
+    struct ws_node *node = ws_net_append(net, WS_OP_PAD, name, x, &id);
+    if (!node)
+        return 0;
+    node->pad.mode = mode;
+    node->pad.value = value;
+    ws_node_get_sides(node, sides);
+    for (int i = 0; i < WS_N_SIDES; i++) {
+        const int64_t before = pads[2 * i], after = pads[2 * i + 1], out = sides[i] + before + after;
+        const bool reaches_too_far = mode == WS_PAD_REFLECT && (before >= sides[i] || after >= sides[i]);
+        if (out < 1 || out > INT_MAX || reaches_too_far) {
+            ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": padding of %lld and %lld does not fit a side of %d", name,
+                    (long long)before, (long long)after, sides[i]);
+            return 0;
+        }
+        node->pad.sides[2 * i] = pads[2 * i];
+        node->pad.sides[2 * i + 1] = pads[2 * i + 1];
+        sides[i] = (int)out;
+    }
+    ws_node_set_sides(node, sides);
+    return id;
+}
+
+/* --- values and gradients --- */
 
 enum { IN, OUT };
 
@@ -45,14 +189,14 @@ static struct move move_of(const struct ws_exec_view *view, const struct ws_plan
     ws_node_dims(node, m.walk.size);
     ws_node_strides(node, m.walk.stride[OUT]);
     for (int side = 0; side < WS_N_SIDES; side++) {
-        const int from = node->op == WS_OP_TRANSPOSE ? node->perm[side] : side;
-        const int step = node->op == WS_OP_SLICE ? node->step[side] : 1,
-                  begin = node->op == WS_OP_SLICE ? node->begin[side] : 0;
+        const int from = node->op == WS_OP_TRANSPOSE ? node->transpose.perm[side] : side;
+        const int step = node->op == WS_OP_SLICE ? node->slice.step[side] : 1,
+                  begin = node->op == WS_OP_SLICE ? node->slice.begin[side] : 0;
         m.walk.stride[IN][side] = step * strides[from];
         m.from += begin * strides[from];
     }
     if (node->op == WS_OP_CHANNEL_SHUFFLE) {
-        const size_t groups = (size_t)node->groups, per_group = (size_t)node->channels / groups;
+        const size_t groups = (size_t)node->shuffle.groups, per_group = (size_t)node->channels / groups;
         const size_t size[] = {(size_t)node->height * (size_t)node->width, per_group, groups};
         const ptrdiff_t in_strides[] = {node->channels, 1, (ptrdiff_t)per_group};
         const ptrdiff_t out_strides[] = {node->channels, (ptrdiff_t)groups, 1};
@@ -96,7 +240,7 @@ static struct move join_of(const struct ws_exec_view *view, const struct ws_plan
     ws_node_dims(&view->net->nodes[input], m.walk.size);
     ws_node_strides(&view->net->nodes[input], m.walk.stride[IN]);
     ws_node_strides(node, m.walk.stride[OUT]);
-    m.to = (ptrdiff_t)at * m.walk.stride[OUT][node->axis];
+    m.to = (ptrdiff_t)at * m.walk.stride[OUT][node->along.axis];
     return m;
 }
 
@@ -104,7 +248,7 @@ static size_t axis_side(const struct ws_exec_view *view, const struct ws_plan_st
 {
     size_t sides[WS_N_SIDES];
     ws_node_dims(&view->net->nodes[input], sides);
-    return sides[view->net->nodes[s->node].axis];
+    return sides[view->net->nodes[s->node].along.axis];
 }
 
 static void concat_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
@@ -204,12 +348,12 @@ static void reshape_backward(const struct ws_exec_view *view, const struct ws_pl
 /** Where output position i of a side comes from, or -1: the constant. */
 static ptrdiff_t pad_source(const struct ws_node *node, int side, size_t i, size_t in)
 {
-    const ptrdiff_t at = (ptrdiff_t)i - node->pads[2 * side], last = (ptrdiff_t)in - 1;
+    const ptrdiff_t at = (ptrdiff_t)i - node->pad.sides[2 * side], last = (ptrdiff_t)in - 1;
     if (at >= 0 && at <= last)
         return at;
-    if (node->pad_mode == WS_PAD_CONSTANT)
+    if (node->pad.mode == WS_PAD_CONSTANT)
         return -1;
-    if (node->pad_mode == WS_PAD_EDGE)
+    if (node->pad.mode == WS_PAD_EDGE)
         return at < 0 ? 0 : last;
     return at < 0 ? -at : 2 * last - at;
 }
@@ -235,7 +379,7 @@ static void pad_values(const struct ws_exec_view *view, const struct ws_plan_ste
                 if (backward && is_inside)
                     target[from] += source[at];
                 else if (!backward)
-                    target[at] = is_inside ? source[from] : (float)node->alpha;
+                    target[at] = is_inside ? source[from] : (float)node->pad.value;
             }
         }
 }

@@ -1,8 +1,34 @@
 /* Ops of one input that work value by value, and Dropout. */
+#include "graph/net_int.h"
 #include "graph/row.h"
 #include "images.h"
 
 #include "webstill/base/rng.h"
+
+/* --- the shape --- */
+
+int ws_net_unary(struct ws_net *net, enum ws_op op, const char *name, int x, double alpha, double beta)
+{
+    int id;
+    struct ws_node *node = ws_net_append(net, op, name, x, &id);
+    if (!node)
+        return 0;
+    node->point.alpha = alpha;
+    node->point.beta = beta;
+    if (op == WS_OP_DROPOUT && !(alpha >= 0 && alpha < 1))
+        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": a dropout share of %g; expected 0 or more and less than 1", name,
+                alpha);
+    if (op == WS_OP_CLIP && !(alpha <= beta))
+        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": clips to %g … %g, which is empty", name, alpha, beta);
+    return id;
+}
+
+int ws_net_relu(struct ws_net *net, const char *name, int x)
+{
+    return ws_net_unary(net, WS_OP_RELU, name, x, 0, 0);
+}
+
+/* --- values and gradients --- */
 
 struct pass {
     const struct ws_exec_view *view;
@@ -14,7 +40,7 @@ static void forward_image(const struct ws_exec_view *view, const struct ws_plan_
 {
     const struct ws_node *node = &view->net->nodes[s->node];
     view->kernels->unary(s->op, ws_exec_image_value(view, s->x, image), ws_exec_image_floats(view, s->x),
-                         (float)node->alpha, (float)node->beta,
+                         (float)node->point.alpha, (float)node->point.beta,
                          view->value[s->out] + image * ws_exec_image_floats(view, s->out));
 }
 
@@ -32,8 +58,8 @@ static void backward_slice(void *argument, int slice, int worker)
     const size_t first = ws_exec_slice_begin(view, slice), n = ws_exec_slice_begin(view, slice + 1) - first;
     const size_t floats = ws_exec_image_floats(view, p->s->x), at = first * floats;
     view->kernels->unary_dx(p->s->op, view->gradient[p->s->out] + at, view->value[p->s->x] + at,
-                            view->value[p->s->out] + at, n * floats, (float)node->alpha, (float)node->beta, p->add,
-                            view->gradient[p->s->x] + at);
+                            view->value[p->s->out] + at, n * floats, (float)node->point.alpha, (float)node->point.beta,
+                            p->add, view->gradient[p->s->x] + at);
 }
 
 static void unary_backward(const struct ws_exec_view *view, const struct ws_plan_step *s)
@@ -51,7 +77,7 @@ static void unary_backward(const struct ws_exec_view *view, const struct ws_plan
 static void drop(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image, const float *x,
                  bool accumulate, float *y)
 {
-    const double alpha = view->net->nodes[s->node].alpha;
+    const double alpha = view->net->nodes[s->node].point.alpha;
     const size_t n = ws_exec_image_floats(view, s->out);
     const bool is_identity = !ws_exec_is_training(view) || !(alpha > 0);
     const float scale = is_identity ? 1 : (float)(1 / (1 - alpha));

@@ -4,8 +4,52 @@
  * A mean divides by the pixels inside the map, or with count_padding by those inside the padded map: a last window of
  * ceil_mode that reaches beyond the padding counts only what is in it (PyTorch and ONNX Runtime).
  */
+#include "graph/net_int.h"
 #include "graph/row.h"
 #include "images.h"
+#include "window.h"
+
+/* --- the shape --- */
+
+int ws_net_pool(struct ws_net *net, enum ws_op op, const char *name, int x, struct ws_window window, bool ceil_mode,
+                bool count_padding)
+{
+    int id;
+    struct ws_node *node = ws_net_append(net, op, name, x, &id);
+    if (!node)
+        return 0;
+    for (int axis = 0; axis < 2; axis++)
+        if (window.pads[axis] >= window.kernel[axis] || window.pads[axis + 2] >= window.kernel[axis]) {
+            ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": padding of %d and %d would give a window of %d no pixel",
+                    name, window.pads[axis], window.pads[axis + 2], window.kernel[axis]);
+            return 0;
+        }
+    node->pool.window = window;
+    node->pool.count_padding = count_padding;
+    return ws_net_set_window(net, id, &window, ceil_mode) ? id : 0;
+}
+
+int ws_net_max_pool(struct ws_net *net, const char *name, int x, struct ws_window window)
+{
+    return ws_net_pool(net, WS_OP_MAX_POOL, name, x, window, false, false);
+}
+
+int ws_net_average_pool(struct ws_net *net, const char *name, int x, struct ws_window window)
+{
+    return ws_net_pool(net, WS_OP_AVERAGE_POOL, name, x, window, false, false);
+}
+
+int ws_net_global_average_pool(struct ws_net *net, const char *name, int x)
+{
+    int id;
+    struct ws_node *node = ws_net_append(net, WS_OP_GLOBAL_AVERAGE_POOL, name, x, &id);
+    if (!node)
+        return 0;
+    node->height = node->width = 1;
+    return id;
+}
+
+/* --- values and gradients --- */
 
 /** Taps of a window along one axis: the first inside the map, how many, and how many inside the padded map. */
 struct taps {
@@ -40,14 +84,14 @@ static struct ws_pool_window window_of(const struct ws_node *in, const struct ws
         *at = 0;
         return p;
     }
-    const struct ws_window *w = &node->window;
+    const struct ws_window *w = &node->pool.window;
     const struct taps y = taps_of(w, 0, oy, in->height), x = taps_of(w, 1, ox, in->width);
     p.rows = (size_t)y.n;
     p.columns = (size_t)x.n;
     p.row_stride *= (size_t)w->dilation[0];
     p.column_stride *= (size_t)w->dilation[1];
     p.is_max = node->op == WS_OP_MAX_POOL;
-    const int divisor = node->count_padding ? y.n_padded * x.n_padded : y.n * x.n;
+    const int divisor = node->pool.count_padding ? y.n_padded * x.n_padded : y.n * x.n;
     p.share = divisor > 0 ? 1.0F / (float)divisor : 0;
     *at = y.n > 0 && x.n > 0 ? (size_t)y.first * row + (size_t)x.first * channels : 0;
     return p;

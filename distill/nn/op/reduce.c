@@ -1,9 +1,39 @@
 /* ReduceMean over any of the sides, and Softmax along one. */
+#include "graph/net_int.h"
 #include "graph/row.h"
 #include "images.h"
 
 #include <math.h>
 #include <string.h>
+
+/* --- the shape --- */
+
+int ws_net_reduce_mean(struct ws_net *net, const char *name, int x, const bool axes[WS_N_SIDES])
+{
+    int id, sides[WS_N_SIDES];
+    struct ws_node *node = ws_net_append(net, WS_OP_REDUCE_MEAN, name, x, &id);
+    if (!node)
+        return 0;
+    ws_node_get_sides(node, sides);
+    for (int i = 0; i < WS_N_SIDES; i++) {
+        node->mean.axes[i] = axes[i];
+        sides[i] = axes[i] ? 1 : sides[i];
+    }
+    ws_node_set_sides(node, sides);
+    return id;
+}
+
+int ws_net_softmax(struct ws_net *net, const char *name, int x, enum ws_side axis)
+{
+    int id;
+    struct ws_node *node = ws_net_append(net, WS_OP_SOFTMAX, name, x, &id);
+    if (!node)
+        return 0;
+    node->along.axis = axis;
+    return id;
+}
+
+/* --- values and gradients --- */
 
 /** Walk over the input with arrays x and y, where y stays on one value along the sides that are averaged. */
 static struct ws_strides mean_walk(const struct ws_exec_view *view, const struct ws_plan_step *s, float *share)
@@ -15,7 +45,7 @@ static struct ws_strides mean_walk(const struct ws_exec_view *view, const struct
     ws_node_strides(in, w.stride[0]);
     ws_node_strides(node, w.stride[1]);
     for (int side = 0; side < WS_N_SIDES; side++)
-        if (node->axes[side]) {
+        if (node->mean.axes[side]) {
             n *= (double)w.size[side];
             w.stride[1][side] = 0;
         }
@@ -83,7 +113,7 @@ static struct columns columns_of(const struct ws_node *node)
     size_t sides[WS_N_SIDES];
     ws_node_dims(node, sides);
     for (int side = 0; side < WS_N_SIDES; side++) {
-        size_t *part = side < (int)node->axis ? &c.outer : side > (int)node->axis ? &c.inner : &c.length;
+        size_t *part = side < (int)node->along.axis ? &c.outer : side > (int)node->along.axis ? &c.inner : &c.length;
         *part *= sides[side];
     }
     return c;

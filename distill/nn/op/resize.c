@@ -1,9 +1,30 @@
 /* Resize of height and width by the formulas of ONNX's operator of that name: nearest and linear. */
+#include "graph/net_int.h"
 #include "graph/row.h"
 #include "images.h"
 
 #include <math.h>
 #include <string.h>
+
+/* --- the shape --- */
+
+int ws_net_resize(struct ws_net *net, const char *name, int x, int height, int width, struct ws_resize resize)
+{
+    int id;
+    struct ws_node *node = ws_net_append(net, WS_OP_RESIZE, name, x, &id);
+    if (!node)
+        return 0;
+    if (height < 1 || width < 1) {
+        ws_fail(&net->err, WS_E_CONFIG, "node \"%s\": resized to %d x %d", name, height, width);
+        return 0;
+    }
+    node->resize = resize;
+    node->height = height;
+    node->width = width;
+    return id;
+}
+
+/* --- values and gradients --- */
 
 /** The input pixels that an output pixel reads along one axis, and the weight of the second. */
 struct taps {

@@ -437,7 +437,7 @@ static void backward_weight(const struct ws_conv *p)
 
 static void backward(struct ws_conv *p)
 {
-    if (p->s->top > 0 || p->shape.node->has_bias)
+    if (p->s->top > 0 || p->shape.node->n_params > 1)
         ws_conv_run_backward(p, NULL);
     if (p->want_dw)
         backward_weight(p);

@@ -42,8 +42,9 @@ static void fuse(const struct ws_plan *plan, const struct consumers *c, struct w
     }
     if (s->op == WS_OP_BATCHNORM || s->op == WS_OP_ADD) {
         int relu = sole_consumer(plan, c, s->out, WS_OP_RELU), clip = sole_consumer(plan, c, s->out, WS_OP_CLIP);
-        if (clip >= 0 && s->op == WS_OP_BATCHNORM && net->nodes[clip].alpha == 0 && net->nodes[clip].beta > 0) {
-            s->top = (float)net->nodes[clip].beta;
+        if (clip >= 0 && s->op == WS_OP_BATCHNORM && net->nodes[clip].point.alpha == 0 &&
+            net->nodes[clip].point.beta > 0) {
+            s->top = (float)net->nodes[clip].point.beta;
             s->out = clip;
         } else if (relu >= 0) {
             s->top = INFINITY;
@@ -65,8 +66,8 @@ static void mark_learning(struct ws_plan *plan)
             const struct ws_param *param = &net->params[node->params[j]];
             plan->wants_gradient[i] |= !param->is_buffer && !param->is_frozen;
         }
-        if (node->fused_add >= 0)
-            plan->wants_gradient[i] |= plan->wants_gradient[node->fused_add];
+        if (ws_node_fused_add(node) >= 0)
+            plan->wants_gradient[i] |= plan->wants_gradient[node->conv.fused_add];
     }
 }
 
@@ -90,7 +91,7 @@ static void defer_batchnorms(struct ws_plan *plan, const struct consumers *c)
 /** A bias, ReLU or residual of the convolution stands between dY and the BatchNorm. */
 static bool undoes_by_rows(const struct ws_plan *plan, const struct ws_plan_step *conv)
 {
-    return conv->way && conv->way->undoes_by_rows && !plan->net->nodes[conv->node].has_bias && conv->top == 0 &&
+    return conv->way && conv->way->undoes_by_rows && plan->net->nodes[conv->node].n_params == 1 && conv->top == 0 &&
            conv->other < 0;
 }
 
@@ -164,15 +165,16 @@ enum ws_status ws_plan_make_steps(struct ws_plan *plan, ws_plan_choose_fn *choos
         const struct ws_node *node = &net->nodes[i];
         if (is_inside[i] || node->op == WS_OP_CONSTANT)
             continue;
-        struct ws_plan_step s = {.op = node->op,
-                                 .node = i,
-                                 .x = node->inputs[0],
-                                 .other = node->n_inputs > 1 ? node->inputs[1] : node->fused_add,
-                                 .out = i,
-                                 .top = node->fused_relu || node->op == WS_OP_RELU ? INFINITY : 0,
-                                 .before = -1,
-                                 .after = -1,
-                                 .moments_of = -1};
+        struct ws_plan_step s = {
+            .op = node->op,
+            .node = i,
+            .x = node->inputs[0],
+            .other = node->n_inputs > 1 ? node->inputs[1] : ws_node_fused_add(node),
+            .out = i,
+            .top = node->op == WS_OP_RELU || (node->op == WS_OP_CONV && node->conv.fused_relu) ? INFINITY : 0,
+            .before = -1,
+            .after = -1,
+            .moments_of = -1};
         if (choose && (s.op == WS_OP_CONV || s.op == WS_OP_GEMM))
             choose(net, &s);
         fuse(plan, &c, &s);

@@ -58,29 +58,58 @@ struct ws_resize {
     double scale[2];               /**< height, width: output / input as the file gives it; 0 = from the sides */
 };
 
-/** Attributes that an op does not use are zero. */
 struct ws_node {
     enum ws_op op;
     char name[WS_NAME_MAX];
     int n_inputs, inputs[WS_NODE_MAX_INPUTS]; /**< node ids, smaller than this node's */
     int height, width, channels;              /**< output of one image */
-    struct ws_window window;                  /**< convolution and pooling */
-    int groups;                               /**< convolution and shuffle; 1 = plain, in = out = groups: depthwise */
-    bool has_bias;                            /**< convolution and gemm */
-    bool ceil_mode, count_padding;            /**< pooling */
-    double alpha, beta;                       /**< see the op */
-    enum ws_side axis;                        /**< softmax and concat */
-    bool axes[WS_N_SIDES];                    /**< reduce mean */
-    int perm[WS_N_SIDES];                     /**< transpose */
-    int begin[WS_N_SIDES], step[WS_N_SIDES];  /**< slice; a step may be negative */
-    int pads[2 * WS_N_SIDES];                 /**< pad; a negative one crops */
-    enum ws_pad_mode pad_mode;
-    struct ws_resize resize;
-    bool fused_relu;            /**< convolution of a folded network: ReLU in the epilogue */
-    int fused_add;              /**< convolution of a folded network: node added before that ReLU, or -1 */
-    double bn_momentum, bn_eps; /**< 0.1 (PyTorch's sense) and 1e-5 */
     int n_params, params[WS_NODE_MAX_PARAMS]; /**< parameter indices, in the order of the op's comment */
+    union {                                   /* the op's attributes */
+        struct {
+            struct ws_window window;
+            int groups;      /**< 1 = plain, in = out = groups: depthwise */
+            bool fused_relu; /**< of a folded network: ReLU in the epilogue */
+            int fused_add;   /**< of a folded network: node added before that ReLU, or -1 */
+        } conv;
+        struct {
+            struct ws_window window;
+            bool count_padding; /**< average: in the divisor */
+        } pool;                 /**< maximum and average */
+        struct {
+            double momentum, eps; /**< 0.1 (PyTorch's sense) and 1e-5 */
+        } batchnorm;
+        struct {
+            double alpha, beta; /**< see the op */
+        } point;                /**< ops of one input that work value by value, and dropout */
+        struct {
+            enum ws_side axis;
+        } along; /**< softmax and concat */
+        struct {
+            bool axes[WS_N_SIDES];
+        } mean;
+        struct {
+            int perm[WS_N_SIDES];
+        } transpose;
+        struct {
+            int groups;
+        } shuffle;
+        struct {
+            int begin[WS_N_SIDES], step[WS_N_SIDES]; /**< a step may be negative */
+        } slice;
+        struct {
+            int sides[2 * WS_N_SIDES]; /**< before and after; a negative one crops */
+            enum ws_pad_mode mode;
+            double value; /**< of WS_PAD_CONSTANT */
+        } pad;
+        struct ws_resize resize;
+    };
 };
+
+/** The node that a convolution of a folded network adds, or -1. */
+static inline int ws_node_fused_add(const struct ws_node *node)
+{
+    return node->op == WS_OP_CONV ? node->conv.fused_add : -1;
+}
 
 struct ws_param {
     char name[WS_NAME_MAX + 16];

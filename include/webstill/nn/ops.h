@@ -33,7 +33,7 @@
     OP(TRANSPOSE, transpose, "Transpose")                             /* output dimension i is input dimension perm[i] (in height, width, channels order) */         \
     OP(CHANNEL_SHUFFLE, channel_shuffle, "ChannelShuffle")            /* channels seen as [groups, C/groups], transposed (ShuffleNet) */                             \
     OP(SLICE, slice, "Slice")                                         /* dimension i: begin[i], begin[i] + step[i], …; as many as the output has */                  \
-    OP(PAD, pad, "Pad")                                               /* pads[2i] before and pads[2i+1] after dimension i; constant alpha, edge or reflection */     \
+    OP(PAD, pad, "Pad")                                               /* pads[2i] before and pads[2i+1] after dimension i; constant value, edge or reflection */     \
     OP(RESIZE, resize, "Resize")                                      /* height and width, nearest or linear */
 /* clang-format on */
 
