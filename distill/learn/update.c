@@ -44,7 +44,7 @@ static void return_flow(const struct ws_record *flow)
 /* A network that ran in another's memory has lost its maps: it runs once more. */
 static void go_back(struct ws_training *training, struct ws_network *network)
 {
-    if (ws_exec_is_lodger(network->exec))
+    if (ws_exec_is_borrower(network->exec))
         ws_exec_forward_again(network->exec);
     for (int k = 0; k < training->n_records; k++)
         if (training->tape[k].is_flow && training->tape[k].from.network == network)

@@ -144,8 +144,8 @@ const struct ws_onnx_row ws_onnx_row_$1 = {
 const struct ws_op_row ws_op_$1 = {.forward = forward, .backward = backward};
 C
 }
-includes='#include "cpu/exec_int.h"
-#include "graph/row.h"
+includes='#include "graph/row.h"
+#include "images.h"
 #include "onnx/message.h"
 #include "onnx/reader.h"
 '
@@ -153,32 +153,32 @@ includes='#include "cpu/exec_int.h"
     echo "$includes#include <math.h>"
     cat <<'C'
 
-static void forward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
+static void forward_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
 {
-    const size_t n = ws_exec_image_floats(e, s->x);
-    const float *x = ws_exec_image_value(e, s->x, image);
-    float *y = e->value[s->out] + image * n;
+    const size_t n = ws_exec_image_floats(view, s->x);
+    const float *x = ws_exec_image_value(view, s->x, image);
+    float *y = view->value[s->out] + image * n;
     for (size_t i = 0; i < n; i++)
         y[i] = x[i] / (1 + fabsf(x[i]));
 }
 
-static void backward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
+static void backward_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
 {
-    const float *x = ws_exec_image_value(e, s->x, image), *dy = ws_exec_image_gradient(e, s->out, image);
-    float *dx = ws_exec_image_gradient(e, s->x, image);
-    for (size_t i = 0; i < ws_exec_image_floats(e, s->x); i++)
+    const float *x = ws_exec_image_value(view, s->x, image), *dy = ws_exec_image_gradient(view, s->out, image);
+    float *dx = ws_exec_image_gradient(view, s->x, image);
+    for (size_t i = 0; i < ws_exec_image_floats(view, s->x); i++)
         dx[i] += dy[i] / ((1 + fabsf(x[i])) * (1 + fabsf(x[i])));
 }
 
-static void forward(struct ws_exec *e, const struct ws_plan_step *s)
+static void forward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    ws_exec_each_image(e, s, forward_image);
+    ws_exec_each_image(view, s, forward_image);
 }
 
-static void backward(struct ws_exec *e, const struct ws_plan_step *s)
+static void backward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    if (ws_exec_open_gradient(e, s->x))
-        ws_exec_each_image(e, s, backward_image);
+    if (ws_exec_open_gradient(view, s->x))
+        ws_exec_each_image(view, s, backward_image);
 }
 
 C
@@ -187,28 +187,28 @@ C
 {
     echo "$includes"
     cat <<'C'
-static void forward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
+static void forward_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
 {
-    const size_t n = ws_exec_image_floats(e, s->x);
-    e->kernels->unary(s->op, ws_exec_image_value(e, s->x, image), n, 0, 0, e->value[s->out] + image * n);
+    const size_t n = ws_exec_image_floats(view, s->x);
+    view->kernels->unary(s->op, ws_exec_image_value(view, s->x, image), n, 0, 0, view->value[s->out] + image * n);
 }
 
-static void backward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
+static void backward_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
 {
-    e->kernels->unary_dx(s->op, ws_exec_image_gradient(e, s->out, image), ws_exec_image_value(e, s->x, image),
-                         ws_exec_image_value(e, s->out, image), ws_exec_image_floats(e, s->x), 0, 0, true,
-                         ws_exec_image_gradient(e, s->x, image));
+    view->kernels->unary_dx(s->op, ws_exec_image_gradient(view, s->out, image), ws_exec_image_value(view, s->x, image),
+                         ws_exec_image_value(view, s->out, image), ws_exec_image_floats(view, s->x), 0, 0, true,
+                         ws_exec_image_gradient(view, s->x, image));
 }
 
-static void forward(struct ws_exec *e, const struct ws_plan_step *s)
+static void forward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    ws_exec_each_image(e, s, forward_image);
+    ws_exec_each_image(view, s, forward_image);
 }
 
-static void backward(struct ws_exec *e, const struct ws_plan_step *s)
+static void backward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    if (ws_exec_open_gradient(e, s->x))
-        ws_exec_each_image(e, s, backward_image);
+    if (ws_exec_open_gradient(view, s->x))
+        ws_exec_each_image(view, s, backward_image);
 }
 
 C

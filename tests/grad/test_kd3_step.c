@@ -200,13 +200,13 @@ static void a_step_of_rate_zero_is_a_pure_function_of_its_index(void **state)
 }
 
 /* Three steps that learn; the student's weights and running statistics behind them. */
-static float *learn_within(uint32_t mixed_memory_mib, bool *is_lodger, size_t *n)
+static float *learn_within(uint32_t mixed_memory_mib, bool *is_borrower, size_t *n)
 {
     static struct method_bench b;
     struct ws_kd3_keys options = kd3_bench_options(1.0, true);
     options.mixed_memory_mib = mixed_memory_mib;
     kd3_bench_open(&b, options);
-    *is_lodger = ws_exec_is_lodger(((struct ws_kd3 *)b.state)->mixed->exec);
+    *is_borrower = ws_exec_is_borrower(((struct ws_kd3 *)b.state)->mixed->exec);
     for (int64_t i = 0; i < 3; i++) {
         method_bench_at(&b, i, 0, .05);
     }
@@ -219,11 +219,11 @@ static float *learn_within(uint32_t mixed_memory_mib, bool *is_lodger, size_t *n
 static void one_memory_for_x_and_its_copy_gives_the_bytes_of_two(void **state)
 {
     (void)state;
-    bool is_lodger[2];
+    bool is_borrower[2];
     size_t n;
-    float *two = learn_within(1024, &is_lodger[0], &n), *one = learn_within(0, &is_lodger[1], &n);
-    assert_false(is_lodger[0]);
-    assert_true(is_lodger[1]);
+    float *two = learn_within(1024, &is_borrower[0], &n), *one = learn_within(0, &is_borrower[1], &n);
+    assert_false(is_borrower[0]);
+    assert_true(is_borrower[1]);
     assert_memory_equal(one, two, n * sizeof *one);
     free(one);
     free(two);
@@ -233,11 +233,11 @@ static void one_memory_for_x_and_its_copy_gives_the_bytes_of_two(void **state)
 static void no_step_reads_what_its_memory_held_before(void **state)
 {
     (void)state;
-    bool is_lodger;
+    bool is_borrower;
     size_t n;
-    float *clean = learn_within(0, &is_lodger, &n);
+    float *clean = learn_within(0, &is_borrower, &n);
     mallopt(M_PERTURB, 0x5a);
-    float *dirty = learn_within(0, &is_lodger, &n);
+    float *dirty = learn_within(0, &is_borrower, &n);
     mallopt(M_PERTURB, 0);
     assert_memory_equal(clean, dirty, n * sizeof *clean);
     free(clean);

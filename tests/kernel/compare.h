@@ -134,7 +134,7 @@ static inline void compare_network(struct comparison c, struct ws_net *net, stru
     reference_randomise(net, seed);
     const struct ws_exec_options options = {.max_batch = batch + 2, .backward = true, .input_gradient = true};
     check(ws_exec_open(&exec, net, pool, &options, &err), &err);
-    exec->kernels = c.kernels;
+    exec->view.kernels = c.kernels;
 
     float *input = ws_exec_input(exec), *seeds = reference_take(n_out, sizeof *seeds);
     float *kept = reference_take(n_in, sizeof *kept);

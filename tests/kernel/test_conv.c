@@ -5,7 +5,8 @@
  */
 #include "reference.h"
 
-#include "../../distill/nn/op/conv_int.h" /* to choose the table of kernels, and the way */
+#include "../../distill/nn/cpu/exec_int.h" /* to choose the table of kernels, */
+#include "../../distill/nn/op/conv_int.h"  /* and the way */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -89,7 +90,7 @@ static void compare_in_groups(const struct comparison *c, struct ws_pool *pool, 
     const size_t n_in = (size_t)batch * reference_size(c->net, 0), n_out = (size_t)batch * reference_size(c->net, last);
     const struct ws_exec_options options = {.max_batch = batch};
     check(ws_exec_open_choosing(&exec, c->net, pool, &options, c->choose ? c->choose : ws_conv_choose, &err), &err);
-    exec->kernels = c->kernels;
+    exec->view.kernels = c->kernels;
     reference_fill(ws_exec_input(exec), n_in, (uint64_t)c->trial, 1);
     ws_exec_forward(exec, batch, WS_BN_EVAL);
     compare(c, "output in groups", ws_exec_value(exec, last), r->value[last], s->value[last], n_out);
@@ -113,7 +114,7 @@ static void compare_network(struct comparison c, struct ws_pool *pool, int batch
     reference_randomise(c.net, (uint64_t)c.trial);
     const struct ws_exec_options options = {.max_batch = batch + 2, .backward = true, .input_gradient = true};
     check(ws_exec_open_choosing(&exec, c.net, pool, &options, c.choose ? c.choose : ws_conv_choose, &err), &err);
-    exec->kernels = c.kernels;
+    exec->view.kernels = c.kernels;
 
     float *input = ws_exec_input(exec), *seeds = reference_take(n_out, sizeof *seeds);
     reference_fill(input, n_in, (uint64_t)c.trial, 1);
@@ -125,7 +126,7 @@ static void compare_network(struct comparison c, struct ws_pool *pool, int batch
     for (size_t k = 0; k < c.net->n_values; k++)
         c.net->gradients[k] = 1;
     for (size_t i = 0; i < 2 * out_size; i++)
-        exec->value[last][n_out + i] = canary;
+        exec->memory.value[last][n_out + i] = canary;
     ws_exec_forward(exec, batch, WS_BN_TRAIN);
     compare(&c, "output", ws_exec_value(exec, last), r->value[last], s->value[last], n_out);
     check_canaries(&c, "output", ws_exec_value(exec, last), n_out, n_out + 2 * out_size);
@@ -134,7 +135,7 @@ static void compare_network(struct comparison c, struct ws_pool *pool, int batch
     for (size_t i = 0; i < n_out; i++)
         to[i] += seeds[i];
     for (size_t i = 0; i < 2 * in_size; i++)
-        exec->gradient[0][n_in + i] = canary;
+        exec->memory.gradient[0][n_in + i] = canary;
     ws_exec_backward(exec);
     compare(&c, "input gradient", ws_exec_input_gradient(exec), r->gradient[0], s->gradient[0], n_in);
     check_canaries(&c, "input gradient", ws_exec_input_gradient(exec), n_in, n_in + 2 * in_size);

@@ -255,7 +255,7 @@ static void folded_block_equals_the_block_in_evaluation(void **state)
         const struct ws_exec_options options = {.max_batch = batch, .taps = &map[block], .n_taps = 1};
         check(ws_exec_open(&exec, folded, pool, &options, &err), &err);
         const struct ws_kernels *kernels = ws_kernels_find(tables[trial % N_TABLES]);
-        exec->kernels = kernels ? kernels : ws_kernels_find("plain");
+        exec->view.kernels = kernels ? kernels : ws_kernels_find("plain");
 
         struct reference *r = reference_open(net, batch);
         const size_t n_in = (size_t)batch * reference_size(net, 0);
@@ -264,7 +264,7 @@ static void folded_block_equals_the_block_in_evaluation(void **state)
             r->value[0][i] = (real)ws_exec_input(exec)[i];
         reference_forward(r, WS_BN_EVAL);
         ws_exec_forward(exec, batch, WS_BN_EVAL);
-        const struct comparison c = {.net = net, .what = "folded block", .kernels = exec->kernels, .trial = trial};
+        const struct comparison c = {.net = net, .what = "folded block", .kernels = exec->view.kernels, .trial = trial};
         const int nodes[] = {last, block};
         for (int i = 0; i < 2; i++) {
             const size_t n = (size_t)batch * reference_size(net, nodes[i]);

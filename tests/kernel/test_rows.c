@@ -120,8 +120,8 @@ static void compare_batches(const struct execs *e, int step, int most)
         for (size_t i = 0; i < (size_t)batch * e->n_out; i++)
             if (memcmp(&values[i], &singles[i], sizeof *values) != 0)
                 fail_msg("%s, %s kernels, OpenBLAS's %s: image %zu of %d: value %zu is %.9g, alone %.9g", e->what,
-                         e->many->kernels->name, ws_blas_core(), i / e->n_out, batch, i % e->n_out, (double)values[i],
-                         (double)singles[i]);
+                         e->many->view.kernels->name, ws_blas_core(), i / e->n_out, batch, i % e->n_out,
+                         (double)values[i], (double)singles[i]);
     }
     free(singles);
 }
@@ -137,7 +137,7 @@ static void compare_form(const char *what, struct ws_net *net, struct ws_pool *p
     e.n_out = node_floats(net, e.last);
     check(ws_exec_open(&e.many, net, pool, &many, &err), &err);
     check(ws_exec_open(&e.one, net, pool, &one, &err), &err);
-    e.many->kernels = e.one->kernels = kernels;
+    e.many->view.kernels = e.one->view.kernels = kernels;
     compare_batches(&e, step, most);
     ws_exec_close(&e.many);
     ws_exec_close(&e.one);

@@ -57,7 +57,7 @@ static enum ws_status add_mixed_run(struct ws_kd3 *kd3, struct ws_training *trai
         .max_batch = training->session->batch, .backward = true, .taps = &model->pooled, .n_taps = 1};
     const double own_mib = (double)ws_exec_memory_bytes(training->student->exec) / (1 << 20);
     if (own_mib > (double)kd3->options->mixed_memory_mib)
-        options.lender = training->student->exec;
+        options.owner = training->student->exec;
     return ws_training_add_run(training, "mixed", &kd3->backbone, training->student->learner, &options, &kd3->mixed,
                                err);
 }

@@ -7,14 +7,14 @@
 
 #include "webstill/nn/graph.h"
 
-struct ws_exec;
+struct ws_exec_view;
 struct ws_plan_step;
 
 /** An op. Its shape is worked out by its builder, in the same file. */
 struct ws_op_row {
-    /** Values and gradients of the batch at hand; both NULL: nothing is run. */
-    void (*forward)(struct ws_exec *exec, const struct ws_plan_step *step);
-    void (*backward)(struct ws_exec *exec, const struct ws_plan_step *step);
+    /** Values and gradients of the images in view; both NULL: nothing is run. */
+    void (*forward)(const struct ws_exec_view *view, const struct ws_plan_step *step);
+    void (*backward)(const struct ws_exec_view *view, const struct ws_plan_step *step);
     int64_t (*macs)(const struct ws_net *net, const struct ws_node *node); /**< of one image; NULL: none */
 };
 

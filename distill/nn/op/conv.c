@@ -111,14 +111,14 @@ static const struct ws_conv_dx_way *dx_way_of(const struct ws_plan_step *s)
     return (const struct ws_conv_dx_way *)s->dx_way;
 }
 
-static struct ws_conv conv_of(struct ws_exec *e, const struct ws_plan_step *s)
+static struct ws_conv conv_of(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    struct ws_conv p = {.shape = ws_conv_shape_of(e->net, s), .e = e, .s = s};
-    p.spare = e->step_scratch + (e->has_backward ? WS_N_SLICES : 0) * e->n_weight;
-    p.packed = e->n_slices == 1 ? e->packed[s - e->steps] : NULL; /* a group's */
-    p.after = s->after >= 0 ? &e->bn[s->after] : NULL;
+    struct ws_conv p = {.shape = ws_conv_shape_of(view->net, s), .view = view, .s = s};
+    p.spare = view->scratch.step + (view->plan->has_backward ? WS_N_SLICES : 0) * view->scratch.n_weight;
+    p.packed = view->packed ? view->packed[s - view->plan->steps] : NULL;
+    p.after = s->after >= 0 ? &view->bn[s->after] : NULL;
     if (s->before >= 0) {
-        const struct ws_bn_state *bn = &e->bn[s->before];
+        const struct ws_bn_state *bn = &view->bn[s->before];
         p.before = (struct ws_affine){bn->scale, bn->shift, bn->top};
     }
     return p;
@@ -126,56 +126,57 @@ static struct ws_conv conv_of(struct ws_exec *e, const struct ws_plan_step *s)
 
 /* --- what the exec keeps for a step --- */
 
-struct ws_conv_scratch ws_conv_scratch_of(const struct ws_exec *e, const struct ws_plan_step *s)
+struct ws_conv_scratch ws_conv_scratch_of(const struct ws_plan *plan, const struct ws_plan_step *s)
 {
-    const struct ws_conv_shape c = ws_conv_shape_of(e->net, s);
+    const struct ws_conv_shape c = ws_conv_shape_of(plan->net, s);
     struct ws_conv_scratch wanted = {0};
-    way_of(s)->scratch(e, s, &c, &wanted);
+    way_of(s)->scratch(plan, s, &c, &wanted);
     const struct ws_conv_dx_way *dx = dx_way_of(s);
-    const bool makes_dx = e->has_backward && !way_of(s)->backward && dx->worker_floats;
+    const bool makes_dx = plan->has_backward && !way_of(s)->backward && dx->worker_floats;
     const size_t for_dx = makes_dx ? dx->worker_floats(&c) : 0;
     wanted.worker = for_dx > wanted.worker ? for_dx : wanted.worker;
     return wanted;
 }
 
-size_t ws_conv_packed_floats(const struct ws_exec *e, const struct ws_plan_step *s)
+size_t ws_conv_packed_floats(const struct ws_net *net, const struct ws_plan_step *s)
 {
-    const struct ws_conv_shape c = ws_conv_shape_of(e->net, s);
+    const struct ws_conv_shape c = ws_conv_shape_of(net, s);
     return way_of(s)->packed_floats ? way_of(s)->packed_floats(&c) : 0;
 }
 
-void ws_conv_pack(struct ws_exec *e, const struct ws_plan_step *s, float *packed)
+void ws_conv_pack(const struct ws_exec_view *view, const struct ws_plan_step *s, float *packed)
 {
-    const struct ws_conv p = conv_of(e, s);
+    const struct ws_conv p = conv_of(view, s);
     way_of(s)->pack(&p, packed);
 }
 
 /* --- run --- */
 
-static void conv_forward(struct ws_exec *e, const struct ws_plan_step *s)
+static void conv_forward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    struct ws_conv p = conv_of(e, s);
+    struct ws_conv p = conv_of(view, s);
     way_of(s)->forward(&p);
 }
 
 static void reduce_bias(const struct ws_conv *p)
 {
-    const struct ws_exec *e = p->e;
-    float *gradient = ws_exec_param_gradient(e, p->shape.node, 1);
+    const struct ws_exec_view *view = p->view;
+    float *gradient = ws_exec_param_gradient(view, p->shape.node, 1);
     for (size_t c = 0; gradient && c < p->shape.n_out; c++) {
         double total = 0;
         for (size_t i = 0; i < WS_N_SLICES; i++)
-            total += e->sums[i * 2 * e->max_channels + c];
+            total += view->scratch.sums[i * 2 * view->scratch.max_channels + c];
         gradient[c] += (float)total;
     }
 }
 
 /** The residual that a folded convolution added gets the output's gradient, after the ReLU was undone. */
-static void backward_residual(struct ws_exec *e, const struct ws_plan_step *s)
+static void backward_residual(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    size_t n = (size_t)e->batch * ws_exec_image_floats(e, s->out);
-    if (e->wants_gradient[s->other])
-        e->kernels->relu_dx(e->gradient[s->out], NULL, n, ws_exec_accumulate_into(e, s->other), e->gradient[s->other]);
+    size_t n = (size_t)view->n_images * ws_exec_image_floats(view, s->out);
+    if (view->plan->wants_gradient[s->other])
+        view->kernels->relu_dx(view->gradient[s->out], NULL, n, ws_exec_accumulate_into(view, s->other),
+                               view->gradient[s->other]);
 }
 
 static void backward_slice(const struct ws_conv *p, const struct ws_conv_slice *slice)
@@ -196,12 +197,12 @@ static void backward_apart(struct ws_conv *p)
         ws_conv_reduce_weight(p);
 }
 
-static void conv_backward(struct ws_exec *e, const struct ws_plan_step *s)
+static void conv_backward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    struct ws_conv p = conv_of(e, s);
-    p.want_dw = ws_exec_param_gradient(e, p.shape.node, 0) != NULL;
-    p.want_dx = e->wants_gradient[s->x];
-    p.add_dx = p.want_dx && ws_exec_accumulate_into(e, s->x);
+    struct ws_conv p = conv_of(view, s);
+    p.want_dw = ws_exec_param_gradient(view, p.shape.node, 0) != NULL;
+    p.want_dx = view->plan->wants_gradient[s->x];
+    p.add_dx = p.want_dx && ws_exec_accumulate_into(view, s->x);
     if (way_of(s)->backward)
         way_of(s)->backward(&p);
     else
@@ -209,7 +210,7 @@ static void conv_backward(struct ws_exec *e, const struct ws_plan_step *s)
     if (p.shape.node->n_params > 1)
         reduce_bias(&p);
     if (s->other >= 0)
-        backward_residual(e, s);
+        backward_residual(view, s);
 }
 
 /* --- the rows --- */

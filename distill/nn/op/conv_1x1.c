@@ -31,10 +31,10 @@ static size_t panel_floats(const struct ws_conv_shape *c)
     return forward > back ? forward : back;
 }
 
-static void scratch_of(const struct ws_exec *e, const struct ws_plan_step *s, const struct ws_conv_shape *c,
+static void scratch_of(const struct ws_plan *plan, const struct ws_plan_step *s, const struct ws_conv_shape *c,
                        struct ws_conv_scratch *wanted)
 {
-    (void)e;
+    (void)plan;
     (void)s;
     wanted->worker = block_rows(c) * (c->k + c->n_out);
     wanted->weight = panel_floats(c);
@@ -52,16 +52,16 @@ static void pack_slice(void *argument, int slice, int worker)
     const struct packing *packing = argument;
     const struct ws_conv *p = packing->p;
     const int k = (int)p->shape.k, n = (int)p->shape.n_out, rows = packing->is_transposed ? n : k;
-    p->e->kernels->product_panels(ws_exec_param_values(p->e, p->shape.node, 0), rows, packing->is_transposed ? k : n,
-                                  packing->is_transposed, rows * slice / WS_N_SLICES, rows * (slice + 1) / WS_N_SLICES,
-                                  packing->panels);
+    p->view->kernels->product_panels(ws_exec_param_values(p->view, p->shape.node, 0), rows,
+                                     packing->is_transposed ? k : n, packing->is_transposed, rows * slice / WS_N_SLICES,
+                                     rows * (slice + 1) / WS_N_SLICES, packing->panels);
 }
 
 /** The weight, or its transpose for dX, in panels. */
 static void pack_either(const struct ws_conv *p, bool is_transposed, float *panels)
 {
     struct packing packing = {p, is_transposed, panels};
-    ws_pool_run(p->e->pool, WS_N_SLICES, pack_slice, &packing);
+    ws_pool_run(p->view->pool, WS_N_SLICES, pack_slice, &packing);
 }
 
 static void pack(const struct ws_conv *p, float *packed)
@@ -82,7 +82,7 @@ static void forward_images(const struct ws_conv *p, const struct ws_epilogue *f,
     for (size_t m = 0; m < rows; m += block) {
         const size_t n = block_end(m, block, rows) - m;
         const float *a = ws_conv_input_rows(p, x + m * c->k, n, scratch);
-        p->e->kernels->product(a, n, (int)c->k, p->packed, (int)c->n_out, false, y + m * c->n_out);
+        p->view->kernels->product(a, n, (int)c->k, p->packed, (int)c->n_out, false, y + m * c->n_out);
         ws_epilogue_finish(f, y, m, n);
     }
 }
@@ -99,7 +99,7 @@ static void forward(struct ws_conv *p)
 /** dW and dX (with the transposed weight in p->packed), block by block. */
 static void backward_images(const struct ws_conv *p, const struct ws_conv_slice *s)
 {
-    const struct ws_kernels *kernels = p->e->kernels;
+    const struct ws_kernels *kernels = p->view->kernels;
     const size_t rows = s->n_images * p->shape.rows_per_image, block = block_rows(&p->shape);
     const size_t k = p->shape.k, out = p->shape.n_out;
     if (s->partial)

@@ -53,10 +53,10 @@ static bool fits(const struct ws_conv_shape *c)
     return c->is_square && is_narrow(&c->g, c->out_group);
 }
 
-static void scratch_of(const struct ws_exec *e, const struct ws_plan_step *s, const struct ws_conv_shape *c,
+static void scratch_of(const struct ws_plan *plan, const struct ws_plan_step *s, const struct ws_conv_shape *c,
                        struct ws_conv_scratch *wanted)
 {
-    (void)e;
+    (void)plan;
     (void)s;
     wanted->worker = padded_floats(&c->g);
     wanted->weight = c->n_weight;
@@ -65,14 +65,14 @@ static void scratch_of(const struct ws_exec *e, const struct ws_plan_step *s, co
 static void forward_images(const struct ws_conv *p, const struct ws_epilogue *f, size_t n_images, const float *x,
                            float *scratch, float *y)
 {
-    const struct ws_kernels *kernels = p->e->kernels;
+    const struct ws_kernels *kernels = p->view->kernels;
     const struct ws_conv_shape *c = &p->shape;
     const struct ws_direct d = direct_of(&c->g, c->out_group, c->n_out);
     for (size_t i = 0; i < n_images; i++) {
         for (size_t group = 0; group < c->n_groups; group++) {
             size_t at = group * c->out_group;
             const float *image = framed(kernels, &c->g, x + i * c->in_floats + group * c->in_group, scratch);
-            kernels->conv_direct(&d, image, ws_exec_param_values(p->e, c->node, 0) + at, false,
+            kernels->conv_direct(&d, image, ws_exec_param_values(p->view, c->node, 0) + at, false,
                                  y + i * c->rows_per_image * c->n_out + at);
         }
         ws_epilogue_finish(f, y, i * c->rows_per_image, c->rows_per_image);
@@ -86,7 +86,7 @@ static void forward(struct ws_conv *p)
 
 static void weight_gradient(const struct ws_conv *p, const struct ws_conv_slice *s)
 {
-    const struct ws_kernels *kernels = p->e->kernels;
+    const struct ws_kernels *kernels = p->view->kernels;
     const struct ws_conv_shape *c = &p->shape;
     const struct ws_direct d = direct_of(&c->g, c->out_group, c->n_out);
     memset(s->partial, 0, c->n_weight * sizeof *s->partial);
@@ -122,7 +122,7 @@ static size_t dx_worker_floats(const struct ws_conv_shape *c)
 
 static void dx_run(const struct ws_conv *p, const struct ws_conv_slice *s)
 {
-    const struct ws_kernels *kernels = p->e->kernels;
+    const struct ws_kernels *kernels = p->view->kernels;
     const struct ws_conv_shape *c = &p->shape;
     const struct ws_geometry g = ws_conv_flipped_geometry(c);
     const struct ws_direct d = direct_of(&g, c->in_group, c->n_in);

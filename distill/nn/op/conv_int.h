@@ -5,7 +5,7 @@
 #ifndef WEBSTILL_DISTILL_NN_OP_CONV_INT_H
 #define WEBSTILL_DISTILL_NN_OP_CONV_INT_H
 
-#include "cpu/exec_int.h"
+#include "cpu/view.h"
 
 struct ws_epilogue;
 
@@ -28,7 +28,7 @@ struct ws_conv_shape ws_conv_shape_of(const struct ws_net *net, const struct ws_
 /** A convolution that is run. */
 struct ws_conv {
     struct ws_conv_shape shape;
-    struct ws_exec *e;
+    const struct ws_exec_view *view;
     const struct ws_plan_step *s;
     bool want_dw, want_dx, add_dx;
     struct ws_affine before;         /**< the deferred BatchNorm that is applied to x, where s->before names one */
@@ -55,7 +55,7 @@ typedef void ws_conv_backward_fn(const struct ws_conv *p, const struct ws_conv_s
 struct ws_conv_way {
     struct ws_plan_way plan; /**< first: the plan's steps point to it */
     bool (*fits)(const struct ws_conv_shape *c);
-    void (*scratch)(const struct ws_exec *e, const struct ws_plan_step *s, const struct ws_conv_shape *c,
+    void (*scratch)(const struct ws_plan *plan, const struct ws_plan_step *s, const struct ws_conv_shape *c,
                     struct ws_conv_scratch *wanted);
     /** The weight as forward reads it, packed once for all groups of images; NULL: as it lies. */
     size_t (*packed_floats)(const struct ws_conv_shape *c);

@@ -28,10 +28,10 @@ static size_t stripe_floats(size_t k)
     return ws_conv_stripe_rows(k) * k;
 }
 
-static void scratch_of(const struct ws_exec *e, const struct ws_plan_step *s, const struct ws_conv_shape *c,
+static void scratch_of(const struct ws_plan *plan, const struct ws_plan_step *s, const struct ws_conv_shape *c,
                        struct ws_conv_scratch *wanted)
 {
-    (void)e;
+    (void)plan;
     (void)s;
     wanted->worker = WS_MATRIX_PANELS + stripe_floats(c->k);
     wanted->weight = c->n_weight;
@@ -45,7 +45,7 @@ static const float *patches_of(const struct ws_conv *p, const float *x, size_t g
     *pitch = c->is_product ? c->k * c->n_groups : c->k;
     if (c->is_product)
         return x + m * *pitch + group * c->in_group;
-    p->e->kernels->im2col(&c->g, x + group * c->in_group, m, n, patches);
+    p->view->kernels->im2col(&c->g, x + group * c->in_group, m, n, patches);
     return patches;
 }
 
@@ -61,7 +61,7 @@ static void forward_images(const struct ws_conv *p, const struct ws_epilogue *f,
             size_t at = group * c->out_group;
             const float *a = patches_of(p, x, group, m, n, patches, &pitch);
             const struct ws_matrices matrices = {.a = a,
-                                                 .w = ws_exec_param_values(p->e, c->node, 0) + at,
+                                                 .w = ws_exec_param_values(p->view, c->node, 0) + at,
                                                  .c = y + m * c->n_out + at,
                                                  .rows = n,
                                                  .k = c->k,
@@ -69,7 +69,7 @@ static void forward_images(const struct ws_conv *p, const struct ws_epilogue *f,
                                                  .a_step = pitch,
                                                  .w_step = c->n_out,
                                                  .c_step = c->n_out};
-            p->e->kernels->matrix_product(&matrices, scratch);
+            p->view->kernels->matrix_product(&matrices, scratch);
         }
         ws_epilogue_finish(f, y, m, n);
     }
@@ -134,7 +134,7 @@ static void flipped_run(const struct ws_conv *p, const struct ws_conv_slice *s)
         size_t n = rows - m < stripe ? rows - m : stripe;
         for (size_t group = 0; group < c->n_groups; group++) {
             size_t at = group * c->in_group;
-            p->e->kernels->im2col(&g, s->dy + group * c->out_group, m, n, s->scratch);
+            p->view->kernels->im2col(&g, s->dy + group * c->out_group, m, n, s->scratch);
             cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)n, (blasint)c->in_group, (blasint)k, 1.0F,
                         s->scratch, (blasint)k, p->flipped + at, (blasint)c->n_in, p->add_dx ? 1.0F : 0.0F,
                         s->dx + m * c->n_in + at, (blasint)c->n_in);
@@ -159,7 +159,7 @@ static void patch_gradients(const struct ws_conv *p, const struct ws_conv_slice 
     const struct ws_conv_shape *c = &p->shape;
     size_t at = group * c->out_group;
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)n, (blasint)c->k, (blasint)c->out_group, 1.0F,
-                s->dy + m * c->n_out + at, (blasint)c->n_out, ws_exec_param_values(p->e, c->node, 0) + at,
+                s->dy + m * c->n_out + at, (blasint)c->n_out, ws_exec_param_values(p->view, c->node, 0) + at,
                 (blasint)c->n_out, beta, out, (blasint)pitch);
 }
 
@@ -205,7 +205,7 @@ static void scattered_run(const struct ws_conv *p, const struct ws_conv_slice *s
         size_t n = rows - m < stripe ? rows - m : stripe;
         for (size_t group = 0; group < c->n_groups; group++) {
             patch_gradients(p, s, group, m, n, 0.0F, s->scratch, c->k);
-            p->e->kernels->col2im(&c->g, s->scratch, m, n, s->dx + group * c->in_group);
+            p->view->kernels->col2im(&c->g, s->scratch, m, n, s->dx + group * c->in_group);
         }
     }
 }

@@ -65,7 +65,8 @@ const float *ws_conv_input_rows(const struct ws_conv *p, const float *x, size_t 
 {
     if (p->s->before < 0)
         return x;
-    p->e->kernels->affine(x, rows, (int)p->shape.n_in, p->before.scale, p->before.shift, NULL, p->before.top, scratch);
+    p->view->kernels->affine(x, rows, (int)p->shape.n_in, p->before.scale, p->before.shift, NULL, p->before.top,
+                             scratch);
     return scratch;
 }
 
@@ -74,8 +75,8 @@ const float *ws_conv_gradient_rows(const struct ws_conv *p, const float *dy, con
 {
     if (!p->after)
         return dy;
-    p->e->kernels->batchnorm_dx(dy, y, rows, (int)p->shape.n_out, p->after->a, p->after->b, p->after->d, false,
-                                scratch);
+    p->view->kernels->batchnorm_dx(dy, y, rows, (int)p->shape.n_out, p->after->a, p->after->b, p->after->d, false,
+                                   scratch);
     return scratch;
 }
 
@@ -83,28 +84,30 @@ const float *ws_conv_gradient_rows(const struct ws_conv *p, const float *dy, con
 
 void ws_epilogue_begin(const struct ws_conv *p)
 {
-    if (p->s->moments_of >= 0 && ws_exec_is_training(p->e))
-        memset(p->e->sums, 0, (size_t)WS_N_SLICES * 2 * p->e->max_channels * sizeof *p->e->sums);
+    if (p->s->moments_of >= 0 && ws_exec_is_training(p->view))
+        memset(p->view->scratch.sums, 0,
+               (size_t)WS_N_SLICES * 2 * p->view->scratch.max_channels * sizeof *p->view->scratch.sums);
 }
 
 struct ws_epilogue ws_epilogue_of(const struct ws_conv *p, int slice, size_t first_image)
 {
-    const struct ws_exec *e = p->e;
+    const struct ws_exec_view *view = p->view;
     const struct ws_plan_step *s = p->s;
     const struct ws_node *node = p->shape.node;
-    double *sum = e->sums + (size_t)slice * 2 * e->max_channels;
-    struct ws_epilogue f = {.kernels = e->kernels,
+    double *sum = view->scratch.sums + (size_t)slice * 2 * view->scratch.max_channels;
+    struct ws_epilogue f = {.kernels = view->kernels,
                             .channels = node->channels,
-                            .ones = e->constants,
+                            .ones = view->scratch.constants,
                             .top = s->top,
                             .sum = sum,
-                            .sumsq = sum + e->max_channels};
-    f.shift = node->n_params > 1 ? ws_exec_param_values(e, node, 1) : e->constants + e->max_channels;
+                            .sumsq = sum + view->scratch.max_channels};
+    f.shift =
+        node->n_params > 1 ? ws_exec_param_values(view, node, 1) : view->scratch.constants + view->scratch.max_channels;
     if (s->other >= 0)
-        f.residual = e->value[s->other] + first_image * p->shape.rows_per_image * p->shape.n_out;
+        f.residual = view->value[s->other] + first_image * p->shape.rows_per_image * p->shape.n_out;
     f.is_needed = node->n_params > 1 || f.residual || s->top > 0;
-    if (s->moments_of >= 0 && ws_exec_is_training(e))
-        f.pivot = ws_exec_param_values(e, &e->net->nodes[e->steps[s->moments_of].node], 2);
+    if (s->moments_of >= 0 && ws_exec_is_training(view))
+        f.pivot = ws_exec_param_values(view, &view->net->nodes[view->plan->steps[s->moments_of].node], 2);
     return f;
 }
 
@@ -129,19 +132,18 @@ static void forward_slice(void *argument, int slice, int worker)
 {
     const struct forward_pass *pass = argument;
     const struct ws_conv *p = pass->p;
-    const struct ws_exec *e = p->e;
-    size_t first = ws_exec_slice_begin(e, slice), n_images = ws_exec_slice_begin(e, slice + 1) - first;
+    const struct ws_exec_view *view = p->view;
+    size_t first = ws_exec_slice_begin(view, slice), n_images = ws_exec_slice_begin(view, slice + 1) - first;
     const struct ws_epilogue f = ws_epilogue_of(p, slice, first);
-    pass->work(p, &f, n_images, e->value[p->s->x] + first * p->shape.in_floats,
-               e->worker_scratch + (size_t)worker * e->n_stripe,
-               e->value[p->s->out] + first * p->shape.rows_per_image * p->shape.n_out);
+    pass->work(p, &f, n_images, view->value[p->s->x] + first * p->shape.in_floats, ws_exec_worker_scratch(view, worker),
+               view->value[p->s->out] + first * p->shape.rows_per_image * p->shape.n_out);
 }
 
 void ws_conv_run_forward(struct ws_conv *p, ws_conv_forward_fn *work)
 {
     struct forward_pass pass = {p, work};
     ws_epilogue_begin(p);
-    ws_exec_run_slices(p->e, forward_slice, &pass);
+    ws_exec_run_slices(p->view, forward_slice, &pass);
 }
 
 struct backward_pass {
@@ -153,36 +155,37 @@ static void backward_slice(void *argument, int slice, int worker)
 {
     const struct backward_pass *pass = argument;
     const struct ws_conv *p = pass->p;
-    struct ws_exec *e = p->e;
+    const struct ws_exec_view *view = p->view;
     const struct ws_plan_step *s = p->s;
-    size_t first = ws_exec_slice_begin(e, slice), n_images = ws_exec_slice_begin(e, slice + 1) - first;
+    size_t first = ws_exec_slice_begin(view, slice), n_images = ws_exec_slice_begin(view, slice + 1) - first;
     size_t rows = n_images * p->shape.rows_per_image, at = first * p->shape.rows_per_image * p->shape.n_out;
-    float *dy = e->gradient[s->out] + at;
+    float *dy = view->gradient[s->out] + at;
     if (s->top > 0) /* a folded convolution: its ReLU is undone here */
-        e->kernels->relu_dx(dy, e->value[s->out] + at, rows * p->shape.n_out, false, dy);
+        view->kernels->relu_dx(dy, view->value[s->out] + at, rows * p->shape.n_out, false, dy);
     const struct ws_conv_slice part = {
         .n_images = n_images,
-        .x = e->value[s->x] + first * p->shape.in_floats,
-        .y = e->value[s->out] + at,
+        .x = view->value[s->x] + first * p->shape.in_floats,
+        .y = view->value[s->out] + at,
         .dy = dy,
-        .scratch = e->worker_scratch + (size_t)worker * e->n_stripe,
-        .partial = p->want_dw ? e->step_scratch + (size_t)slice * e->n_weight : NULL,
-        .dx = p->want_dx ? e->gradient[s->x] + first * p->shape.in_floats : NULL,
+        .scratch = ws_exec_worker_scratch(view, worker),
+        .partial = p->want_dw ? view->scratch.step + (size_t)slice * view->scratch.n_weight : NULL,
+        .dx = p->want_dx ? view->gradient[s->x] + first * p->shape.in_floats : NULL,
     };
     if (pass->work)
         pass->work(p, &part);
     if (p->shape.node->n_params > 1) {
-        double *sum = e->sums + (size_t)slice * 2 * e->max_channels;
-        memset(sum, 0, 2 * e->max_channels * sizeof *sum);
-        e->kernels->channel_moments(dy, rows, p->shape.node->channels, e->constants + e->max_channels, sum,
-                                    sum + e->max_channels);
+        double *sum = view->scratch.sums + (size_t)slice * 2 * view->scratch.max_channels;
+        memset(sum, 0, 2 * view->scratch.max_channels * sizeof *sum);
+        view->kernels->channel_moments(dy, rows, p->shape.node->channels,
+                                       view->scratch.constants + view->scratch.max_channels, sum,
+                                       sum + view->scratch.max_channels);
     }
 }
 
 void ws_conv_run_backward(struct ws_conv *p, ws_conv_backward_fn *work)
 {
     struct backward_pass pass = {p, work};
-    ws_exec_run_slices(p->e, backward_slice, &pass);
+    ws_exec_run_slices(p->view, backward_slice, &pass);
 }
 
 /** A slice of this job is a range of elements. */
@@ -190,16 +193,17 @@ static void reduce_weight_slice(void *argument, int slice, int worker)
 {
     (void)worker;
     const struct ws_conv *p = argument;
-    const struct ws_exec *e = p->e;
+    const struct ws_exec_view *view = p->view;
     size_t n = p->shape.n_weight, begin = n * (size_t)slice / WS_N_SLICES, end = n * (size_t)(slice + 1) / WS_N_SLICES;
-    float *gradient = ws_exec_param_gradient(e, p->shape.node, 0);
+    float *gradient = ws_exec_param_gradient(view, p->shape.node, 0);
     for (int i = 0; i < WS_N_SLICES; i++)
-        e->kernels->add(e->step_scratch + (size_t)i * e->n_weight + begin, end - begin, gradient + begin);
+        view->kernels->add(view->scratch.step + (size_t)i * view->scratch.n_weight + begin, end - begin,
+                           gradient + begin);
 }
 
 void ws_conv_reduce_weight(struct ws_conv *p)
 {
-    ws_pool_run(p->e->pool, WS_N_SLICES, reduce_weight_slice, p);
+    ws_pool_run(p->view->pool, WS_N_SLICES, reduce_weight_slice, p);
 }
 
 /* --- the flipped weight --- */
@@ -234,8 +238,8 @@ static void flip_slice(void *argument, int slice, int worker)
 
 void ws_conv_flip_weight(const struct ws_conv *p, float *flipped)
 {
-    struct flipping job = {p, ws_exec_param_values(p->e, p->shape.node, 0), flipped};
-    ws_pool_run(p->e->pool, WS_N_SLICES, flip_slice, &job);
+    struct flipping job = {p, ws_exec_param_values(p->view, p->shape.node, 0), flipped};
+    ws_pool_run(p->view->pool, WS_N_SLICES, flip_slice, &job);
 }
 
 void ws_conv_flip(struct ws_conv *p)

@@ -15,10 +15,10 @@ static bool fits(const struct ws_conv_shape *c)
 }
 
 /** Images to which a BatchNorm's part was done. */
-static void scratch_of(const struct ws_exec *e, const struct ws_plan_step *s, const struct ws_conv_shape *c,
+static void scratch_of(const struct ws_plan *plan, const struct ws_plan_step *s, const struct ws_conv_shape *c,
                        struct ws_conv_scratch *wanted)
 {
-    (void)e;
+    (void)plan;
     wanted->worker = (s->before >= 0 ? c->in_floats : 0) + (s->after >= 0 ? c->rows_per_image * c->n_out : 0);
     wanted->weight = c->n_weight;
 }
@@ -35,8 +35,8 @@ static void forward_images(const struct ws_conv *p, const struct ws_epilogue *f,
         for (int first = 0; first < c->g.out_height; first += chunk) {
             int end = c->g.out_height - first < chunk ? c->g.out_height : first + chunk;
             size_t at = i * c->rows_per_image + (size_t)first * (size_t)c->g.out_width;
-            p->e->kernels->depthwise(&c->g, image, ws_exec_param_values(p->e, c->node, 0), first, end, false,
-                                     y + at * c->n_out);
+            p->view->kernels->depthwise(&c->g, image, ws_exec_param_values(p->view, c->node, 0), first, end, false,
+                                        y + at * c->n_out);
             ws_epilogue_finish(f, y, at, (size_t)(end - first) * (size_t)c->g.out_width);
         }
     }
@@ -50,10 +50,10 @@ static void forward(struct ws_conv *p)
 /** dW and dX, image by image. */
 static void backward_images(const struct ws_conv *p, const struct ws_conv_slice *s)
 {
-    const struct ws_kernels *kernels = p->e->kernels;
+    const struct ws_kernels *kernels = p->view->kernels;
     const struct ws_conv_shape *c = &p->shape;
     const struct ws_geometry flipped = ws_conv_flipped_geometry(c);
-    const float *weight = ws_exec_param_values(p->e, c->node, 0);
+    const float *weight = ws_exec_param_values(p->view, c->node, 0);
     size_t out = c->rows_per_image * c->n_out, pixels = c->in_floats / c->n_in;
     float *for_dy = s->scratch + (p->s->before >= 0 ? c->in_floats : 0);
     if (s->partial)

@@ -1,10 +1,9 @@
-/* Running an op image by image, and the walks over three sides that such ops share. */
-#include "cpu/exec_int.h"
+#include "images.h"
 
 #include <string.h>
 
 struct pass {
-    struct ws_exec *e;
+    const struct ws_exec_view *view;
     const struct ws_plan_step *s;
     ws_image_fn *work;
 };
@@ -13,31 +12,31 @@ static void run_slice(void *argument, int slice, int worker)
 {
     (void)worker;
     const struct pass *p = argument;
-    const size_t end = ws_exec_slice_begin(p->e, slice + 1);
-    for (size_t image = ws_exec_slice_begin(p->e, slice); image < end; image++)
-        p->work(p->e, p->s, image);
+    const size_t end = ws_exec_slice_begin(p->view, slice + 1);
+    for (size_t image = ws_exec_slice_begin(p->view, slice); image < end; image++)
+        p->work(p->view, p->s, image);
 }
 
-void ws_exec_each_image(struct ws_exec *e, const struct ws_plan_step *s, ws_image_fn *work)
+void ws_exec_each_image(const struct ws_exec_view *view, const struct ws_plan_step *s, ws_image_fn *work)
 {
-    struct pass p = {e, s, work};
-    ws_exec_run_slices(e, run_slice, &p);
+    struct pass p = {view, s, work};
+    ws_exec_run_slices(view, run_slice, &p);
 }
 
-bool ws_exec_open_gradient(struct ws_exec *e, int node)
+bool ws_exec_open_gradient(const struct ws_exec_view *view, int node)
 {
-    if (node < 0 || !e->wants_gradient[node])
+    if (node < 0 || !view->plan->wants_gradient[node])
         return false;
-    if (!ws_exec_accumulate_into(e, node))
-        memset(e->gradient[node], 0, (size_t)e->batch * ws_exec_image_floats(e, node) * sizeof(float));
+    if (!ws_exec_accumulate_into(view, node))
+        memset(view->gradient[node], 0, (size_t)view->n_images * ws_exec_image_floats(view, node) * sizeof(float));
     return true;
 }
 
-bool ws_exec_open_gradients(struct ws_exec *e, const struct ws_plan_step *s)
+bool ws_exec_open_gradients(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
     bool is_wanted = false;
-    for (int i = 0; i < ws_exec_step_n_inputs(e, s); i++)
-        is_wanted |= ws_exec_open_gradient(e, ws_exec_step_input(e, s, i));
+    for (int i = 0; i < ws_plan_step_n_inputs(view->plan, s); i++)
+        is_wanted |= ws_exec_open_gradient(view, ws_plan_step_input(view->plan, s, i));
     return is_wanted;
 }
 

@@ -1,7 +1,7 @@
 /* Ops that only move values: Concat, Reshape, Transpose, ChannelShuffle, Slice, Pad. */
-#include "cpu/exec_int.h"
 #include "graph/net_int.h"
 #include "graph/row.h"
+#include "images.h"
 
 #include <limits.h>
 #include <string.h>
@@ -157,7 +157,7 @@ struct move {
 };
 
 /** y = x forward; backward x += y, where x and y are gradients. */
-static void run_move(const struct ws_exec *e, struct move m, bool backward, const float *source, float *target)
+static void run_move(const struct ws_exec_view *view, struct move m, bool backward, const float *source, float *target)
 {
     ws_strides_join(&m.walk);
     const struct ws_strides *w = &m.walk;
@@ -170,7 +170,7 @@ static void run_move(const struct ws_exec *e, struct move m, bool backward, cons
             const float *x = source + (ptrdiff_t)i * w->stride[from][0] + (ptrdiff_t)j * w->stride[from][1];
             float *y = target + (ptrdiff_t)i * w->stride[to][0] + (ptrdiff_t)j * w->stride[to][1];
             if (step_from == 1 && step_to == 1 && backward)
-                e->kernels->add(x, w->size[2], y);
+                view->kernels->add(x, w->size[2], y);
             else if (step_from == 1 && step_to == 1)
                 memcpy(y, x, w->size[2] * sizeof *y);
             else
@@ -180,9 +180,9 @@ static void run_move(const struct ws_exec *e, struct move m, bool backward, cons
 }
 
 /** A move that fills the output from one input: Transpose, ChannelShuffle, Slice. */
-static struct move move_of(const struct ws_exec *e, const struct ws_plan_step *s)
+static struct move move_of(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    const struct ws_node *node = &e->net->nodes[s->node], *in = &e->net->nodes[s->x];
+    const struct ws_node *node = &view->net->nodes[s->node], *in = &view->net->nodes[s->x];
     struct move m = {.walk = {.n_arrays = 2}};
     ptrdiff_t strides[WS_N_SIDES];
     ws_node_strides(in, strides);
@@ -207,94 +207,95 @@ static struct move move_of(const struct ws_exec *e, const struct ws_plan_step *s
     return m;
 }
 
-static void move_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
+static void move_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
 {
-    run_move(e, move_of(e, s), false, ws_exec_image_value(e, s->x, image),
-             e->value[s->out] + image * ws_exec_image_floats(e, s->out));
+    run_move(view, move_of(view, s), false, ws_exec_image_value(view, s->x, image),
+             view->value[s->out] + image * ws_exec_image_floats(view, s->out));
 }
 
-static void move_backward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
+static void move_backward_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
 {
-    run_move(e, move_of(e, s), true, ws_exec_image_gradient(e, s->out, image), ws_exec_image_gradient(e, s->x, image));
+    run_move(view, move_of(view, s), true, ws_exec_image_gradient(view, s->out, image),
+             ws_exec_image_gradient(view, s->x, image));
 }
 
-static void move_forward(struct ws_exec *e, const struct ws_plan_step *s)
+static void move_forward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    ws_exec_each_image(e, s, move_image);
+    ws_exec_each_image(view, s, move_image);
 }
 
-static void move_backward(struct ws_exec *e, const struct ws_plan_step *s)
+static void move_backward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    if (ws_exec_open_gradient(e, s->x))
-        ws_exec_each_image(e, s, move_backward_image);
+    if (ws_exec_open_gradient(view, s->x))
+        ws_exec_each_image(view, s, move_backward_image);
 }
 
 /* --- Concat --- */
 
 /** Move of one input to its place in the output, which is `at` along the axis. */
-static struct move join_of(const struct ws_exec *e, const struct ws_plan_step *s, int input, size_t at)
+static struct move join_of(const struct ws_exec_view *view, const struct ws_plan_step *s, int input, size_t at)
 {
-    const struct ws_node *node = &e->net->nodes[s->node];
+    const struct ws_node *node = &view->net->nodes[s->node];
     struct move m = {.walk = {.n_arrays = 2}};
-    ws_node_dims(&e->net->nodes[input], m.walk.size);
-    ws_node_strides(&e->net->nodes[input], m.walk.stride[IN]);
+    ws_node_dims(&view->net->nodes[input], m.walk.size);
+    ws_node_strides(&view->net->nodes[input], m.walk.stride[IN]);
     ws_node_strides(node, m.walk.stride[OUT]);
     m.to = (ptrdiff_t)at * m.walk.stride[OUT][node->along.axis];
     return m;
 }
 
-static size_t axis_side(const struct ws_exec *e, const struct ws_plan_step *s, int input)
+static size_t axis_side(const struct ws_exec_view *view, const struct ws_plan_step *s, int input)
 {
     size_t sides[WS_N_SIDES];
-    ws_node_dims(&e->net->nodes[input], sides);
-    return sides[e->net->nodes[s->node].along.axis];
+    ws_node_dims(&view->net->nodes[input], sides);
+    return sides[view->net->nodes[s->node].along.axis];
 }
 
-static void concat_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
+static void concat_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
 {
     size_t at = 0;
-    float *y = e->value[s->out] + image * ws_exec_image_floats(e, s->out);
-    for (int i = 0; i < e->net->nodes[s->node].n_inputs; i++) {
-        const int input = ws_exec_step_input(e, s, i);
-        run_move(e, join_of(e, s, input, at), false, ws_exec_image_value(e, input, image), y);
-        at += axis_side(e, s, input);
+    float *y = view->value[s->out] + image * ws_exec_image_floats(view, s->out);
+    for (int i = 0; i < view->net->nodes[s->node].n_inputs; i++) {
+        const int input = ws_plan_step_input(view->plan, s, i);
+        run_move(view, join_of(view, s, input, at), false, ws_exec_image_value(view, input, image), y);
+        at += axis_side(view, s, input);
     }
 }
 
-static void concat_backward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
+static void concat_backward_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
 {
     size_t at = 0;
-    const float *dy = ws_exec_image_gradient(e, s->out, image);
-    for (int i = 0; i < e->net->nodes[s->node].n_inputs; i++) {
-        const int input = ws_exec_step_input(e, s, i);
-        if (e->wants_gradient[input])
-            run_move(e, join_of(e, s, input, at), true, dy, ws_exec_image_gradient(e, input, image));
-        at += axis_side(e, s, input);
+    const float *dy = ws_exec_image_gradient(view, s->out, image);
+    for (int i = 0; i < view->net->nodes[s->node].n_inputs; i++) {
+        const int input = ws_plan_step_input(view->plan, s, i);
+        if (view->plan->wants_gradient[input])
+            run_move(view, join_of(view, s, input, at), true, dy, ws_exec_image_gradient(view, input, image));
+        at += axis_side(view, s, input);
     }
 }
 
-static void concat_forward(struct ws_exec *e, const struct ws_plan_step *s)
+static void concat_forward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    ws_exec_each_image(e, s, concat_image);
+    ws_exec_each_image(view, s, concat_image);
 }
 
-static void concat_backward(struct ws_exec *e, const struct ws_plan_step *s)
+static void concat_backward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    if (ws_exec_open_gradients(e, s))
-        ws_exec_each_image(e, s, concat_backward_image);
+    if (ws_exec_open_gradients(view, s))
+        ws_exec_each_image(view, s, concat_backward_image);
 }
 
 /* --- Reshape --- */
 
 /** Both images in C, H, W order, value by value. */
-static void reshape_values(const struct ws_exec *e, const struct ws_plan_step *s, bool backward, const float *source,
-                           float *target)
+static void reshape_values(const struct ws_exec_view *view, const struct ws_plan_step *s, bool backward,
+                           const float *source, float *target)
 {
-    const struct ws_node *in = &e->net->nodes[s->x], *out = &e->net->nodes[s->node];
-    const size_t n = ws_exec_image_floats(e, s->x);
+    const struct ws_node *in = &view->net->nodes[s->x], *out = &view->net->nodes[s->node];
+    const size_t n = ws_exec_image_floats(view, s->x);
     if (in->channels == out->channels) { /* H, W order alone: the same in memory */
         if (backward)
-            e->kernels->add(source, n, target);
+            view->kernels->add(source, n, target);
         else
             memcpy(target, source, n * sizeof *target);
         return;
@@ -319,26 +320,27 @@ static void reshape_values(const struct ws_exec *e, const struct ws_plan_step *s
     }
 }
 
-static void reshape_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
+static void reshape_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
 {
-    reshape_values(e, s, false, ws_exec_image_value(e, s->x, image),
-                   e->value[s->out] + image * ws_exec_image_floats(e, s->out));
+    reshape_values(view, s, false, ws_exec_image_value(view, s->x, image),
+                   view->value[s->out] + image * ws_exec_image_floats(view, s->out));
 }
 
-static void reshape_backward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
+static void reshape_backward_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
 {
-    reshape_values(e, s, true, ws_exec_image_gradient(e, s->out, image), ws_exec_image_gradient(e, s->x, image));
+    reshape_values(view, s, true, ws_exec_image_gradient(view, s->out, image),
+                   ws_exec_image_gradient(view, s->x, image));
 }
 
-static void reshape_forward(struct ws_exec *e, const struct ws_plan_step *s)
+static void reshape_forward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    ws_exec_each_image(e, s, reshape_image);
+    ws_exec_each_image(view, s, reshape_image);
 }
 
-static void reshape_backward(struct ws_exec *e, const struct ws_plan_step *s)
+static void reshape_backward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    if (ws_exec_open_gradient(e, s->x))
-        ws_exec_each_image(e, s, reshape_backward_image);
+    if (ws_exec_open_gradient(view, s->x))
+        ws_exec_each_image(view, s, reshape_backward_image);
 }
 
 /* --- Pad --- */
@@ -357,12 +359,12 @@ static ptrdiff_t pad_source(const struct ws_node *node, int side, size_t i, size
 }
 
 /** Forward: y from x, or the constant. Backward: dx from dy, at the same places. */
-static void pad_values(const struct ws_exec *e, const struct ws_plan_step *s, bool backward, const float *source,
-                       float *target)
+static void pad_values(const struct ws_exec_view *view, const struct ws_plan_step *s, bool backward,
+                       const float *source, float *target)
 {
-    const struct ws_node *node = &e->net->nodes[s->node];
+    const struct ws_node *node = &view->net->nodes[s->node];
     size_t in[WS_N_SIDES], out[WS_N_SIDES];
-    ws_node_dims(&e->net->nodes[s->x], in);
+    ws_node_dims(&view->net->nodes[s->x], in);
     ws_node_dims(node, out);
     size_t at = 0;
     for (size_t y = 0; y < out[WS_HEIGHT]; y++)
@@ -382,26 +384,26 @@ static void pad_values(const struct ws_exec *e, const struct ws_plan_step *s, bo
         }
 }
 
-static void pad_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
+static void pad_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
 {
-    pad_values(e, s, false, ws_exec_image_value(e, s->x, image),
-               e->value[s->out] + image * ws_exec_image_floats(e, s->out));
+    pad_values(view, s, false, ws_exec_image_value(view, s->x, image),
+               view->value[s->out] + image * ws_exec_image_floats(view, s->out));
 }
 
-static void pad_backward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
+static void pad_backward_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
 {
-    pad_values(e, s, true, ws_exec_image_gradient(e, s->out, image), ws_exec_image_gradient(e, s->x, image));
+    pad_values(view, s, true, ws_exec_image_gradient(view, s->out, image), ws_exec_image_gradient(view, s->x, image));
 }
 
-static void pad_forward(struct ws_exec *e, const struct ws_plan_step *s)
+static void pad_forward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    ws_exec_each_image(e, s, pad_image);
+    ws_exec_each_image(view, s, pad_image);
 }
 
-static void pad_backward(struct ws_exec *e, const struct ws_plan_step *s)
+static void pad_backward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    if (ws_exec_open_gradient(e, s->x))
-        ws_exec_each_image(e, s, pad_backward_image);
+    if (ws_exec_open_gradient(view, s->x))
+        ws_exec_each_image(view, s, pad_backward_image);
 }
 
 /* --- the rows --- */

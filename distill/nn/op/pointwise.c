@@ -1,7 +1,7 @@
 /* Ops of one input that work value by value, and Dropout. */
-#include "cpu/exec_int.h"
 #include "graph/net_int.h"
 #include "graph/row.h"
+#include "images.h"
 
 #include "webstill/base/rng.h"
 
@@ -31,59 +31,59 @@ int ws_net_relu(struct ws_net *net, const char *name, int x)
 /* --- values and gradients --- */
 
 struct pass {
-    struct ws_exec *e;
+    const struct ws_exec_view *view;
     const struct ws_plan_step *s;
     bool add;
 };
 
-static void forward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
+static void forward_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
 {
-    const struct ws_node *node = &e->net->nodes[s->node];
-    e->kernels->unary(s->op, ws_exec_image_value(e, s->x, image), ws_exec_image_floats(e, s->x),
-                      (float)node->point.alpha, (float)node->point.beta,
-                      e->value[s->out] + image * ws_exec_image_floats(e, s->out));
+    const struct ws_node *node = &view->net->nodes[s->node];
+    view->kernels->unary(s->op, ws_exec_image_value(view, s->x, image), ws_exec_image_floats(view, s->x),
+                         (float)node->point.alpha, (float)node->point.beta,
+                         view->value[s->out] + image * ws_exec_image_floats(view, s->out));
 }
 
-static void unary_forward(struct ws_exec *e, const struct ws_plan_step *s)
+static void unary_forward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    ws_exec_each_image(e, s, forward_image);
+    ws_exec_each_image(view, s, forward_image);
 }
 
 static void backward_slice(void *argument, int slice, int worker)
 {
     (void)worker;
     const struct pass *p = argument;
-    struct ws_exec *e = p->e;
-    const struct ws_node *node = &e->net->nodes[p->s->node];
-    const size_t first = ws_exec_slice_begin(e, slice), n = ws_exec_slice_begin(e, slice + 1) - first;
-    const size_t floats = ws_exec_image_floats(e, p->s->x), at = first * floats;
-    e->kernels->unary_dx(p->s->op, e->gradient[p->s->out] + at, e->value[p->s->x] + at, e->value[p->s->out] + at,
-                         n * floats, (float)node->point.alpha, (float)node->point.beta, p->add,
-                         e->gradient[p->s->x] + at);
+    const struct ws_exec_view *view = p->view;
+    const struct ws_node *node = &view->net->nodes[p->s->node];
+    const size_t first = ws_exec_slice_begin(view, slice), n = ws_exec_slice_begin(view, slice + 1) - first;
+    const size_t floats = ws_exec_image_floats(view, p->s->x), at = first * floats;
+    view->kernels->unary_dx(p->s->op, view->gradient[p->s->out] + at, view->value[p->s->x] + at,
+                            view->value[p->s->out] + at, n * floats, (float)node->point.alpha, (float)node->point.beta,
+                            p->add, view->gradient[p->s->x] + at);
 }
 
-static void unary_backward(struct ws_exec *e, const struct ws_plan_step *s)
+static void unary_backward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    if (!e->wants_gradient[s->x])
+    if (!view->plan->wants_gradient[s->x])
         return;
-    struct pass p = {e, s, ws_exec_accumulate_into(e, s->x)};
-    ws_exec_run_slices(e, backward_slice, &p);
+    struct pass p = {view, s, ws_exec_accumulate_into(view, s->x)};
+    ws_exec_run_slices(view, backward_slice, &p);
 }
 
 /* --- Dropout --- */
 
 /** y (+)= the kept values of x, divided by the kept share; outside TRAIN all of them. Backward draws the same mask
  * again. */
-static void drop(const struct ws_exec *e, const struct ws_plan_step *s, size_t image, const float *x, bool accumulate,
-                 float *y)
+static void drop(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image, const float *x,
+                 bool accumulate, float *y)
 {
-    const double alpha = e->net->nodes[s->node].point.alpha;
-    const size_t n = ws_exec_image_floats(e, s->out);
-    const bool is_identity = !ws_exec_is_training(e) || !(alpha > 0);
+    const double alpha = view->net->nodes[s->node].point.alpha;
+    const size_t n = ws_exec_image_floats(view, s->out);
+    const bool is_identity = !ws_exec_is_training(view) || !(alpha > 0);
     const float scale = is_identity ? 1 : (float)(1 / (1 - alpha));
     const uint32_t threshold = (uint32_t)(alpha * 0x1p32);
     struct ws_rng rng;
-    ws_rng_init(&rng, e->dropout_seed, WS_STREAM_DROPOUT, (uint32_t)s->node, (uint32_t)e->dropout_step);
+    ws_rng_init(&rng, view->dropout_seed, WS_STREAM_DROPOUT, (uint32_t)s->node, (uint32_t)view->dropout_step);
     rng.counter[0] = (uint32_t)(image * ((n + 3) / 4)); /* four values a block: each image has blocks of its own */
     for (size_t i = 0; i < n; i++) {
         const bool is_kept = is_identity || ws_rng_u32(&rng) >= threshold;
@@ -92,26 +92,26 @@ static void drop(const struct ws_exec *e, const struct ws_plan_step *s, size_t i
     }
 }
 
-static void drop_forward(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
+static void drop_forward(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
 {
-    drop(e, s, image, ws_exec_image_value(e, s->x, image), false,
-         e->value[s->out] + image * ws_exec_image_floats(e, s->out));
+    drop(view, s, image, ws_exec_image_value(view, s->x, image), false,
+         view->value[s->out] + image * ws_exec_image_floats(view, s->out));
 }
 
-static void dropout_forward(struct ws_exec *e, const struct ws_plan_step *s)
+static void dropout_forward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    ws_exec_each_image(e, s, drop_forward);
+    ws_exec_each_image(view, s, drop_forward);
 }
 
-static void drop_backward(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
+static void drop_backward(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
 {
-    drop(e, s, image, ws_exec_image_gradient(e, s->out, image), true, ws_exec_image_gradient(e, s->x, image));
+    drop(view, s, image, ws_exec_image_gradient(view, s->out, image), true, ws_exec_image_gradient(view, s->x, image));
 }
 
-static void dropout_backward(struct ws_exec *e, const struct ws_plan_step *s)
+static void dropout_backward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    if (ws_exec_open_gradient(e, s->x))
-        ws_exec_each_image(e, s, drop_backward);
+    if (ws_exec_open_gradient(view, s->x))
+        ws_exec_each_image(view, s, drop_backward);
 }
 
 /* --- the rows --- */

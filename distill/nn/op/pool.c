@@ -4,9 +4,9 @@
  * A mean divides by the pixels inside the map, or with count_padding by those inside the padded map: a last window of
  * ceil_mode that reaches beyond the padding counts only what is in it (PyTorch and ONNX Runtime).
  */
-#include "cpu/exec_int.h"
 #include "graph/net_int.h"
 #include "graph/row.h"
+#include "images.h"
 #include "window.h"
 
 /* --- the shape --- */
@@ -97,42 +97,42 @@ static struct ws_pool_window window_of(const struct ws_node *in, const struct ws
     return p;
 }
 
-static void forward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
+static void forward_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
 {
-    const struct ws_node *node = &e->net->nodes[s->node], *in = &e->net->nodes[s->x];
-    const float *x = ws_exec_image_value(e, s->x, image);
-    float *y = e->value[s->out] + image * ws_exec_image_floats(e, s->out);
+    const struct ws_node *node = &view->net->nodes[s->node], *in = &view->net->nodes[s->x];
+    const float *x = ws_exec_image_value(view, s->x, image);
+    float *y = view->value[s->out] + image * ws_exec_image_floats(view, s->out);
     for (int oy = 0; oy < node->height; oy++)
         for (int ox = 0; ox < node->width; ox++, y += node->channels) {
             size_t at;
             const struct ws_pool_window w = window_of(in, node, oy, ox, &at);
-            e->kernels->pool(&w, x + at, y);
+            view->kernels->pool(&w, x + at, y);
         }
 }
 
-static void pool_forward(struct ws_exec *e, const struct ws_plan_step *s)
+static void pool_forward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    ws_exec_each_image(e, s, forward_image);
+    ws_exec_each_image(view, s, forward_image);
 }
 
-static void backward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
+static void backward_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
 {
-    const struct ws_node *node = &e->net->nodes[s->node], *in = &e->net->nodes[s->x];
-    const float *x = ws_exec_image_value(e, s->x, image), *y = ws_exec_image_value(e, s->out, image);
-    const float *dy = ws_exec_image_gradient(e, s->out, image);
-    float *dx = ws_exec_image_gradient(e, s->x, image);
+    const struct ws_node *node = &view->net->nodes[s->node], *in = &view->net->nodes[s->x];
+    const float *x = ws_exec_image_value(view, s->x, image), *y = ws_exec_image_value(view, s->out, image);
+    const float *dy = ws_exec_image_gradient(view, s->out, image);
+    float *dx = ws_exec_image_gradient(view, s->x, image);
     for (int oy = 0; oy < node->height; oy++)
         for (int ox = 0; ox < node->width; ox++, y += node->channels, dy += node->channels) {
             size_t at;
             const struct ws_pool_window w = window_of(in, node, oy, ox, &at);
-            e->kernels->pool_dx(&w, x + at, y, dy, dx + at);
+            view->kernels->pool_dx(&w, x + at, y, dy, dx + at);
         }
 }
 
-static void pool_backward(struct ws_exec *e, const struct ws_plan_step *s)
+static void pool_backward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    if (ws_exec_open_gradient(e, s->x))
-        ws_exec_each_image(e, s, backward_image);
+    if (ws_exec_open_gradient(view, s->x))
+        ws_exec_each_image(view, s, backward_image);
 }
 
 /* --- the rows --- */

@@ -1,7 +1,7 @@
 /* ReduceMean over any of the sides, and Softmax along one. */
-#include "cpu/exec_int.h"
 #include "graph/net_int.h"
 #include "graph/row.h"
+#include "images.h"
 
 #include <math.h>
 #include <string.h>
@@ -36,9 +36,9 @@ int ws_net_softmax(struct ws_net *net, const char *name, int x, enum ws_side axi
 /* --- values and gradients --- */
 
 /** Walk over the input with arrays x and y, where y stays on one value along the sides that are averaged. */
-static struct ws_strides mean_walk(const struct ws_exec *e, const struct ws_plan_step *s, float *share)
+static struct ws_strides mean_walk(const struct ws_exec_view *view, const struct ws_plan_step *s, float *share)
 {
-    const struct ws_node *node = &e->net->nodes[s->node], *in = &e->net->nodes[s->x];
+    const struct ws_node *node = &view->net->nodes[s->node], *in = &view->net->nodes[s->x];
     struct ws_strides w = {.n_arrays = 2};
     double n = 1;
     ws_node_dims(in, w.size);
@@ -54,50 +54,50 @@ static struct ws_strides mean_walk(const struct ws_exec *e, const struct ws_plan
     return w;
 }
 
-static void mean_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
+static void mean_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
 {
     float share;
-    const struct ws_strides w = mean_walk(e, s, &share);
-    const size_t n = ws_exec_image_floats(e, s->out);
-    const float *x = ws_exec_image_value(e, s->x, image);
-    float *y = e->value[s->out] + image * n;
+    const struct ws_strides w = mean_walk(view, s, &share);
+    const size_t n = ws_exec_image_floats(view, s->out);
+    const float *x = ws_exec_image_value(view, s->x, image);
+    float *y = view->value[s->out] + image * n;
     memset(y, 0, n * sizeof *y);
     for (size_t i = 0; i < w.size[0]; i++)
         for (size_t j = 0; j < w.size[1]; j++)
-            e->kernels->combine_dx(x + (ptrdiff_t)i * w.stride[0][0] + (ptrdiff_t)j * w.stride[0][1], NULL, false,
-                                   w.size[2], w.stride[1][2] == 0,
-                                   y + (ptrdiff_t)i * w.stride[1][0] + (ptrdiff_t)j * w.stride[1][1]);
+            view->kernels->combine_dx(x + (ptrdiff_t)i * w.stride[0][0] + (ptrdiff_t)j * w.stride[0][1], NULL, false,
+                                      w.size[2], w.stride[1][2] == 0,
+                                      y + (ptrdiff_t)i * w.stride[1][0] + (ptrdiff_t)j * w.stride[1][1]);
     for (size_t i = 0; i < n; i++)
         y[i] *= share;
 }
 
-static void reduce_mean_forward(struct ws_exec *e, const struct ws_plan_step *s)
+static void reduce_mean_forward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    ws_exec_each_image(e, s, mean_image);
+    ws_exec_each_image(view, s, mean_image);
 }
 
-static void mean_backward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
+static void mean_backward_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
 {
     float share;
-    const struct ws_strides w = mean_walk(e, s, &share);
-    const float *gradient = ws_exec_image_gradient(e, s->out, image);
-    float *to = ws_exec_image_gradient(e, s->x, image);
+    const struct ws_strides w = mean_walk(view, s, &share);
+    const float *gradient = ws_exec_image_gradient(view, s->out, image);
+    float *to = ws_exec_image_gradient(view, s->x, image);
     for (size_t i = 0; i < w.size[0]; i++)
         for (size_t j = 0; j < w.size[1]; j++) {
             float *dx = to + (ptrdiff_t)i * w.stride[0][0] + (ptrdiff_t)j * w.stride[0][1];
             const float *dy = gradient + (ptrdiff_t)i * w.stride[1][0] + (ptrdiff_t)j * w.stride[1][1];
             if (w.stride[1][2] != 0)
-                e->kernels->axpy(share, dy, w.size[2], dx);
+                view->kernels->axpy(share, dy, w.size[2], dx);
             else
                 for (size_t k = 0; k < w.size[2]; k++)
                     dx[k] += share * dy[0];
         }
 }
 
-static void reduce_mean_backward(struct ws_exec *e, const struct ws_plan_step *s)
+static void reduce_mean_backward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    if (ws_exec_open_gradient(e, s->x))
-        ws_exec_each_image(e, s, mean_backward_image);
+    if (ws_exec_open_gradient(view, s->x))
+        ws_exec_each_image(view, s, mean_backward_image);
 }
 
 /* --- Softmax --- */
@@ -137,29 +137,29 @@ static void divide_by_sum(const struct columns *c, float *y)
         y[k * c->inner] = (float)((double)y[k * c->inner] / sum);
 }
 
-static void softmax_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
+static void softmax_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
 {
-    const struct columns c = columns_of(&e->net->nodes[s->node]);
-    const size_t n = ws_exec_image_floats(e, s->out), block = c.length * c.inner;
-    const float *x = ws_exec_image_value(e, s->x, image);
-    float *y = e->value[s->out] + image * n;
+    const struct columns c = columns_of(&view->net->nodes[s->node]);
+    const size_t n = ws_exec_image_floats(view, s->out), block = c.length * c.inner;
+    const float *x = ws_exec_image_value(view, s->x, image);
+    float *y = view->value[s->out] + image * n;
     for (size_t i = 0; i < c.outer * c.inner; i++)
         less_largest(&c, x + i / c.inner * block + i % c.inner, y + i / c.inner * block + i % c.inner);
-    e->kernels->exponential(y, n, y);
+    view->kernels->exponential(y, n, y);
     for (size_t i = 0; i < c.outer * c.inner; i++)
         divide_by_sum(&c, y + i / c.inner * block + i % c.inner);
 }
 
-static void softmax_forward(struct ws_exec *e, const struct ws_plan_step *s)
+static void softmax_forward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    ws_exec_each_image(e, s, softmax_image);
+    ws_exec_each_image(view, s, softmax_image);
 }
 
-static void softmax_backward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
+static void softmax_backward_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
 {
-    const struct columns c = columns_of(&e->net->nodes[s->node]);
-    const float *y = ws_exec_image_value(e, s->out, image), *dy = ws_exec_image_gradient(e, s->out, image);
-    float *dx = ws_exec_image_gradient(e, s->x, image);
+    const struct columns c = columns_of(&view->net->nodes[s->node]);
+    const float *y = ws_exec_image_value(view, s->out, image), *dy = ws_exec_image_gradient(view, s->out, image);
+    float *dx = ws_exec_image_gradient(view, s->x, image);
     for (size_t i = 0; i < c.outer * c.inner; i++) {
         const size_t first = i / c.inner * c.length * c.inner + i % c.inner, end = first + c.length * c.inner;
         double dot = 0;
@@ -170,10 +170,10 @@ static void softmax_backward_image(struct ws_exec *e, const struct ws_plan_step 
     }
 }
 
-static void softmax_backward(struct ws_exec *e, const struct ws_plan_step *s)
+static void softmax_backward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    if (ws_exec_open_gradient(e, s->x))
-        ws_exec_each_image(e, s, softmax_backward_image);
+    if (ws_exec_open_gradient(view, s->x))
+        ws_exec_each_image(view, s, softmax_backward_image);
 }
 
 /* --- the rows --- */

@@ -1,7 +1,7 @@
 /* Resize of height and width by the formulas of ONNX's operator of that name: nearest and linear. */
-#include "cpu/exec_int.h"
 #include "graph/net_int.h"
 #include "graph/row.h"
+#include "images.h"
 
 #include <math.h>
 #include <string.h>
@@ -75,12 +75,12 @@ static struct taps taps_of(const struct ws_resize *r, int axis, int i, int in, i
     return (struct taps){first, first + 1 < (size_t)in ? first + 1 : first, (float)(inside - (double)first)};
 }
 
-static void nearest_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
+static void nearest_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
 {
-    const struct ws_node *node = &e->net->nodes[s->node], *in = &e->net->nodes[s->x];
+    const struct ws_node *node = &view->net->nodes[s->node], *in = &view->net->nodes[s->x];
     const size_t c = (size_t)in->channels, row = (size_t)in->width * c, out_row = (size_t)node->width * c;
-    const float *x = ws_exec_image_value(e, s->x, image);
-    float *y = e->value[s->out] + image * ws_exec_image_floats(e, s->out);
+    const float *x = ws_exec_image_value(view, s->x, image);
+    float *y = view->value[s->out] + image * ws_exec_image_floats(view, s->out);
     size_t above = (size_t)in->height; /* input row of the output row above */
     for (int oy = 0; oy < node->height; oy++, y += out_row) {
         const size_t iy = taps_of(&node->resize, 0, oy, in->height, node->height).first;
@@ -97,10 +97,10 @@ static void nearest_image(struct ws_exec *e, const struct ws_plan_step *s, size_
 }
 
 /** Forward: y += share x; backward: dx += share dy, for each pixel that an output pixel reads. */
-static void linear_values(const struct ws_exec *e, const struct ws_plan_step *s, bool backward, const float *source,
-                          float *target)
+static void linear_values(const struct ws_exec_view *view, const struct ws_plan_step *s, bool backward,
+                          const float *source, float *target)
 {
-    const struct ws_node *node = &e->net->nodes[s->node], *in = &e->net->nodes[s->x];
+    const struct ws_node *node = &view->net->nodes[s->node], *in = &view->net->nodes[s->x];
     const size_t c = (size_t)in->channels, row = (size_t)in->width * c;
     size_t out = 0;
     for (int oy = 0; oy < node->height; oy++) {
@@ -113,34 +113,36 @@ static void linear_values(const struct ws_exec *e, const struct ws_plan_step *s,
                                    y.share * x.share};
             for (int k = 0; k < 4; k++)
                 if (share[k] > 0)
-                    e->kernels->axpy(share[k], source + (backward ? out : at[k]), c, target + (backward ? at[k] : out));
+                    view->kernels->axpy(share[k], source + (backward ? out : at[k]), c,
+                                        target + (backward ? at[k] : out));
         }
     }
 }
 
-static void linear_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
+static void linear_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
 {
-    const size_t n = ws_exec_image_floats(e, s->out);
-    float *y = e->value[s->out] + image * n;
+    const size_t n = ws_exec_image_floats(view, s->out);
+    float *y = view->value[s->out] + image * n;
     memset(y, 0, n * sizeof *y);
-    linear_values(e, s, false, ws_exec_image_value(e, s->x, image), y);
+    linear_values(view, s, false, ws_exec_image_value(view, s->x, image), y);
 }
 
-static void resize_forward(struct ws_exec *e, const struct ws_plan_step *s)
+static void resize_forward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    ws_exec_each_image(e, s, e->net->nodes[s->node].resize.is_linear ? linear_image : nearest_image);
+    ws_exec_each_image(view, s, view->net->nodes[s->node].resize.is_linear ? linear_image : nearest_image);
 }
 
 /** Nearest is a linear one whose second pixel has no share. */
-static void backward_image(struct ws_exec *e, const struct ws_plan_step *s, size_t image)
+static void backward_image(const struct ws_exec_view *view, const struct ws_plan_step *s, size_t image)
 {
-    linear_values(e, s, true, ws_exec_image_gradient(e, s->out, image), ws_exec_image_gradient(e, s->x, image));
+    linear_values(view, s, true, ws_exec_image_gradient(view, s->out, image),
+                  ws_exec_image_gradient(view, s->x, image));
 }
 
-static void resize_backward(struct ws_exec *e, const struct ws_plan_step *s)
+static void resize_backward(const struct ws_exec_view *view, const struct ws_plan_step *s)
 {
-    if (ws_exec_open_gradient(e, s->x))
-        ws_exec_each_image(e, s, backward_image);
+    if (ws_exec_open_gradient(view, s->x))
+        ws_exec_each_image(view, s, backward_image);
 }
 
 const struct ws_op_row ws_op_resize = {

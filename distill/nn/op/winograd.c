@@ -125,14 +125,14 @@ static size_t frame_floats(const struct ws_winograd *g)
 
 /** The largest frame, and the largest transformed maps (of a block, or of a chunk), of forward and, when there is one,
  * backward; and the transformed weights. */
-static void scratch_of(const struct ws_exec *e, const struct ws_plan_step *s, const struct ws_conv_shape *c,
+static void scratch_of(const struct ws_plan *plan, const struct ws_plan_step *s, const struct ws_conv_shape *c,
                        struct ws_conv_scratch *wanted)
 {
     (void)s;
     const struct ws_winograd g[2] = {forward_geometry(c), flipped_geometry(c)};
     size_t frame = 0, maps = 0;
-    for (int i = 0; i < (e->has_backward ? 2 : 1); i++) {
-        const size_t images = chunk_images_of(c, &g[i], e->max_batch);
+    for (int i = 0; i < (plan->has_backward ? 2 : 1); i++) {
+        const size_t images = chunk_images_of(c, &g[i], plan->max_batch);
         const size_t rows = is_narrow(c) ? block_rows_of(c, &g[i]) : images * (size_t)g[i].tiles_y;
         const size_t tiles = rows * (size_t)g[i].tiles_x;
         const size_t floats = map_of(tiles, c->g.channels) + map_of(tiles, (int)c->n_out);
@@ -142,10 +142,10 @@ static void scratch_of(const struct ws_exec *e, const struct ws_plan_step *s, co
     const size_t n = matrices(c);
     if (is_narrow(c)) {
         wanted->worker = frame + maps;
-        wanted->shared = e->has_backward ? WS_N_SLICES * n : n; /* a slice's sums of dW */
+        wanted->shared = plan->has_backward ? WS_N_SLICES * n : n; /* a slice's sums of dW */
     } else {
         wanted->worker = frame;
-        wanted->shared = maps + (e->has_backward ? n + n / 4 : n); /* dX's flipped kernel before */
+        wanted->shared = maps + (plan->has_backward ? n + n / 4 : n); /* dX's flipped kernel before */
     }
 }
 
@@ -172,7 +172,7 @@ static void weight_slice(void *argument, int slice, int worker)
     (void)worker;
     const struct job *j = argument;
     const int c = j->g.channels, first = c * slice / WS_N_SLICES, end = c * (slice + 1) / WS_N_SLICES;
-    j->p->e->kernels->winograd_weight(j->weight, c, j->g.out_channels, first, end, j->v);
+    j->p->view->kernels->winograd_weight(j->weight, c, j->g.out_channels, first, end, j->v);
 }
 
 static void products(const struct job *j, const float *u, size_t tiles, int first, int end, float *m)
@@ -180,7 +180,7 @@ static void products(const struct job *j, const float *u, size_t tiles, int firs
     const int c = j->g.channels, o = j->g.out_channels;
     const size_t matrix = (size_t)c * (size_t)o, u_step = grid_step(tiles, c), m_step = grid_step(tiles, o);
     for (size_t i = (size_t)first; i < (size_t)end; i++)
-        j->p->e->kernels->product(u + i * u_step, tiles, c, j->packed + i * matrix, o, false, m + i * m_step);
+        j->p->view->kernels->product(u + i * u_step, tiles, c, j->packed + i * matrix, o, false, m + i * m_step);
 }
 
 /** First output pixel of a tile row. */
@@ -193,12 +193,12 @@ static size_t first_pixel(const struct ws_winograd *g, size_t row)
 static void narrow_slice(void *argument, int slice, int worker)
 {
     const struct job *j = argument;
-    const struct ws_exec *e = j->p->e;
+    const struct ws_exec_view *view = j->p->view;
     const struct ws_winograd *g = &j->g;
-    size_t first = ws_exec_slice_begin(e, slice), n_images = ws_exec_slice_begin(e, slice + 1) - first;
+    size_t first = ws_exec_slice_begin(view, slice), n_images = ws_exec_slice_begin(view, slice + 1) - first;
     const float *x = j->x + first * (size_t)g->height * (size_t)g->width * (size_t)g->channels;
     float *y = j->y + first * (size_t)g->out_height * (size_t)g->out_width * (size_t)g->out_channels;
-    float *frame = e->worker_scratch + (size_t)worker * e->n_stripe, *u = frame + frame_floats(g);
+    float *frame = ws_exec_worker_scratch(view, worker), *u = frame + frame_floats(g);
     struct ws_epilogue f = {0};
     if (j->has_epilogue)
         f = ws_epilogue_of(j->p, slice, first);
@@ -206,9 +206,9 @@ static void narrow_slice(void *argument, int slice, int worker)
     for (size_t row = 0; row < total; row += block) {
         size_t rows = least(block, total - row), tiles = rows * (size_t)g->tiles_x;
         float *m = u + map_of(tiles, g->channels);
-        e->kernels->winograd_input(g, x, row, rows, grid_step(tiles, g->channels), j->before, frame, u);
+        view->kernels->winograd_input(g, x, row, rows, grid_step(tiles, g->channels), j->before, frame, u);
         products(j, u, tiles, 0, POINTS, m);
-        e->kernels->winograd_output(g, m, row, rows, grid_step(tiles, g->out_channels), j->accumulate, y);
+        view->kernels->winograd_output(g, m, row, rows, grid_step(tiles, g->out_channels), j->accumulate, y);
         if (j->has_epilogue)
             ws_epilogue_finish(&f, y, first_pixel(g, row), first_pixel(g, row + rows) - first_pixel(g, row));
     }
@@ -230,13 +230,13 @@ static struct part part_of(const struct job *j, int slice)
 static void wide_input_slice(void *argument, int slice, int worker)
 {
     const struct job *j = argument;
-    const struct ws_exec *e = j->p->e;
+    const struct ws_exec_view *view = j->p->view;
     const struct ws_winograd *g = &j->g;
     const struct part part = part_of(j, slice);
     const float *x = j->x + j->first * (size_t)g->height * (size_t)g->width * (size_t)g->channels;
-    e->kernels->winograd_input(g, x, part.begin, part.end - part.begin, grid_step(part.tiles, g->channels), j->before,
-                               e->worker_scratch + (size_t)worker * e->n_stripe,
-                               j->u + part.tiles_before * (size_t)g->channels);
+    view->kernels->winograd_input(g, x, part.begin, part.end - part.begin, grid_step(part.tiles, g->channels),
+                                  j->before, ws_exec_worker_scratch(view, worker),
+                                  j->u + part.tiles_before * (size_t)g->channels);
 }
 
 static void wide_product_slice(void *argument, int slice, int worker)
@@ -253,8 +253,9 @@ static void wide_output_slice(void *argument, int slice, int worker)
     const struct ws_winograd *g = &j->g;
     const struct part part = part_of(j, slice);
     float *y = j->y + j->first * (size_t)g->out_height * (size_t)g->out_width * (size_t)g->out_channels;
-    j->p->e->kernels->winograd_output(g, j->m + part.tiles_before * (size_t)g->out_channels, part.begin,
-                                      part.end - part.begin, grid_step(part.tiles, g->out_channels), j->accumulate, y);
+    j->p->view->kernels->winograd_output(g, j->m + part.tiles_before * (size_t)g->out_channels, part.begin,
+                                         part.end - part.begin, grid_step(part.tiles, g->out_channels), j->accumulate,
+                                         y);
     if (!j->has_epilogue)
         return;
     struct ws_epilogue f = ws_epilogue_of(j->p, slice, j->first);
@@ -264,46 +265,48 @@ static void wide_output_slice(void *argument, int slice, int worker)
 static void run(struct job *j)
 {
     const struct ws_conv *p = j->p;
-    struct ws_exec *e = p->e;
+    const struct ws_exec_view *view = p->view;
     if (!j->packed) {
-        ws_pool_run(e->pool, WS_N_SLICES, weight_slice, j);
+        ws_pool_run(view->pool, WS_N_SLICES, weight_slice, j);
         j->packed = j->v;
     }
     if (is_narrow(&p->shape)) {
-        ws_exec_run_slices(e, narrow_slice, j);
+        ws_exec_run_slices(view, narrow_slice, j);
         return;
     }
-    size_t chunk = chunk_images_of(&p->shape, &j->g, e->max_batch),
+    size_t chunk = chunk_images_of(&p->shape, &j->g, view->plan->max_batch),
            per_image = (size_t)j->g.tiles_y * (size_t)j->g.tiles_x;
-    const size_t end = ws_exec_slice_begin(e, e->n_slices);
-    for (j->first = ws_exec_slice_begin(e, 0); j->first < end; j->first += chunk) {
+    const size_t end = ws_exec_slice_begin(view, view->n_slices);
+    for (j->first = ws_exec_slice_begin(view, 0); j->first < end; j->first += chunk) {
         j->n_images = least(chunk, end - j->first);
         j->m = j->u + map_of(j->n_images * per_image, j->g.channels);
-        ws_exec_run_slices(e, wide_input_slice, j);
-        ws_pool_run(e->pool, POINTS, wide_product_slice, j);
-        ws_exec_run_slices(e, wide_output_slice, j);
+        ws_exec_run_slices(view, wide_input_slice, j);
+        ws_pool_run(view->pool, POINTS, wide_product_slice, j);
+        ws_exec_run_slices(view, wide_output_slice, j);
     }
 }
 
 static void pack(const struct ws_conv *p, float *packed)
 {
-    struct job j = {
-        .p = p, .g = forward_geometry(&p->shape), .weight = ws_exec_param_values(p->e, p->shape.node, 0), .v = packed};
-    ws_pool_run(p->e->pool, WS_N_SLICES, weight_slice, &j);
+    struct job j = {.p = p,
+                    .g = forward_geometry(&p->shape),
+                    .weight = ws_exec_param_values(p->view, p->shape.node, 0),
+                    .v = packed};
+    ws_pool_run(p->view->pool, WS_N_SLICES, weight_slice, &j);
 }
 
 static void forward(struct ws_conv *p)
 {
-    struct ws_exec *e = p->e;
+    const struct ws_exec_view *view = p->view;
     struct job j = {.p = p,
                     .g = forward_geometry(&p->shape),
-                    .weight = ws_exec_param_values(e, p->shape.node, 0),
-                    .x = e->value[p->s->x],
-                    .y = e->value[p->s->out],
+                    .weight = ws_exec_param_values(view, p->shape.node, 0),
+                    .x = view->value[p->s->x],
+                    .y = view->value[p->s->out],
                     .has_epilogue = true,
                     .packed = p->packed,
                     .before = p->s->before >= 0 ? &p->before : NULL,
-                    .v = e->step_scratch};
+                    .v = view->scratch.step};
     j.u = j.v + matrices(&p->shape);
     ws_epilogue_begin(p);
     run(&j);
@@ -311,13 +314,13 @@ static void forward(struct ws_conv *p)
 
 static void backward_input(const struct ws_conv *p)
 {
-    struct ws_exec *e = p->e;
-    float *flipped = e->step_scratch;
+    const struct ws_exec_view *view = p->view;
+    float *flipped = view->scratch.step;
     struct job j = {.p = p,
                     .g = flipped_geometry(&p->shape),
                     .weight = flipped,
-                    .x = e->gradient[p->s->out],
-                    .y = e->gradient[p->s->x],
+                    .x = view->gradient[p->s->out],
+                    .y = view->gradient[p->s->x],
                     .accumulate = p->add_dx,
                     .v = flipped + matrices(&p->shape) / 4};
     j.u = j.v + matrices(&p->shape);
@@ -343,26 +346,26 @@ static void outer_products(const struct weight_job *j, const float *u, const flo
     const int c = j->g.channels, o = j->g.out_channels;
     const size_t matrix = (size_t)c * (size_t)o, u_step = grid_step(tiles, c), d_step = grid_step(tiles, o);
     for (size_t i = (size_t)first; i < (size_t)end; i++)
-        j->p->e->kernels->outer(u + i * u_step, d + i * d_step, tiles, c, o, sums + i * matrix);
+        j->p->view->kernels->outer(u + i * u_step, d + i * d_step, tiles, c, o, sums + i * matrix);
 }
 
 static void narrow_weight_slice(void *argument, int slice, int worker)
 {
     const struct weight_job *j = argument;
-    const struct ws_exec *e = j->p->e;
+    const struct ws_exec_view *view = j->p->view;
     const struct ws_winograd *g = &j->g;
-    size_t first = ws_exec_slice_begin(e, slice), n_images = ws_exec_slice_begin(e, slice + 1) - first;
+    size_t first = ws_exec_slice_begin(view, slice), n_images = ws_exec_slice_begin(view, slice + 1) - first;
     const float *x = j->x + first * (size_t)g->height * (size_t)g->width * (size_t)g->channels;
     const float *dy = j->dy + first * (size_t)g->out_height * (size_t)g->out_width * (size_t)g->out_channels;
-    float *frame = e->worker_scratch + (size_t)worker * e->n_stripe, *u = frame + frame_floats(g),
+    float *frame = ws_exec_worker_scratch(view, worker), *u = frame + frame_floats(g),
           *sums = j->sums + (size_t)slice * matrices(&j->p->shape);
     memset(sums, 0, matrices(&j->p->shape) * sizeof *sums);
     size_t total = n_images * (size_t)g->tiles_y, block = block_rows_of(&j->p->shape, g);
     for (size_t row = 0; row < total; row += block) {
         size_t rows = least(block, total - row), tiles = rows * (size_t)g->tiles_x;
         float *d = u + map_of(tiles, g->channels);
-        e->kernels->winograd_input(g, x, row, rows, grid_step(tiles, g->channels), j->before, frame, u);
-        e->kernels->winograd_gradient(g, dy, row, rows, grid_step(tiles, g->out_channels), d);
+        view->kernels->winograd_input(g, x, row, rows, grid_step(tiles, g->channels), j->before, frame, u);
+        view->kernels->winograd_gradient(g, dy, row, rows, grid_step(tiles, g->out_channels), d);
         outer_products(j, u, d, tiles, 0, POINTS, sums);
     }
 }
@@ -370,17 +373,16 @@ static void narrow_weight_slice(void *argument, int slice, int worker)
 static void wide_maps_slice(void *argument, int slice, int worker)
 {
     const struct weight_job *j = argument;
-    const struct ws_exec *e = j->p->e;
+    const struct ws_exec_view *view = j->p->view;
     const struct ws_winograd *g = &j->g;
     const struct part part = part_of(&(struct job){.g = *g, .n_images = j->n_images}, slice);
     const float *x = j->x + j->first * (size_t)g->height * (size_t)g->width * (size_t)g->channels;
     const float *dy = j->dy + j->first * (size_t)g->out_height * (size_t)g->out_width * (size_t)g->out_channels;
     size_t n = part.end - part.begin;
-    e->kernels->winograd_input(g, x, part.begin, n, grid_step(part.tiles, g->channels), j->before,
-                               e->worker_scratch + (size_t)worker * e->n_stripe,
-                               j->u + part.tiles_before * (size_t)g->channels);
-    e->kernels->winograd_gradient(g, dy, part.begin, n, grid_step(part.tiles, g->out_channels),
-                                  j->d + part.tiles_before * (size_t)g->out_channels);
+    view->kernels->winograd_input(g, x, part.begin, n, grid_step(part.tiles, g->channels), j->before,
+                                  ws_exec_worker_scratch(view, worker), j->u + part.tiles_before * (size_t)g->channels);
+    view->kernels->winograd_gradient(g, dy, part.begin, n, grid_step(part.tiles, g->out_channels),
+                                     j->d + part.tiles_before * (size_t)g->out_channels);
 }
 
 static void wide_outer_slice(void *argument, int slice, int worker)
@@ -395,42 +397,42 @@ static void inverse_slice(void *argument, int slice, int worker)
 {
     (void)worker;
     const struct weight_job *j = argument;
-    const struct ws_exec *e = j->p->e;
+    const struct ws_exec_view *view = j->p->view;
     const size_t c = (size_t)j->g.channels, o = (size_t)j->g.out_channels;
     const size_t first = c * (size_t)slice / WS_N_SLICES, end = c * (size_t)(slice + 1) / WS_N_SLICES;
     for (size_t i = 1; is_narrow(&j->p->shape) && i < WS_N_SLICES; i++)
         for (size_t point = 0; point < POINTS; point++) {
             size_t at = (point * c + first) * o;
-            e->kernels->add(j->sums + i * matrices(&j->p->shape) + at, (end - first) * o, j->sums + at);
+            view->kernels->add(j->sums + i * matrices(&j->p->shape) + at, (end - first) * o, j->sums + at);
         }
-    e->kernels->winograd_weight_gradient(j->sums, (int)c, (int)o, (int)first, (int)end,
-                                         ws_exec_param_gradient(e, j->p->shape.node, 0));
+    view->kernels->winograd_weight_gradient(j->sums, (int)c, (int)o, (int)first, (int)end,
+                                            ws_exec_param_gradient(view, j->p->shape.node, 0));
 }
 
 static void backward_weight(const struct ws_conv *p)
 {
-    struct ws_exec *e = p->e;
+    const struct ws_exec_view *view = p->view;
     struct weight_job j = {.p = p,
                            .g = forward_geometry(&p->shape),
                            .before = p->s->before >= 0 ? &p->before : NULL,
-                           .x = e->value[p->s->x],
-                           .dy = e->gradient[p->s->out],
-                           .sums = e->step_scratch};
+                           .x = view->value[p->s->x],
+                           .dy = view->gradient[p->s->out],
+                           .sums = view->scratch.step};
     if (is_narrow(&p->shape)) {
-        ws_pool_run(e->pool, WS_N_SLICES, narrow_weight_slice, &j);
+        ws_pool_run(view->pool, WS_N_SLICES, narrow_weight_slice, &j);
     } else {
         memset(j.sums, 0, matrices(&p->shape) * sizeof *j.sums);
         j.u = j.sums + matrices(&p->shape);
-        size_t chunk = chunk_images_of(&p->shape, &j.g, e->max_batch),
+        size_t chunk = chunk_images_of(&p->shape, &j.g, view->plan->max_batch),
                per_image = (size_t)j.g.tiles_y * (size_t)j.g.tiles_x;
-        for (j.first = 0; j.first < (size_t)e->batch; j.first += chunk) {
-            j.n_images = least(chunk, (size_t)e->batch - j.first);
+        for (j.first = 0; j.first < (size_t)view->n_images; j.first += chunk) {
+            j.n_images = least(chunk, (size_t)view->n_images - j.first);
             j.d = j.u + map_of(j.n_images * per_image, j.g.channels);
-            ws_pool_run(e->pool, WS_N_SLICES, wide_maps_slice, &j);
-            ws_pool_run(e->pool, POINTS, wide_outer_slice, &j);
+            ws_pool_run(view->pool, WS_N_SLICES, wide_maps_slice, &j);
+            ws_pool_run(view->pool, POINTS, wide_outer_slice, &j);
         }
     }
-    ws_pool_run(e->pool, WS_N_SLICES, inverse_slice, &j);
+    ws_pool_run(view->pool, WS_N_SLICES, inverse_slice, &j);
 }
 
 static void backward(struct ws_conv *p)

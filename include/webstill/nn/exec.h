@@ -30,9 +30,9 @@ struct ws_exec_options {
     const int *taps;     /**< nodes whose values are read, or whose gradients are seeded, by the caller */
     int n_taps;          /**< the last node is always a tap */
     /** NULL, or an exec whose memory this one takes over whenever it runs forward (if that is large enough; else it has
-     * its own). The lender must run forward again before its backward or its values are asked for. Input and taps are
+     * its own). The owner must run forward again before its backward or its values are asked for. Input and taps are
      * never lent: they keep what the last forward gave them. */
-    struct ws_exec *lender;
+    struct ws_exec *owner;
 };
 
 struct ws_exec;
@@ -43,8 +43,8 @@ WS_MUST_USE enum ws_status ws_exec_open(struct ws_exec **out, struct ws_net *net
                                         const struct ws_exec_options *options, struct ws_err *err);
 void ws_exec_close(struct ws_exec **exec);
 
-/** Whether the exec runs in its lender's memory. */
-bool ws_exec_is_lodger(const struct ws_exec *exec);
+/** Whether the exec runs in its owner's memory. */
+bool ws_exec_is_borrower(const struct ws_exec *exec);
 
 /** Where the caller puts the batch: [batch][height][width][channels]. Not changed by forward. */
 float *ws_exec_input(struct ws_exec *exec);
