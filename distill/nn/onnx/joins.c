@@ -307,7 +307,7 @@ static void write_concat(struct ws_onnx_writer *w, int id)
     Onnx__NodeProto *to = ws_onnx_writer_node(w, "Concat", node->name, (size_t)node->n_inputs, w->values[id]);
     for (int i = 0; i < node->n_inputs; i++)
         ws_onnx_writer_input(to, operands[i]);
-    ws_onnx_writer_int(w, to, "axis", ws_onnx_axis_of(node->along.axis));
+    ws_onnx_writer_int(w, to, "axis", ws_onnx_axes[node->along.axis]);
     w->is_flat[id] = is_flat;
 }
 
@@ -322,7 +322,7 @@ static void write_slice(struct ws_onnx_writer *w, int id)
         ends[i] = starts[i] + (sides[i] - 1) * steps[i] + (steps[i] > 0 ? 1 : -1);
         if (ends[i] < 0)
             ends[i] = INT_MIN; /* -1 would mean the last */
-        axes[i] = ws_onnx_axis_of(i);
+        axes[i] = ws_onnx_axes[i];
     }
     Onnx__NodeProto *to = ws_onnx_writer_map(w, id, "Slice", 5);
     ws_onnx_writer_ints_input(w, to, node->name, ".out.starts", WS_N_SIDES, starts);

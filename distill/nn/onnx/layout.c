@@ -267,7 +267,7 @@ static void write_transpose(struct ws_onnx_writer *w, int id)
     const struct ws_node *node = &w->net->nodes[id];
     int perm[4] = {0};
     for (int side = 0; side < WS_N_SIDES; side++)
-        perm[ws_onnx_axis_of(side)] = ws_onnx_axis_of(node->transpose.perm[side]);
+        perm[ws_onnx_axes[side]] = ws_onnx_axes[node->transpose.perm[side]];
     ws_onnx_writer_ints(w, ws_onnx_writer_map(w, id, "Transpose", 1), "perm", 4, perm);
 }
 

@@ -56,8 +56,8 @@ Onnx__ValueInfoProto *ws_onnx_writer_value_info(struct ws_onnx_writer *w, const 
 
 /* --- write_form.c: the forms of a value --- */
 
-/* ONNX's axis of [N, C, H, W] for a side of ours. */
-int ws_onnx_axis_of(enum ws_side side);
+/* ONNX's axis of [N, C, H, W] for each side of ours. */
+extern const int ws_onnx_axes[WS_N_SIDES];
 /* Name of a node's value: in whatever form it has, as [N, C], as [N, C, H, W]; what is missing for that is written. */
 char *ws_onnx_writer_value(struct ws_onnx_writer *w, int id);
 char *ws_onnx_writer_flat_value(struct ws_onnx_writer *w, int id);

@@ -319,7 +319,7 @@ static void write_softmax(struct ws_onnx_writer *w, int id)
     char *x = is_flat ? w->values[node->inputs[0]] : ws_onnx_writer_map_value(w, node->inputs[0]);
     Onnx__NodeProto *to = ws_onnx_writer_node(w, "Softmax", node->name, 1, w->values[id]);
     ws_onnx_writer_input(to, x);
-    ws_onnx_writer_int(w, to, "axis", ws_onnx_axis_of(node->along.axis));
+    ws_onnx_writer_int(w, to, "axis", ws_onnx_axes[node->along.axis]);
     w->is_flat[id] = is_flat;
 }
 

@@ -256,7 +256,7 @@ static void write_reduce_mean(struct ws_onnx_writer *w, int id)
     size_t n = 0;
     for (int side = 0; side < WS_N_SIDES; side++)
         if (node->mean.axes[side])
-            axes[n++] = ws_onnx_axis_of(side);
+            axes[n++] = ws_onnx_axes[side];
     Onnx__NodeProto *to = ws_onnx_writer_map(w, id, n > 0 ? "ReduceMean" : "Identity", 1);
     if (n == 0)
         return;
@@ -271,8 +271,8 @@ static void write_pad(struct ws_onnx_writer *w, int id)
     const struct ws_node *node = &w->net->nodes[id];
     int64_t pads[8] = {0};
     for (int side = 0; side < WS_N_SIDES; side++) {
-        pads[ws_onnx_axis_of(side)] = node->pad.sides[2 * side];
-        pads[4 + ws_onnx_axis_of(side)] = node->pad.sides[2 * side + 1];
+        pads[ws_onnx_axes[side]] = node->pad.sides[2 * side];
+        pads[4 + ws_onnx_axes[side]] = node->pad.sides[2 * side + 1];
     }
     Onnx__NodeProto *to = ws_onnx_writer_map(w, id, "Pad", 3);
     ws_onnx_writer_ints_input(w, to, node->name, ".out.pads", 8, pads);

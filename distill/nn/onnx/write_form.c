@@ -5,10 +5,7 @@
  */
 #include "message.h"
 
-int ws_onnx_axis_of(enum ws_side side)
-{
-    return side == WS_HEIGHT ? 2 : side == WS_WIDTH ? 3 : 1;
-}
+const int ws_onnx_axes[WS_N_SIDES] = {[WS_HEIGHT] = 2, [WS_WIDTH] = 3, [WS_CHANNELS] = 1};
 
 static bool is_pixel(const struct ws_node *node)
 {
