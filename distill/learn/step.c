@@ -42,16 +42,13 @@ void ws_step_run_student(struct ws_step *step)
 void ws_step_run_teacher(struct ws_step *step, struct ws_network *of)
 {
     struct ws_exec *teacher = step->training->teacher->exec;
-    memcpy(ws_exec_input(teacher), ws_exec_input(of->exec),
-           (size_t)step->n * ws_point_floats((struct ws_point){of, 0}) * sizeof(float));
+    ws_tap_copy((struct ws_tap){of->exec, 0}, step->n, teacher, 0);
     ws_exec_forward(teacher, step->n, WS_BN_EVAL);
 }
 
 void ws_step_flow(struct ws_step *step, struct ws_point from, struct ws_network *to, int row)
 {
-    const size_t floats = ws_point_floats(from);
-    memcpy(ws_exec_input(to->exec) + (size_t)row * floats, ws_point_value(from),
-           (size_t)step->n * floats * sizeof(float));
+    ws_tap_copy(ws_point_tap(from), step->n, to->exec, row);
     if (from.network->goes_back && to->gives_input_gradient)
         record(step->training,
                &(struct ws_record){.network = to, .from = from, .row = row, .n = step->n, .is_flow = true});
@@ -90,16 +87,10 @@ void ws_step_add_loss(struct ws_step *step, const char *name, double value, doub
 }
 
 double ws_step_imitate(struct ws_step *step, const char *name, struct ws_point student, struct ws_point teacher,
-                       double temperature, double weight)
+                       double temperature, const float *weights, double weight)
 {
-    const float *z_s = ws_point_value(student), *z_t = ws_point_value(teacher);
-    const int n_classes = (int)ws_point_floats(student);
-    float *loss_of = step->training->loss_of;
-    const double loss = ws_loss_kd(z_s, z_t, step->n, n_classes, temperature, weight, ws_point_gradient(student));
-    for (int i = 0; loss_of && i < step->n; i++)
-        loss_of[i] +=
-            (float)(weight * ws_loss_kd(z_s + (size_t)i * (size_t)n_classes, z_t + (size_t)i * (size_t)n_classes, 1,
-                                        n_classes, temperature, 1.0, NULL));
+    const double loss =
+        ws_loss_kd(ws_point_tap(student), ws_point_tap(teacher), weights, temperature, weight, step->training->loss_of);
     ws_step_add_loss(step, name, loss, weight);
     return loss;
 }
@@ -108,7 +99,7 @@ void ws_step_distill(struct ws_step *step, double temperature)
 {
     ws_step_run_student(step);
     ws_step_run_teacher(step, step->training->student);
-    ws_step_imitate(step, "kd", ws_step_student_logits(step), ws_step_teacher_logits(step), temperature, 1.0);
+    ws_step_imitate(step, "kd", ws_step_student_logits(step), ws_step_teacher_logits(step), temperature, NULL, 1.0);
 }
 
 static int count_right(const float *logits, const int32_t *labels, int n, int n_classes)
@@ -121,27 +112,17 @@ static int count_right(const float *logits, const int32_t *labels, int n, int n_
 
 void ws_step_classify(struct ws_step *step, const char *name, struct ws_point logits, double smoothing)
 {
-    const float *z = ws_point_value(logits);
     const int32_t *labels = step->batch.labels;
-    const int n_classes = (int)ws_point_floats(logits);
-    float *loss_of = step->training->loss_of;
-    const double loss = ws_loss_cross_entropy(z, labels, step->n, n_classes, smoothing, 1.0, ws_point_gradient(logits));
-    for (int i = 0; loss_of && i < step->n; i++)
-        loss_of[i] += (float)ws_loss_cross_entropy(z + (size_t)i * (size_t)n_classes, labels + i, 1, n_classes,
-                                                   smoothing, 1.0, NULL);
+    const double loss = ws_loss_cross_entropy(ws_point_tap(logits), labels, smoothing, 1.0, step->training->loss_of);
     ws_step_add_loss(step, name, loss, 1.0);
-    step->n_right = count_right(z, labels, step->n, n_classes);
+    step->n_right = count_right(ws_point_value(logits), labels, step->n, (int)ws_point_floats(logits));
 }
 
-double ws_step_align(struct ws_step *step, const char *name, struct ws_point from, const float *target,
-                     const float *weights, size_t dim, double weight)
+double ws_step_align(struct ws_step *step, const char *name, struct ws_point from, struct ws_point to, int side,
+                     const float *weights, double weight, float *scratch)
 {
-    const float *map = ws_point_value(from);
-    float *loss_of = step->training->loss_of;
-    const double loss = ws_loss_alignment(map, target, weights, step->n, dim, weight, ws_point_gradient(from));
-    for (int i = 0; loss_of && i < step->n; i++)
-        loss_of[i] += (float)(weight * ws_loss_alignment(map + (size_t)i * dim, target + (size_t)i * dim,
-                                                         weights ? weights + i : NULL, 1, dim, 1.0, NULL));
+    const double loss = ws_loss_alignment(ws_point_tap(from), ws_point_tap(to), side, weights, weight, scratch,
+                                          step->training->loss_of);
     ws_step_add_loss(step, name, loss, weight);
     return loss;
 }

@@ -36,41 +36,39 @@ void ws_step_flow_numbers(struct ws_step *step, struct ws_learner *from, struct 
 
 /** Add `weight` times a named part to the step's loss. */
 void ws_step_add_loss(struct ws_step *step, const char *name, double value, double weight);
-/** Hinton's loss, T^2 KL(teacher || student), as a part of the step's; returns it unweighted. */
+/** Hinton's loss, T^2 KL(teacher || student), as a part of the step's, each image by its weight (NULL: 1); returns it
+ * without `weight`. */
 double ws_step_imitate(struct ws_step *step, const char *name, struct ws_point student, struct ws_point teacher,
-                       double temperature, double weight);
+                       double temperature, const float *weights, double weight);
 /** What Hinton's distillation is: both networks on the batch, and that loss on their logits as part "kd". */
 void ws_step_distill(struct ws_step *step, double temperature);
 /** Cross entropy on the batch's labels, and how many were predicted. */
 void ws_step_classify(struct ws_step *step, const char *name, struct ws_point logits, double smoothing);
-/** Mean square distance of a value to `target` [n][dim], each image by its weight (NULL: 1). */
-double ws_step_align(struct ws_step *step, const char *name, struct ws_point from, const float *target,
-                     const float *weights, size_t dim, double weight);
+/** Mean square distance of a value to another's mean over windows of side x side, each image by its weight (NULL: 1).
+ * `scratch`, for side > 1: [n][values of `from`]. */
+double ws_step_align(struct ws_step *step, const char *name, struct ws_point from, struct ws_point to, int side,
+                     const float *weights, double weight, float *scratch);
 
 /** The student's and the teacher's logits. */
 struct ws_point ws_step_student_logits(const struct ws_step *step);
 struct ws_point ws_step_teacher_logits(const struct ws_step *step);
 
+/** As losses take it. */
+static inline struct ws_tap ws_point_tap(struct ws_point point)
+{
+    return (struct ws_tap){point.network->exec, point.node};
+}
+
+/** Its numbers, for who has to read them: [n][ws_point_floats()]. */
 static inline const float *ws_point_value(struct ws_point point)
 {
     return ws_exec_value(point.network->exec, point.node);
 }
 
-static inline float *ws_point_gradient(struct ws_point point)
-{
-    return ws_exec_seed(point.network->exec, point.node);
-}
-
-static inline const struct ws_node *ws_point_node(struct ws_point point)
-{
-    return &point.network->net->nodes[point.node];
-}
-
 /** Values of one image at a point. */
 static inline size_t ws_point_floats(struct ws_point point)
 {
-    const struct ws_node *node = ws_point_node(point);
-    return (size_t)node->height * (size_t)node->width * (size_t)node->channels;
+    return ws_tap_floats(ws_point_tap(point));
 }
 
 #endif

@@ -23,22 +23,17 @@ static void zero(struct ws_training *training)
 
 /* --- backward --- */
 
-static void add(float *to, const float *from, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        to[i] += from[i];
-}
-
 /* What the input that a value went into wants of it. */
 static void return_flow(const struct ws_record *flow)
 {
-    const float *wanted = ws_exec_input_gradient(flow->network->exec);
-    if (flow->numbers) {
-        add(flow->numbers->gradients, wanted, flow->numbers->n);
+    const struct ws_learner *numbers = flow->numbers;
+    if (numbers) {
+        const float *wanted = ws_exec_input_gradient(flow->network->exec);
+        for (size_t i = 0; i < numbers->n; i++)
+            numbers->gradients[i] += wanted[i];
         return;
     }
-    const size_t floats = ws_point_floats(flow->from);
-    add(ws_point_gradient(flow->from), wanted + (size_t)flow->row * floats, (size_t)flow->n * floats);
+    ws_tap_return(ws_point_tap(flow->from), flow->n, flow->network->exec, flow->row);
 }
 
 /* A network that ran in another's memory has lost its maps: it runs once more. */

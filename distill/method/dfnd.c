@@ -177,9 +177,8 @@ static void losses(void *state, struct ws_step *step)
     const float *z_t = ws_point_value(ws_step_teacher_logits(step));
     for (int i = 0; i < step->n; i++)
         dfnd->choices[i] = ws_argmax(z_t + (size_t)i * (size_t)n_classes, n_classes);
-    const double noisy =
-        ws_loss_noisy(ws_point_value(student), dfnd->choices, dfnd->noise->values, step->n, n_classes, dfnd->accuracy,
-                      1.0, ws_point_gradient(student), dfnd->noise->gradients, dfnd->scratch);
+    const double noisy = ws_loss_noisy(ws_point_tap(student), dfnd->choices, dfnd->noise->values, dfnd->accuracy, 1.0,
+                                       dfnd->noise->gradients, dfnd->scratch);
     ws_step_add_loss(step, "noisy", noisy, 1.0);
 }
 

@@ -33,8 +33,8 @@ const struct ws_conf_section ws_fitnet_section = {
 struct fitnet {
     struct ws_network *teacher, *regressor; /* the folded teacher with its middle map at hand */
     struct ws_point hint_t, hint_s;
-    int teacher_pool;   /* the teacher's map is averaged over windows of this side first; 1 = as it is */
-    float *teacher_map; /* [batch][compared map], used when teacher_pool > 1 */
+    int teacher_pool; /* the teacher's map is averaged over windows of this side first; 1 = as it is */
+    float *scratch;   /* [batch][H's values]: the teacher's map, averaged */
 };
 
 /* The student's middle map, of a network that is not there yet; and over which windows the two are averaged. */
@@ -95,7 +95,8 @@ static enum ws_status add_teacher(struct fitnet *fitnet, struct ws_training *tra
 static enum ws_status add_regressor(struct fitnet *fitnet, struct ws_training *training, int side, struct ws_err *err)
 {
     const struct ws_session *session = training->session;
-    const struct ws_node *from = ws_point_node(fitnet->hint_s), *to = ws_point_node(fitnet->hint_t);
+    const struct ws_node *from = ws_tap_node(ws_point_tap(fitnet->hint_s)),
+                         *to = ws_tap_node(ws_point_tap(fitnet->hint_t));
     struct ws_net *net = ws_net_new(from->height, from->width, from->channels);
     if (net) {
         const struct ws_window window = WS_SQUARE(side, side, 0);
@@ -132,31 +133,20 @@ static enum ws_status open_fitnet(struct ws_training *training, struct ws_err *e
     status = add_regressor(fitnet, training, match.student_pool, err);
     if (status == WS_OK)
         status = ws_training_alloc(training, &memory, (size_t)training->session->batch,
-                                   ws_point_floats(output_of(fitnet)) * sizeof *fitnet->teacher_map, err);
-    fitnet->teacher_map = memory;
+                                   ws_point_floats(output_of(fitnet)) * sizeof *fitnet->scratch, err);
+    fitnet->scratch = memory;
     return status;
-}
-
-/* H_t of the teacher's last forward, in the size that is compared. */
-static const float *teacher_map(struct fitnet *fitnet, int n)
-{
-    const float *map = ws_point_value(fitnet->hint_t);
-    if (fitnet->teacher_pool == 1)
-        return map;
-    ws_map_average(map, ws_point_node(fitnet->hint_t), n, fitnet->teacher_pool, fitnet->teacher_map);
-    return fitnet->teacher_map;
 }
 
 static void losses(void *state, struct ws_step *step)
 {
     struct fitnet *fitnet = state;
     const struct ws_fitnet_keys *options = ws_config_keys(step->training->session->config, &ws_fitnet_section);
-    const struct ws_point output = output_of(fitnet);
     ws_step_distill(step, options->temperature);
     ws_step_flow(step, fitnet->hint_s, fitnet->regressor, 0);
     ws_step_forward(step, fitnet->regressor, step->n, WS_BN_TRAIN);
-    ws_step_align(step, "hint", output, teacher_map(fitnet, step->n), NULL, ws_point_floats(output),
-                  options->hint_weight);
+    ws_step_align(step, "hint", output_of(fitnet), fitnet->hint_t, fitnet->teacher_pool, NULL, options->hint_weight,
+                  fitnet->scratch);
 }
 
 static const struct ws_phase phases[] = {{.name = "distil", .losses = losses}, {0}};

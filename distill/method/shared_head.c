@@ -100,46 +100,18 @@ enum ws_status ws_shared_head_open(struct ws_shared_head **out, struct ws_traini
         return status;
     share_classifier(training->session->teacher, training->model);
     head->compared = align == WS_ALIGN_POOLED ? training->model->head_pooled : training->model->projected;
-    head->map_floats = ws_point_floats((struct ws_point){training->student, head->compared});
-    status = ws_training_alloc(training, &memory, (size_t)training->session->batch,
-                               head->map_floats * sizeof *head->teacher_map, err);
-    head->teacher_map = memory;
+    status = ws_training_alloc(
+        training, &memory, (size_t)training->session->batch,
+        ws_point_floats((struct ws_point){training->student, head->compared}) * sizeof *head->scratch, err);
+    head->scratch = memory;
     return status;
-}
-
-void ws_map_average(const float *map, const struct ws_node *node, int batch, int pool, float *out)
-{
-    const int height = node->height / pool, width = node->width / pool;
-    const size_t channels = (size_t)node->channels, row = (size_t)node->width * channels;
-    for (int b = 0; b < batch; b++) {
-        const float *image = map + (size_t)b * (size_t)node->height * row;
-        for (int y = 0; y < height; y++)
-            for (int x = 0; x < width; x++)
-                for (size_t c = 0; c < channels; c++) {
-                    double sum = 0.0;
-                    for (int v = 0; v < pool; v++)
-                        for (int h = 0; h < pool; h++)
-                            sum += (double)image[(size_t)(y * pool + v) * row + (size_t)(x * pool + h) * channels + c];
-                    *out++ = (float)(sum / (double)(pool * pool));
-                }
-    }
-}
-
-/* What the student's `compared` is compared with, of the teacher's last forward on `n` images. */
-static const float *teacher_map(struct ws_shared_head *head, const struct ws_training *training, int n)
-{
-    const struct ws_model *teacher = training->session->teacher_predictor->model;
-    const int node = head->align == WS_ALIGN_POOLED ? teacher->head_pooled : teacher->projected;
-    const float *map = ws_exec_value(training->teacher->exec, node);
-    if (head->teacher_pool == 1)
-        return map;
-    ws_map_average(map, &teacher->net->nodes[node], n, head->teacher_pool, head->teacher_map);
-    return head->teacher_map;
 }
 
 void ws_shared_head_align(struct ws_shared_head *head, struct ws_step *step, const float *weights)
 {
     const struct ws_training *training = step->training;
+    const struct ws_model *teacher = training->session->teacher_predictor->model;
+    const int node = head->align == WS_ALIGN_POOLED ? teacher->head_pooled : teacher->projected;
     ws_step_align(step, "align", (struct ws_point){training->student, head->compared},
-                  teacher_map(head, training, step->n), weights, head->map_floats, 1.0);
+                  (struct ws_point){training->teacher, node}, head->teacher_pool, weights, 1.0, head->scratch);
 }

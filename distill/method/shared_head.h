@@ -15,9 +15,8 @@ enum ws_align { WS_ALIGN_MAP, WS_ALIGN_POOLED };
 struct ws_shared_head {
     int teacher_pool; /**< the teacher's map is averaged over windows of this side; 1 = as it is */
     enum ws_align align;
-    int compared;       /**< node of the student: `projected`, or `head_pooled` */
-    size_t map_floats;  /**< of one image, there */
-    float *teacher_map; /**< [batch][map_floats], used when teacher_pool > 1 */
+    int compared;   /**< node of the student: `projected`, or `head_pooled` */
+    float *scratch; /**< [batch][values there]: the teacher's map, averaged */
 };
 
 /**
@@ -31,7 +30,7 @@ WS_MUST_USE enum ws_status ws_shared_head_check(const struct ws_session *session
 /**
  * Add a student of session->card with a projector to the teacher's channels and the teacher's classifier, copied and
  * frozen, of a session that has been checked. WS_ALIGN_MAP: the larger of the two last maps is averaged to the size of
- * the smaller one: the student's inside its network, the teacher's by ws_shared_head_teacher_map(). WS_ALIGN_POOLED:
+ * the smaller one: the student's inside its network, the teacher's by the loss. WS_ALIGN_POOLED:
  * what is compared are both maps' averages, which the classifier reads; so the maps may have any size.
  */
 WS_MUST_USE enum ws_status ws_shared_head_open(struct ws_shared_head **out, struct ws_training *training,
@@ -39,9 +38,6 @@ WS_MUST_USE enum ws_status ws_shared_head_open(struct ws_shared_head **out, stru
 
 /** Part "align" of the step's loss: the weighted mean square distance of what is compared; weights NULL: all 1. */
 void ws_shared_head_align(struct ws_shared_head *head, struct ws_step *step, const float *weights);
-
-/** Mean over windows of `pool` x `pool` of a node's value for `batch` images, whose sides `pool` divides. */
-void ws_map_average(const float *map, const struct ws_node *node, int batch, int pool, float *out);
 
 /**
  * Windows over which two maps are averaged to one size: the larger by an integer, the other by 1. False where their

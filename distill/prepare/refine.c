@@ -144,8 +144,7 @@ static void descend(struct descent *d, struct ws_rng *rng)
         ws_exec_forward(d->exec, d->batch, WS_BN_OBSERVE);
         if (t == 1)
             choose_targets(d, rng);
-        ws_loss_cross_entropy(ws_exec_value(d->exec, d->teacher->logits), d->targets, d->batch,
-                              d->teacher->card.n_classes, 0.0, 1.0, ws_exec_seed(d->exec, d->teacher->logits));
+        ws_loss_cross_entropy((struct ws_tap){d->exec, d->teacher->logits}, d->targets, 0.0, 1.0, NULL);
         ws_loss_statistics(d->exec, d->teacher->net, d->options->statistics);
         ws_exec_backward(d->exec);
         d->correct_momentum = 1.0 - pow(beta1, t);

@@ -486,8 +486,7 @@ static void train(struct ws_model *model)
         for (size_t i = 0; i < BATCH * image; i++)
             ws_exec_input(exec)[i] = (float)ws_rng_normal(&rng);
         ws_exec_forward(exec, BATCH, WS_BN_TRAIN);
-        loss = ws_loss_cross_entropy(ws_exec_value(exec, model->logits), labels, BATCH, model->card.n_classes, 0, 1,
-                                     ws_exec_seed(exec, model->logits));
+        loss = ws_loss_cross_entropy((struct ws_tap){exec, model->logits}, labels, 0, 1, NULL);
         first = step ? first : loss;
         ws_net_zero_gradients(model->net);
         ws_exec_backward(exec);

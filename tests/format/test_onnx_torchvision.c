@@ -184,14 +184,12 @@ static void train(struct ws_net *net, struct ws_exec *exec, int logits, const st
     struct ws_optim optim = {0};
     const struct ws_optim_options sgd = {.kind = WS_OPTIM_SGD};
     const int32_t labels[BATCH] = {3, 7, 0, 4};
-    const int n_classes = (int)(stored->n_logits / (size_t)stored->batch);
     double rate = 0;
     check(ws_optim_init(&optim, net, &sgd, &err), &err);
     for (int step = 0; step <= N_STEPS; step++) {
         ws_exec_set_dropout(exec, 5, 0);
         ws_exec_forward(exec, stored->batch, mode);
-        losses[step] = ws_loss_cross_entropy(ws_exec_value(exec, logits), labels, stored->batch, n_classes, 0, 1,
-                                             ws_exec_seed(exec, logits));
+        losses[step] = ws_loss_cross_entropy((struct ws_tap){exec, logits}, labels, 0, 1, NULL);
         assert_true(isfinite(losses[step]));
         ws_net_zero_gradients(net);
         ws_exec_backward(exec);

@@ -2,6 +2,7 @@
  * inputs. */
 #include "recipe.h"
 
+#include "loss/arrays.h"
 #include "webstill/nn/exec.h"
 #include "webstill/nn/loss.h"
 #include "webstill/nn/optim.h"
@@ -127,8 +128,7 @@ static double step(struct ws_net *net, struct ws_exec *exec, int logits, int bat
         labels[i] = recipe_label(i);
     ws_net_zero_gradients(net);
     ws_exec_forward(exec, batch, WS_BN_TRAIN);
-    const double loss =
-        ws_loss_cross_entropy(ws_exec_value(exec, logits), labels, batch, 10, 0.0, 1.0, ws_exec_seed(exec, logits));
+    const double loss = ws_loss_cross_entropy((struct ws_tap){exec, logits}, labels, 0.0, 1.0, NULL);
     ws_exec_backward(exec);
     return loss;
 }
@@ -397,8 +397,8 @@ static double contrast(const struct kd3 *k, struct ws_exec *a, struct ws_exec *b
 {
     float *scratch = take(ws_loss_ntxent_scratch(k->batch, k->embedding));
     const double loss =
-        ws_loss_ntxent(NULL, ws_exec_value(a, node), ws_exec_value(b, node), k->batch, k->embedding,
-                       TEMPERATURE_PERCENT / 100.0, 0.5, ws_exec_seed(a, node), ws_exec_seed(b, node), scratch);
+        ws_array_ntxent(NULL, ws_exec_value(a, node), ws_exec_value(b, node), k->batch, k->embedding,
+                        TEMPERATURE_PERCENT / 100.0, 0.5, ws_exec_seed(a, node), ws_exec_seed(b, node), scratch);
     free(scratch);
     return loss;
 }
@@ -406,7 +406,7 @@ static double contrast(const struct kd3 *k, struct ws_exec *a, struct ws_exec *b
 /* Teacher on X' first, so that its features of X are still there for the alignment. */
 static void run_kd3_step(struct kd3 *k)
 {
-    const size_t pooled = (size_t)k->batch * TEACHER_WIDTH, dim = (size_t)7 * 7 * TEACHER_WIDTH;
+    const size_t pooled = (size_t)k->batch * TEACHER_WIDTH;
     recipe_images("mixed", ws_exec_input(k->teach), k->batch, SIDE, SIDE, 1);
     ws_exec_forward(k->teach, k->batch, WS_BN_EVAL);
     memcpy(ws_exec_input(k->embed_mixed), ws_exec_value(k->teach, k->t.pooled), pooled * sizeof(float));
@@ -433,8 +433,8 @@ static void run_kd3_step(struct kd3 *k)
     }
     compare(k->file, "weights", weights, (size_t)k->batch, 1e-5);
 
-    losses[0] = (float)ws_loss_alignment(ws_exec_value(k->on_x, k->projected), ws_exec_value(k->teach, k->t.features),
-                                         weights, k->batch, dim, 1.0, ws_exec_seed(k->on_x, k->projected));
+    losses[0] = (float)ws_loss_alignment((struct ws_tap){k->on_x, k->projected},
+                                         (struct ws_tap){k->teach, k->t.features}, 1, weights, 1.0, NULL, NULL);
     losses[1] = (float)contrast(k, k->on_x, k->on_mixed, k->embed);
     losses[2] = (float)contrast(k, k->embed_x, k->embed_mixed, ws_net_find(k->embed_t, "embed_t"));
     compare(k->file, "losses", losses, 3, 1e-5);
@@ -484,7 +484,7 @@ static void kd_is_pytorchs_kl_div_batchmean_times_t_squared(void **state)
     float student[B * C], teacher[B * C], gradient[B * C] = {0};
     recipe_draw("z", student, B * C, 4.0, 0.0);
     recipe_draw("t", teacher, B * C, 4.0, 0.0);
-    compare_one(file, "kd", ws_loss_kd(student, teacher, B, C, 4.0, 1.0, gradient), 1e-6);
+    compare_one(file, "kd", ws_array_kd(student, teacher, NULL, B, C, 4.0, 1.0, gradient, NULL), 1e-6);
     compare(file, "kd_gradient", gradient, B * C, 1e-6);
     ws_tensors_close(&file);
 }
@@ -501,7 +501,7 @@ static void the_noisy_cross_entropy_and_its_two_gradients_are_pytorchs(void **st
     recipe_draw("noise", noise, C * (C - 1), 2.0, 0.0);
     for (int i = 0; i < B; i++)
         labels[i] = recipe_label(i);
-    compare_one(file, "noisy", ws_loss_noisy(z, labels, noise, B, C, 0.9, 1.0, gradient, noise_gradient, scratch),
+    compare_one(file, "noisy", ws_array_noisy(z, labels, noise, B, C, 0.9, 1.0, gradient, noise_gradient, scratch),
                 1e-6);
     compare(file, "noisy_gradient", gradient, B * C, 1e-6);
     compare(file, "noisy_gradient_matrix", noise_gradient, C * (C - 1), 1e-6);
@@ -523,23 +523,23 @@ static void losses_and_their_gradients_are_pytorchs(void **state)
         labels[i] = recipe_label(i);
 
     memset(g, 0, sizeof g);
-    compare_one(file, "ce", ws_loss_cross_entropy(z, labels, B, C, 0.1, 1.0, g), 1e-6);
+    compare_one(file, "ce", ws_array_cross_entropy(z, labels, B, C, 0.1, 1.0, g, NULL), 1e-6);
     compare(file, "ce_gradient", g, B * C, 1e-6);
 
     float *scratch = take(ws_loss_ntxent_scratch(B, D));
     memset(g, 0, sizeof g);
     memset(h, 0, sizeof h);
-    compare_one(file, "ntxent", ws_loss_ntxent(NULL, u, v, B, D, 0.3, 1.0, g, h, scratch), 1e-6);
+    compare_one(file, "ntxent", ws_array_ntxent(NULL, u, v, B, D, 0.3, 1.0, g, h, scratch), 1e-6);
     compare(file, "ntxent_gradient_u", g, B * D, 1e-5);
     compare(file, "ntxent_gradient_v", h, B * D, 1e-5);
     memset(g, 0, sizeof g);
     memset(h, 0, sizeof h);
-    compare_one(file, "infonce", ws_loss_infonce(NULL, u, v, B, D, 0.3, 1.0, g, h, scratch), 1e-6);
+    compare_one(file, "infonce", ws_array_infonce(NULL, u, v, B, D, 0.3, 1.0, g, h, scratch), 1e-6);
     compare(file, "infonce_gradient_u", g, B * D, 1e-5);
     compare(file, "infonce_gradient_v", h, B * D, 1e-5);
     free(scratch);
     memset(g, 0, sizeof g);
-    compare_one(file, "alignment", ws_loss_alignment(u, v, w, B, D, 1.0, g), 1e-6);
+    compare_one(file, "alignment", ws_array_alignment(u, v, w, B, D, 1.0, g, NULL), 1e-6);
     compare(file, "alignment_gradient", g, B * D, 1e-6);
     ws_tensors_close(&file);
 }

@@ -2,6 +2,7 @@
  * test_kd3_claims.c. */
 #include "loss_slope.h"
 
+#include "loss/arrays.h"
 #include "webstill/base/rng.h"
 #include "webstill/nn/loss.h"
 
@@ -24,7 +25,7 @@ static const int32_t labels[B] = {0, 6, 3, -1, 2};
 
 static double cross_entropy(const float *x, float *gradient)
 {
-    return ws_loss_cross_entropy(x, labels, B, C, 0.1, 1.0, gradient);
+    return ws_array_cross_entropy(x, labels, B, C, 0.1, 1.0, gradient, NULL);
 }
 
 static void cross_entropy_of_uniform_logits_is_log_classes(void **state)
@@ -33,8 +34,8 @@ static void cross_entropy_of_uniform_logits_is_log_classes(void **state)
     float z[B * C];
     for (int i = 0; i < B * C; i++)
         z[i] = 3.25F;
-    assert_near(ws_loss_cross_entropy(z, labels, B, C, 0.0, 1.0, NULL), log(C), 1e-12);
-    assert_near(ws_loss_cross_entropy(z, labels, B, C, 0.3, 1.0, NULL), log(C), 1e-12);
+    assert_near(ws_array_cross_entropy(z, labels, B, C, 0.0, 1.0, NULL, NULL), log(C), 1e-12);
+    assert_near(ws_array_cross_entropy(z, labels, B, C, 0.3, 1.0, NULL, NULL), log(C), 1e-12);
 }
 
 static void cross_entropy_gradient_matches_differences(void **state)
@@ -59,7 +60,7 @@ static void cross_entropy_skips_unlabelled_images(void **state)
 
     const int32_t none[B] = {-1, -1, -1, -1, -1};
     memset(g, 0, sizeof g);
-    assert_near(ws_loss_cross_entropy(z, none, B, C, 0.0, 1.0, g), 0.0, 0.0);
+    assert_near(ws_array_cross_entropy(z, none, B, C, 0.0, 1.0, g, NULL), 0.0, 0.0);
     for (int i = 0; i < B * C; i++)
         assert_true(g[i] == 0.0F);
 }
@@ -69,8 +70,8 @@ static void cross_entropy_survives_huge_logits(void **state)
     (void)state;
     const float z[2] = {30000.0F, -30000.0F};
     const int32_t right = 0, wrong = 1;
-    assert_near(ws_loss_cross_entropy(z, &right, 1, 2, 0.0, 1.0, NULL), 0.0, 0.0);
-    assert_near(ws_loss_cross_entropy(z, &wrong, 1, 2, 0.0, 1.0, NULL), 60000.0, 1e-9);
+    assert_near(ws_array_cross_entropy(z, &right, 1, 2, 0.0, 1.0, NULL, NULL), 0.0, 0.0);
+    assert_near(ws_array_cross_entropy(z, &wrong, 1, 2, 0.0, 1.0, NULL, NULL), 60000.0, 1e-9);
 }
 
 static void gradients_are_scaled_and_added(void **state)
@@ -78,10 +79,10 @@ static void gradients_are_scaled_and_added(void **state)
     (void)state;
     float z[B * C], once[B * C] = {0}, thrice[B * C];
     fill(z, B * C, 3, 1.0);
-    ws_loss_cross_entropy(z, labels, B, C, 0.0, 1.0, once);
+    ws_array_cross_entropy(z, labels, B, C, 0.0, 1.0, once, NULL);
     for (int i = 0; i < B * C; i++)
         thrice[i] = 10.0F;
-    ws_loss_cross_entropy(z, labels, B, C, 0.0, 3.0, thrice);
+    ws_array_cross_entropy(z, labels, B, C, 0.0, 3.0, thrice, NULL);
     for (int i = 0; i < B * C; i++)
         assert_near((double)thrice[i], 10.0 + 3.0 * (double)once[i], 2e-6);
 }
@@ -93,7 +94,7 @@ static double temperature;
 
 static double kd(const float *x, float *gradient)
 {
-    return ws_loss_kd(x, teacher, B, C, temperature, 1.0, gradient);
+    return ws_array_kd(x, teacher, NULL, B, C, temperature, 1.0, gradient, NULL);
 }
 
 static void kd_of_equal_logits_is_zero(void **state)
@@ -113,7 +114,7 @@ static void kd_of_two_classes_is_the_binary_divergence(void **state)
     const float zs[2] = {1.0F, 0.0F}, zt[2] = {0.0F, 2.0F};
     const double t = 2.0, p = 1.0 / (1.0 + exp(2.0 / t)), q = 1.0 / (1.0 + exp(-1.0 / t));
     const double expected = t * t * (p * log(p / q) + (1.0 - p) * log((1.0 - p) / (1.0 - q)));
-    assert_near(ws_loss_kd(zs, zt, 1, 2, t, 1.0, NULL), expected, 1e-12);
+    assert_near(ws_array_kd(zs, zt, NULL, 1, 2, t, 1.0, NULL, NULL), expected, 1e-12);
 }
 
 static void kd_gradient_stays_of_one_size_as_temperature_grows(void **state)
@@ -152,7 +153,7 @@ static float target[B * D], weights[B];
 
 static double alignment(const float *x, float *gradient)
 {
-    return ws_loss_alignment(x, target, weights, B, D, 1.0, gradient);
+    return ws_array_alignment(x, target, weights, B, D, 1.0, gradient, NULL);
 }
 
 static void alignment_gradient_matches_differences(void **state)
@@ -175,7 +176,7 @@ static double ntxent_pairs(const float *u, const float *v, int batch, float *gu,
     assert_non_null(scratch);
     for (size_t i = 0; i < n_scratch; i++)
         scratch[i] = NAN; /* nothing may depend on what was there */
-    const double loss = ws_loss_ntxent(NULL, u, v, batch, D, 0.3, 1.0, gu, gv, scratch);
+    const double loss = ws_array_ntxent(NULL, u, v, batch, D, 0.3, 1.0, gu, gv, scratch);
     free(scratch);
     return loss;
 }
@@ -244,12 +245,13 @@ static void ntxent_gives_the_same_bytes_for_any_number_of_threads(void **state)
     fill(x, N, 23, 2.0);
     double *scratch = malloc(ws_loss_ntxent_scratch(ROWS, D) * sizeof(float));
     assert_non_null(scratch);
-    const double loss = ws_loss_ntxent(NULL, x, x + N / 2, ROWS, D, 0.3, 0.7, alone, alone + N / 2, scratch);
+    const double loss = ws_array_ntxent(NULL, x, x + N / 2, ROWS, D, 0.3, 0.7, alone, alone + N / 2, scratch);
     for (int n_threads = 1; n_threads <= 3; n_threads++) {
         float together[N] = {0};
         struct ws_pool *pool = NULL;
         assert_int_equal(ws_pool_open(&pool, n_threads, &err), WS_OK);
-        assert_true(loss == ws_loss_ntxent(pool, x, x + N / 2, ROWS, D, 0.3, 0.7, together, together + N / 2, scratch));
+        assert_true(loss ==
+                    ws_array_ntxent(pool, x, x + N / 2, ROWS, D, 0.3, 0.7, together, together + N / 2, scratch));
         assert_memory_equal(alone, together, sizeof alone);
         ws_pool_close(&pool);
     }
@@ -265,7 +267,7 @@ static double infonce(const float *x, float *gradient)
     for (size_t i = 0; i < ws_loss_ntxent_scratch(B, D); i++)
         ((float *)scratch)[i] = NAN; /* nothing may depend on what was there */
     const double loss =
-        ws_loss_infonce(NULL, x, x + B * D, B, D, 0.3, 1.0, gradient, gradient ? gradient + B * D : NULL, scratch);
+        ws_array_infonce(NULL, x, x + B * D, B, D, 0.3, 1.0, gradient, gradient ? gradient + B * D : NULL, scratch);
     free(scratch);
     return loss;
 }

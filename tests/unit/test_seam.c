@@ -94,8 +94,7 @@ static void invert(void *state, struct ws_step *step)
     ws_step_forward(step, toy->generator, step->n, WS_BN_TRAIN);
     ws_step_flow(step, made, toy->teacher, 0);
     ws_step_forward(step, toy->teacher, step->n, WS_BN_OBSERVE);
-    const double wrong = ws_loss_cross_entropy(ws_point_value(logits), toy->targets, step->n, CLASSES, 0.0, 1.0,
-                                               ws_point_gradient(logits));
+    const double wrong = ws_loss_cross_entropy(ws_point_tap(logits), toy->targets, 0.0, 1.0, NULL);
     ws_step_add_loss(step, "class", wrong, 1.0);
     ws_step_add_loss(step, "statistics", ws_loss_statistics(toy->teacher->exec, teacher->net, .1), .1);
 }
@@ -124,16 +123,7 @@ static void distil(void *state, struct ws_step *step)
     ws_step_run_student(step);
     ws_step_run_teacher(step, step->training->student);
     assert_non_null(step->batch.weights);
-    double sum = 0;
-    for (int i = 0; i < step->n; i++) {
-        const size_t at = (size_t)i * CLASSES;
-        const double weight = (double)step->batch.weights[i] / step->n;
-        const double loss = ws_loss_kd(ws_point_value(student) + at, ws_point_value(teacher) + at, 1, CLASSES, 4,
-                                       weight, ws_point_gradient(student) + at);
-        step->training->loss_of[i] = (float)loss;
-        sum += weight * loss;
-    }
-    ws_step_add_loss(step, "kd", sum, 1.0);
+    ws_step_imitate(step, "kd", student, teacher, 4, step->batch.weights, 1.0);
 }
 
 static void add_metrics(void *state, json_t *line)

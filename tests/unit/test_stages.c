@@ -580,8 +580,7 @@ static double train_steps(struct ws_model *model, int n_steps)
         for (int i = 0; i < BATCH * SIDE * SIDE; i++)
             ws_exec_input(exec)[i] = (float)ws_rng_normal(&rng);
         ws_exec_forward(exec, BATCH, WS_BN_TRAIN);
-        loss = ws_loss_cross_entropy(ws_exec_value(exec, model->logits), labels, BATCH, 3, 0, 1,
-                                     ws_exec_seed(exec, model->logits));
+        loss = ws_loss_cross_entropy((struct ws_tap){exec, model->logits}, labels, 0, 1, NULL);
         ws_net_zero_gradients(model->net);
         ws_exec_backward(exec);
         ws_optim_step(&optim, model->net, 0.05);

@@ -62,7 +62,7 @@ static void losses(void *state, struct ws_step *step)
     ws_kd3_align(state, step);
     if (plus->options->kl_weight > 0.0 && plus->settled.share)
         ws_step_imitate(step, "kl", ws_step_student_logits(step), ws_step_teacher_logits(step),
-                        plus->options->kl_temperature, plus->options->kl_weight);
+                        plus->options->kl_temperature, NULL, plus->options->kl_weight);
     ws_kd3_contrast(state, step);
 }
 

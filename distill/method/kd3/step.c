@@ -222,7 +222,7 @@ void ws_kd3_align(struct ws_kd3 *kd3, struct ws_step *step)
     const struct ws_point student = ws_step_student_logits(step), teacher = ws_step_teacher_logits(step);
     const float *of_images = step->batch.weights;
     if (!kd3->options->share) {
-        ws_step_imitate(step, "kl", student, teacher, kd3->options->kl_temperature, 1.0);
+        ws_step_imitate(step, "kl", student, teacher, kd3->options->kl_temperature, NULL, 1.0);
         return;
     }
     if (kd3->options->weights)
@@ -247,24 +247,18 @@ static void contrast_networks(struct ws_kd3 *kd3, struct ws_step *step)
     const double weight = kd3->options->contrast_weight;
     ws_step_forward(step, kd3->embed_s, step->n, WS_BN_TRAIN);
     ws_step_forward(step, kd3->embed_t, step->n, WS_BN_TRAIN);
-    const double loss = ws_loss_infonce(step->training->session->pool, ws_point_value(u), ws_point_value(v), step->n,
-                                        (int)ws_point_floats(u), kd3->options->contrast_temperature, weight,
-                                        ws_point_gradient(u), ws_point_gradient(v), kd3->contrast_scratch);
+    const double loss = ws_loss_infonce(ws_point_tap(u), ws_point_tap(v), kd3->options->contrast_temperature, weight,
+                                        kd3->contrast_scratch);
     ws_step_add_loss(step, "contrast_cross", loss, weight);
 }
 
 /* NT-Xent of X against X' in one network. */
 static void contrast_copies(struct ws_kd3 *kd3, struct ws_step *step, struct ws_network *embedding, const char *name)
 {
-    const struct ws_point u = output_of(embedding);
-    const size_t half = (size_t)step->n * ws_point_floats(u);
     const double weight = kd3->options->contrast_weight;
     ws_step_forward(step, embedding, 2 * step->n, WS_BN_TRAIN);
-    const float *value = ws_point_value(u);
-    float *seed = ws_point_gradient(u);
-    const double loss =
-        ws_loss_ntxent(step->training->session->pool, value, value + half, step->n, (int)ws_point_floats(u),
-                       kd3->options->contrast_temperature, weight, seed, seed + half, kd3->contrast_scratch);
+    const double loss = ws_loss_ntxent(ws_point_tap(output_of(embedding)), kd3->options->contrast_temperature, weight,
+                                       kd3->contrast_scratch);
     ws_step_add_loss(step, name, loss, weight);
 }
 

@@ -287,3 +287,8 @@ int ws_exec_batch(const struct ws_exec *exec)
 {
     return exec->view.n_images;
 }
+
+struct ws_pool *ws_exec_pool(const struct ws_exec *exec)
+{
+    return exec->view.pool;
+}

@@ -7,7 +7,7 @@
  * R_km being the sum of r_k over the images whose label is entry m of row k. Products are sums of logarithms here, so
  * that a probability that underflows makes no infinite loss.
  */
-#include "webstill/nn/loss.h"
+#include "arrays.h"
 
 #include "webstill/base/err.h"
 
@@ -92,8 +92,8 @@ static void add_noise_gradient(const struct matrix *matrix, double factor, float
     }
 }
 
-double ws_loss_noisy(const float *logits, const int32_t *labels, const float *noise, int batch, int n_classes,
-                     double accuracy, double scale, float *gradient, float *noise_gradient, double *scratch)
+double ws_array_noisy(const float *logits, const int32_t *labels, const float *noise, int batch, int n_classes,
+                      double accuracy, double scale, float *gradient, float *noise_gradient, double *scratch)
 {
     ws_assert(n_classes >= 2 && accuracy >= 0.0 && accuracy <= 1.0);
     struct matrix matrix = {.n_classes = n_classes};

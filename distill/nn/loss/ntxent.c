@@ -12,6 +12,8 @@
  *
  * Each phase goes over the rows in slices; a row is one worker's, so the bytes do not depend on their number.
  */
+#include "arrays.h"
+
 #include "webstill/nn/loss.h"
 
 #include <math.h>
@@ -241,8 +243,8 @@ static double contrast(struct ws_pool *pool, struct ntxent *l, double scale, voi
     return loss / (double)n_asking(l);
 }
 
-double ws_loss_ntxent(struct ws_pool *pool, const float *u, const float *v, int batch, int dim, double temperature,
-                      double scale, float *gradient_u, float *gradient_v, void *scratch)
+double ws_array_ntxent(struct ws_pool *pool, const float *u, const float *v, int batch, int dim, double temperature,
+                       double scale, float *gradient_u, float *gradient_v, void *scratch)
 {
     struct ntxent l = {.u = u,
                        .v = v,
@@ -254,8 +256,8 @@ double ws_loss_ntxent(struct ws_pool *pool, const float *u, const float *v, int 
     return contrast(pool, &l, scale, scratch);
 }
 
-double ws_loss_infonce(struct ws_pool *pool, const float *u, const float *v, int batch, int dim, double temperature,
-                       double scale, float *gradient_u, float *gradient_v, void *scratch)
+double ws_array_infonce(struct ws_pool *pool, const float *u, const float *v, int batch, int dim, double temperature,
+                        double scale, float *gradient_u, float *gradient_v, void *scratch)
 {
     struct ntxent l = {.is_cross = true,
                        .u = u,

@@ -107,8 +107,27 @@ void ws_exec_trace(struct ws_exec *exec, ws_trace_fn *see, void *argument);
 
 /** Images of the last forward; 0 before the first. */
 int ws_exec_batch(const struct ws_exec *exec);
+/** The pool that it was opened with. */
+struct ws_pool *ws_exec_pool(const struct ws_exec *exec);
 
 /** The last forward once more: same input, batch and mode. */
 void ws_exec_forward_again(struct ws_exec *exec);
+
+/**
+ * A value of the last forward and its gradient, by name: where they lie is the device's. Losses take taps, and a value
+ * goes from one network into another through them.
+ */
+struct ws_tap {
+    struct ws_exec *exec;
+    int node;
+};
+
+const struct ws_node *ws_tap_node(struct ws_tap tap);
+/** Values of one image. */
+size_t ws_tap_floats(struct ws_tap tap);
+/** Copy the value's first `n` images into rows `row` … of another network's input. */
+void ws_tap_copy(struct ws_tap from, int n, struct ws_exec *to, int row);
+/** Add the gradient of these rows, after that network's backward, to the value's own. */
+void ws_tap_return(struct ws_tap from, int n, const struct ws_exec *to, int row);
 
 #endif

@@ -1,10 +1,9 @@
 /* Losses with their gradients. Everything is summed in double, in image order, by one thread. */
-#include "webstill/nn/loss.h"
+#include "arrays.h"
 
 #include "webstill/base/err.h"
 
 #include <math.h>
-#include <stdbool.h>
 
 /* log(sum_c exp(z_c / T)), safe for any finite z. */
 static double log_sum_exp(const float *z, int n, double temperature)
@@ -18,8 +17,8 @@ static double log_sum_exp(const float *z, int n, double temperature)
     return top / temperature + log(sum);
 }
 
-double ws_loss_cross_entropy(const float *logits, const int32_t *labels, int batch, int n_classes, double smoothing,
-                             double scale, float *gradient)
+double ws_array_cross_entropy(const float *logits, const int32_t *labels, int batch, int n_classes, double smoothing,
+                              double scale, float *gradient, float *loss_of)
 {
     int n_labelled = 0;
     for (int i = 0; i < batch; i++)
@@ -35,8 +34,14 @@ double ws_loss_cross_entropy(const float *logits, const int32_t *labels, int bat
         ws_assert(labels[i] < n_classes);
         const float *z = logits + (size_t)i * (size_t)n_classes;
         const double lse = log_sum_exp(z, n_classes, 1.0);
-        for (int c = 0; c < n_classes; c++)
-            loss -= (c == labels[i] ? on : off) * ((double)z[c] - lse);
+        double own = 0.0;
+        for (int c = 0; c < n_classes; c++) {
+            const double term = (c == labels[i] ? on : off) * ((double)z[c] - lse);
+            loss -= term;
+            own -= term;
+        }
+        if (loss_of)
+            loss_of[i] += (float)(scale * own);
         if (!gradient)
             continue;
         float *g = gradient + (size_t)i * (size_t)n_classes;
@@ -46,30 +51,36 @@ double ws_loss_cross_entropy(const float *logits, const int32_t *labels, int bat
     return loss / n_labelled;
 }
 
-double ws_loss_kd(const float *student, const float *teacher, int batch, int n_classes, double temperature,
-                  double scale, float *gradient)
+double ws_array_kd(const float *student, const float *teacher, const float *weights, int batch, int n_classes,
+                   double temperature, double scale, float *gradient, float *loss_of)
 {
     double loss = 0.0;
     for (int i = 0; i < batch; i++) {
         const float *zs = student + (size_t)i * (size_t)n_classes;
         const float *zt = teacher + (size_t)i * (size_t)n_classes;
+        const double w = weights ? (double)weights[i] : 1.0;
         const double lse_s = log_sum_exp(zs, n_classes, temperature);
         const double lse_t = log_sum_exp(zt, n_classes, temperature);
         float *g = gradient ? gradient + (size_t)i * (size_t)n_classes : NULL;
+        double own = 0.0;
         for (int c = 0; c < n_classes; c++) {
             const double log_s = (double)zs[c] / temperature - lse_s;
             const double log_t = (double)zt[c] / temperature - lse_t;
-            loss += exp(log_t) * (log_t - log_s);
+            const double term = exp(log_t) * (log_t - log_s);
+            loss += w * term;
+            own += term;
             /* T^2 of the definition times 1/T of the inner derivative. */
             if (g)
-                g[c] += (float)(scale * temperature / batch * (exp(log_s) - exp(log_t)));
+                g[c] += (float)(scale * w * temperature / batch * (exp(log_s) - exp(log_t)));
         }
+        if (loss_of)
+            loss_of[i] += (float)(scale * (temperature * temperature * own));
     }
     return temperature * temperature * loss / batch;
 }
 
-double ws_loss_alignment(const float *a, const float *b, const float *weights, int batch, size_t dim, double scale,
-                         float *gradient)
+double ws_array_alignment(const float *a, const float *b, const float *weights, int batch, size_t dim, double scale,
+                          float *gradient, float *loss_of)
 {
     const double share = 1.0 / ((double)batch * (double)dim);
     double loss = 0.0;
@@ -82,6 +93,8 @@ double ws_loss_alignment(const float *a, const float *b, const float *weights, i
             sum += difference * difference;
         }
         loss += w * sum;
+        if (loss_of)
+            loss_of[i] += (float)(scale * sum / (double)dim);
         if (!gradient)
             continue;
         float *g = gradient + (size_t)i * dim;
@@ -90,4 +103,21 @@ double ws_loss_alignment(const float *a, const float *b, const float *weights, i
             g[d] += (float)(factor * ((double)ai[d] - (double)bi[d]));
     }
     return loss * share;
+}
+
+void ws_array_average(const float *map, int batch, int height, int width, int channels, int side, float *out)
+{
+    const size_t n = (size_t)channels, row = (size_t)width * n;
+    for (int b = 0; b < batch; b++) {
+        const float *image = map + (size_t)b * (size_t)height * row;
+        for (int y = 0; y < height / side; y++)
+            for (int x = 0; x < width / side; x++)
+                for (size_t c = 0; c < n; c++) {
+                    double sum = 0.0;
+                    for (int v = 0; v < side; v++)
+                        for (int h = 0; h < side; h++)
+                            sum += (double)image[(size_t)(y * side + v) * row + (size_t)(x * side + h) * n + c];
+                    *out++ = (float)(sum / (double)(side * side));
+                }
+    }
 }
