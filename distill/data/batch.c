@@ -23,11 +23,11 @@ static void load_image(void *argument, int slice, int worker)
                      set->channels, load->input + (size_t)slice * ws_dataset_image_bytes(set));
 }
 
-void ws_batch_load(struct ws_pool *pool, const struct ws_dataset *set, const struct ws_view *view,
+void ws_batch_load(struct ws_workers *workers, const struct ws_dataset *set, const struct ws_view *view,
                    const uint32_t *images, int n, float *input)
 {
     struct load load = {set, view, images, input};
-    ws_pool_run(pool, n, load_image, &load);
+    ws_workers_run(workers, n, load_image, &load);
 }
 
 int64_t ws_sampler_pass_batches(size_t n, int batch)

@@ -5,8 +5,8 @@
 #include "augment.h"
 #include "set.h"
 
-#include "webstill/base/pool.h"
 #include "webstill/base/rng.h"
+#include "webstill/base/workers.h"
 
 /** Which view of the images; numbers are keyed by (seed, stream, the image's id, pass). */
 struct ws_view {
@@ -20,7 +20,7 @@ struct ws_view {
 };
 
 /** Write `n` images of the set into `input`, [n][height][width][channels]. */
-void ws_batch_load(struct ws_pool *pool, const struct ws_dataset *set, const struct ws_view *view,
+void ws_batch_load(struct ws_workers *workers, const struct ws_dataset *set, const struct ws_view *view,
                    const uint32_t *images, int n, float *input);
 
 /**

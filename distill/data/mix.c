@@ -55,7 +55,7 @@ static void mix_image(void *argument, int slice, int worker)
     }
 }
 
-void ws_mix_apply(struct ws_pool *pool, const float *x, float *out, int batch, int n_pixels, int channels,
+void ws_mix_apply(struct ws_workers *workers, const float *x, float *out, int batch, int n_pixels, int channels,
                   const double *lam, const uint32_t *partner, double eps, void *scratch)
 {
     ws_assert(n_pixels >= 2 && batch >= 1);
@@ -71,8 +71,8 @@ void ws_mix_apply(struct ws_pool *pool, const float *x, float *out, int batch, i
         .mean = statistics,
         .deviation = statistics + (size_t)batch * (size_t)channels,
     };
-    ws_pool_run(pool, batch, measure_image, &mix);
-    ws_pool_run(pool, batch, mix_image, &mix);
+    ws_workers_run(workers, batch, measure_image, &mix);
+    ws_workers_run(workers, batch, mix_image, &mix);
 }
 
 void ws_mix_draw(struct ws_rng *rng, int batch, double alpha, double *lam, uint32_t *partner)

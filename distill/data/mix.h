@@ -2,8 +2,8 @@
 #ifndef WEBSTILL_DISTILL_DATA_MIX_H
 #define WEBSTILL_DISTILL_DATA_MIX_H
 
-#include "webstill/base/pool.h"
 #include "webstill/base/rng.h"
+#include "webstill/base/workers.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -18,7 +18,7 @@ size_t ws_mix_scratch_bytes(int batch, int channels);
  * `scratch` has ws_mix_scratch_bytes(), aligned for double. Determinism: a function of the
  * arguments; the pool's size does not matter.
  */
-void ws_mix_apply(struct ws_pool *pool, const float *x, float *out, int batch, int n_pixels, int channels,
+void ws_mix_apply(struct ws_workers *workers, const float *x, float *out, int batch, int n_pixels, int channels,
                   const double *lam, const uint32_t *partner, double eps, void *scratch);
 
 /** Draw lam ~ Beta(alpha, alpha) per image and a random permutation of the batch. */

@@ -59,7 +59,7 @@ static void show_noise(struct ws_supply *supply, const struct ws_batch *batch, c
                        float *input)
 {
     struct draw draw = {(const struct noise *)supply, place->step, input};
-    ws_pool_run(supply->session->pool, batch->n, show_image, &draw);
+    ws_workers_run(supply->session->workers, batch->n, show_image, &draw);
 }
 
 static enum ws_status load_noise(struct ws_supply *supply, const struct ws_tensors *file, bool is_begun,

@@ -4,10 +4,10 @@
 
 #include <string.h>
 
-enum ws_status ws_predictor_open(struct ws_predictor *predictor, struct ws_model *model, struct ws_pool *pool,
+enum ws_status ws_predictor_open(struct ws_predictor *predictor, struct ws_model *model, struct ws_workers *workers,
                                  int max_batch, bool fold, struct ws_err *err)
 {
-    *predictor = (struct ws_predictor){.model = model, .pool = pool, .max_batch = max_batch};
+    *predictor = (struct ws_predictor){.model = model, .workers = workers, .max_batch = max_batch};
     if (fold) {
         const enum ws_status status = ws_model_fold(&predictor->folded, model, err);
         if (status != WS_OK)
@@ -22,16 +22,16 @@ enum ws_status ws_predictor_open(struct ws_predictor *predictor, struct ws_model
             taps[n_taps++] = wanted[i];
     const struct ws_exec_options options = {.max_batch = max_batch, .taps = taps, .n_taps = n_taps};
     struct ws_net *net = fold ? predictor->folded->net : model->net;
-    const enum ws_status status = ws_exec_open(&predictor->exec, net, pool, &options, err);
+    const enum ws_status status = ws_exec_open(&predictor->exec, net, workers, &options, err);
     if (status != WS_OK)
         ws_predictor_close(predictor);
     return status;
 }
 
-enum ws_status ws_predictor_take(struct ws_predictor *predictor, struct ws_model **model, struct ws_pool *pool,
+enum ws_status ws_predictor_take(struct ws_predictor *predictor, struct ws_model **model, struct ws_workers *workers,
                                  int max_batch, struct ws_err *err)
 {
-    const enum ws_status status = ws_predictor_open(predictor, *model, pool, max_batch, true, err);
+    const enum ws_status status = ws_predictor_open(predictor, *model, workers, max_batch, true, err);
     ws_model_free(model);
     return status;
 }
@@ -58,7 +58,7 @@ enum ws_status ws_predict(struct ws_predictor *predictor, const struct ws_datase
             return ws_fail(err, WS_E_STOPPED, "stopped by a signal after %zu of %zu images", done, n);
         const size_t left = n - done;
         const int batch = left < (size_t)predictor->max_batch ? (int)left : predictor->max_batch;
-        ws_batch_load(predictor->pool, set, view, images + done, batch, ws_exec_input(predictor->exec));
+        ws_batch_load(predictor->workers, set, view, images + done, batch, ws_exec_input(predictor->exec));
         ws_predictor_forward(predictor, batch);
         memcpy(logits + done * n_classes, ws_exec_value(predictor->exec, predictor->model->logits),
                (size_t)batch * n_classes * sizeof *logits);

@@ -13,7 +13,7 @@ struct ws_predictor {
     const struct ws_model *model; /**< borrowed, or `folded` */
     struct ws_model *folded;      /**< owned, or NULL */
     struct ws_exec *exec;         /**< owned */
-    struct ws_pool *pool;         /**< borrowed */
+    struct ws_workers *workers;   /**< borrowed */
     int max_batch;
 };
 
@@ -22,11 +22,11 @@ struct ws_predictor {
  * current weights and running statistics, so that a student under training can be asked. The model outlives it.
  */
 WS_MUST_USE enum ws_status ws_predictor_open(struct ws_predictor *predictor, struct ws_model *model,
-                                             struct ws_pool *pool, int max_batch, bool fold, struct ws_err *err);
+                                             struct ws_workers *workers, int max_batch, bool fold, struct ws_err *err);
 /** The same, folded, for a model that nobody needs as it was: *model is freed and NULL in any case; predictor->model is
  * what is left of it, with its card, digest and taps. */
 WS_MUST_USE enum ws_status ws_predictor_take(struct ws_predictor *predictor, struct ws_model **model,
-                                             struct ws_pool *pool, int max_batch, struct ws_err *err);
+                                             struct ws_workers *workers, int max_batch, struct ws_err *err);
 void ws_predictor_close(struct ws_predictor *predictor);
 
 /** Run the first `n` images of the exec's input; values are read with ws_exec_value(predictor->exec, …). */

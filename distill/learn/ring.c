@@ -188,7 +188,7 @@ static void show_ring(struct ws_supply *supply, const struct ws_batch *batch, co
     const struct ws_view view = {
         .augment = &session->augment, .seed = session->seed, .stream = WS_STREAM_AUGMENT, .pass = batch->view_pass};
     if (!ring->values)
-        ws_batch_load(session->pool, &ring->set, &view, batch->images, batch->n, input);
+        ws_batch_load(session->workers, &ring->set, &view, batch->images, batch->n, input);
     for (int i = 0; ring->values && i < batch->n; i++)
         memcpy(input + (size_t)i * floats, ring->values + (size_t)batch->images[i] * floats, floats * sizeof *input);
 }

@@ -8,14 +8,14 @@
 #include "model/network.h"
 #include "predict.h"
 
-#include "webstill/base/pool.h"
+#include "webstill/base/workers.h"
 #include "webstill/stage/config.h"
 
 /** Everything is borrowed and outlives the training. */
 struct ws_session {
     const struct ws_config *config; /**< for a method's own keys */
     const char *dir;                /**< of the run, "…/runs/kd3" */
-    struct ws_pool *pool;
+    struct ws_workers *workers;
     const struct ws_comm *comm; /**< NULL: this process alone */
     const struct ws_dataset *data;
     const uint32_t *train; /**< images that may be trained on, ascending: all but the held-out ones */

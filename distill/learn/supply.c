@@ -123,7 +123,7 @@ static void show_stored(struct ws_supply *supply, const struct ws_batch *batch, 
         .refined = stored->refined,
         .refined_share = stored->refined_share,
     };
-    ws_batch_load(session->pool, session->data, &view, batch->images, batch->n, input);
+    ws_batch_load(session->workers, session->data, &view, batch->images, batch->n, input);
 }
 
 static void save_stored(struct ws_supply *supply, struct ws_checkpoint *checkpoint, bool is_begun)

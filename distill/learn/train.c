@@ -37,7 +37,7 @@ static enum ws_status open_loop(struct ws_loop *loop, struct ws_err *err)
     if (!loop->held_logits)
         status = ws_fail(err, WS_E_MEMORY, "out of memory for the logits of %zu images", n_held);
     if (status == WS_OK)
-        status = ws_predictor_open(&loop->student, loop->model, session->pool, session->batch, false, err);
+        status = ws_predictor_open(&loop->student, loop->model, session->workers, session->batch, false, err);
     return status;
 }
 

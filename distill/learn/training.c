@@ -99,7 +99,7 @@ enum ws_status ws_training_add_run(struct ws_training *training, const char *nam
 {
     struct ws_exec *exec = NULL;
     *out = NULL;
-    const enum ws_status status = ws_exec_open(&exec, net, training->session->pool, options, err);
+    const enum ws_status status = ws_exec_open(&exec, net, training->session->workers, options, err);
     if (status != WS_OK)
         return status;
     const struct ws_network network = {.name = name,

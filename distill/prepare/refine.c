@@ -39,7 +39,7 @@ static ptrdiff_t source_of(const struct ws_dataset *data, struct move move, int 
 
 struct descent {
     const struct ws_dataset *data; /* borrowed */
-    struct ws_pool *pool;          /* borrowed */
+    struct ws_workers *workers;    /* borrowed */
     struct ws_model *teacher;      /* borrowed */
     const struct ws_refine_options *options;
     struct ws_exec *exec;                    /* owned */
@@ -78,7 +78,7 @@ static enum ws_status open_descent(struct descent *d, struct ws_err *err)
         return ws_fail(err, WS_E_MEMORY, "out of memory to refine %d images at a time", d->batch);
     const struct ws_exec_options options = {
         .max_batch = d->batch, .backward = true, .input_gradient = true, .taps = &d->teacher->logits, .n_taps = 1};
-    return ws_exec_open(&d->exec, d->teacher->net, d->pool, &options, err);
+    return ws_exec_open(&d->exec, d->teacher->net, d->workers, &options, err);
 }
 
 static void show_image(void *argument, int slice, int worker)
@@ -140,7 +140,7 @@ static void descend(struct descent *d, struct ws_rng *rng)
         d->move.down = (int)ws_rng_below(rng, 2 * MAX_MOVE + 1) - MAX_MOVE;
         d->move.right = (int)ws_rng_below(rng, 2 * MAX_MOVE + 1) - MAX_MOVE;
         d->move.is_mirrored = ws_rng_uniform(rng) < 0.5;
-        ws_pool_run(d->pool, d->batch, show_image, d);
+        ws_workers_run(d->workers, d->batch, show_image, d);
         ws_exec_forward(d->exec, d->batch, WS_BN_OBSERVE);
         if (t == 1)
             choose_targets(d, rng);
@@ -149,7 +149,7 @@ static void descend(struct descent *d, struct ws_rng *rng)
         ws_exec_backward(d->exec);
         d->correct_momentum = 1.0 - pow(beta1, t);
         d->correct_square = 1.0 - pow(beta2, t);
-        ws_pool_run(d->pool, d->batch, move_image, d);
+        ws_workers_run(d->workers, d->batch, move_image, d);
         ws_progress_step(&d->progress, d->n_refined + d->n_taken * t / d->options->steps, NULL);
     }
 }
@@ -308,14 +308,14 @@ static enum ws_status make_parts(struct descent *d, const uint32_t *order, size_
     return status;
 }
 
-enum ws_status ws_refine(struct ws_refined *out, struct ws_model *teacher, struct ws_pool *pool,
+enum ws_status ws_refine(struct ws_refined *out, struct ws_model *teacher, struct ws_workers *workers,
                          const struct ws_dataset *data, const uint32_t *images, size_t n,
                          const struct ws_refine_options *options, const char *dir, struct ws_err *err)
 {
     ws_assert(options->steps >= 1 && options->batch >= 2 && n >= 2 && ws_statistics_count(teacher->net) > 0);
     *out = (struct ws_refined){0};
     struct descent d = {.data = data,
-                        .pool = pool,
+                        .workers = workers,
                         .teacher = teacher,
                         .options = options,
                         .batch = n < (size_t)options->batch ? (int)n : options->batch};
@@ -447,8 +447,8 @@ static enum ws_status make(void **made, const struct ws_session *session, const 
         return ws_fail(err, WS_E_MEMORY, "out of memory for refined images");
     enum ws_status status = ws_model_load(&teacher, session->teacher_path, NULL, err);
     if (status == WS_OK)
-        status = ws_refine(refined, teacher, session->pool, session->data, session->train, session->n_train, &options,
-                           dir, err);
+        status = ws_refine(refined, teacher, session->workers, session->data, session->train, session->n_train,
+                           &options, dir, err);
     ws_model_free(&teacher);
     return status;
 }

@@ -48,7 +48,7 @@ struct ws_refined {
  * what they depend on) and are not made again; parts beyond the last are removed. WS_E_STOPPED when a stop was asked
  * for, WS_E_IO, WS_E_MEMORY. Determinism: the same bytes for any number of threads, and however often it was stopped.
  */
-WS_MUST_USE enum ws_status ws_refine(struct ws_refined *out, struct ws_model *teacher, struct ws_pool *pool,
+WS_MUST_USE enum ws_status ws_refine(struct ws_refined *out, struct ws_model *teacher, struct ws_workers *workers,
                                      const struct ws_dataset *data, const uint32_t *images, size_t n,
                                      const struct ws_refine_options *options, const char *dir, struct ws_err *err);
 void ws_refined_close(struct ws_refined *refined);

@@ -48,7 +48,7 @@ static enum ws_status make_session(struct ws_session *session, struct ws_worksho
     *session = (struct ws_session){
         .config = config,
         .dir = job->dir,
-        .pool = shop->pool,
+        .workers = shop->workers,
         .data = &shop->data,
         .train = shop->train,
         .n_train = shop->n_train,

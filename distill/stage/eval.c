@@ -74,7 +74,7 @@ struct paper {
 struct exam {
     const struct ws_run *run;
     struct ws_job *job;
-    struct ws_pool *pool;
+    struct ws_workers *workers;
     struct paper papers[1 + WS_MAX_SHIFTS]; /* the first is the clean set */
     int n_papers;
     uint32_t *images;
@@ -83,7 +83,7 @@ struct exam {
 
 static void close_exam(struct exam *exam)
 {
-    ws_pool_close(&exam->pool);
+    ws_workers_close(&exam->workers);
     for (int i = 0; i < exam->n_papers; i++) {
         ws_dataset_close(&exam->papers[i].data);
         free(exam->papers[i].teacher_logits);
@@ -178,7 +178,7 @@ static enum ws_status open_exam(struct exam *exam, struct ws_err *err)
 {
     enum ws_status status = open_papers(exam, err);
     if (status == WS_OK)
-        status = ws_machine_pool_open(&exam->pool, exam->run->config, err);
+        status = ws_machine_workers_open(&exam->workers, exam->run->config, err);
     if (status != WS_OK)
         return status;
     const size_t n = exam->papers[0].data.n;
@@ -203,7 +203,7 @@ static enum ws_status ask_model(struct exam *exam, const struct ws_dataset *data
     status = ws_predictor_check(model, data, "the test set", err);
     if (status != WS_OK)
         return status;
-    status = ws_predictor_open(&predictor, model, exam->pool, (int)keys_of(exam->run->config)->batch, true, err);
+    status = ws_predictor_open(&predictor, model, exam->workers, (int)keys_of(exam->run->config)->batch, true, err);
     if (status != WS_OK)
         return status;
     struct ws_progress progress;

@@ -88,7 +88,7 @@ static double distance(const float *found, const float *expected, size_t n)
 
 /* The file as a reader sees it, on the inputs that `plain` has run; what it makes of them is compared. */
 static enum ws_status compare_reread(const struct ws_predictor *plain, const struct ws_buf *onnx, bool takes_pixels,
-                                     struct ws_pool *pool, double *difference, struct ws_err *err)
+                                     struct ws_workers *workers, double *difference, struct ws_err *err)
 {
     struct ws_net *net = NULL;
     struct ws_onnx_info info = {0};
@@ -102,7 +102,7 @@ static enum ws_status compare_reread(const struct ws_predictor *plain, const str
         status = ws_fail(err, WS_E_INTERNAL, "student.onnx reads as a network of another input or of other classes");
     if (status != WS_OK)
         goto close;
-    status = ws_exec_open(&exec, net, pool, &options, err);
+    status = ws_exec_open(&exec, net, workers, &options, err);
     if (status != WS_OK)
         goto close;
     const float *input = ws_exec_input(plain->exec);
@@ -122,18 +122,18 @@ close:
 
 /* Read back what was written, and compare its logits with those of the network as trained. */
 static enum ws_status check_file(struct ws_model *model, const struct ws_buf *onnx,
-                                 const struct ws_export_keys *options, struct ws_pool *pool, double *difference,
+                                 const struct ws_export_keys *options, struct ws_workers *workers, double *difference,
                                  struct ws_err *err)
 {
     struct ws_predictor plain = {0};
     const struct ws_card *card = &model->card;
     const size_t image = (size_t)card->height * (size_t)card->width * (size_t)card->channels;
-    enum ws_status status = ws_predictor_open(&plain, model, pool, CHECK_IMAGES, false, err);
+    enum ws_status status = ws_predictor_open(&plain, model, workers, CHECK_IMAGES, false, err);
     if (status != WS_OK)
         return status;
     fill_inputs(ws_exec_input(plain.exec), CHECK_IMAGES * image);
     ws_predictor_forward(&plain, CHECK_IMAGES);
-    status = compare_reread(&plain, onnx, options->normalise, pool, difference, err);
+    status = compare_reread(&plain, onnx, options->normalise, workers, difference, err);
     if (status == WS_OK && !(*difference <= tolerance))
         status =
             ws_fail(err, WS_E_INTERNAL,
@@ -236,8 +236,8 @@ static enum ws_status write_facts(const struct ws_run *run, const char *method, 
 }
 
 /* The student as ONNX, in memory, read back and compared. */
-static enum ws_status make_file(const struct ws_run *run, const char *method, struct ws_pool *pool, struct ws_buf *onnx,
-                                double *difference, struct ws_err *err)
+static enum ws_status make_file(const struct ws_run *run, const char *method, struct ws_workers *workers,
+                                struct ws_buf *onnx, double *difference, struct ws_err *err)
 {
     const struct ws_export_keys *keys = keys_of(run->config);
     char path[WS_PATH_BYTES];
@@ -253,7 +253,7 @@ static enum ws_status make_file(const struct ws_run *run, const char *method, st
     if (status == WS_OK)
         status = serialise(folded ? folded : model, run->config, onnx, err);
     if (status == WS_OK)
-        status = check_file(model, onnx, keys, pool, difference, err);
+        status = check_file(model, onnx, keys, workers, difference, err);
     ws_model_free(&folded);
     ws_model_free(&model);
     return status;
@@ -281,11 +281,11 @@ static enum ws_status publish(const struct ws_run *run, struct ws_job *job, cons
 }
 
 static enum ws_status export_student(const struct ws_run *run, struct ws_job *job, const char *method,
-                                     struct ws_pool *pool, struct ws_err *err)
+                                     struct ws_workers *workers, struct ws_err *err)
 {
     struct ws_buf onnx = {0};
     double difference = 0.0;
-    enum ws_status status = make_file(run, method, pool, &onnx, &difference, err);
+    enum ws_status status = make_file(run, method, workers, &onnx, &difference, err);
     if (status == WS_OK)
         status = publish(run, job, method, &onnx, difference, err);
     if (status != WS_OK)
@@ -306,14 +306,14 @@ static enum ws_status export_all(struct ws_job *job, void *self, struct ws_err *
 {
     const struct ws_run *run = job->run;
     const struct ws_distill_keys *distill = ws_distill_keys(run->config);
-    struct ws_pool *pool = NULL;
+    struct ws_workers *workers = NULL;
     enum ws_status status = ws_job_start(job, err);
     (void)self;
     if (status == WS_OK)
-        status = ws_machine_pool_open(&pool, run->config, err);
+        status = ws_machine_workers_open(&workers, run->config, err);
     for (unsigned i = 0; status == WS_OK && i < distill->runs.n_methods; i++)
-        status = export_student(run, job, distill->runs.methods[i], pool, err);
-    ws_pool_close(&pool);
+        status = export_student(run, job, distill->runs.methods[i], workers, err);
+    ws_workers_close(&workers);
     return status == WS_OK ? ws_job_finish(job, err) : status;
 }
 

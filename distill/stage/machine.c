@@ -20,13 +20,13 @@ const char *ws_machine_libraries(char text[256])
     return text;
 }
 
-enum ws_status ws_machine_pool_open(struct ws_pool **pool, const struct ws_config *config, struct ws_err *err)
+enum ws_status ws_machine_workers_open(struct ws_workers **workers, const struct ws_config *config, struct ws_err *err)
 {
     char remark[512];
-    const enum ws_status status = ws_pool_open(pool, (int)config->threads, err);
+    const enum ws_status status = ws_workers_open(workers, (int)config->threads, err);
     if (status != WS_OK)
         return status;
-    const int n_threads = ws_pool_n_threads(*pool), n_cores = ws_pool_n_cores();
+    const int n_threads = ws_workers_count(*workers), n_cores = ws_workers_n_cores();
     ws_log(WS_LOG_DEBUG, "%d threads on %d cores, OpenBLAS's %s kernels", n_threads, n_cores, ws_blas_core());
     if (n_threads > n_cores)
         ws_log(WS_LOG_WARN,

@@ -2,12 +2,12 @@
 #ifndef WEBSTILL_DISTILL_STAGE_MACHINE_H
 #define WEBSTILL_DISTILL_STAGE_MACHINE_H
 
-#include "webstill/base/pool.h"
+#include "webstill/base/workers.h"
 #include "webstill/stage/job.h"
 
 /** Threads as the configuration asks, with a warning where they, or the matrix library's choice, make the work slow. */
-WS_MUST_USE enum ws_status ws_machine_pool_open(struct ws_pool **pool, const struct ws_config *config,
-                                                struct ws_err *err);
+WS_MUST_USE enum ws_status ws_machine_workers_open(struct ws_workers **workers, const struct ws_config *config,
+                                                   struct ws_err *err);
 
 /** Library versions for manifests and --version. */
 const char *ws_machine_libraries(char text[256]);

@@ -178,7 +178,7 @@ static enum ws_status predict_pieces(struct ws_predictor *predictor, const struc
 }
 
 static enum ws_status predict_store(const struct ws_run *run, const struct ws_job *job, const struct target *target,
-                                    struct ws_model *model, const struct ws_dataset *data, struct ws_pool *pool,
+                                    struct ws_model *model, const struct ws_dataset *data, struct ws_workers *workers,
                                     float *logits, struct ws_err *err)
 {
     struct ws_predictor predictor = {0};
@@ -191,7 +191,7 @@ static enum ws_status predict_store(const struct ws_run *run, const struct ws_jo
     ws_job_key(job, partial.key);
     enum ws_status status = ws_path_join(partial.path, run->work, err, "scores/%s.part.safetensors", target->name);
     if (status == WS_OK)
-        status = ws_predictor_open(&predictor, model, pool, (int)keys_of(run->config)->batch, true, err);
+        status = ws_predictor_open(&predictor, model, workers, (int)keys_of(run->config)->batch, true, err);
     if (status == WS_OK)
         status = predict_pieces(&predictor, data, images, &partial, target->name, logits, err);
     ws_predictor_close(&predictor);
@@ -227,7 +227,7 @@ static void remove_partial(const char *work, const struct target *target)
 struct scoring {
     struct ws_model *model; /* owned, as all here */
     struct ws_dataset data;
-    struct ws_pool *pool;
+    struct ws_workers *workers;
     float *logits; /* [data.n][n_classes] */
 };
 
@@ -254,12 +254,12 @@ static enum ws_status open_scoring(struct scoring *scoring, const struct ws_run 
     scoring->logits = ws_calloc(n, (size_t)scoring->model->card.n_classes * sizeof *scoring->logits);
     if (!scoring->logits)
         return ws_fail(err, WS_E_MEMORY, "out of memory for the logits of %zu images", n);
-    return ws_machine_pool_open(&scoring->pool, run->config, err);
+    return ws_machine_workers_open(&scoring->workers, run->config, err);
 }
 
 static void close_scoring(struct scoring *scoring)
 {
-    ws_pool_close(&scoring->pool);
+    ws_workers_close(&scoring->workers);
     free(scoring->logits);
     ws_dataset_close(&scoring->data);
     ws_model_free(&scoring->model);
@@ -289,7 +289,7 @@ static enum ws_status score_store(const struct ws_run *run, struct ws_job *job, 
     struct scoring scoring = {0};
     enum ws_status status = open_scoring(&scoring, run, target, err);
     if (status == WS_OK)
-        status = predict_store(run, job, target, scoring.model, &scoring.data, scoring.pool, scoring.logits, err);
+        status = predict_store(run, job, target, scoring.model, &scoring.data, scoring.workers, scoring.logits, err);
     if (status == WS_OK)
         status = publish(job, target, &scoring, err);
     close_scoring(&scoring);

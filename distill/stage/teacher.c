@@ -41,7 +41,7 @@ struct schooling {
     struct ws_job *job;
     const struct ws_method *method;
     struct ws_dataset data;
-    struct ws_pool *pool;
+    struct ws_workers *workers;
     uint32_t *train, *held;
     size_t n_train, n_held;
     int32_t *targets;
@@ -51,7 +51,7 @@ struct schooling {
 static void close_schooling(struct schooling *schooling)
 {
     ws_dataset_close(&schooling->data);
-    ws_pool_close(&schooling->pool);
+    ws_workers_close(&schooling->workers);
     free(schooling->train);
     free(schooling->held);
     free(schooling->targets);
@@ -111,7 +111,7 @@ static struct ws_session make_session(const struct schooling *schooling)
     struct ws_session session = {
         .config = config,
         .dir = schooling->job->dir,
-        .pool = schooling->pool,
+        .workers = schooling->workers,
         .data = &schooling->data,
         .train = schooling->train,
         .n_train = schooling->n_train,
@@ -186,7 +186,7 @@ static enum ws_status train_teacher(struct schooling *schooling, struct ws_err *
     if (status == WS_OK)
         status = fill_card(schooling, key, err);
     if (status == WS_OK)
-        status = ws_machine_pool_open(&schooling->pool, config, err);
+        status = ws_machine_workers_open(&schooling->workers, config, err);
     if (status != WS_OK)
         return status;
     struct ws_session session = make_session(schooling);

@@ -17,7 +17,7 @@ void ws_workshop_close(struct ws_workshop *shop)
 {
     ws_predictor_close(&shop->predictor);
     ws_dataset_close(&shop->data);
-    ws_pool_close(&shop->pool);
+    ws_workers_close(&shop->workers);
     free(shop->train);
     free(shop->held);
     free(shop->asked);
@@ -36,9 +36,9 @@ static enum ws_status open_teacher(struct ws_workshop *shop, struct ws_err *err)
         return status;
     status = ws_card_check_classes(&model->card, config, err);
     if (status == WS_OK)
-        status = ws_machine_pool_open(&shop->pool, config, err);
+        status = ws_machine_workers_open(&shop->workers, config, err);
     if (status == WS_OK)
-        status = ws_predictor_take(&shop->predictor, &model, shop->pool, (int)ws_distill_keys(config)->batch, err);
+        status = ws_predictor_take(&shop->predictor, &model, shop->workers, (int)ws_distill_keys(config)->batch, err);
     ws_model_free(&model);
     shop->teacher = shop->predictor.model;
     return status;

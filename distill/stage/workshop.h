@@ -13,7 +13,7 @@
 struct ws_workshop {
     const struct ws_run *run; /**< borrowed */
     bool is_open;
-    struct ws_pool *pool;           /**< owned */
+    struct ws_workers *workers;     /**< owned */
     struct ws_predictor predictor;  /**< owned: of the teacher */
     const struct ws_model *teacher; /**< the predictor's: folded */
     char teacher_path[WS_PATH_BYTES];

@@ -64,7 +64,7 @@ struct bench {
     const struct row *row;
     struct ws_config config;
     struct ws_dataset data;
-    struct ws_pool *pool;
+    struct ws_workers *workers;
     struct ws_model *model;        /* the method's */
     const struct ws_model *frozen; /* the predictor's, or NULL */
     struct ws_predictor predictor;
@@ -134,7 +134,7 @@ static const struct ws_model *open_frozen(struct bench *b, const char *arch)
     struct ws_model *model = NULL;
     check(ws_model_build(&model, &card, &err), &err);
     ws_net_init(model->net, 1);
-    check(ws_predictor_take(&b->predictor, &model, b->pool, b->row->batch, &err), &err);
+    check(ws_predictor_take(&b->predictor, &model, b->workers, b->row->batch, &err), &err);
     return b->predictor.model;
 }
 
@@ -145,7 +145,7 @@ static void open_method(struct bench *b)
         b->frozen = open_frozen(b, b->row->teacher);
     b->session = (struct ws_session){.config = &b->config,
                                      .dir = "build",
-                                     .pool = b->pool,
+                                     .workers = b->workers,
                                      .data = &b->data,
                                      .train = b->images,
                                      .n_train = (size_t)b->row->batch,
@@ -263,10 +263,10 @@ static void multiply(void *argument, int slice, int worker)
 }
 
 /* GF/s of products of 2048 x 2048, one on each thread at once: what the steps' products could reach at best. */
-static double measure_sgemm(struct ws_pool *pool, double seconds)
+static double measure_sgemm(struct ws_workers *workers, double seconds)
 {
     enum { MAX_THREADS = 64 };
-    const int n = ws_pool_n_threads(pool) < MAX_THREADS ? ws_pool_n_threads(pool) : MAX_THREADS;
+    const int n = ws_workers_count(workers) < MAX_THREADS ? ws_workers_count(workers) : MAX_THREADS;
     const size_t elements = (size_t)SGEMM_SIDE * SGEMM_SIDE;
     struct product products[MAX_THREADS];
     for (int i = 0; i < n; i++) {
@@ -274,12 +274,12 @@ static double measure_sgemm(struct ws_pool *pool, double seconds)
         for (size_t k = 0; k < elements; k++)
             products[i].a[k] = products[i].b[k] = (float)(k % 7) * .25f;
     }
-    ws_pool_run(pool, n, multiply, products);
+    ws_workers_run(workers, n, multiply, products);
     const double start = ws_clock_mono_s();
     double now = start;
     int n_rounds = 0;
     for (; now - start < seconds || n_rounds < 2; now = ws_clock_mono_s(), n_rounds++)
-        ws_pool_run(pool, n, multiply, products);
+        ws_workers_run(workers, n, multiply, products);
     for (int i = 0; i < n; i++) {
         free(products[i].a);
         free(products[i].b);
@@ -308,7 +308,7 @@ static void close_bench(struct bench *b)
         ws_method_close(b->method, &b->training);
     ws_predictor_close(&b->predictor);
     ws_dataset_close(&b->data);
-    ws_pool_close(&b->pool);
+    ws_workers_close(&b->workers);
     free(b->images);
 }
 
@@ -317,7 +317,7 @@ static void run_row(const struct row *row, double seconds, int n_threads)
     struct ws_err err = {0};
     struct bench b = {.row = row};
     ws_blas_be_serial();
-    check(ws_pool_open(&b.pool, n_threads, &err), &err);
+    check(ws_workers_open(&b.workers, n_threads, &err), &err);
     set_config(&b.config);
     make_pictures(&b);
     if (row->kind == FROZEN)
@@ -327,7 +327,7 @@ static void run_row(const struct row *row, double seconds, int n_threads)
     count_work(&b);
     const double step_s = measure_step(&b, seconds);
     const double peak = peak_rss_bytes(); /* before sgemm's matrices */
-    const double sgemm = measure_sgemm(b.pool, seconds < 1 ? seconds : 1);
+    const double sgemm = measure_sgemm(b.workers, seconds < 1 ? seconds : 1);
     const double rate = 2e-9 * b.macs / step_s;
     printf("{\"who\":\"webstill\",\"row\":\"%s\",\"threads\":%d,\"images_per_s\":%.2f,\"step_s\":%.6f,"
            "\"gflop_per_step\":%.4f,\"gflop_per_s\":%.2f,\"sgemm_gflop_per_s\":%.2f,\"share\":%.4f,"

@@ -249,7 +249,7 @@ static void made_up_ops_have_the_gradients_of_their_differences(void **state)
     struct subject s = open_made_up();
     ws_net_zero_gradients(s.net);
     measure(&s);
-    memcpy(ws_exec_seed(s.exec, s.net->n_nodes - 1), s.seeds, s.n_out * sizeof *s.seeds);
+    memcpy(ws_exec_output_gradient(s.exec, s.net->n_nodes - 1), s.weights, s.n_out * sizeof *s.weights);
     ws_exec_backward(s.exec);
     float gradient[64];
     assert_true(s.n_in <= 64);
@@ -271,9 +271,9 @@ static void made_up_ops_come_back_from_onnx_with_the_same_values(void **state)
     assert_int_equal(back.net->nodes[2].op, WS_OP_MADE_UP);
     assert_int_equal(back.net->nodes[3].op, WS_OP_FAST_MADE_UP);
     measure(&s);
-    check(ws_pool_open(&back.pool, 1, &err), &err);
+    check(ws_workers_open(&back.workers, 1, &err), &err);
     const struct ws_exec_options run = {.max_batch = 2};
-    check(ws_exec_open(&back.exec, back.net, back.pool, &run, &err), &err);
+    check(ws_exec_open(&back.exec, back.net, back.workers, &run, &err), &err);
     memcpy(ws_exec_input(back.exec), ws_exec_input(s.exec), s.n_in * sizeof(float));
     ws_exec_forward(back.exec, 2, WS_BN_EVAL);
     assert_memory_equal(ws_exec_value(back.exec, info.logits), ws_exec_value(s.exec, options.output),

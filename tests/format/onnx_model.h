@@ -202,12 +202,12 @@ static inline uint8_t *model_pack(struct model *m, size_t *len)
 static inline void model_run(struct ws_net *net, int node, const float *images, int batch, float *out)
 {
     struct ws_err err = {0};
-    struct ws_pool *pool = NULL;
+    struct ws_workers *workers = NULL;
     struct ws_exec *exec = NULL;
     const struct ws_node *in = &net->nodes[0], *last = &net->nodes[node];
-    assert_int_equal(ws_pool_open(&pool, 1, &err), WS_OK);
+    assert_int_equal(ws_workers_open(&workers, 1, &err), WS_OK);
     const struct ws_exec_options options = {.max_batch = batch, .taps = &node, .n_taps = 1};
-    if (ws_exec_open(&exec, net, pool, &options, &err) != WS_OK)
+    if (ws_exec_open(&exec, net, workers, &options, &err) != WS_OK)
         fail_msg("%s", err.text);
     const size_t pixels = (size_t)in->height * (size_t)in->width, channels = (size_t)in->channels;
     for (size_t i = 0; i < (size_t)batch; i++)
@@ -222,7 +222,7 @@ static inline void model_run(struct ws_net *net, int node, const float *images, 
             for (size_t p = 0; p < out_pixels; p++)
                 out[(i * out_channels + c) * out_pixels + p] = value[(i * out_pixels + p) * out_channels + c];
     ws_exec_close(&exec);
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
 }
 
 #endif

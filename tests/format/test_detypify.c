@@ -78,11 +78,11 @@ static void write_logits(const char *folder)
     char path[TEMP_PATH];
     struct ws_err err = {0};
     struct ws_model *model = NULL;
-    struct ws_pool *pool = NULL;
+    struct ws_workers *workers = NULL;
     struct ws_predictor predictor = {0};
     check(ws_model_load(&model, temp_join(path, folder, "teacher/teacher.safetensors"), NULL, &err), &err);
-    check(ws_pool_open(&pool, 2, &err), &err);
-    check(ws_predictor_open(&predictor, model, pool, BATCH, true, &err), &err);
+    check(ws_workers_open(&workers, 2, &err), &err);
+    check(ws_predictor_open(&predictor, model, workers, BATCH, true, &err), &err);
     struct ws_rng rng;
     ws_rng_init(&rng, 6, WS_STREAM_TEST, 0, 0);
     for (size_t i = 0; i < (size_t)BATCH * SIDE * SIDE; i++)
@@ -99,7 +99,7 @@ static void write_logits(const char *folder)
     };
     check(ws_tensors_write(temp_join(path, folder, "batch.safetensors"), entries, 2, NULL, 0, &err), &err);
     ws_predictor_close(&predictor);
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
     ws_model_free(&model);
 }
 

@@ -440,24 +440,24 @@ static void what_was_read_can_learn(void **state)
     (void)state;
     struct model m;
     struct ws_err err = {0};
-    struct ws_pool *pool = NULL;
+    struct ws_workers *workers = NULL;
     struct ws_exec *exec = NULL;
     model_begin(&m, 13, 2, (int64_t[]){0, 2});
     model_floats(&m, "fc.weight", 2, (int64_t[]){3, 2}, counting);
     model_int(&m, model_node(&m, "Gemm", "x fc.weight", "y"), "transB", 1);
     struct result r = read_good(&m);
-    assert_int_equal(ws_pool_open(&pool, 1, &err), WS_OK);
+    assert_int_equal(ws_workers_open(&workers, 1, &err), WS_OK);
     const struct ws_exec_options options = {.max_batch = 1, .backward = true};
-    assert_int_equal(ws_exec_open(&exec, r.net, pool, &options, &err), WS_OK);
+    assert_int_equal(ws_exec_open(&exec, r.net, workers, &options, &err), WS_OK);
     memcpy(ws_exec_input(exec), counting, 2 * sizeof(float));
     ws_exec_forward(exec, 1, WS_BN_TRAIN);
-    ws_exec_seed(exec, r.info.logits)[1] = 1;
+    ws_exec_output_gradient(exec, r.info.logits)[1] = 1;
     ws_exec_backward(exec);
     float gradient[6];
     ws_net_get_gradient(r.net, 0, gradient, 6);
     assert_memory_equal(gradient, ((float[]){0, 0, 1, 2, 0, 0}), sizeof gradient);
     ws_exec_close(&exec);
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
     release(&r);
 }
 

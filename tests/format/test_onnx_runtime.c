@@ -44,7 +44,7 @@ static void append(char *to, size_t size, const char *path)
 
 /* Images of 0..255 where the graph normalises, else around 0; logits are ours. */
 static void write_batch(const char *path, struct ws_net *net, const struct ws_onnx_options *options,
-                        struct ws_pool *pool)
+                        struct ws_workers *workers)
 {
     struct ws_err err = {0};
     struct ws_exec *exec = NULL;
@@ -54,7 +54,7 @@ static void write_batch(const char *path, struct ws_net *net, const struct ws_on
     float *images = malloc(n * sizeof *images);
     assert_non_null(images);
     const struct ws_exec_options exec_options = {.max_batch = BATCH, .taps = &options->output, .n_taps = 1};
-    check(ws_exec_open(&exec, net, pool, &exec_options, &err), &err);
+    check(ws_exec_open(&exec, net, workers, &exec_options, &err), &err);
 
     struct ws_rng rng;
     ws_rng_init(&rng, 3, WS_STREAM_TEST, 0, 0);
@@ -96,7 +96,7 @@ static void write_batch(const char *path, struct ws_net *net, const struct ws_on
 static void add_case(const char *name, struct ws_net *net, int opset, int output, const float *mean, const float *std)
 {
     struct ws_err err = {0};
-    struct ws_pool *pool = NULL;
+    struct ws_workers *workers = NULL;
     struct ws_buf buf = {0};
     char model[128], batch[128];
     const struct ws_onnx_option metadata[] = {{"origin", "tests"}};
@@ -104,15 +104,15 @@ static void add_case(const char *name, struct ws_net *net, int opset, int output
         .opset = opset, .output = output, .mean = mean, .std = std, .metadata = metadata, .n_metadata = 1};
     snprintf(model, sizeof model, "%s/%s.onnx", folder, name);
     snprintf(batch, sizeof batch, "%s/%s.safetensors", folder, name);
-    check(ws_pool_open(&pool, 2, &err), &err);
+    check(ws_workers_open(&workers, 2, &err), &err);
     check(ws_onnx_write(net, &options, &buf, &err), &err);
     check(ws_file_replace(model, buf.ptr, buf.len, &err), &err);
     append(models, sizeof models, model);
     append(pairs, sizeof pairs, model);
     append(pairs, sizeof pairs, batch);
-    write_batch(batch, net, &options, pool);
+    write_batch(batch, net, &options, workers);
     ws_buf_fini(&buf);
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
 }
 
 /* Weights from a seed; running statistics away from 0 and 1, so that a wrong BatchNorm shows. */
@@ -469,7 +469,7 @@ static void add_op_cases(void)
 static void train(struct ws_model *model)
 {
     struct ws_err err = {0};
-    struct ws_pool *pool = NULL;
+    struct ws_workers *workers = NULL;
     struct ws_exec *exec = NULL;
     struct ws_optim optim = {0};
     const struct ws_optim_options sgd = {.kind = WS_OPTIM_SGD, .momentum = 0.9};
@@ -477,8 +477,8 @@ static void train(struct ws_model *model)
     const int32_t labels[BATCH] = {0, 1, 2, 3, 4};
     const size_t image = (size_t)model->card.height * (size_t)model->card.width * (size_t)model->card.channels;
     double first = 0, loss = 0;
-    check(ws_pool_open(&pool, 2, &err), &err);
-    check(ws_exec_open(&exec, model->net, pool, &options, &err), &err);
+    check(ws_workers_open(&workers, 2, &err), &err);
+    check(ws_exec_open(&exec, model->net, workers, &options, &err), &err);
     check(ws_optim_init(&optim, model->net, &sgd, &err), &err);
     for (int step = 0; step < 40; step++) {
         struct ws_rng rng;
@@ -495,7 +495,7 @@ static void train(struct ws_model *model)
     assert_true(loss < 0.5 * first);
     ws_optim_fini(&optim);
     ws_exec_close(&exec);
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
 }
 
 /* Read, train, save, load, write again: the judges see it like any other. */
@@ -587,14 +587,14 @@ static void onnxruntime_gives_our_logits(void **state)
 /* --- and what we make of them ourselves --- */
 
 /* The stored batch through a model; the largest difference relative to the largest logit. */
-static double run_stored(struct ws_model *model, const struct ws_tensors *batch, struct ws_pool *pool, bool fold)
+static double run_stored(struct ws_model *model, const struct ws_tensors *batch, struct ws_workers *workers, bool fold)
 {
     struct ws_err err = {0};
     struct ws_predictor predictor = {0};
     const float *images = ws_tensors_find(batch, "input")->data, *expected = ws_tensors_find(batch, "logits")->data;
     const struct ws_card *card = &model->card;
     const size_t pixels = (size_t)card->height * (size_t)card->width, channels = (size_t)card->channels;
-    check(ws_predictor_open(&predictor, model, pool, BATCH, fold, &err), &err);
+    check(ws_predictor_open(&predictor, model, workers, BATCH, fold, &err), &err);
     for (size_t i = 0; i < BATCH; i++)
         for (size_t c = 0; c < channels; c++)
             for (size_t p = 0; p < pixels; p++)
@@ -615,11 +615,11 @@ static void every_model_comes_back_through_import_and_file(void **state)
 {
     (void)state;
     struct ws_err err = {0};
-    struct ws_pool *pool = NULL;
+    struct ws_workers *workers = NULL;
     char list[sizeof pairs], *next = list, file[160];
     memcpy(list, pairs, sizeof list);
     snprintf(file, sizeof file, "%s/imported.safetensors", folder);
-    check(ws_pool_open(&pool, 2, &err), &err);
+    check(ws_workers_open(&workers, 2, &err), &err);
     for (char *path; (path = strtok_r(NULL, " ", &next)) != NULL;) {
         const char *batch_path = strtok_r(NULL, " ", &next);
         struct ws_tensors *batch = NULL;
@@ -631,17 +631,18 @@ static void every_model_comes_back_through_import_and_file(void **state)
                                          .mean = {.5F, .5F, .5F},
                                          .std = {1, 1, 1}};
         check(ws_model_import_onnx(&model, path, &fallback, &err), &err);
-        const double imported = run_stored(model, batch, pool, false), folded = run_stored(model, batch, pool, true);
+        const double imported = run_stored(model, batch, workers, false),
+                     folded = run_stored(model, batch, workers, true);
         check(ws_model_save(model, file, &err), &err);
         check(ws_model_load(&loaded, file, NULL, &err), &err);
-        const double again = run_stored(loaded, batch, pool, false);
+        const double again = run_stored(loaded, batch, workers, false);
         if (!(imported <= 1e-5 && folded <= 1e-5 && again <= 1e-5))
             fail_msg("%s: logits differ by %g imported, %g folded, %g from its file", path, imported, folded, again);
         ws_model_free(&loaded);
         ws_model_free(&model);
         ws_tensors_close(&batch);
     }
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
 }
 
 int main(void)

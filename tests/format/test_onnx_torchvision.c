@@ -23,7 +23,7 @@
 
 enum { BATCH = 4, N_STEPS = 3, NO_PYTORCH = 77 };
 
-static struct ws_pool *pool;
+static struct ws_workers *workers;
 static bool has_pytorch;
 
 static void check(enum ws_status status, const struct ws_err *err)
@@ -36,7 +36,7 @@ static int export_nets(void **state)
 {
     (void)state;
     struct ws_err err = {0};
-    if (ws_dir_make("build", &err) != WS_OK || ws_pool_open(&pool, 2, &err) != WS_OK)
+    if (ws_dir_make("build", &err) != WS_OK || ws_workers_open(&workers, 2, &err) != WS_OK)
         return -1;
     fflush(NULL);
     const int status = system("/usr/bin/python3 tests/format/torchvision_export.py " FOLDER);
@@ -49,7 +49,7 @@ static int export_nets(void **state)
 static int close_pool(void **state)
 {
     (void)state;
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
     return 0;
 }
 
@@ -92,7 +92,7 @@ static struct ws_exec *open_exec(struct ws_net *net, const struct stored *stored
     struct ws_exec *exec = NULL;
     const struct ws_exec_options options = {
         .max_batch = stored->batch, .backward = backward, .input_gradient = backward, .taps = &logits, .n_taps = 1};
-    check(ws_exec_open(&exec, net, pool, &options, &err), &err);
+    check(ws_exec_open(&exec, net, workers, &options, &err), &err);
     float *nhwc = ws_exec_input(exec);
     for (size_t i = 0; i < (size_t)stored->batch; i++)
         for (size_t c = 0; c < stored->channels; c++)
@@ -250,7 +250,7 @@ static void run_case(void **state)
     struct ws_exec *exec = open_exec(net, &stored, info.logits, true);
     ws_exec_forward(exec, stored.batch, WS_BN_EVAL);
     const double logits = difference_of(ws_exec_value(exec, info.logits), stored.logits, stored.n_logits).largest;
-    memcpy(ws_exec_seed(exec, info.logits), stored.weights, stored.n_logits * sizeof(float));
+    memcpy(ws_exec_output_gradient(exec, info.logits), stored.weights, stored.n_logits * sizeof(float));
     ws_exec_backward(exec);
     struct difference gradients[BATCH];
     gradient_differences(ws_exec_input_gradient(exec), &stored, gradients);

@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { MAX_VALUES = 1 << 18, MAX_MACS = 1 << 22 };
 
-static void run_small(struct ws_net *net, struct ws_pool *pool)
+static void run_small(struct ws_net *net, struct ws_workers *workers)
 {
     struct ws_err err = {0};
     struct ws_exec *exec = NULL;
@@ -18,7 +18,7 @@ static void run_small(struct ws_net *net, struct ws_pool *pool)
     if (n_values > MAX_VALUES || ws_net_count_macs(net) > MAX_MACS)
         return;
     const struct ws_exec_options options = {.max_batch = 2};
-    enum ws_status status = ws_exec_open(&exec, net, pool, &options, &err);
+    enum ws_status status = ws_exec_open(&exec, net, workers, &options, &err);
     if (status == WS_OK)
         ws_exec_forward(exec, 2, WS_BN_EVAL);
     else if (status != WS_E_MEMORY && status != WS_E_UNSUPPORTED)
@@ -28,11 +28,11 @@ static void run_small(struct ws_net *net, struct ws_pool *pool)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct ws_pool *pool;
+    static struct ws_workers *workers;
     struct ws_net *net = NULL;
     struct ws_onnx_info info = {0};
     struct ws_err err = {0};
-    if (!pool && ws_pool_open(&pool, 1, &err) != WS_OK)
+    if (!workers && ws_workers_open(&workers, 1, &err) != WS_OK)
         return 0;
     enum ws_status status = ws_onnx_read_bytes(&net, &info, data, size, NULL, "fuzz.onnx", &err);
     if ((status == WS_OK) != (net != NULL) || (status != WS_OK && err.text[0] == 0) || status == WS_E_INTERNAL)
@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (net && (info.logits <= 0 || info.logits >= net->n_nodes || info.pooled >= net->n_nodes || !net->values))
         abort();
     if (net)
-        run_small(net, pool);
+        run_small(net, workers);
     ws_onnx_info_fini(&info);
     ws_net_free(&net);
     return 0;

@@ -112,12 +112,12 @@ static int count_golden(const struct ws_tensors *file, const char *prefix)
 
 /* --- a plain classifier --- */
 
-static struct ws_exec *open_exec(struct ws_net *net, struct ws_pool *pool, int batch, const int *taps, int n_taps)
+static struct ws_exec *open_exec(struct ws_net *net, struct ws_workers *workers, int batch, const int *taps, int n_taps)
 {
     struct ws_err err = {0};
     struct ws_exec *exec = NULL;
     const struct ws_exec_options options = {.max_batch = batch, .backward = true, .taps = taps, .n_taps = n_taps};
-    check(ws_exec_open(&exec, net, pool, &options, &err), &err);
+    check(ws_exec_open(&exec, net, workers, &options, &err), &err);
     return exec;
 }
 
@@ -140,15 +140,15 @@ static void check_resnet8(const char *golden)
     const int batch = golden_int(file, "batch"), side = golden_int(file, "side"), ch = golden_int(file, "channels");
     struct ws_net *net = NULL;
     struct ws_zoo_taps taps;
-    struct ws_pool *pool = NULL;
+    struct ws_workers *workers = NULL;
     struct ws_optim optim;
-    check(ws_pool_open(&pool, 2, &err), &err);
+    check(ws_workers_open(&workers, 2, &err), &err);
     check(ws_zoo_build(&net, &taps, "resnet8", side, side, ch, 10, &err), &err);
     check(ws_net_alloc(net, &err), &err);
     check(ws_net_alloc_gradients(net, &err), &err);
     const struct ws_optim_options sgd = {.momentum = 0.9, .weight_decay = 5e-4, .nesterov = true};
     check(ws_optim_init(&optim, net, &sgd, &err), &err);
-    struct ws_exec *exec = open_exec(net, pool, batch, NULL, 0);
+    struct ws_exec *exec = open_exec(net, workers, batch, NULL, 0);
     const size_t n_logits = (size_t)batch * 10;
 
     recipe_fill(net, "model", "");
@@ -173,7 +173,7 @@ static void check_resnet8(const char *golden)
     ws_exec_close(&exec);
     ws_optim_fini(&optim);
     ws_net_free(&net);
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
     ws_tensors_close(&file);
 }
 
@@ -233,11 +233,11 @@ static void ten_steps_of_each_optimiser_are_pytorchs(void **state)
     const int batch = golden_int(file, "batch"), side = golden_int(file, "side");
     struct ws_net *net = NULL;
     struct ws_zoo_taps taps;
-    struct ws_pool *pool = NULL;
-    check(ws_pool_open(&pool, 2, &err), &err);
+    struct ws_workers *workers = NULL;
+    check(ws_workers_open(&workers, 2, &err), &err);
     check(ws_zoo_build(&net, &taps, "resnet8", side, side, 1, 10, &err), &err);
     check(ws_net_alloc(net, &err), &err);
-    struct ws_exec *exec = open_exec(net, pool, batch, NULL, 0);
+    struct ws_exec *exec = open_exec(net, workers, batch, NULL, 0);
     recipe_images("x", ws_exec_input(exec), batch, side, side, 1);
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         struct ws_optim optim;
@@ -257,13 +257,13 @@ static void ten_steps_of_each_optimiser_are_pytorchs(void **state)
     }
     ws_exec_close(&exec);
     ws_net_free(&net);
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
     ws_tensors_close(&file);
 }
 
 /* --- the zoo --- */
 
-static void check_zoo(const struct ws_tensors *file, struct ws_pool *pool, const char *arch, int side)
+static void check_zoo(const struct ws_tensors *file, struct ws_workers *workers, const char *arch, int side)
 {
     struct ws_err err = {0};
     struct ws_net *net = NULL;
@@ -273,7 +273,7 @@ static void check_zoo(const struct ws_tensors *file, struct ws_pool *pool, const
     check(ws_net_alloc(net, &err), &err);
     check(ws_net_alloc_gradients(net, &err), &err);
     recipe_fill(net, "zoo", "");
-    struct ws_exec *exec = open_exec(net, pool, batch, NULL, 0);
+    struct ws_exec *exec = open_exec(net, workers, batch, NULL, 0);
     recipe_images("x", ws_exec_input(exec), batch, side, side, 3);
     char name[64];
     snprintf(name, sizeof name, "%s_%d", arch, side);
@@ -295,14 +295,14 @@ static void nets_of_the_zoo_give_pytorchs_logits(void **state)
     (void)state;
     static const char *const archs[] = {"resnet50", "vgg11", "mobilenetv2", "shufflenetv2", "wrn-16-2"};
     struct ws_err err = {0};
-    struct ws_pool *pool = NULL;
+    struct ws_workers *workers = NULL;
     struct ws_tensors *file = open_golden("zoo");
-    check(ws_pool_open(&pool, 2, &err), &err);
+    check(ws_workers_open(&workers, 2, &err), &err);
     for (size_t i = 0; i < sizeof archs / sizeof *archs; i++) {
-        check_zoo(file, pool, archs[i], 32);
-        check_zoo(file, pool, archs[i], 96);
+        check_zoo(file, workers, archs[i], 32);
+        check_zoo(file, workers, archs[i], 96);
     }
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
     ws_tensors_close(&file);
 }
 
@@ -312,7 +312,7 @@ enum { SIDE = 28, TEACHER_WIDTH = 64, TEMPERATURE_PERCENT = 30 };
 
 struct kd3 {
     struct ws_tensors *file;
-    struct ws_pool *pool;
+    struct ws_workers *workers;
     int batch, embedding;
     struct ws_net *teacher, *student, *embed_t;
     struct ws_zoo_taps t, s;
@@ -386,19 +386,19 @@ static void open_execs(struct kd3 *k)
     const int t_taps[] = {k->t.features, k->t.pooled};
     const struct ws_exec_options teacher = {.max_batch = k->batch, .taps = t_taps, .n_taps = 2};
     const int s_taps[] = {k->projected, k->classifier, k->embed};
-    check(ws_exec_open(&k->teach, k->teacher, k->pool, &teacher, &err), &err);
-    k->on_x = open_exec(k->student, k->pool, k->batch, s_taps, 3);
-    k->on_mixed = open_exec(k->student, k->pool, k->batch, s_taps, 3);
-    k->embed_x = open_exec(k->embed_t, k->pool, k->batch, NULL, 0);
-    k->embed_mixed = open_exec(k->embed_t, k->pool, k->batch, NULL, 0);
+    check(ws_exec_open(&k->teach, k->teacher, k->workers, &teacher, &err), &err);
+    k->on_x = open_exec(k->student, k->workers, k->batch, s_taps, 3);
+    k->on_mixed = open_exec(k->student, k->workers, k->batch, s_taps, 3);
+    k->embed_x = open_exec(k->embed_t, k->workers, k->batch, NULL, 0);
+    k->embed_mixed = open_exec(k->embed_t, k->workers, k->batch, NULL, 0);
 }
 
 static double contrast(const struct kd3 *k, struct ws_exec *a, struct ws_exec *b, int node)
 {
     float *scratch = take(ws_loss_ntxent_scratch(k->batch, k->embedding));
-    const double loss =
-        ws_array_ntxent(NULL, ws_exec_value(a, node), ws_exec_value(b, node), k->batch, k->embedding,
-                        TEMPERATURE_PERCENT / 100.0, 0.5, ws_exec_seed(a, node), ws_exec_seed(b, node), scratch);
+    const double loss = ws_array_ntxent(NULL, ws_exec_value(a, node), ws_exec_value(b, node), k->batch, k->embedding,
+                                        TEMPERATURE_PERCENT / 100.0, 0.5, ws_exec_output_gradient(a, node),
+                                        ws_exec_output_gradient(b, node), scratch);
     free(scratch);
     return loss;
 }
@@ -452,7 +452,7 @@ static void kd3_step_gives_pytorchs_losses_and_gradients(void **state)
     struct kd3 k = {.file = open_golden("kd3_step")};
     k.batch = golden_int(k.file, "batch");
     k.embedding = golden_int(k.file, "embedding");
-    check(ws_pool_open(&k.pool, 2, &err), &err);
+    check(ws_workers_open(&k.workers, 2, &err), &err);
     open_networks(&k);
     open_execs(&k);
     run_kd3_step(&k);
@@ -470,7 +470,7 @@ static void kd3_step_gives_pytorchs_losses_and_gradients(void **state)
     ws_net_free(&k.teacher);
     ws_net_free(&k.student);
     ws_net_free(&k.embed_t);
-    ws_pool_close(&k.pool);
+    ws_workers_close(&k.workers);
     ws_tensors_close(&k.file);
 }
 

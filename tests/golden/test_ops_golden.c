@@ -86,7 +86,7 @@ static void compare(const struct ws_tensors *file, const char *name, const float
             fail_msg("%s[%zu]: %.9g, PyTorch has %.9g", name, i, (double)found[i], (double)expected[i]);
 }
 
-static void check_op(const struct ws_tensors *file, struct ws_pool *pool, const char *name)
+static void check_op(const struct ws_tensors *file, struct ws_workers *workers, const char *name)
 {
     struct ws_err err = {0};
     struct ws_exec *exec = NULL;
@@ -96,7 +96,7 @@ static void check_op(const struct ws_tensors *file, struct ws_pool *pool, const 
     assert_true(net->n_nodes > 1);
     check(ws_net_alloc(net, &err), &err);
     const struct ws_exec_options options = {.max_batch = BATCH, .backward = true, .input_gradient = true};
-    check(ws_exec_open(&exec, net, pool, &options, &err), &err);
+    check(ws_exec_open(&exec, net, workers, &options, &err), &err);
     float drawn[N_IN];
     recipe_draw("x", drawn, N_IN, 4.0, 0.0);
     for (size_t i = 0; i < BATCH * HEIGHT * WIDTH; i++)
@@ -109,7 +109,7 @@ static void check_op(const struct ws_tensors *file, struct ws_pool *pool, const 
     compare(file, name, ws_exec_value(exec, net->n_nodes - 1), n);
     char key[64];
     snprintf(key, sizeof key, "c/%s", name);
-    recipe_draw(key, ws_exec_seed(exec, net->n_nodes - 1), n, 1.0, 0.0);
+    recipe_draw(key, ws_exec_output_gradient(exec, net->n_nodes - 1), n, 1.0, 0.0);
     ws_exec_backward(exec);
     snprintf(key, sizeof key, "%s/gradient", name);
     compare(file, key, ws_exec_input_gradient(exec), N_IN);
@@ -142,12 +142,12 @@ static void ops_and_their_gradients_are_pytorchs(void **state)
                                         "shuffle"};
     struct ws_err err = {0};
     struct ws_tensors *file = NULL;
-    struct ws_pool *pool = NULL;
+    struct ws_workers *workers = NULL;
     check(ws_tensors_open(&file, "tests/golden/ops.safetensors", &err), &err);
-    check(ws_pool_open(&pool, 2, &err), &err);
+    check(ws_workers_open(&workers, 2, &err), &err);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        check_op(file, pool, names[i]);
-    ws_pool_close(&pool);
+        check_op(file, workers, names[i]);
+    ws_workers_close(&workers);
     ws_tensors_close(&file);
 }
 

@@ -20,12 +20,12 @@ static inline void check(enum ws_status status, const struct ws_err *err)
 struct subject {
     const char *what;
     struct ws_net *net;
-    struct ws_pool *pool;
+    struct ws_workers *workers;
     struct ws_exec *exec;
     int batch;
     enum ws_bn_mode mode;
     size_t n_in, n_out;
-    float *seeds;
+    float *weights;
 };
 
 static inline void open_subject(struct subject *s, uint64_t seed)
@@ -33,22 +33,22 @@ static inline void open_subject(struct subject *s, uint64_t seed)
     struct ws_err err = {0};
     check(ws_net_alloc(s->net, &err), &err);
     check(ws_net_alloc_gradients(s->net, &err), &err);
-    check(ws_pool_open(&s->pool, 2, &err), &err);
+    check(ws_workers_open(&s->workers, 2, &err), &err);
     const struct ws_exec_options options = {.max_batch = s->batch, .backward = true, .input_gradient = true};
-    check(ws_exec_open(&s->exec, s->net, s->pool, &options, &err), &err);
+    check(ws_exec_open(&s->exec, s->net, s->workers, &options, &err), &err);
     s->n_in = (size_t)s->batch * reference_size(s->net, 0);
     s->n_out = (size_t)s->batch * reference_size(s->net, s->net->n_nodes - 1);
-    s->seeds = reference_take(s->n_out, sizeof *s->seeds);
+    s->weights = reference_take(s->n_out, sizeof *s->weights);
     reference_randomise(s->net, seed);
     reference_fill(ws_exec_input(s->exec), s->n_in, seed, 1);
-    reference_fill(s->seeds, s->n_out, seed, 2);
+    reference_fill(s->weights, s->n_out, seed, 2);
 }
 
 static inline void close_subject(struct subject *s)
 {
-    free(s->seeds);
+    free(s->weights);
     ws_exec_close(&s->exec);
-    ws_pool_close(&s->pool);
+    ws_workers_close(&s->workers);
     ws_net_free(&s->net);
 }
 
@@ -59,7 +59,7 @@ static inline double measure(const struct subject *s)
     const float *y = ws_exec_value(s->exec, s->net->n_nodes - 1);
     double loss = 0.0;
     for (size_t i = 0; i < s->n_out; i++)
-        loss += (double)s->seeds[i] * (double)y[i];
+        loss += (double)s->weights[i] * (double)y[i];
     return loss;
 }
 
@@ -116,9 +116,9 @@ static inline void check_gradients(struct subject s)
 
     ws_net_zero_gradients(s.net);
     measure(&s);
-    float *to = ws_exec_seed(s.exec, s.net->n_nodes - 1);
+    float *to = ws_exec_output_gradient(s.exec, s.net->n_nodes - 1);
     for (size_t i = 0; i < s.n_out; i++)
-        to[i] += s.seeds[i];
+        to[i] += s.weights[i];
     ws_exec_backward(s.exec);
     float *in_gradient = reference_take(s.n_in, sizeof *in_gradient);
     memcpy(in_gradient, ws_exec_input_gradient(s.exec), s.n_in * sizeof *in_gradient);

@@ -153,9 +153,9 @@ static void max_pool_gives_its_gradient_to_the_largest_alone(void **state)
         for (size_t i = 0; i < s.n_in; i++)
             x[i] = 0.1F * (float)order[i] - 5.0F;
         measure(&s);
-        float *to = ws_exec_seed(s.exec, 1);
+        float *to = ws_exec_output_gradient(s.exec, 1);
         for (size_t i = 0; i < s.n_out; i++)
-            to[i] += s.seeds[i];
+            to[i] += s.weights[i];
         ws_exec_backward(s.exec);
         float gradient[100];
         memcpy(gradient, ws_exec_input_gradient(s.exec), sizeof gradient);
@@ -196,12 +196,12 @@ static void residual_block_has_the_gradient_of_its_differences(void **state)
 
 /* --- the twin itself --- */
 
-static double measure_twin(struct reference *r, const float *seeds, size_t n_out, enum ws_bn_mode mode)
+static double measure_twin(struct reference *r, const float *weights, size_t n_out, enum ws_bn_mode mode)
 {
     reference_forward(r, mode);
     double loss = 0.0;
     for (size_t i = 0; i < n_out; i++)
-        loss += (double)seeds[i] * (double)r->value[r->net->n_nodes - 1][i];
+        loss += (double)weights[i] * (double)r->value[r->net->n_nodes - 1][i];
     return loss;
 }
 
@@ -214,14 +214,14 @@ static void check_twin(struct ws_net *net, int batch, enum ws_bn_mode mode)
     struct reference *r = reference_open(net, batch);
     const size_t n_in = (size_t)batch * reference_size(net, 0);
     const size_t n_out = (size_t)batch * reference_size(net, net->n_nodes - 1);
-    float *x = reference_take(n_in, sizeof *x), *seeds = reference_take(n_out, sizeof *seeds);
+    float *x = reference_take(n_in, sizeof *x), *weights = reference_take(n_out, sizeof *weights);
     reference_fill(x, n_in, 5, 1);
-    reference_fill(seeds, n_out, 5, 2);
+    reference_fill(weights, n_out, 5, 2);
     for (size_t i = 0; i < n_in; i++)
         r->value[0][i] = (real)x[i];
-    measure_twin(r, seeds, n_out, mode);
+    measure_twin(r, weights, n_out, mode);
     for (size_t i = 0; i < n_out; i++)
-        r->gradient[net->n_nodes - 1][i] = (real)seeds[i];
+        r->gradient[net->n_nodes - 1][i] = (real)weights[i];
     reference_backward(r);
     real *in_gradient = reference_take(n_in, sizeof *in_gradient);
     memcpy(in_gradient, r->gradient[0], n_in * sizeof *in_gradient);
@@ -234,9 +234,9 @@ static void check_twin(struct ws_net *net, int batch, enum ws_bn_mode mode)
         for (size_t i = 0; i < n; i++) {
             const real x0 = at[i], h = 1e-5;
             at[i] = x0 + h;
-            const double up = measure_twin(r, seeds, n_out, mode);
+            const double up = measure_twin(r, weights, n_out, mode);
             at[i] = x0 - h;
-            const double down = measure_twin(r, seeds, n_out, mode);
+            const double down = measure_twin(r, weights, n_out, mode);
             at[i] = x0;
             const double expected = (up - down) / (2.0 * (double)h);
             if (!(fabs((double)gradient[i] - expected) <= 1e-7 * (1.0 + fabs(expected))))
@@ -246,7 +246,7 @@ static void check_twin(struct ws_net *net, int batch, enum ws_bn_mode mode)
     }
     free(in_gradient);
     free(x);
-    free(seeds);
+    free(weights);
     reference_close(r);
     ws_net_free(&net);
 }
@@ -277,7 +277,7 @@ static void two_backward_passes_add_up(void **state)
     open_subject(&s, 4);
     struct ws_exec *other = NULL;
     const struct ws_exec_options options = {.max_batch = s.batch, .backward = true};
-    check(ws_exec_open(&other, s.net, s.pool, &options, &err), &err);
+    check(ws_exec_open(&other, s.net, s.workers, &options, &err), &err);
     reference_fill(ws_exec_input(other), s.n_in, 4, 9);
 
     struct ws_exec *execs[2] = {s.exec, other};
@@ -291,7 +291,7 @@ static void two_backward_passes_add_up(void **state)
                 ws_exec_forward(execs[e], s.batch, s.mode);
         for (int e = 0; e < 2; e++)
             if (round == e || round == 2) {
-                memcpy(ws_exec_seed(execs[e], last), s.seeds, s.n_out * sizeof *s.seeds);
+                memcpy(ws_exec_output_gradient(execs[e], last), s.weights, s.n_out * sizeof *s.weights);
                 ws_exec_backward(execs[e]);
             }
         for (size_t k = 0; k < s.net->n_values && round < 2; k++)
@@ -310,16 +310,16 @@ static void seeds_of_two_taps_add_up(void **state)
     (void)state;
     struct ws_err err = {0};
     struct ws_net *net = make_block(2, 3, 1);
-    struct ws_pool *pool = NULL;
+    struct ws_workers *workers = NULL;
     struct ws_exec *exec = NULL;
     const int taps[] = {ws_net_find(net, "relu2"), net->n_nodes - 1};
     enum { BATCH = 2 };
     check(ws_net_alloc(net, &err), &err);
     check(ws_net_alloc_gradients(net, &err), &err);
-    check(ws_pool_open(&pool, 2, &err), &err);
+    check(ws_workers_open(&workers, 2, &err), &err);
     const struct ws_exec_options options = {
         .max_batch = BATCH, .backward = true, .input_gradient = true, .taps = taps, .n_taps = 1};
-    check(ws_exec_open(&exec, net, pool, &options, &err), &err);
+    check(ws_exec_open(&exec, net, workers, &options, &err), &err);
     reference_randomise(net, 6);
     reference_fill(ws_exec_input(exec), BATCH * reference_size(net, 0), 6, 1);
 
@@ -330,7 +330,7 @@ static void seeds_of_two_taps_add_up(void **state)
         ws_exec_forward(exec, BATCH, WS_BN_FROZEN);
         for (int t = 0; t < 2; t++)
             if (round == t || round == 2) {
-                float *to = ws_exec_seed(exec, taps[t]);
+                float *to = ws_exec_output_gradient(exec, taps[t]);
                 for (size_t i = 0; i < BATCH * reference_size(net, taps[t]); i++)
                     to[i] += 1.0F + (float)(i % 3);
             }
@@ -349,7 +349,7 @@ static void seeds_of_two_taps_add_up(void **state)
     for (int round = 0; round < 3; round++)
         free(gradient[round]);
     ws_exec_close(&exec);
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
     ws_net_free(&net);
 }
 
@@ -362,7 +362,7 @@ static void frozen_parameters_get_no_gradient_and_pass_it_on(void **state)
     open_subject(&s, 7);
     ws_net_zero_gradients(s.net);
     measure(&s);
-    memcpy(ws_exec_seed(s.exec, s.net->n_nodes - 1), s.seeds, s.n_out * sizeof *s.seeds);
+    memcpy(ws_exec_output_gradient(s.exec, s.net->n_nodes - 1), s.weights, s.n_out * sizeof *s.weights);
     ws_exec_backward(s.exec);
     double frozen = 0.0, passed = 0.0;
     const struct ws_param *fc = &s.net->params[ws_net_find_param(s.net, "fc.weight")];

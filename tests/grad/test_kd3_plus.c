@@ -72,7 +72,7 @@ static void a_picture_is_shown_refined_as_often_as_asked(void **state)
                                          .pass = pass,
                                          .refined = refined,
                                          .refined_share = shares[s]};
-            ws_batch_load(b.pool, &b.data, &view, b.images, BENCH_IMAGES, input);
+            ws_batch_load(b.workers, &b.data, &view, b.images, BENCH_IMAGES, input);
             for (size_t i = 0; i < BENCH_IMAGES; i++)
                 n_refined += fabsf(input[i * KD3_SIDE * KD3_SIDE] - 7.0f) < 1e-3f &&
                              fabsf(input[i * KD3_SIDE * KD3_SIDE + 9] - 7.0f) < 1e-3f;

@@ -21,7 +21,7 @@ static void check(enum ws_status status, const struct ws_err *err)
 
 struct subject {
     struct ws_net *net;
-    struct ws_pool *pool;
+    struct ws_workers *workers;
     struct ws_exec *exec;
     int bn[2], n_bn;
     bool reads_output;
@@ -42,9 +42,9 @@ static void open_subject(struct subject *s, int threads)
     s->n_bn = 2;
     ws_net_gemm(s->net, "fc", ws_net_global_average_pool(s->net, "mean", x), 2, true);
     check(ws_net_alloc(s->net, &err), &err);
-    check(ws_pool_open(&s->pool, threads, &err), &err);
+    check(ws_workers_open(&s->workers, threads, &err), &err);
     const struct ws_exec_options options = {.max_batch = BATCH + 2, .backward = true, .input_gradient = true};
-    check(ws_exec_open(&s->exec, s->net, s->pool, &options, &err), &err);
+    check(ws_exec_open(&s->exec, s->net, s->workers, &options, &err), &err);
     s->n_in = BATCH * reference_size(s->net, 0);
     s->n_out = BATCH * reference_size(s->net, s->net->n_nodes - 1);
     assert_true(s->n_in <= MAX_IN);
@@ -55,7 +55,7 @@ static void open_subject(struct subject *s, int threads)
 static void close_subject(struct subject *s)
 {
     ws_exec_close(&s->exec);
-    ws_pool_close(&s->pool);
+    ws_workers_close(&s->workers);
     ws_net_free(&s->net);
 }
 
@@ -81,11 +81,11 @@ static void seed(const struct subject *s)
 {
     for (int b = 0; b < s->n_bn; b++)
         for (size_t c = 0; c < (size_t)s->net->nodes[s->bn[b]].channels; c++) {
-            ws_exec_seed_mean(s->exec, s->bn[b])[c] += (float)weight_of(c);
-            ws_exec_seed_var(s->exec, s->bn[b])[c] += (float)weight_of(c + 2);
+            ws_exec_mean_gradient(s->exec, s->bn[b])[c] += (float)weight_of(c);
+            ws_exec_var_gradient(s->exec, s->bn[b])[c] += (float)weight_of(c + 2);
         }
     for (size_t i = 0; s->reads_output && i < s->n_out; i++)
-        ws_exec_seed(s->exec, s->net->n_nodes - 1)[i] += (float)weight_of(i + 1);
+        ws_exec_output_gradient(s->exec, s->net->n_nodes - 1)[i] += (float)weight_of(i + 1);
 }
 
 static void check_differences(struct subject *s)
@@ -179,12 +179,12 @@ static void variance_is_exact_for_a_batch_far_from_the_running_mean(void **state
     struct ws_net *net = ws_net_new(SIDE, SIDE, 1);
     assert_non_null(net);
     const int bn = ws_net_batchnorm(net, "bn", 0);
-    struct ws_pool *pool = NULL;
+    struct ws_workers *workers = NULL;
     struct ws_exec *exec = NULL;
     check(ws_net_alloc(net, &err), &err);
-    check(ws_pool_open(&pool, 2, &err), &err);
+    check(ws_workers_open(&workers, 2, &err), &err);
     const struct ws_exec_options options = {.max_batch = IMAGES};
-    check(ws_exec_open(&exec, net, pool, &options, &err), &err);
+    check(ws_exec_open(&exec, net, workers, &options, &err), &err);
     for (size_t k = 0; k < sizeof offsets / sizeof *offsets; k++) {
         const size_t n = IMAGES * SIDE * SIDE;
         float *x = ws_exec_input(exec);
@@ -207,7 +207,7 @@ static void variance_is_exact_for_a_batch_far_from_the_running_mean(void **state
         assert_true(fabs((double)running - .9 - .1 * var * (double)n / (double)(n - 1)) <= 1e-6);
     }
     ws_exec_close(&exec);
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
     ws_net_free(&net);
 }
 

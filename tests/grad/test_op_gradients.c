@@ -38,7 +38,7 @@ static void dropout_has_the_gradient_of_its_differences(void **state)
     s.mode = WS_BN_TRAIN;
     ws_exec_set_dropout(s.exec, 4, 7);
     measure(&s);
-    memcpy(ws_exec_seed(s.exec, s.net->n_nodes - 1), s.seeds, s.n_out * sizeof *s.seeds);
+    memcpy(ws_exec_output_gradient(s.exec, s.net->n_nodes - 1), s.weights, s.n_out * sizeof *s.weights);
     ws_exec_backward(s.exec);
     float gradient[64];
     assert_true(s.n_in <= 64);

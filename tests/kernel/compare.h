@@ -118,7 +118,7 @@ static inline void check_gaps(const struct comparison *c, const float *array)
  * Forward and backward of `net` in both worlds. The exec has room for two more images than the batch, filled with NaN:
  * none of them may show. Parameter gradients begin at 1, because backward adds.
  */
-static inline void compare_network(struct comparison c, struct ws_net *net, struct ws_pool *pool, int batch,
+static inline void compare_network(struct comparison c, struct ws_net *net, struct ws_workers *workers, int batch,
                                    enum ws_bn_mode mode, bool is_linear)
 {
     struct ws_err err = {0};
@@ -133,13 +133,13 @@ static inline void compare_network(struct comparison c, struct ws_net *net, stru
     check(ws_net_alloc_gradients(net, &err), &err);
     reference_randomise(net, seed);
     const struct ws_exec_options options = {.max_batch = batch + 2, .backward = true, .input_gradient = true};
-    check(ws_exec_open(&exec, net, pool, &options, &err), &err);
+    check(ws_exec_open(&exec, net, workers, &options, &err), &err);
     exec->view.kernels = c.kernels;
 
-    float *input = ws_exec_input(exec), *seeds = reference_take(n_out, sizeof *seeds);
+    float *input = ws_exec_input(exec), *weights = reference_take(n_out, sizeof *weights);
     float *kept = reference_take(n_in, sizeof *kept);
     reference_fill(input, n_in, seed, 1);
-    reference_fill(seeds, n_out, seed, 2);
+    reference_fill(weights, n_out, seed, 2);
     for (size_t i = n_in; i < n_in + 2 * in_size; i++)
         input[i] = NAN;
     memcpy(kept, input, n_in * sizeof *kept);
@@ -149,9 +149,9 @@ static inline void compare_network(struct comparison c, struct ws_net *net, stru
         r->value[0][i] = (real)input[i];
     reference_forward(r, mode);
     for (size_t i = 0; i < n_out; i++)
-        r->gradient[last][i] = (real)seeds[i];
+        r->gradient[last][i] = (real)weights[i];
     reference_backward(r);
-    struct reference *s = run_sizes(net, r, seeds);
+    struct reference *s = run_sizes(net, r, weights);
 
     for (size_t k = 0; k < net->n_values; k++)
         net->gradients[k] = 1.0F;
@@ -160,9 +160,9 @@ static inline void compare_network(struct comparison c, struct ws_net *net, stru
     if (!is_linear)
         use_largest(r->value[last], s->value[last], n_out);
     compare(&c, "output", ws_exec_value(exec, last), r->value[last], s->value[last], n_out);
-    float *to = ws_exec_seed(exec, last);
+    float *to = ws_exec_output_gradient(exec, last);
     for (size_t i = 0; i < n_out; i++)
-        to[i] += seeds[i];
+        to[i] += weights[i];
     ws_exec_backward(exec);
 
     if (!is_linear)
@@ -191,7 +191,7 @@ static inline void compare_network(struct comparison c, struct ws_net *net, stru
     check_gaps(&c, net->gradients);
 
     free(kept);
-    free(seeds);
+    free(weights);
     reference_close(r);
     reference_close(s);
     ws_exec_close(&exec);
@@ -212,18 +212,18 @@ static inline void run_table(const char *what, build_fn *build, int n_trials, en
                              const struct ws_kernels *kernels)
 {
     struct ws_err err = {0};
-    struct ws_pool *pool = NULL;
-    check(ws_pool_open(&pool, 2, &err), &err);
+    struct ws_workers *workers = NULL;
+    check(ws_workers_open(&workers, 2, &err), &err);
     for (int trial = 0; trial < n_trials; trial++) {
         struct ws_rng rng;
         ws_rng_init(&rng, 7, WS_STREAM_TEST, (uint32_t)trial, (uint32_t)strlen(what));
         struct ws_net *net = build(&rng);
         const int batch = mode == WS_BN_TRAIN && !is_linear ? 2 + (int)below(&rng, 5) : 1 + (int)below(&rng, 5);
-        compare_network((struct comparison){.what = what, .kernels = kernels, .trial = trial}, net, pool, batch, mode,
-                        is_linear);
+        compare_network((struct comparison){.what = what, .kernels = kernels, .trial = trial}, net, workers, batch,
+                        mode, is_linear);
         ws_net_free(&net);
     }
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
 }
 
 static inline void run_trials(const char *what, build_fn *build, int n_trials, enum ws_bn_mode mode, bool is_linear)

@@ -366,7 +366,7 @@ static inline void reference_forward(struct reference *r, enum ws_bn_mode mode)
     }
 }
 
-/* Add the seeds to r->gradient[...] first; parameter gradients are added to. */
+/* Add the weights to r->gradient[...] first; parameter gradients are added to. */
 static inline void reference_backward(struct reference *r)
 {
     for (int id = r->net->n_nodes - 1; id > 0; id--) {

@@ -81,15 +81,15 @@ static struct reference *run_twin(const struct comparison *c, int batch, const f
 }
 
 /* Forward without a backward behind it: groups of images, weights packed beforehand. */
-static void compare_in_groups(const struct comparison *c, struct ws_pool *pool, int batch, const struct reference *r,
-                              const struct reference *s)
+static void compare_in_groups(const struct comparison *c, struct ws_workers *workers, int batch,
+                              const struct reference *r, const struct reference *s)
 {
     struct ws_err err = {0};
     struct ws_exec *exec = NULL;
     const int last = c->net->n_nodes - 1;
     const size_t n_in = (size_t)batch * reference_size(c->net, 0), n_out = (size_t)batch * reference_size(c->net, last);
     const struct ws_exec_options options = {.max_batch = batch};
-    check(ws_exec_open_choosing(&exec, c->net, pool, &options, c->choose ? c->choose : ws_conv_choose, &err), &err);
+    check(ws_exec_open_choosing(&exec, c->net, workers, &options, c->choose ? c->choose : ws_conv_choose, &err), &err);
     exec->view.kernels = c->kernels;
     reference_fill(ws_exec_input(exec), n_in, (uint64_t)c->trial, 1);
     ws_exec_forward(exec, batch, WS_BN_EVAL);
@@ -102,7 +102,7 @@ static void compare_in_groups(const struct comparison *c, struct ws_pool *pool, 
  * NaN, which may not show; behind the output and the input's gradient they hold canaries. Parameter gradients begin at
  * 1, because backward adds.
  */
-static void compare_network(struct comparison c, struct ws_pool *pool, int batch)
+static void compare_network(struct comparison c, struct ws_workers *workers, int batch)
 {
     struct ws_err err = {0};
     struct ws_exec *exec = NULL;
@@ -113,7 +113,7 @@ static void compare_network(struct comparison c, struct ws_pool *pool, int batch
     check(ws_net_alloc_gradients(c.net, &err), &err);
     reference_randomise(c.net, (uint64_t)c.trial);
     const struct ws_exec_options options = {.max_batch = batch + 2, .backward = true, .input_gradient = true};
-    check(ws_exec_open_choosing(&exec, c.net, pool, &options, c.choose ? c.choose : ws_conv_choose, &err), &err);
+    check(ws_exec_open_choosing(&exec, c.net, workers, &options, c.choose ? c.choose : ws_conv_choose, &err), &err);
     exec->view.kernels = c.kernels;
 
     float *input = ws_exec_input(exec), *seeds = reference_take(n_out, sizeof *seeds);
@@ -131,7 +131,7 @@ static void compare_network(struct comparison c, struct ws_pool *pool, int batch
     compare(&c, "output", ws_exec_value(exec, last), r->value[last], s->value[last], n_out);
     check_canaries(&c, "output", ws_exec_value(exec, last), n_out, n_out + 2 * out_size);
 
-    float *to = ws_exec_seed(exec, last);
+    float *to = ws_exec_output_gradient(exec, last);
     for (size_t i = 0; i < n_out; i++)
         to[i] += seeds[i];
     for (size_t i = 0; i < 2 * in_size; i++)
@@ -152,7 +152,7 @@ static void compare_network(struct comparison c, struct ws_pool *pool, int batch
     }
     ws_exec_close(&exec);
     if (c.choose)
-        compare_in_groups(&c, pool, batch, r, s);
+        compare_in_groups(&c, workers, batch, r, s);
     free(seeds);
     reference_close(r);
     reference_close(s);
@@ -167,18 +167,18 @@ static const char *const tables[] = {"plain", "avx2", "avx512"};
 static void run_trials(const char *what, build_fn *build, int n_trials)
 {
     struct ws_err err = {0};
-    struct ws_pool *pool = NULL;
-    check(ws_pool_open(&pool, 2, &err), &err);
+    struct ws_workers *workers = NULL;
+    check(ws_workers_open(&workers, 2, &err), &err);
     for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
         for (int trial = 0; ws_kernels_find(tables[t]) && trial < n_trials; trial++) {
             struct ws_rng rng;
             ws_rng_init(&rng, 13, WS_STREAM_TEST, (uint32_t)trial, (uint32_t)strlen(what));
             struct ws_net *net = build(&rng);
             const int batch = pick(&rng, 1, 4);
-            compare_network((struct comparison){net, what, ws_kernels_find(tables[t]), trial, NULL}, pool, batch);
+            compare_network((struct comparison){net, what, ws_kernels_find(tables[t]), trial, NULL}, workers, batch);
             ws_net_free(&net);
         }
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
 }
 
 /* A window that fits the map, with each axis and each edge on its own. */
@@ -385,7 +385,7 @@ static void choose_forced(const struct ws_net *net, struct ws_plan_step *s)
     s->dx_way = &forced_dx->plan;
 }
 
-static void check_ways(struct ws_pool *pool, const struct shaped *shape, int trial, bool *is_run)
+static void check_ways(struct ws_workers *workers, const struct shaped *shape, int trial, bool *is_run)
 {
     struct ws_net *net = build_shaped(shape);
     struct ws_plan_step s = {.op = net->nodes[1].op, .node = 1, .x = 0, .out = 1};
@@ -403,7 +403,7 @@ static void check_ways(struct ws_pool *pool, const struct shaped *shape, int tri
             for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
                 if (ws_kernels_find(tables[t]))
                     compare_network((struct comparison){net, what, ws_kernels_find(tables[t]), trial, choose_forced},
-                                    pool, 3);
+                                    workers, 3);
         }
     ws_net_free(&net);
 }
@@ -412,14 +412,14 @@ static void every_way_that_fits_a_shape_equals_its_twin(void **state)
 {
     (void)state;
     struct ws_err err = {0};
-    struct ws_pool *pool = NULL;
+    struct ws_workers *workers = NULL;
     bool is_run[8] = {false};
-    check(ws_pool_open(&pool, 2, &err), &err);
+    check(ws_workers_open(&workers, 2, &err), &err);
     for (int i = 0; i < N_SHAPES; i++)
-        check_ways(pool, &shapes[i], i, is_run);
+        check_ways(workers, &shapes[i], i, is_run);
     for (int way = 0; ws_conv_ways[way]; way++)
         assert_true(is_run[way]);
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
 }
 
 /* --- epilogue and threads --- */
@@ -447,15 +447,15 @@ static void check_epilogues(int groups, int per_group, int batch)
     float *first = NULL, *first_gradients = NULL;
     const int threads[] = {1, 2, 3, 8};
     for (int t = 0; t < 4; t++) {
-        struct ws_pool *pool = NULL;
+        struct ws_workers *workers = NULL;
         struct ws_exec *exec = NULL;
         struct ws_net *net = build_epilogues(groups, per_group);
-        check(ws_pool_open(&pool, threads[t], &err), &err);
+        check(ws_workers_open(&workers, threads[t], &err), &err);
         check(ws_net_alloc(net, &err), &err);
         check(ws_net_alloc_gradients(net, &err), &err);
         reference_randomise(net, 3);
         const struct ws_exec_options options = {.max_batch = batch, .backward = true, .input_gradient = true};
-        check(ws_exec_open(&exec, net, pool, &options, &err), &err);
+        check(ws_exec_open(&exec, net, workers, &options, &err), &err);
         const int last = net->n_nodes - 1;
         const size_t n_in = (size_t)batch * reference_size(net, 0), n_out = (size_t)batch * reference_size(net, last);
         reference_fill(ws_exec_input(exec), n_in, 3, 1);
@@ -471,7 +471,7 @@ static void check_epilogues(int groups, int per_group, int batch)
                              (double)ws_exec_value(exec, last)[i], r->value[last][i]);
             reference_close(r);
         }
-        reference_fill(ws_exec_seed(exec, last), n_out, 3, 2);
+        reference_fill(ws_exec_output_gradient(exec, last), n_out, 3, 2);
         ws_exec_backward(exec);
         if (t == 0) {
             first = reference_take(n_out + n_in, sizeof *first);
@@ -484,7 +484,7 @@ static void check_epilogues(int groups, int per_group, int batch)
         assert_memory_equal(ws_exec_input_gradient(exec), first + n_out, n_in * sizeof *first);
         assert_memory_equal(net->gradients, first_gradients, net->n_values * sizeof *first_gradients);
         ws_exec_close(&exec);
-        ws_pool_close(&pool);
+        ws_workers_close(&workers);
         ws_net_free(&net);
     }
     free(first);

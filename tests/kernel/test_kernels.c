@@ -238,8 +238,8 @@ static void folded_block_equals_the_block_in_evaluation(void **state)
 {
     (void)state;
     struct ws_err err = {0};
-    struct ws_pool *pool = NULL;
-    check(ws_pool_open(&pool, 2, &err), &err);
+    struct ws_workers *workers = NULL;
+    check(ws_workers_open(&workers, 2, &err), &err);
     for (int trial = 0; trial < 40; trial++) {
         struct ws_rng rng;
         ws_rng_init(&rng, 11, WS_STREAM_TEST, (uint32_t)trial, 0);
@@ -253,7 +253,7 @@ static void folded_block_equals_the_block_in_evaluation(void **state)
         const int last = net->n_nodes - 1, block = ws_net_find(net, "relu2");
         assert_true(map[last] == folded->n_nodes - 1 && map[block] >= 0);
         const struct ws_exec_options options = {.max_batch = batch, .taps = &map[block], .n_taps = 1};
-        check(ws_exec_open(&exec, folded, pool, &options, &err), &err);
+        check(ws_exec_open(&exec, folded, workers, &options, &err), &err);
         const struct ws_kernels *kernels = ws_kernels_find(tables[trial % N_TABLES]);
         exec->view.kernels = kernels ? kernels : ws_kernels_find("plain");
 
@@ -277,7 +277,7 @@ static void folded_block_equals_the_block_in_evaluation(void **state)
         ws_net_free(&folded);
         ws_net_free(&net);
     }
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
 }
 
 int main(void)

@@ -399,27 +399,27 @@ static void run_dropout(int threads, int batch, uint64_t seed, uint64_t step, fl
 {
     struct ws_err err = {0};
     struct ws_net *net = ws_net_new(7, 5, 33);
-    struct ws_pool *pool = NULL;
+    struct ws_workers *workers = NULL;
     struct ws_exec *exec = NULL;
     assert_non_null(net);
     const int drop = ws_net_unary(net, WS_OP_DROPOUT, "drop", 0, 0.3, 0);
     check(ws_net_alloc(net, &err), &err);
-    check(ws_pool_open(&pool, threads, &err), &err);
+    check(ws_workers_open(&workers, threads, &err), &err);
     const struct ws_exec_options options = {.max_batch = batch, .backward = true, .input_gradient = true};
-    check(ws_exec_open(&exec, net, pool, &options, &err), &err);
+    check(ws_exec_open(&exec, net, workers, &options, &err), &err);
     const size_t n = (size_t)batch * reference_size(net, 0);
     for (size_t i = 0; i < n; i++)
         ws_exec_input(exec)[i] = 1;
     ws_exec_set_dropout(exec, seed, step);
     ws_exec_forward(exec, batch, WS_BN_TRAIN);
     memcpy(value, ws_exec_value(exec, drop), n * sizeof *value);
-    float *to = ws_exec_seed(exec, drop);
+    float *to = ws_exec_output_gradient(exec, drop);
     for (size_t i = 0; i < n; i++)
         to[i] = 1;
     ws_exec_backward(exec);
     memcpy(gradient, ws_exec_input_gradient(exec), n * sizeof *gradient);
     ws_exec_close(&exec);
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
     ws_net_free(&net);
 }
 

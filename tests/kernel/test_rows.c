@@ -127,16 +127,16 @@ static void compare_batches(const struct execs *e, int step, int most)
 }
 
 /* One network as it is trained, or folded and frozen. */
-static void compare_form(const char *what, struct ws_net *net, struct ws_pool *pool, const struct ws_kernels *kernels,
-                         bool backward, int step, int most)
+static void compare_form(const char *what, struct ws_net *net, struct ws_workers *workers,
+                         const struct ws_kernels *kernels, bool backward, int step, int most)
 {
     struct ws_err err = {0};
     const struct ws_exec_options many = {.max_batch = most, .backward = backward},
                                  one = {.max_batch = 1, .backward = backward};
     struct execs e = {.what = what, .n_in = node_floats(net, 0), .last = net->n_nodes - 1};
     e.n_out = node_floats(net, e.last);
-    check(ws_exec_open(&e.many, net, pool, &many, &err), &err);
-    check(ws_exec_open(&e.one, net, pool, &one, &err), &err);
+    check(ws_exec_open(&e.many, net, workers, &many, &err), &err);
+    check(ws_exec_open(&e.one, net, workers, &one, &err), &err);
     e.many->view.kernels = e.one->view.kernels = kernels;
     compare_batches(&e, step, most);
     ws_exec_close(&e.many);
@@ -146,17 +146,17 @@ static void compare_form(const char *what, struct ws_net *net, struct ws_pool *p
 static void compare(const char *what, struct ws_net *net, const struct ws_kernels *kernels, int step, int most)
 {
     struct ws_err err = {0};
-    struct ws_pool *pool = NULL;
+    struct ws_workers *workers = NULL;
     struct ws_net *folded = NULL;
     check(ws_net_alloc(net, &err), &err);
     ws_net_init(net, 4);
     check(ws_net_fold(&folded, net, NULL, &err), &err);
-    check(ws_pool_open(&pool, 2, &err), &err);
-    compare_form(what, net, pool, kernels, true, 3 * step, most);
-    compare_form(what, folded, pool, kernels, false, step, most);
+    check(ws_workers_open(&workers, 2, &err), &err);
+    compare_form(what, net, workers, kernels, true, 3 * step, most);
+    compare_form(what, folded, workers, kernels, false, step, most);
     ws_net_free(&folded);
     ws_net_free(&net);
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
 }
 
 static void compare_small(const struct ws_kernels *kernels, int most)

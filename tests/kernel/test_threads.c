@@ -41,14 +41,14 @@ static void fill(float *values, size_t n, uint32_t what)
         values[i] = (float)ws_rng_normal(&rng);
 }
 
-static float *frozen_logits(const struct ws_net *net, struct ws_pool *pool, int batch, size_t n_input)
+static float *frozen_logits(const struct ws_net *net, struct ws_workers *workers, int batch, size_t n_input)
 {
     struct ws_err err = {0};
     struct ws_net *folded = NULL;
     struct ws_exec *exec = NULL;
     check(ws_net_fold(&folded, net, NULL, &err), &err);
     const struct ws_exec_options options = {.max_batch = batch};
-    check(ws_exec_open(&exec, folded, pool, &options, &err), &err);
+    check(ws_exec_open(&exec, folded, workers, &options, &err), &err);
     fill(ws_exec_input(exec), n_input, 99);
     ws_exec_forward(exec, batch, WS_BN_EVAL);
     float *logits = copy(ws_exec_value(exec, folded->n_nodes - 1), (size_t)batch * CLASSES);
@@ -62,11 +62,11 @@ static struct outcome run(const char *arch, int n_threads, int batch, int channe
     struct ws_err err = {0};
     struct ws_net *net = NULL;
     struct ws_zoo_taps taps;
-    struct ws_pool *pool = NULL;
+    struct ws_workers *workers = NULL;
     struct ws_exec *exec = NULL;
     struct ws_optim optim;
-    check(ws_pool_open(&pool, n_threads, &err), &err);
-    assert_int_equal(ws_pool_n_threads(pool), n_threads);
+    check(ws_workers_open(&workers, n_threads, &err), &err);
+    assert_int_equal(ws_workers_count(workers), n_threads);
     check(ws_zoo_build(&net, &taps, arch, SIDE, SIDE, channels, CLASSES, &err), &err);
     check(ws_net_alloc(net, &err), &err);
     check(ws_net_alloc_gradients(net, &err), &err);
@@ -74,7 +74,7 @@ static struct outcome run(const char *arch, int n_threads, int batch, int channe
     const struct ws_optim_options sgd = {.momentum = 0.9, .weight_decay = 5e-4, .nesterov = true};
     check(ws_optim_init(&optim, net, &sgd, &err), &err);
     const struct ws_exec_options options = {.max_batch = batch, .backward = true, .input_gradient = true};
-    check(ws_exec_open(&exec, net, pool, &options, &err), &err);
+    check(ws_exec_open(&exec, net, workers, &options, &err), &err);
 
     struct outcome out = {.n_values = net->n_values,
                           .n_logits = (size_t)batch * CLASSES,
@@ -98,13 +98,13 @@ static struct outcome run(const char *arch, int n_threads, int batch, int channe
         ws_optim_step(&optim, net, 0.05);
     }
     out.values = copy(net->values, out.n_values);
-    out.frozen_logits = frozen_logits(net, pool, batch, out.n_input);
+    out.frozen_logits = frozen_logits(net, workers, batch, out.n_input);
 
     free(labels);
     ws_optim_fini(&optim);
     ws_exec_close(&exec);
     ws_net_free(&net);
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
     return out;
 }
 
@@ -161,17 +161,17 @@ static void a_frozen_batch_gives_the_bytes_of_its_single_images(void **state)
         struct ws_err err = {0};
         struct ws_net *net = NULL;
         struct ws_zoo_taps taps;
-        struct ws_pool *pool = NULL;
+        struct ws_workers *workers = NULL;
         struct ws_exec *many = NULL, *one = NULL;
-        check(ws_pool_open(&pool, 2, &err), &err);
+        check(ws_workers_open(&workers, 2, &err), &err);
         check(ws_zoo_build(&net, &taps, archs[a], SIDE, SIDE, 1, CLASSES, &err), &err);
         check(ws_net_alloc(net, &err), &err);
         ws_net_init(net, 5);
         const int wanted[] = {taps.features, taps.pooled};
         const struct ws_exec_options options = {.max_batch = BATCH, .taps = wanted, .n_taps = 2};
         const struct ws_exec_options single = {.max_batch = 1, .taps = wanted, .n_taps = 2};
-        check(ws_exec_open(&many, net, pool, &options, &err), &err);
-        check(ws_exec_open(&one, net, pool, &single, &err), &err);
+        check(ws_exec_open(&many, net, workers, &options, &err), &err);
+        check(ws_exec_open(&one, net, workers, &single, &err), &err);
         const size_t n_image = (size_t)SIDE * SIDE;
         const struct ws_node *map = &net->nodes[taps.features];
         const size_t n_map = (size_t)map->height * (size_t)map->width * (size_t)map->channels;
@@ -189,7 +189,7 @@ static void a_frozen_batch_gives_the_bytes_of_its_single_images(void **state)
         ws_exec_close(&many);
         ws_exec_close(&one);
         ws_net_free(&net);
-        ws_pool_close(&pool);
+        ws_workers_close(&workers);
     }
 }
 

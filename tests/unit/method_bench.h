@@ -29,7 +29,7 @@ struct method_bench {
     double reach; /**< of a central difference, along a gradient of length 1 */
     struct ws_config config;
     struct ws_dataset data;
-    struct ws_pool *pool;
+    struct ws_workers *workers;
     struct ws_model *teacher, *model; /**< model: the training's */
     struct ws_predictor predictor;
     uint32_t images[BENCH_IMAGES];
@@ -60,14 +60,14 @@ static inline void method_bench_init(struct method_bench *b, const char *teacher
                            .std = {.3f},
                            .accuracy = -1};
     snprintf(card.arch, sizeof card.arch, "%s", teacher);
-    assert_int_equal(ws_pool_open(&b->pool, 2, &err), WS_OK);
+    assert_int_equal(ws_workers_open(&b->workers, 2, &err), WS_OK);
     assert_int_equal(ws_model_build(&b->teacher, &card, &err), WS_OK);
     ws_net_init(b->teacher->net, 77);
-    assert_int_equal(ws_predictor_open(&b->predictor, b->teacher, b->pool, BENCH_BATCH, true, &err), WS_OK);
+    assert_int_equal(ws_predictor_open(&b->predictor, b->teacher, b->workers, BENCH_BATCH, true, &err), WS_OK);
     snprintf(card.arch, sizeof card.arch, "%s", student);
     b->session = (struct ws_session){.config = &b->config,
                                      .dir = "build/tmp",
-                                     .pool = b->pool,
+                                     .workers = b->workers,
                                      .data = &b->data,
                                      .train = b->images,
                                      .n_train = BENCH_IMAGES,
@@ -98,7 +98,7 @@ static inline void method_bench_close(struct method_bench *b)
         ws_method_close(b->method, &b->training);
     ws_predictor_close(&b->predictor);
     ws_model_free(&b->teacher);
-    ws_pool_close(&b->pool);
+    ws_workers_close(&b->workers);
     ws_dataset_close(&b->data);
 }
 

@@ -35,7 +35,7 @@ enum {
 static char *class_names[] = {"across", "down", "rise", "fall", "plus", "cross", "ring", "disc", "box", "triangle"};
 static const float mean[3] = {.4f, .4f, .4f}, deviation[3] = {.3f, .3f, .3f};
 
-static struct ws_pool *pool;
+static struct ws_workers *workers;
 static char folder[TEMP_PATH];
 static uint32_t numbers[N_CLEAN];
 
@@ -91,7 +91,7 @@ static void train(struct task *task, const char *name, const struct ws_method *m
     struct ws_session session = {
         .config = config,
         .dir = dir,
-        .pool = pool,
+        .workers = workers,
         .data = data,
         .train = numbers,
         .n_train = data->n,
@@ -163,7 +163,7 @@ static struct students train_students(struct task *task, const char *name, const
         snprintf(run, sizeof run, "%s-%d", name, s + 1);
         train(task, run, method, config, (uint64_t)s + 1, batch, web, last);
         assert_int_equal(ws_model_load(&model, last, NULL, &err), WS_OK);
-        assert_int_equal(ws_predictor_open(&predictor, model, pool, BATCH, true, &err), WS_OK);
+        assert_int_equal(ws_predictor_open(&predictor, model, workers, BATCH, true, &err), WS_OK);
         found.test[s] = accuracy(&predictor, &task->test);
         found.shifted[s] = accuracy(&predictor, &task->shifted);
         found.mean_test += found.test[s] / SEEDS;
@@ -189,7 +189,7 @@ static void open_task(struct task *task)
     snprintf(name, sizeof name, "teacher-%g", task->noise);
     train(NULL, name, &ws_method_ce, &config, 1, BATCH, &task->clean, last);
     assert_int_equal(ws_model_load(&task->teacher, last, NULL, &err), WS_OK);
-    assert_int_equal(ws_predictor_open(&task->predictor, task->teacher, pool, BATCH, true, &err), WS_OK);
+    assert_int_equal(ws_predictor_open(&task->predictor, task->teacher, workers, BATCH, true, &err), WS_OK);
     const double right = accuracy(&task->predictor, &task->test);
     print_message("%-24s test %.3f, shifted %.3f\n", name, right, accuracy(&task->predictor, &task->shifted));
     assert_true(right > .9);
@@ -212,7 +212,7 @@ static int open_all(void **state)
     for (uint32_t i = 0; i < N_CLEAN; i++)
         numbers[i] = i;
     temp_make(folder);
-    assert_int_equal(ws_pool_open(&pool, 2, &err), WS_OK);
+    assert_int_equal(ws_workers_open(&workers, 2, &err), WS_OK);
     open_task(&calm);
     return 0;
 }
@@ -221,7 +221,7 @@ static int close_all(void **state)
 {
     (void)state;
     close_task(&calm);
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
     temp_remove(folder);
     return 0;
 }

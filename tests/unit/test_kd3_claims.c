@@ -141,12 +141,12 @@ struct mixed {
 
 static void mix(struct mixed *m, int batch)
 {
-    struct ws_pool *pool;
+    struct ws_workers *workers;
     struct ws_err err = {0};
     assert_true(ws_mix_scratch_bytes(B, CHANNELS) == sizeof m->scratch);
-    assert_int_equal(ws_pool_open(&pool, 2, &err), WS_OK);
-    ws_mix_apply(pool, m->x, m->out, batch, P, CHANNELS, m->lam, m->partner, 1e-6, m->scratch);
-    ws_pool_close(&pool);
+    assert_int_equal(ws_workers_open(&workers, 2, &err), WS_OK);
+    ws_mix_apply(workers, m->x, m->out, batch, P, CHANNELS, m->lam, m->partner, 1e-6, m->scratch);
+    ws_workers_close(&workers);
 }
 
 static void fill_mixed(struct mixed *m, double lam)
@@ -529,8 +529,8 @@ static void a_student_with_the_teachers_weights_has_no_loss_and_its_accuracy(voi
     options.projector_factor = 1;
     kd3_bench_open(&b, options);
     become_the_teacher(&b);
-    assert_int_equal(ws_predictor_open(&student, b.model, b.pool, BENCH_IMAGES, false, &err), WS_OK);
-    assert_int_equal(ws_predictor_open(&teacher, b.teacher, b.pool, BENCH_IMAGES, false, &err), WS_OK);
+    assert_int_equal(ws_predictor_open(&student, b.model, b.workers, BENCH_IMAGES, false, &err), WS_OK);
+    assert_int_equal(ws_predictor_open(&teacher, b.teacher, b.workers, BENCH_IMAGES, false, &err), WS_OK);
     float zs[BENCH_IMAGES * BENCH_CLASSES], zt[BENCH_IMAGES * BENCH_CLASSES], weights[BENCH_IMAGES];
     struct ws_augment augment;
     const struct ws_view view = ws_view_clean(&b.model->card, &augment);

@@ -248,12 +248,12 @@ static void ntxent_gives_the_same_bytes_for_any_number_of_threads(void **state)
     const double loss = ws_array_ntxent(NULL, x, x + N / 2, ROWS, D, 0.3, 0.7, alone, alone + N / 2, scratch);
     for (int n_threads = 1; n_threads <= 3; n_threads++) {
         float together[N] = {0};
-        struct ws_pool *pool = NULL;
-        assert_int_equal(ws_pool_open(&pool, n_threads, &err), WS_OK);
+        struct ws_workers *workers = NULL;
+        assert_int_equal(ws_workers_open(&workers, n_threads, &err), WS_OK);
         assert_true(loss ==
-                    ws_array_ntxent(pool, x, x + N / 2, ROWS, D, 0.3, 0.7, together, together + N / 2, scratch));
+                    ws_array_ntxent(workers, x, x + N / 2, ROWS, D, 0.3, 0.7, together, together + N / 2, scratch));
         assert_memory_equal(alone, together, sizeof alone);
-        ws_pool_close(&pool);
+        ws_workers_close(&workers);
     }
     free(scratch);
 }

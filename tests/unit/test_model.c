@@ -262,7 +262,7 @@ static void the_teacher_behind_an_identity_projector_is_the_teacher(void **state
 {
     (void)state;
     struct ws_err err = {0};
-    struct ws_pool *pool;
+    struct ws_workers *workers;
     struct ws_card teacher_card = make_card(), student_card = make_student_card(1);
     struct ws_model *teacher = make_model(&teacher_card), *student = make_model(&student_card);
     struct ws_predictor t = {0}, s = {0};
@@ -273,9 +273,9 @@ static void the_teacher_behind_an_identity_projector_is_the_teacher(void **state
         ws_net_set(student->net, ws_net_find_param(student->net, param->name), values, param->n);
     }
     make_identity(student->net);
-    assert_int_equal(ws_pool_open(&pool, 2, &err), WS_OK);
-    assert_int_equal(ws_predictor_open(&t, teacher, pool, 4, true, &err), WS_OK);
-    assert_int_equal(ws_predictor_open(&s, student, pool, 4, false, &err), WS_OK);
+    assert_int_equal(ws_workers_open(&workers, 2, &err), WS_OK);
+    assert_int_equal(ws_predictor_open(&t, teacher, workers, 4, true, &err), WS_OK);
+    assert_int_equal(ws_predictor_open(&s, student, workers, 4, false, &err), WS_OK);
     struct ws_rng rng;
     ws_rng_init(&rng, 1, WS_STREAM_TEST, 0, 0);
     for (int i = 0; i < 4 * SIDE * SIDE * 3; i++)
@@ -291,7 +291,7 @@ static void the_teacher_behind_an_identity_projector_is_the_teacher(void **state
         assert_near(b[i], a[i], 1e-4 * (1 + fabs((double)a[i])));
     ws_predictor_close(&t);
     ws_predictor_close(&s);
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
     ws_model_free(&teacher);
     ws_model_free(&student);
 }

@@ -30,19 +30,19 @@ static void check(enum ws_status status, const struct ws_err *err)
 static void remember_dark_images(struct bench *b)
 {
     struct ws_err err = {0};
-    struct ws_pool *pool = NULL;
+    struct ws_workers *workers = NULL;
     struct ws_exec *exec = NULL;
     const size_t bytes = ws_dataset_image_bytes(&b->data);
     const struct ws_exec_options options = {.max_batch = N / 2};
-    check(ws_pool_open(&pool, 1, &err), &err);
-    check(ws_exec_open(&exec, b->teacher->net, pool, &options, &err), &err);
+    check(ws_workers_open(&workers, 1, &err), &err);
+    check(ws_exec_open(&exec, b->teacher->net, workers, &options, &err), &err);
     for (int run = 0; run < 80; run++) {
         for (size_t i = 0; i < N / 2 * bytes; i++)
             ws_exec_input(exec)[i] = ((float)b->data.block[i] / 510.0f - .4f) / .3f;
         ws_exec_forward(exec, N / 2, WS_BN_TRAIN);
     }
     ws_exec_close(&exec);
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
 }
 
 static void open_bench(struct bench *b)
@@ -75,11 +75,11 @@ static void close_bench(struct bench *b)
 static struct ws_refined refine(struct bench *b, int n_threads, size_t n, const char *dir)
 {
     struct ws_err err = {0};
-    struct ws_pool *pool = NULL;
+    struct ws_workers *workers = NULL;
     struct ws_refined refined;
-    check(ws_pool_open(&pool, n_threads, &err), &err);
-    check(ws_refine(&refined, b->teacher, pool, &b->data, b->images, n, &b->options, dir, &err), &err);
-    ws_pool_close(&pool);
+    check(ws_workers_open(&workers, n_threads, &err), &err);
+    check(ws_refine(&refined, b->teacher, workers, &b->data, b->images, n, &b->options, dir, &err), &err);
+    ws_workers_close(&workers);
     return refined;
 }
 
@@ -87,11 +87,11 @@ static struct ws_refined refine(struct bench *b, int n_threads, size_t n, const 
 static double distance_of(struct bench *b, const uint8_t **pixels)
 {
     struct ws_err err = {0};
-    struct ws_pool *pool = NULL;
+    struct ws_workers *workers = NULL;
     struct ws_exec *exec = NULL;
     const struct ws_exec_options options = {.max_batch = BATCH, .backward = true, .input_gradient = true};
-    check(ws_pool_open(&pool, 1, &err), &err);
-    check(ws_exec_open(&exec, b->teacher->net, pool, &options, &err), &err);
+    check(ws_workers_open(&workers, 1, &err), &err);
+    check(ws_exec_open(&exec, b->teacher->net, workers, &options, &err), &err);
     const size_t bytes = ws_dataset_image_bytes(&b->data);
     for (size_t i = 0; i < BATCH; i++)
         for (size_t k = 0; k < bytes; k++)
@@ -99,7 +99,7 @@ static double distance_of(struct bench *b, const uint8_t **pixels)
     ws_exec_forward(exec, BATCH, WS_BN_OBSERVE);
     const double distance = ws_loss_statistics(exec, b->teacher->net, 1.0);
     ws_exec_close(&exec);
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
     return distance;
 }
 

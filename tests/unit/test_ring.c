@@ -11,7 +11,7 @@ enum { SIDE = 4, PIXELS = SIDE * SIDE, CAPACITY = 10, BATCH = 8 };
 
 struct bench {
     struct ws_dataset like;
-    struct ws_pool *pool;
+    struct ws_workers *workers;
     struct ws_session session;
     struct ws_ring *ring;
     struct ws_supply *supply;
@@ -28,8 +28,8 @@ static void open_bench(struct bench *b, struct ws_ring_options options)
     struct ws_err err = {0};
     memset(b, 0, sizeof *b);
     pool_data_make(&b->like, 4, SIDE, 1, 2);
-    check(ws_pool_open(&b->pool, 2, &err), &err);
-    b->session = (struct ws_session){.pool = b->pool,
+    check(ws_workers_open(&b->workers, 2, &err), &err);
+    b->session = (struct ws_session){.workers = b->workers,
                                      .data = &b->like,
                                      .augment = {.mean = {.5f}, .std = {.25f}},
                                      .seed = 3,
@@ -44,7 +44,7 @@ static void close_bench(struct bench *b)
 {
     ws_supply_close(&b->supply);
     ws_dataset_close(&b->like);
-    ws_pool_close(&b->pool);
+    ws_workers_close(&b->workers);
 }
 
 /* Images number first, first + 1, …: all pixels the byte of that number, its label too. */

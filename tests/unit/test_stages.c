@@ -525,17 +525,17 @@ static void run_pixels(struct place *place, const char *name, float logits[3])
 {
     char path[TEMP_PATH];
     struct ws_model *model = NULL;
-    struct ws_pool *pool = NULL;
+    struct ws_workers *workers = NULL;
     struct ws_predictor predictor = {0};
     WORKDIR_OK(ws_model_load(&model, temp_join(path, place->folder, name), NULL, err));
-    WORKDIR_OK(ws_pool_open(&pool, 2, err));
-    WORKDIR_OK(ws_predictor_open(&predictor, model, pool, 1, false, err));
+    WORKDIR_OK(ws_workers_open(&workers, 2, err));
+    WORKDIR_OK(ws_predictor_open(&predictor, model, workers, 1, false, err));
     for (int i = 0; i < SIDE * SIDE; i++)
         ws_exec_input(predictor.exec)[i] = ((float)(i * 37 % 256) / 255.0F - model->card.mean[0]) / model->card.std[0];
     ws_predictor_forward(&predictor, 1);
     memcpy(logits, ws_exec_value(predictor.exec, predictor.model->logits), 3 * sizeof *logits);
     ws_predictor_close(&predictor);
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
     ws_model_free(&model);
 }
 
@@ -564,15 +564,15 @@ static void a_student_with_normalisation_inside_can_teach(void **state)
 static double train_steps(struct ws_model *model, int n_steps)
 {
     enum { BATCH = 8 };
-    struct ws_pool *pool = NULL;
+    struct ws_workers *workers = NULL;
     struct ws_exec *exec = NULL;
     struct ws_optim optim = {0};
     const struct ws_optim_options options = {.kind = WS_OPTIM_SGD, .momentum = 0.9};
     const int32_t labels[BATCH] = {0, 1, 2, 0, 1, 2, 0, 1};
     double loss = 0;
-    WORKDIR_OK(ws_pool_open(&pool, 2, err));
+    WORKDIR_OK(ws_workers_open(&workers, 2, err));
     const struct ws_exec_options exec_options = {.max_batch = BATCH, .backward = true};
-    WORKDIR_OK(ws_exec_open(&exec, model->net, pool, &exec_options, err));
+    WORKDIR_OK(ws_exec_open(&exec, model->net, workers, &exec_options, err));
     WORKDIR_OK(ws_optim_init(&optim, model->net, &options, err));
     for (int step = 0; step < n_steps; step++) {
         struct ws_rng rng;
@@ -587,7 +587,7 @@ static double train_steps(struct ws_model *model, int n_steps)
     }
     ws_optim_fini(&optim);
     ws_exec_close(&exec);
-    ws_pool_close(&pool);
+    ws_workers_close(&workers);
     return loss;
 }
 

@@ -13,7 +13,7 @@ enum { BATCH = 5, SIDE = 4, C = 6, MAX = 4 * BATCH * SIDE * SIDE * C };
 
 /* Two networks of one convolution each, 1x1, on images of SIDE x SIDE x C, and what they gave. */
 struct bench {
-    struct ws_pool *pool;
+    struct ws_workers *workers;
     struct ws_net *net[2];
     struct ws_exec *exec[2];
     struct ws_tap tap[2];
@@ -33,7 +33,7 @@ static void open_bench(struct bench *b, int batch, int side)
 {
     struct ws_err err = {0};
     memset(b, 0, sizeof *b);
-    assert_int_equal(ws_pool_open(&b->pool, 2, &err), WS_OK);
+    assert_int_equal(ws_workers_open(&b->workers, 2, &err), WS_OK);
     for (int i = 0; i < 2; i++) {
         const int s = i == 0 ? SIDE : side;
         b->net[i] = ws_net_new(s, s, C);
@@ -41,7 +41,7 @@ static void open_bench(struct bench *b, int batch, int side)
         assert_int_equal(ws_net_alloc(b->net[i], &err), WS_OK);
         fill(b->net[i]->values, b->net[i]->n_values, 10 + (uint32_t)i);
         const struct ws_exec_options options = {.max_batch = batch, .backward = true, .input_gradient = true};
-        assert_int_equal(ws_exec_open(&b->exec[i], b->net[i], b->pool, &options, &err), WS_OK);
+        assert_int_equal(ws_exec_open(&b->exec[i], b->net[i], b->workers, &options, &err), WS_OK);
         b->tap[i] = (struct ws_tap){b->exec[i], last};
         fill(ws_exec_input(b->exec[i]), (size_t)batch * (size_t)(s * s * C), 20 + (uint32_t)i);
         ws_exec_forward(b->exec[i], batch, WS_BN_EVAL);
@@ -54,7 +54,7 @@ static void close_bench(struct bench *b)
         ws_exec_close(&b->exec[i]);
         ws_net_free(&b->net[i]);
     }
-    ws_pool_close(&b->pool);
+    ws_workers_close(&b->workers);
 }
 
 static const float *value(const struct bench *b, int i)
@@ -70,7 +70,7 @@ static void check_gradient_of(struct bench *b, int i)
     for (size_t k = 0; k < n; k++)
         largest = fmax(largest, fabs((double)b->expected[i][k]));
     assert_true(largest > 0);
-    assert_memory_equal(ws_exec_seed(b->exec[i], b->tap[i].node), b->expected[i], n * sizeof(float));
+    assert_memory_equal(ws_exec_output_gradient(b->exec[i], b->tap[i].node), b->expected[i], n * sizeof(float));
 }
 
 static void a_tap_names_its_node_and_the_floats_of_an_image(void **state)
@@ -164,9 +164,9 @@ static void what_is_copied_into_rows_comes_back_from_these_rows(void **state)
     ws_tap_copy(b.tap[0], 2, b.exec[1], ROW);
     assert_memory_equal(ws_exec_input(b.exec[1]) + ROW * SIDE * SIDE * C, value(&b, 0), N * sizeof(float));
     ws_exec_forward(b.exec[1], BATCH, WS_BN_EVAL);
-    fill(ws_exec_seed(b.exec[1], b.tap[1].node), BATCH * SIDE * SIDE * C, 30);
+    fill(ws_exec_output_gradient(b.exec[1], b.tap[1].node), BATCH * SIDE * SIDE * C, 30);
     ws_exec_backward(b.exec[1]);
-    float *gradient = ws_exec_seed(b.exec[0], b.tap[0].node);
+    float *gradient = ws_exec_output_gradient(b.exec[0], b.tap[0].node);
     for (int i = 0; i < N; i++)
         gradient[i] = 1;
     ws_tap_return(b.tap[0], 2, b.exec[1], ROW);

@@ -282,7 +282,7 @@ static void the_teacher_is_asked_once_where_its_logits_fit_under_the_cap(void **
         b.session.epochs = 100;
         assert_int_equal(ws_model_build(&other, &the_teacher->card, &err), WS_OK);
         ws_net_init(other->net, 3);
-        assert_int_equal(ws_predictor_open(&stranger, other, b.pool, BATCH, false, &err), WS_OK);
+        assert_int_equal(ws_predictor_open(&stranger, other, b.workers, BATCH, false, &err), WS_OK);
         assert_int_equal(ws_kd3_selection_open(&selection, &b.session, KEYS(&b.config, kd3), &err), WS_OK);
         b.session.student = &stranger;
         assert_int_equal(ws_kd3_select(&selection, 1, &epoch, &err), WS_OK);

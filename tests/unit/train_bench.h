@@ -32,7 +32,7 @@ struct bench {
     char dir[TEMP_PATH], last[TEMP_PATH], best[TEMP_PATH];
     struct ws_config config;
     struct ws_dataset data;
-    struct ws_pool *pool;
+    struct ws_workers *workers;
     struct ws_model *teacher;
     struct ws_predictor predictor;
     uint32_t train[N], held[N];
@@ -86,13 +86,13 @@ static inline void open_bench(struct bench *b, const char *folder, const char *r
     temp_join(b->best, b->dir, "best.safetensors");
     set_config(&b->config);
     pool_data_make(&b->data, N, SIDE, 1, CLASSES);
-    assert_int_equal(ws_pool_open(&b->pool, n_threads, &err), WS_OK);
+    assert_int_equal(ws_workers_open(&b->workers, n_threads, &err), WS_OK);
     ws_dataset_split(&b->data, .2, 5, b->train, &b->n_train, b->held, &b->n_held);
     assert_true(b->n_held > 5 && b->n_held < 40);
     b->session = (struct ws_session){
         .config = &b->config,
         .dir = b->dir,
-        .pool = b->pool,
+        .workers = b->workers,
         .data = &b->data,
         .train = b->train,
         .n_train = b->n_train,
@@ -113,7 +113,7 @@ static inline void open_bench(struct bench *b, const char *folder, const char *r
     };
     if (teacher) {
         b->teacher = teacher;
-        assert_int_equal(ws_predictor_open(&b->predictor, teacher, b->pool, BATCH, true, &err), WS_OK);
+        assert_int_equal(ws_predictor_open(&b->predictor, teacher, b->workers, BATCH, true, &err), WS_OK);
         b->session.teacher = teacher;
         b->session.teacher_path = teacher_path;
         b->session.teacher_predictor = &b->predictor;
@@ -137,7 +137,7 @@ static inline void close_bench(struct bench *b)
     ws_config_fini(&b->config);
     ws_predictor_close(&b->predictor);
     ws_dataset_close(&b->data);
-    ws_pool_close(&b->pool);
+    ws_workers_close(&b->workers);
 }
 
 static inline enum ws_status run(struct bench *b, const struct ws_method *method, struct ws_err *err)

@@ -199,8 +199,8 @@ static void run_mixed(struct ws_kd3 *kd3, struct ws_step *step)
     struct ws_rng rng;
     ws_rng_init(&rng, session->seed, WS_STREAM_MIX, (uint32_t)index, (uint32_t)(index >> 32));
     ws_mix_draw(&rng, step->n, kd3->options->mix_alpha, kd3->lam, kd3->partner);
-    ws_mix_apply(session->pool, ws_exec_input(step->training->student->exec), ws_exec_input(kd3->mixed->exec), step->n,
-                 data->height * data->width, data->channels, kd3->lam, kd3->partner, kd3->options->mix_eps,
+    ws_mix_apply(session->workers, ws_exec_input(step->training->student->exec), ws_exec_input(kd3->mixed->exec),
+                 step->n, data->height * data->width, data->channels, kd3->lam, kd3->partner, kd3->options->mix_eps,
                  kd3->mix_scratch);
     ws_exec_set_dropout(kd3->mixed->exec, ~session->seed, (uint64_t)index); /* other masks than the images' own */
     ws_step_forward(step, kd3->mixed, step->n, WS_BN_BATCH);

@@ -18,10 +18,10 @@ static enum ws_status check_steps(const struct ws_plan *plan, struct ws_err *err
     return WS_OK;
 }
 
-enum ws_status ws_exec_open(struct ws_exec **out, struct ws_net *net, struct ws_pool *pool,
+enum ws_status ws_exec_open(struct ws_exec **out, struct ws_net *net, struct ws_workers *workers,
                             const struct ws_exec_options *options, struct ws_err *err)
 {
-    return ws_exec_open_choosing(out, net, pool, options, ws_conv_choose, err);
+    return ws_exec_open_choosing(out, net, workers, options, ws_conv_choose, err);
 }
 
 /** Whose memory the options name. */
@@ -30,22 +30,22 @@ static const struct ws_memory *owner_of(const struct ws_exec_options *options)
     return options->owner ? &options->owner->memory : NULL;
 }
 
-static enum ws_status open_parts(struct ws_exec *e, struct ws_net *net, struct ws_pool *pool,
+static enum ws_status open_parts(struct ws_exec *e, struct ws_net *net, struct ws_workers *workers,
                                  const struct ws_exec_options *options, ws_plan_choose_fn *choose, struct ws_err *err)
 {
     const size_t n = (size_t)net->n_nodes;
-    e->is_seeded = ws_arena_alloc(&e->arena, n, sizeof *e->is_seeded);
+    e->is_asked = ws_arena_alloc(&e->arena, n, sizeof *e->is_asked);
     e->has_gradient = ws_arena_alloc(&e->arena, n, sizeof *e->has_gradient);
-    if (!e->is_seeded || !e->has_gradient)
+    if (!e->is_asked || !e->has_gradient)
         return ws_fail(err, WS_E_MEMORY, "no memory for the tables of %zu nodes", n);
     enum ws_status status = ws_plan_open(&e->plan, net, options, choose, err);
     if (status == WS_OK)
         status = check_steps(&e->plan, err);
     if (status == WS_OK)
-        status = ws_memory_open(&e->memory, &e->plan, pool, owner_of(options), err);
+        status = ws_memory_open(&e->memory, &e->plan, workers, owner_of(options), err);
     e->view = (struct ws_exec_view){.plan = &e->plan,
                                     .net = net,
-                                    .pool = pool,
+                                    .workers = workers,
                                     .kernels = ws_kernels_get(),
                                     .n_slices = WS_N_SLICES,
                                     .value = e->memory.value,
@@ -55,7 +55,7 @@ static enum ws_status open_parts(struct ws_exec *e, struct ws_net *net, struct w
     return status;
 }
 
-enum ws_status ws_exec_open_choosing(struct ws_exec **out, struct ws_net *net, struct ws_pool *pool,
+enum ws_status ws_exec_open_choosing(struct ws_exec **out, struct ws_net *net, struct ws_workers *workers,
                                      const struct ws_exec_options *options, ws_plan_choose_fn *choose,
                                      struct ws_err *err)
 {
@@ -68,7 +68,7 @@ enum ws_status ws_exec_open_choosing(struct ws_exec **out, struct ws_net *net, s
     if (!e)
         return ws_fail(err, WS_E_MEMORY, "no memory for an executor");
     ws_blas_be_serial(); /* each worker calls BLAS for its own slice */
-    status = open_parts(e, net, pool, options, choose, err);
+    status = open_parts(e, net, workers, options, choose, err);
     if (status != WS_OK)
         ws_exec_close(&e);
     *out = e;
@@ -131,17 +131,17 @@ static void run_groups(struct ws_exec *e)
     for (int i = 0; i < group->n_steps; i++)
         if (e->memory.packed[i])
             ws_conv_pack(&e->view, &e->plan.steps[i], e->memory.packed[i]);
-    ws_pool_run(e->view.pool, (e->view.n_images + group->n_images - 1) / group->n_images, run_group, e);
+    ws_workers_run(e->view.workers, (e->view.n_images + group->n_images - 1) / group->n_images, run_group, e);
 }
 
 void ws_exec_forward(struct ws_exec *exec, int batch, enum ws_bn_mode mode)
 {
     const struct ws_plan *plan = &exec->plan;
     ws_assert(batch >= 1 && batch <= plan->max_batch);
-    exec->view.scratch = ws_memory_scratch(&exec->memory, exec->view.pool);
+    exec->view.scratch = ws_memory_scratch(&exec->memory, exec->view.workers);
     exec->view.n_images = batch;
     exec->view.mode = mode;
-    memset(exec->is_seeded, 0, (size_t)plan->net->n_nodes * sizeof *exec->is_seeded);
+    memset(exec->is_asked, 0, (size_t)plan->net->n_nodes * sizeof *exec->is_asked);
     const bool is_grouped = (mode == WS_BN_EVAL || mode == WS_BN_FROZEN) && !exec->trace && plan->group.n_steps > 0;
     if (is_grouped)
         run_groups(exec);
@@ -171,7 +171,7 @@ void ws_exec_set_dropout(struct ws_exec *exec, uint64_t seed, uint64_t step)
     exec->view.dropout_step = step;
 }
 
-/* --- what the caller reads and seeds --- */
+/* --- what the caller reads, and adds gradients to --- */
 
 const float *ws_exec_value(const struct ws_exec *exec, int node)
 {
@@ -179,15 +179,15 @@ const float *ws_exec_value(const struct ws_exec *exec, int node)
     return exec->memory.value[node];
 }
 
-float *ws_exec_seed(struct ws_exec *exec, int node)
+float *ws_exec_output_gradient(struct ws_exec *exec, int node)
 {
     ws_assert(exec->plan.has_backward && exec->plan.is_tap[node]);
     if (!exec->memory.gradient[node])
         return NULL; /* nothing below this node learns */
-    if (!exec->is_seeded[node])
+    if (!exec->is_asked[node])
         memset(exec->memory.gradient[node], 0,
                (size_t)exec->view.n_images * ws_plan_image_floats(&exec->plan, node) * sizeof(float));
-    exec->is_seeded[node] = true;
+    exec->is_asked[node] = true;
     return exec->memory.gradient[node];
 }
 
@@ -208,27 +208,27 @@ const float *ws_exec_batch_var(const struct ws_exec *exec, int node)
     return observed(exec, node)->batch_var;
 }
 
-static float *seed_statistic(struct ws_exec *exec, int node, int which)
+static float *statistic_gradient(struct ws_exec *exec, int node, int which)
 {
     struct ws_bn_state *state = observed(exec, node);
     float *to = which ? state->d_var : state->d_mean;
     ws_assert(exec->plan.has_backward);
     if (!exec->plan.wants_gradient[exec->plan.net->nodes[node].inputs[0]])
         return NULL;
-    if (!state->is_seeded[which])
+    if (!state->is_asked[which])
         memset(to, 0, (size_t)exec->plan.net->nodes[node].channels * sizeof *to);
-    state->is_seeded[which] = true;
+    state->is_asked[which] = true;
     return to;
 }
 
-float *ws_exec_seed_mean(struct ws_exec *exec, int node)
+float *ws_exec_mean_gradient(struct ws_exec *exec, int node)
 {
-    return seed_statistic(exec, node, 0);
+    return statistic_gradient(exec, node, 0);
 }
 
-float *ws_exec_seed_var(struct ws_exec *exec, int node)
+float *ws_exec_var_gradient(struct ws_exec *exec, int node)
 {
-    return seed_statistic(exec, node, 1);
+    return statistic_gradient(exec, node, 1);
 }
 
 /* --- backward --- */
@@ -236,16 +236,16 @@ float *ws_exec_seed_var(struct ws_exec *exec, int node)
 /** Whether a step has something to propagate: a gradient of its output, or of a BatchNorm's statistics. */
 static bool is_reached(const struct ws_exec *exec, const struct ws_plan_step *s)
 {
-    const bool *seeded = exec->memory.bn[s->node].is_seeded;
-    return exec->has_gradient[s->out] || seeded[0] || seeded[1];
+    const bool *is_asked = exec->memory.bn[s->node].is_asked;
+    return exec->has_gradient[s->out] || is_asked[0] || is_asked[1];
 }
 
 void ws_exec_backward(struct ws_exec *exec)
 {
     ws_assert(exec->plan.has_backward);
-    exec->view.scratch = ws_memory_scratch(&exec->memory, exec->view.pool);
+    exec->view.scratch = ws_memory_scratch(&exec->memory, exec->view.workers);
     size_t n = (size_t)exec->plan.net->n_nodes;
-    memcpy(exec->has_gradient, exec->is_seeded, n * sizeof *exec->has_gradient);
+    memcpy(exec->has_gradient, exec->is_asked, n * sizeof *exec->has_gradient);
     for (int i = exec->plan.n_steps - 1; i >= 0; i--) {
         const struct ws_plan_step *s = &exec->plan.steps[i];
         if (!is_reached(exec, s))
@@ -288,7 +288,7 @@ int ws_exec_batch(const struct ws_exec *exec)
     return exec->view.n_images;
 }
 
-struct ws_pool *ws_exec_pool(const struct ws_exec *exec)
+struct ws_workers *ws_exec_workers(const struct ws_exec *exec)
 {
-    return exec->view.pool;
+    return exec->view.workers;
 }

@@ -12,14 +12,14 @@ struct ws_exec {
     struct ws_memory memory;
     struct ws_exec_view view; /**< of the whole batch, as the last forward ran it */
     struct ws_arena arena;    /**< owns the two tables */
-    bool *is_seeded;          /**< [n_nodes] a loss asked for its gradient since the last forward */
+    bool *is_asked;           /**< [n_nodes] a loss asked for its gradient since the last forward */
     bool *has_gradient;       /**< [n_nodes] the view's */
     ws_trace_fn *trace;       /**< NULL, or sees every value */
     void *trace_argument;
 };
 
 /** ws_exec_open() with another choice of ways than ws_conv_choose(). */
-WS_MUST_USE enum ws_status ws_exec_open_choosing(struct ws_exec **out, struct ws_net *net, struct ws_pool *pool,
+WS_MUST_USE enum ws_status ws_exec_open_choosing(struct ws_exec **out, struct ws_net *net, struct ws_workers *workers,
                                                  const struct ws_exec_options *options, ws_plan_choose_fn *choose,
                                                  struct ws_err *err);
 

@@ -11,10 +11,10 @@ static size_t to_line(size_t n_floats)
 
 /* --- values and gradients --- */
 
-static enum ws_status alloc_tables(struct ws_memory *m, const struct ws_plan *plan, struct ws_pool *pool,
+static enum ws_status alloc_tables(struct ws_memory *m, const struct ws_plan *plan, struct ws_workers *workers,
                                    struct ws_err *err)
 {
-    const size_t n = (size_t)plan->net->n_nodes, n_workers = (size_t)ws_pool_n_threads(pool);
+    const size_t n = (size_t)plan->net->n_nodes, n_workers = (size_t)ws_workers_count(workers);
     m->value = ws_arena_alloc(&m->arena, n, sizeof *m->value);
     m->gradient = ws_arena_alloc(&m->arena, n, sizeof *m->gradient);
     m->bn = ws_arena_alloc(&m->arena, n, sizeof *m->bn);
@@ -139,8 +139,8 @@ static enum ws_status alloc_channels(struct ws_memory *m, const struct ws_plan *
     return WS_OK;
 }
 
-/** Of the pool: a stripe or padded image a worker, and partial weight gradients. */
-static enum ws_status reserve_scratch(struct ws_memory *m, const struct ws_plan *plan, struct ws_pool *pool,
+/** Of the workers: a stripe or padded image a worker, and partial weight gradients. */
+static enum ws_status reserve_scratch(struct ws_memory *m, const struct ws_plan *plan, struct ws_workers *workers,
                                       struct ws_err *err)
 {
     struct ws_conv_scratch most = {0};
@@ -155,29 +155,29 @@ static enum ws_status reserve_scratch(struct ws_memory *m, const struct ws_plan 
     }
     m->scratch.n_weight = to_line(most.weight);
     m->scratch.n_worker = to_line(most.worker);
-    const size_t n_workers = ws_size_mul((size_t)ws_pool_n_threads(pool), m->scratch.n_worker);
+    const size_t n_workers = ws_size_mul((size_t)ws_workers_count(workers), m->scratch.n_worker);
     const size_t n_weights = ws_size_mul(plan->has_backward ? WS_N_SLICES + 1 : 1, m->scratch.n_weight);
     m->n_scratch = ws_size_add(n_workers, n_weights > most.shared ? n_weights : most.shared);
-    return ws_pool_reserve(pool, ws_size_mul(m->n_scratch, sizeof(float)), err);
+    return ws_workers_reserve(workers, ws_size_mul(m->n_scratch, sizeof(float)), err);
 }
 
-struct ws_scratch ws_memory_scratch(const struct ws_memory *memory, const struct ws_pool *pool)
+struct ws_scratch ws_memory_scratch(const struct ws_memory *memory, const struct ws_workers *workers)
 {
     struct ws_scratch scratch = memory->scratch;
-    scratch.worker = ws_pool_scratch(pool);
-    scratch.step = scratch.worker + (size_t)ws_pool_n_threads(pool) * scratch.n_worker;
+    scratch.worker = ws_workers_scratch(workers);
+    scratch.step = scratch.worker + (size_t)ws_workers_count(workers) * scratch.n_worker;
     return scratch;
 }
 
 /* --- all of it --- */
 
-enum ws_status ws_memory_open(struct ws_memory *memory, const struct ws_plan *plan, struct ws_pool *pool,
+enum ws_status ws_memory_open(struct ws_memory *memory, const struct ws_plan *plan, struct ws_workers *workers,
                               const struct ws_memory *owner, struct ws_err *err)
 {
-    const size_t n_workers = (size_t)ws_pool_n_threads(pool);
+    const size_t n_workers = (size_t)ws_workers_count(workers);
     size_t n_packed = 0;
     *memory = (struct ws_memory){0};
-    enum ws_status status = alloc_tables(memory, plan, pool, err);
+    enum ws_status status = alloc_tables(memory, plan, workers, err);
     if (status == WS_OK)
         status = alloc_values(memory, plan, owner, err);
     if (status == WS_OK)
@@ -185,7 +185,7 @@ enum ws_status ws_memory_open(struct ws_memory *memory, const struct ws_plan *pl
     if (status == WS_OK)
         status = alloc_channels(memory, plan, err);
     if (status == WS_OK)
-        status = reserve_scratch(memory, plan, pool, err);
+        status = reserve_scratch(memory, plan, workers, err);
     if (status == WS_OK)
         status = alloc_packed(memory, plan, &n_packed, err);
     if (status == WS_OK)

@@ -32,7 +32,7 @@ void ws_tap_return(struct ws_tap from, int n, const struct ws_exec *to, int row)
 {
     const size_t floats = ws_tap_floats(from), n_values = (size_t)n * floats;
     const float *wanted = ws_exec_input_gradient(to) + offset_of(to, row, n, floats);
-    float *gradient = ws_exec_seed(from.exec, from.node);
+    float *gradient = ws_exec_output_gradient(from.exec, from.node);
     for (size_t i = 0; gradient && i < n_values; i++)
         gradient[i] += wanted[i];
 }

@@ -7,7 +7,7 @@
 
 #include "kernels.h"
 #include "plan/plan.h"
-#include "webstill/base/pool.h"
+#include "webstill/base/workers.h"
 
 enum {
     WS_N_SLICES = 8,              /* parts of a batch; part of the results' bytes, so not of the machine */
@@ -23,10 +23,10 @@ struct ws_bn_state {
     float top;                     /**< of the ReLU behind it, see struct ws_plan_step */
     float *batch_mean, *batch_var; /**< of the last forward in TRAIN or OBSERVE; the variance is biased */
     float *d_mean, *d_var;         /**< what the loss adds for them */
-    bool is_seeded[2];             /**< of d_mean, d_var: asked for since the last forward */
+    bool is_asked[2];              /**< of d_mean, d_var: asked for since the last forward */
 };
 
-/** Room that steps take turns in. Borrowed: `worker` and `step` of the pool, which all execs of it share. */
+/** Room that steps take turns in. Borrowed: `worker` and `step` of the workers, which all execs of it share. */
 struct ws_scratch {
     float *worker; /**< a stripe of patches, or a padded image: n_worker floats a worker */
     size_t n_worker;
@@ -41,7 +41,7 @@ struct ws_scratch {
 struct ws_exec_view {
     const struct ws_plan *plan;
     const struct ws_net *net; /**< the plan's */
-    struct ws_pool *pool;
+    struct ws_workers *workers;
     const struct ws_kernels *kernels;
     int n_images;
     int n_slices;           /**< WS_N_SLICES; 1 in a worker that runs a group by itself */
@@ -67,13 +67,13 @@ static inline size_t ws_exec_slice_begin(const struct ws_exec_view *view, int sl
     return (size_t)slice * (size_t)view->n_images / (size_t)view->n_slices;
 }
 
-/** Run the slices: by the pool, or all here in a worker that runs a group by itself. */
+/** Run the slices: by the workers, or all here in a worker that runs a group by itself. */
 static inline void ws_exec_run_slices(const struct ws_exec_view *view, ws_slice_fn *work, void *argument)
 {
     if (view->n_slices == 1)
         work(argument, 0, 0);
     else
-        ws_pool_run(view->pool, view->n_slices, work, argument);
+        ws_workers_run(view->workers, view->n_slices, work, argument);
 }
 
 static inline float *ws_exec_worker_scratch(const struct ws_exec_view *view, int worker)

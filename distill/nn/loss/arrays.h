@@ -6,7 +6,7 @@
 #ifndef WEBSTILL_DISTILL_NN_LOSS_ARRAYS_H
 #define WEBSTILL_DISTILL_NN_LOSS_ARRAYS_H
 
-#include "webstill/base/pool.h"
+#include "webstill/base/workers.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -23,11 +23,11 @@ double ws_array_noisy(const float *logits, const int32_t *labels, const float *n
 /** Gradient to `a`. D = `dim` values per image. */
 double ws_array_alignment(const float *a, const float *b, const float *weights, int batch, size_t dim, double scale,
                           float *gradient, float *loss_of);
-/** `pool` shares the work; NULL: here. Gradients go to u and v as they are before normalisation. */
-double ws_array_ntxent(struct ws_pool *pool, const float *u, const float *v, int batch, int dim, double temperature,
-                       double scale, float *gradient_u, float *gradient_v, void *scratch);
-double ws_array_infonce(struct ws_pool *pool, const float *u, const float *v, int batch, int dim, double temperature,
-                        double scale, float *gradient_u, float *gradient_v, void *scratch);
+/** `workers` share the work; NULL: here. Gradients go to u and v as they are before normalisation. */
+double ws_array_ntxent(struct ws_workers *workers, const float *u, const float *v, int batch, int dim,
+                       double temperature, double scale, float *gradient_u, float *gradient_v, void *scratch);
+double ws_array_infonce(struct ws_workers *workers, const float *u, const float *v, int batch, int dim,
+                        double temperature, double scale, float *gradient_u, float *gradient_v, void *scratch);
 
 /** Mean over windows of `side` x `side`, which divides height and width: [batch][height][width][channels] in. */
 void ws_array_average(const float *map, int batch, int height, int width, int channels, int side, float *out);

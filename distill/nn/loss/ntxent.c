@@ -208,11 +208,11 @@ static void add_gradients(void *argument, int slice, int worker)
     }
 }
 
-static void run(struct ws_pool *pool, ws_slice_fn *phase, struct ntxent *l)
+static void run(struct ws_workers *workers, ws_slice_fn *phase, struct ntxent *l)
 {
     const int n_slices = (n_rows(l) + ROWS_PER_SLICE - 1) / ROWS_PER_SLICE;
-    if (pool) {
-        ws_pool_run(pool, n_slices, phase, l);
+    if (workers) {
+        ws_workers_run(workers, n_slices, phase, l);
         return;
     }
     for (int slice = 0; slice < n_slices; slice++)
@@ -225,7 +225,7 @@ size_t ws_loss_ntxent_scratch(int batch, int dim)
     return n * (sizeof(double) / sizeof(float)) + n * (size_t)dim * 2 + n * n;
 }
 
-static double contrast(struct ws_pool *pool, struct ntxent *l, double scale, void *scratch)
+static double contrast(struct ws_workers *workers, struct ntxent *l, double scale, void *scratch)
 {
     const size_t n = (size_t)n_rows(l);
     l->factor = scale / ((double)n_asking(l) * l->temperature);
@@ -233,18 +233,18 @@ static double contrast(struct ws_pool *pool, struct ntxent *l, double scale, voi
     l->r = (float *)(l->terms + n);
     l->dr = l->r + n * (size_t)l->dim;
     l->q = l->dr + n * (size_t)l->dim;
-    run(pool, normalise_rows, l);
-    run(pool, fill_similarities, l);
-    run(pool, take_softmax, l);
-    run(pool, add_gradients, l);
+    run(workers, normalise_rows, l);
+    run(workers, fill_similarities, l);
+    run(workers, take_softmax, l);
+    run(workers, add_gradients, l);
     double loss = 0.0;
     for (int i = 0; i < n_asking(l); i++)
         loss += l->terms[i];
     return loss / (double)n_asking(l);
 }
 
-double ws_array_ntxent(struct ws_pool *pool, const float *u, const float *v, int batch, int dim, double temperature,
-                       double scale, float *gradient_u, float *gradient_v, void *scratch)
+double ws_array_ntxent(struct ws_workers *workers, const float *u, const float *v, int batch, int dim,
+                       double temperature, double scale, float *gradient_u, float *gradient_v, void *scratch)
 {
     struct ntxent l = {.u = u,
                        .v = v,
@@ -253,11 +253,11 @@ double ws_array_ntxent(struct ws_pool *pool, const float *u, const float *v, int
                        .temperature = temperature,
                        .gradient_u = gradient_u,
                        .gradient_v = gradient_v};
-    return contrast(pool, &l, scale, scratch);
+    return contrast(workers, &l, scale, scratch);
 }
 
-double ws_array_infonce(struct ws_pool *pool, const float *u, const float *v, int batch, int dim, double temperature,
-                        double scale, float *gradient_u, float *gradient_v, void *scratch)
+double ws_array_infonce(struct ws_workers *workers, const float *u, const float *v, int batch, int dim,
+                        double temperature, double scale, float *gradient_u, float *gradient_v, void *scratch)
 {
     struct ntxent l = {.is_cross = true,
                        .u = u,
@@ -267,5 +267,5 @@ double ws_array_infonce(struct ws_pool *pool, const float *u, const float *v, in
                        .temperature = temperature,
                        .gradient_u = gradient_u,
                        .gradient_v = gradient_v};
-    return contrast(pool, &l, scale, scratch);
+    return contrast(workers, &l, scale, scratch);
 }

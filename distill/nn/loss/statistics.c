@@ -7,15 +7,15 @@
 
 #include <math.h>
 
-/* |values - target|_2; its gradient, (values - target) over that length, times `scale` is added to `seed`. */
-static double distance(const float *values, const float *target, int n, double scale, float *seed)
+/* |values - target|_2; its gradient, (values - target) over that length, times `scale` is added to `gradient`. */
+static double distance(const float *values, const float *target, int n, double scale, float *gradient)
 {
     double squares = 0.0;
     for (int i = 0; i < n; i++)
         squares += ((double)values[i] - (double)target[i]) * ((double)values[i] - (double)target[i]);
     const double length = sqrt(squares);
-    for (int i = 0; seed && length > 0.0 && i < n; i++)
-        seed[i] += (float)(scale * ((double)values[i] - (double)target[i]) / length);
+    for (int i = 0; gradient && length > 0.0 && i < n; i++)
+        gradient[i] += (float)(scale * ((double)values[i] - (double)target[i]) / length);
     return length;
 }
 
@@ -37,8 +37,8 @@ double ws_loss_statistics(struct ws_exec *exec, const struct ws_net *net, double
             continue;
         const float *mean = net->values + net->params[node->params[RUNNING_MEAN]].offset;
         const float *var = net->values + net->params[node->params[RUNNING_VAR]].offset;
-        loss += distance(ws_exec_batch_mean(exec, i), mean, node->channels, scale, ws_exec_seed_mean(exec, i));
-        loss += distance(ws_exec_batch_var(exec, i), var, node->channels, scale, ws_exec_seed_var(exec, i));
+        loss += distance(ws_exec_batch_mean(exec, i), mean, node->channels, scale, ws_exec_mean_gradient(exec, i));
+        loss += distance(ws_exec_batch_var(exec, i), var, node->channels, scale, ws_exec_var_gradient(exec, i));
     }
     return loss;
 }

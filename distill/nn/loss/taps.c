@@ -10,7 +10,7 @@ static const float *value_of(struct ws_tap tap)
 
 static float *gradient_of(struct ws_tap tap)
 {
-    return ws_exec_seed(tap.exec, tap.node);
+    return ws_exec_output_gradient(tap.exec, tap.node);
 }
 
 static int floats_of(struct ws_tap tap)
@@ -61,13 +61,13 @@ double ws_loss_ntxent(struct ws_tap both, double temperature, double scale, void
     const float *value = value_of(both);
     float *gradient = gradient_of(both);
     ws_assert(n % 2 == 0 && gradient);
-    return ws_array_ntxent(ws_exec_pool(both.exec), value, value + half, n / 2, floats_of(both), temperature, scale,
+    return ws_array_ntxent(ws_exec_workers(both.exec), value, value + half, n / 2, floats_of(both), temperature, scale,
                            gradient, gradient + half, scratch);
 }
 
 double ws_loss_infonce(struct ws_tap u, struct ws_tap v, double temperature, double scale, void *scratch)
 {
     ws_assert(ws_exec_batch(v.exec) == ws_exec_batch(u.exec) && ws_tap_floats(v) == ws_tap_floats(u));
-    return ws_array_infonce(ws_exec_pool(u.exec), value_of(u), value_of(v), ws_exec_batch(u.exec), floats_of(u),
+    return ws_array_infonce(ws_exec_workers(u.exec), value_of(u), value_of(v), ws_exec_batch(u.exec), floats_of(u),
                             temperature, scale, gradient_of(u), gradient_of(v), scratch);
 }

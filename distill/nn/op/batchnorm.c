@@ -166,7 +166,7 @@ static void batchnorm_forward(const struct ws_exec_view *view, const struct ws_p
     float *scale = state->scale, *shift = state->shift;
     struct pass p = {.view = view, .s = s, .node = node, .a = scale, .b = shift};
     state->top = s->top;
-    state->is_seeded[0] = state->is_seeded[1] = false;
+    state->is_asked[0] = state->is_asked[1] = false;
     if (ws_exec_is_training(view) || view->mode == WS_BN_OBSERVE)
         observe(&p, state, ws_exec_is_training(view) && has_moments(view, s));
     if (ws_exec_is_training(view))
@@ -231,8 +231,8 @@ static void take_coefficients(const struct ws_exec_view *view, const struct ws_n
         double sum = total(view, 0, c), dot = total(view, 1, c);
         double invstd = state->invstd[c], scale = gamma[c] * invstd;
         double slope = is_train ? -scale * invstd * invstd * dot / n : 0;
-        double of_mean = state->is_seeded[0] ? state->d_mean[c] / n : 0;
-        double of_var = state->is_seeded[1] ? 2 * state->d_var[c] / n : 0;
+        double of_mean = state->is_asked[0] ? state->d_mean[c] / n : 0;
+        double of_var = state->is_asked[1] ? 2 * state->d_var[c] / n : 0;
         a[c] = (float)scale;
         b[c] = (float)(slope + of_var);
         d[c] = (float)((is_train ? -scale * sum / n : 0) - state->mean[c] * slope + of_mean -

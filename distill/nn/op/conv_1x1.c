@@ -61,7 +61,7 @@ static void pack_slice(void *argument, int slice, int worker)
 static void pack_either(const struct ws_conv *p, bool is_transposed, float *panels)
 {
     struct packing packing = {p, is_transposed, panels};
-    ws_pool_run(p->view->pool, WS_N_SLICES, pack_slice, &packing);
+    ws_workers_run(p->view->workers, WS_N_SLICES, pack_slice, &packing);
 }
 
 static void pack(const struct ws_conv *p, float *packed)

@@ -203,7 +203,7 @@ static void reduce_weight_slice(void *argument, int slice, int worker)
 
 void ws_conv_reduce_weight(struct ws_conv *p)
 {
-    ws_pool_run(p->view->pool, WS_N_SLICES, reduce_weight_slice, p);
+    ws_workers_run(p->view->workers, WS_N_SLICES, reduce_weight_slice, p);
 }
 
 /* --- the flipped weight --- */
@@ -239,7 +239,7 @@ static void flip_slice(void *argument, int slice, int worker)
 void ws_conv_flip_weight(const struct ws_conv *p, float *flipped)
 {
     struct flipping job = {p, ws_exec_param_values(p->view, p->shape.node, 0), flipped};
-    ws_pool_run(p->view->pool, WS_N_SLICES, flip_slice, &job);
+    ws_workers_run(p->view->workers, WS_N_SLICES, flip_slice, &job);
 }
 
 void ws_conv_flip(struct ws_conv *p)

@@ -267,7 +267,7 @@ static void run(struct job *j)
     const struct ws_conv *p = j->p;
     const struct ws_exec_view *view = p->view;
     if (!j->packed) {
-        ws_pool_run(view->pool, WS_N_SLICES, weight_slice, j);
+        ws_workers_run(view->workers, WS_N_SLICES, weight_slice, j);
         j->packed = j->v;
     }
     if (is_narrow(&p->shape)) {
@@ -281,7 +281,7 @@ static void run(struct job *j)
         j->n_images = least(chunk, end - j->first);
         j->m = j->u + map_of(j->n_images * per_image, j->g.channels);
         ws_exec_run_slices(view, wide_input_slice, j);
-        ws_pool_run(view->pool, POINTS, wide_product_slice, j);
+        ws_workers_run(view->workers, POINTS, wide_product_slice, j);
         ws_exec_run_slices(view, wide_output_slice, j);
     }
 }
@@ -292,7 +292,7 @@ static void pack(const struct ws_conv *p, float *packed)
                     .g = forward_geometry(&p->shape),
                     .weight = ws_exec_param_values(p->view, p->shape.node, 0),
                     .v = packed};
-    ws_pool_run(p->view->pool, WS_N_SLICES, weight_slice, &j);
+    ws_workers_run(p->view->workers, WS_N_SLICES, weight_slice, &j);
 }
 
 static void forward(struct ws_conv *p)
@@ -419,7 +419,7 @@ static void backward_weight(const struct ws_conv *p)
                            .dy = view->gradient[p->s->out],
                            .sums = view->scratch.step};
     if (is_narrow(&p->shape)) {
-        ws_pool_run(view->pool, WS_N_SLICES, narrow_weight_slice, &j);
+        ws_workers_run(view->workers, WS_N_SLICES, narrow_weight_slice, &j);
     } else {
         memset(j.sums, 0, matrices(&p->shape) * sizeof *j.sums);
         j.u = j.sums + matrices(&p->shape);
@@ -428,11 +428,11 @@ static void backward_weight(const struct ws_conv *p)
         for (j.first = 0; j.first < (size_t)view->n_images; j.first += chunk) {
             j.n_images = least(chunk, (size_t)view->n_images - j.first);
             j.d = j.u + map_of(j.n_images * per_image, j.g.channels);
-            ws_pool_run(view->pool, WS_N_SLICES, wide_maps_slice, &j);
-            ws_pool_run(view->pool, POINTS, wide_outer_slice, &j);
+            ws_workers_run(view->workers, WS_N_SLICES, wide_maps_slice, &j);
+            ws_workers_run(view->workers, POINTS, wide_outer_slice, &j);
         }
     }
-    ws_pool_run(view->pool, WS_N_SLICES, inverse_slice, &j);
+    ws_workers_run(view->workers, WS_N_SLICES, inverse_slice, &j);
 }
 
 static void backward(struct ws_conv *p)

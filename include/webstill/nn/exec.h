@@ -11,7 +11,7 @@
 #ifndef WEBSTILL_NN_EXEC_H
 #define WEBSTILL_NN_EXEC_H
 
-#include "webstill/base/pool.h"
+#include "webstill/base/workers.h"
 #include "webstill/nn/graph.h"
 
 #include <stdbool.h>
@@ -20,14 +20,14 @@
 /** BatchNorm. TRAIN: batch statistics, running statistics updated. BATCH: as TRAIN, the running statistics left as they
  * are until ws_exec_move_statistics(). EVAL: running statistics; no gradients to BN parameters are wanted. FROZEN:
  * running statistics, parameters may learn. OBSERVE: as EVAL, and the batch's statistics are values that a loss may
- * read and seed. */
+ * read and add a gradient of. */
 enum ws_bn_mode { WS_BN_TRAIN, WS_BN_BATCH, WS_BN_EVAL, WS_BN_FROZEN, WS_BN_OBSERVE };
 
 struct ws_exec_options {
     int max_batch;
     bool backward;       /**< keep what backward needs */
     bool input_gradient; /**< backward goes down to the input */
-    const int *taps;     /**< nodes whose values are read, or whose gradients are seeded, by the caller */
+    const int *taps;     /**< nodes whose values are read, or to whose gradients is added, by the caller */
     int n_taps;          /**< the last node is always a tap */
     /** NULL, or an exec whose memory this one takes over whenever it runs forward (if that is large enough; else it has
      * its own). The owner must run forward again before its backward or its values are asked for. Input and taps are
@@ -37,9 +37,10 @@ struct ws_exec_options {
 
 struct ws_exec;
 
-/** Plan and allocate. WS_E_MEMORY names the bytes that were wanted. The network, its values and `pool` must outlive it.
+/** Plan and allocate. WS_E_MEMORY names the bytes that were wanted. The network, its values and `workers` must outlive
+ * it.
  */
-WS_MUST_USE enum ws_status ws_exec_open(struct ws_exec **out, struct ws_net *net, struct ws_pool *pool,
+WS_MUST_USE enum ws_status ws_exec_open(struct ws_exec **out, struct ws_net *net, struct ws_workers *workers,
                                         const struct ws_exec_options *options, struct ws_err *err);
 void ws_exec_close(struct ws_exec **exec);
 
@@ -69,7 +70,7 @@ const float *ws_exec_value(const struct ws_exec *exec, int node);
  * Gradient of the loss with respect to a tap's value, zeroed on the first call after forward: the caller adds to it,
  * then calls ws_exec_backward(). Same layout as the value.
  */
-float *ws_exec_seed(struct ws_exec *exec, int node);
+float *ws_exec_output_gradient(struct ws_exec *exec, int node);
 
 /**
  * Statistics of the batch in front of a BatchNorm node (taps or not), after a forward in OBSERVE, TRAIN or BATCH: mean
@@ -82,16 +83,17 @@ const float *ws_exec_batch_var(const struct ws_exec *exec, int node);
  * Gradient of the loss with respect to those statistics, zeroed on the first call after forward: the caller adds to it,
  * then calls ws_exec_backward(). NULL when nothing below the node learns.
  */
-float *ws_exec_seed_mean(struct ws_exec *exec, int node);
-float *ws_exec_seed_var(struct ws_exec *exec, int node);
+float *ws_exec_mean_gradient(struct ws_exec *exec, int node);
+float *ws_exec_var_gradient(struct ws_exec *exec, int node);
 
-/** Propagate all seeds of the last forward; parameter gradients are ADDED to net->gradients. Needs options.backward. */
+/** Propagate what was added since the last forward; parameter gradients are ADDED to net->gradients. Needs
+ * options.backward. */
 void ws_exec_backward(struct ws_exec *exec);
 
 /** Gradient with respect to the input after backward; needs options.input_gradient. */
 const float *ws_exec_input_gradient(const struct ws_exec *exec);
 
-/** Bytes planned: values, gradients, and what it wants of the pool's scratch, which all executors of a pool share. */
+/** Bytes planned: values, gradients, and what it wants of the scratch that all executors of the same workers share. */
 size_t ws_exec_size_bytes(const struct ws_exec *exec);
 /** Of ws_exec_size_bytes(), what values and gradients take. */
 size_t ws_exec_memory_bytes(const struct ws_exec *exec);
@@ -107,8 +109,8 @@ void ws_exec_trace(struct ws_exec *exec, ws_trace_fn *see, void *argument);
 
 /** Images of the last forward; 0 before the first. */
 int ws_exec_batch(const struct ws_exec *exec);
-/** The pool that it was opened with. */
-struct ws_pool *ws_exec_pool(const struct ws_exec *exec);
+/** The workers that it was opened with. */
+struct ws_workers *ws_exec_workers(const struct ws_exec *exec);
 
 /** The last forward once more: same input, batch and mode. */
 void ws_exec_forward_again(struct ws_exec *exec);

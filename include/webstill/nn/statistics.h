@@ -14,7 +14,7 @@ int ws_statistics_count(const struct ws_net *net);
 /**
  * Sum over all BatchNorm layers of |mu(x) - running mean|_2 + |sigma^2(x) - running variance|_2, with the batch's mean
  * and biased variance of the exec's last forward, which was run in OBSERVE mode. Its gradient times `scale` is added to
- * the seeds of these statistics: ws_exec_backward() takes it down to the input. The exec plans for backward.
+ * the gradients of these statistics: ws_exec_backward() takes it down to the input. The exec plans for backward.
  */
 double ws_loss_statistics(struct ws_exec *exec, const struct ws_net *net, double scale);
 
