@@ -141,10 +141,11 @@ $(B)/tests/%: $(B)/tests/%.o $(B)/tests/start.o $(ALL_LIBS)
 	$(call say,LINK,$@)
 	$(call link_test,$(PKGS_all) cmocka)
 $(addsuffix .o,$(TESTS)) $(B)/tests/e2e/make_workdir.o: FILE_PKGS := cmocka
-# A benchmark asserts nothing: it is built where the tests' packages are not installed.
+# A benchmark asserts nothing: it is built where the tests' packages are not installed. It is linked as the stage is whose
+# memory it tells.
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/tests/start.o $(ALL_LIBS)
 	$(call say,LINK,$@)
-	$(call link_test,$(PKGS_all))
+	$(call link_test,$(PKGS_distill))
 
 # The miniature web's painter is a tool of the tests: it alone links librsvg.
 $(B)/tests/web/render: tests/web/render.c
