@@ -5,8 +5,7 @@
 
 #include <math.h>
 
-/* log(sum_c exp(z_c / T)), safe for any finite z. */
-static double log_sum_exp(const float *z, int n, double temperature)
+double ws_array_log_sum_exp(const float *z, int n, double temperature)
 {
     double top = (double)z[0];
     for (int c = 1; c < n; c++)
@@ -33,7 +32,7 @@ double ws_array_cross_entropy(const float *logits, const int32_t *labels, int ba
             continue;
         ws_assert(labels[i] < n_classes);
         const float *z = logits + (size_t)i * (size_t)n_classes;
-        const double lse = log_sum_exp(z, n_classes, 1.0);
+        const double lse = ws_array_log_sum_exp(z, n_classes, 1.0);
         double own = 0.0;
         for (int c = 0; c < n_classes; c++) {
             const double term = (c == labels[i] ? on : off) * ((double)z[c] - lse);
@@ -59,8 +58,8 @@ double ws_array_kd(const float *student, const float *teacher, const float *weig
         const float *zs = student + (size_t)i * (size_t)n_classes;
         const float *zt = teacher + (size_t)i * (size_t)n_classes;
         const double w = weights ? (double)weights[i] : 1.0;
-        const double lse_s = log_sum_exp(zs, n_classes, temperature);
-        const double lse_t = log_sum_exp(zt, n_classes, temperature);
+        const double lse_s = ws_array_log_sum_exp(zs, n_classes, temperature);
+        const double lse_t = ws_array_log_sum_exp(zt, n_classes, temperature);
         float *g = gradient ? gradient + (size_t)i * (size_t)n_classes : NULL;
         double own = 0.0;
         for (int c = 0; c < n_classes; c++) {

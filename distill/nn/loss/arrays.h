@@ -11,6 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** log(sum_c exp(z_c / T)), safe for any finite z. */
+double ws_array_log_sum_exp(const float *z, int n, double temperature);
+
 /** `loss_of`, here and below: NULL, or [batch]: each image's own loss times `scale` is added, its weight left out. */
 double ws_array_cross_entropy(const float *logits, const int32_t *labels, int batch, int n_classes, double smoothing,
                               double scale, float *gradient, float *loss_of);

@@ -25,16 +25,6 @@ static size_t entry(const struct matrix *matrix, int k, int y)
     return (size_t)k * (size_t)(matrix->n_classes - 1) + (size_t)(y < k ? y : y - 1);
 }
 
-static double log_sum_exp(const float *z, int n)
-{
-    double largest = (double)z[0], sum = 0.0;
-    for (int c = 1; c < n; c++)
-        largest = fmax(largest, (double)z[c]);
-    for (int c = 0; c < n; c++)
-        sum += exp((double)z[c] - largest);
-    return largest + log(sum);
-}
-
 static void fill_matrix(struct matrix *matrix, const float *noise, double accuracy, double *scratch)
 {
     const size_t n_others = (size_t)matrix->n_classes - 1;
@@ -44,7 +34,7 @@ static void fill_matrix(struct matrix *matrix, const float *noise, double accura
     matrix->r_sum = scratch + (size_t)matrix->n_classes * n_others;
     for (size_t k = 0; k < (size_t)matrix->n_classes; k++) {
         const float *row = noise + k * n_others;
-        const double lse = log_sum_exp(row, (int)n_others);
+        const double lse = ws_array_log_sum_exp(row, (int)n_others, 1.0);
         for (size_t m = 0; m < n_others; m++) {
             matrix->log_s[k * n_others + m] = (double)row[m] - lse;
             matrix->r_sum[k * n_others + m] = 0.0;
@@ -62,7 +52,7 @@ static double log_joint(const struct matrix *matrix, const float *z, double lse,
 /* Returns log q; adds r_k to r_sum, and the gradient times `factor`. */
 static double add_image(struct matrix *matrix, const float *z, int y, double factor, float *gradient)
 {
-    const double lse = log_sum_exp(z, matrix->n_classes);
+    const double lse = ws_array_log_sum_exp(z, matrix->n_classes, 1.0);
     double largest = -INFINITY, sum = 0.0;
     for (int k = 0; k < matrix->n_classes; k++)
         largest = fmax(largest, log_joint(matrix, z, lse, k, y));
