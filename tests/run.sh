@@ -7,7 +7,9 @@ set -uo pipefail
 export HANG_S=1800
 export LOGS=build/test-logs
 mkdir -p $LOGS
-: >$LOGS/failed
+FAILED=$(mktemp $LOGS/failed.XXXXXX) # its own: two runs at once must not clear each other's
+export FAILED
+trap 'rm -f "$FAILED"' EXIT
 
 one() {
     local test=$1 name log begin=$SECONDS code
@@ -31,14 +33,14 @@ one() {
         [ $code = 124 ] && echo "$name: stopped: it hangs, or takes more than $HANG_S s" >>"$log"
         cat "$log"
         printf '%-36s FAILED (exit code %d)\n' "$name" $code
-        echo "$name" >>$LOGS/failed
+        echo "$name" >>"$FAILED"
     fi
 }
 export -f one
 
 started=$SECONDS
 printf '%s\0' "$@" | xargs -0 -n 1 -P "${JOBS:-1}" bash -c 'one "$1"' run
-n_failed=$(wc -l <$LOGS/failed)
+n_failed=$(wc -l <"$FAILED")
 echo "$(($# - n_failed)) of $# test programs passed in $((SECONDS - started)) s"
-sed 's/^/failed: /' $LOGS/failed
+sed 's/^/failed: /' "$FAILED"
 [ "$n_failed" = 0 ]
