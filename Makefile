@@ -171,10 +171,9 @@ test:
 build-tests: all $(TESTS) $(B)/tests/web/render $(B)/tests/e2e/make_workdir $(B)/tests/web/symbols/glyph
 run-tests: build-tests
 	@tests/run.sh $(TESTS) $(TEST_SCRIPTS)
-# Train for a quarter of an hour under a sanitizer, the stages for one under the watch for races alone, through code that every
-# other training test runs there: `make test` has them.
-LONG_TESTS := $(if $(filter asan ubsan sanitize tsan,$(MODE)),test_kd3_behaviour) $(if $(filter tsan,$(MODE)),test_stages)
-CHECKED    := $(filter-out $(addprefix $(B)/tests/unit/,$(LONG_TESTS)),$(TESTS))
+# Trains for a quarter of an hour under a sanitizer, through code that every other training test runs there: `make test` alone has it.
+LONG_TESTS := $(B)/tests/unit/test_kd3_behaviour
+CHECKED    := $(filter-out $(if $(filter asan ubsan sanitize tsan,$(MODE)),$(LONG_TESTS)),$(TESTS))
 unit: all $(CHECKED)
 	@tests/run.sh $(CHECKED)
 
