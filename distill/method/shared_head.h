@@ -30,8 +30,8 @@ WS_MUST_USE enum ws_status ws_shared_head_check(const struct ws_session *session
 /**
  * Add a student of session->card with a projector to the teacher's channels and the teacher's classifier, copied and
  * frozen, of a session that has been checked. WS_ALIGN_MAP: the larger of the two last maps is averaged to the size of
- * the smaller one: the student's inside its network, the teacher's by the loss. WS_ALIGN_POOLED:
- * what is compared are both maps' averages, which the classifier reads; so the maps may have any size.
+ * the smaller one: the student's inside its network, the teacher's by the loss. WS_ALIGN_POOLED: what is compared are
+ * both maps' averages, which the classifier reads; so the maps may have any size.
  */
 WS_MUST_USE enum ws_status ws_shared_head_open(struct ws_shared_head **out, struct ws_training *training,
                                                int projector_factor, enum ws_align align, struct ws_err *err);

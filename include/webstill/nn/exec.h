@@ -20,14 +20,14 @@
 /** BatchNorm. TRAIN: batch statistics, running statistics updated. BATCH: as TRAIN, the running statistics left as they
  * are until ws_exec_move_statistics(). EVAL: running statistics; no gradients to BN parameters are wanted. FROZEN:
  * running statistics, parameters may learn. OBSERVE: as EVAL, and the batch's statistics are values that a loss may
- * read and add a gradient of. */
+ * read, and whose gradients it may add to. */
 enum ws_bn_mode { WS_BN_TRAIN, WS_BN_BATCH, WS_BN_EVAL, WS_BN_FROZEN, WS_BN_OBSERVE };
 
 struct ws_exec_options {
     int max_batch;
     bool backward;       /**< keep what backward needs */
     bool input_gradient; /**< backward goes down to the input */
-    const int *taps;     /**< nodes whose values are read, or to whose gradients is added, by the caller */
+    const int *taps;     /**< nodes whose values the caller reads, or whose gradients it adds to */
     int n_taps;          /**< the last node is always a tap */
     /** NULL, or an exec whose memory this one takes over whenever it runs forward (if that is large enough; else it has
      * its own). The owner must run forward again before its backward or its values are asked for. Input and taps are
@@ -37,9 +37,8 @@ struct ws_exec_options {
 
 struct ws_exec;
 
-/** Plan and allocate. WS_E_MEMORY names the bytes that were wanted. The network, its values and `workers` must outlive
- * it.
- */
+/** Plan and allocate. WS_E_MEMORY names the bytes that were wanted. The network, its values and the workers must
+ * outlive it. */
 WS_MUST_USE enum ws_status ws_exec_open(struct ws_exec **out, struct ws_net *net, struct ws_workers *workers,
                                         const struct ws_exec_options *options, struct ws_err *err);
 void ws_exec_close(struct ws_exec **exec);
